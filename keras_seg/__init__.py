@@ -1,0 +1,39 @@
+"""Any Keras image classifier as a semantic segmentation network, exactly.
+
+The rooms are imported when they are first used, so that `import keras_seg`
+brings in Keras and NumPy and nothing heavier.
+
+Example:
+
+>>> import keras_seg
+>>> keras_seg.applications.FCN8s.__name__
+'FCN8s'
+"""
+
+import importlib
+
+__version__ = "0.1.0"
+
+_ROOMS = (
+    "applications",
+    "data",
+    "inference",
+    "layers",
+    "metrics",
+    "ops",
+    "surgery",
+    "training",
+    "visualization",
+)
+
+__all__ = ["__version__", *_ROOMS]
+
+
+def __getattr__(name):
+    if name in _ROOMS:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

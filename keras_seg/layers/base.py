@@ -1,0 +1,71 @@
+"""What the layers on batches of maps share."""
+
+import keras
+
+from keras_seg.ops.formats import channel_axis
+from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.formats import standardize_data_format
+
+__all__ = ["SpatialLayer", "positive_int", "positive_pair"]
+
+
+class SpatialLayer(keras.layers.Layer):
+    """A layer on batches of maps that knows where the rows and columns are.
+
+    Args:
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting, read once here.
+        **kwargs: of `keras.layers.Layer`.
+    """
+
+    def __init__(self, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self.data_format = standardize_data_format(data_format)
+        self.input_spec = keras.layers.InputSpec(ndim=4)
+
+    @property
+    def channel_axis(self):
+        return channel_axis(self.data_format)
+
+    @property
+    def spatial_axes(self):
+        return spatial_axes(self.data_format)
+
+    def with_spatial_shape(self, shape, height, width):
+        """Returns `shape` with other numbers of rows and columns."""
+        shape = list(shape)
+        for axis, size in zip(self.spatial_axes, (height, width), strict=True):
+            shape[axis] = size
+        return tuple(shape)
+
+    def get_config(self):
+        return {**super().get_config(), "data_format": self.data_format}
+
+
+def positive_int(name, value):
+    """Returns `value`, an int of at least 1.
+
+    Raises:
+        ValueError: if it is anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(
+            f"`{name}` must be an integer of at least 1. "
+            f"Received: {name}={value!r}"
+        )
+    return value
+
+
+def positive_pair(name, value):
+    """Returns a pair of ints of at least 1, from one or from a pair.
+
+    Raises:
+        ValueError: if it is anything else.
+    """
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2:
+        raise ValueError(
+            f"`{name}` must be an integer or a pair of integers. "
+            f"Received: {name}={value!r}"
+        )
+    return tuple(positive_int(name, number) for number in pair)

@@ -1,0 +1,109 @@
+"""Padding and cropping to sizes known at run time."""
+
+import keras
+from keras import ops
+
+from keras_seg.layers.base import SpatialLayer
+from keras_seg.layers.base import positive_int
+from keras_seg.ops.padding import pad_spatial
+
+__all__ = ["CropToSmallest", "PadToMultiple"]
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class PadToMultiple(SpatialLayer):
+    """Pads maps with zeros, below and on the right, to a multiple.
+
+    Args:
+        multiple: int, what both sides become a multiple of.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
+        **kwargs: of `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, channels)`, or with the channels second for
+        `data_format="channels_first"`.
+
+    Output shape:
+        Each side the next multiple.
+
+    Raises:
+        ValueError: if `multiple` is below 1.
+
+    Example:
+
+    >>> import numpy as np
+    >>> tuple(PadToMultiple(32)(np.zeros((1, 1, 65, 3))).shape)
+    (1, 32, 96, 3)
+    """
+
+    def __init__(self, multiple, data_format=None, **kwargs):
+        super().__init__(data_format=data_format, **kwargs)
+        self.multiple = positive_int("multiple", multiple)
+
+    def call(self, inputs):
+        shape = ops.shape(inputs)
+        pads = [(0, -shape[a] % self.multiple) for a in self.spatial_axes]
+        return pad_spatial(inputs, *pads, self.data_format)
+
+    def compute_output_shape(self, input_shape):
+        sizes = [
+            input_shape[axis]
+            and input_shape[axis] + -input_shape[axis] % self.multiple
+            for axis in self.spatial_axes
+        ]
+        return self.with_spatial_shape(input_shape, *sizes)
+
+    def get_config(self):
+        return {**super().get_config(), "multiple": self.multiple}
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class CropToSmallest(SpatialLayer):
+    """Crops several maps, below and on the right, to the smallest of them.
+
+    Where the strides of a network have been removed, two branches that meet
+    can differ by a few positions past the last one that the strided network
+    had; those are cropped.
+
+    Args:
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
+        **kwargs: of `keras.layers.Layer`.
+
+    Input shape:
+        A list of `(batch, height, width, channels)`, or with the channels
+        second for `data_format="channels_first"`.
+
+    Output shape:
+        A list of the same maps, of one height and one width.
+
+    Example:
+
+    >>> import numpy as np
+    >>> maps = CropToSmallest()([np.zeros((1, 5, 8, 2)), np.ones((1, 6, 7, 1))])
+    >>> [tuple(x.shape) for x in maps]
+    [(1, 5, 7, 2), (1, 5, 7, 1)]
+    """
+
+    def __init__(self, data_format=None, **kwargs):
+        super().__init__(data_format=data_format, **kwargs)
+        self.input_spec = None
+
+    def call(self, inputs):
+        shapes = [ops.shape(x) for x in inputs]
+        window = [slice(None)] * 4
+        for axis in self.spatial_axes:
+            sizes = [shape[axis] for shape in shapes]
+            if all(isinstance(size, int) for size in sizes):
+                window[axis] = slice(min(sizes))
+            else:
+                window[axis] = slice(ops.min(ops.stack(sizes)))
+        return [x[tuple(window)] for x in inputs]
+
+    def compute_output_shape(self, input_shape):
+        sizes = []
+        for axis in self.spatial_axes:
+            lengths = [shape[axis] for shape in input_shape]
+            sizes.append(None if None in lengths else min(lengths))
+        return [self.with_spatial_shape(s, *sizes) for s in input_shape]

@@ -1,0 +1,147 @@
+"""The padding of a layer whose stride has been removed."""
+
+import keras
+from keras import ops
+
+from keras_seg.layers.base import SpatialLayer
+from keras_seg.layers.base import positive_int
+from keras_seg.layers.base import positive_pair
+from keras_seg.ops.padding import pad_spatial
+from keras_seg.ops.padding import removed_stride_padding
+
+__all__ = ["RemovedStride", "RemovedStridePadding"]
+
+
+class RemovedStride(SpatialLayer):
+    """Base of the layers that stand for a layer that had a stride.
+
+    Args:
+        kernel_size: int or pair of ints, of the layer, the holes it had
+            before counted in.
+        removed_stride: int, the stride it had. Defaults to 1.
+        rate: int, positions of the map for each position of the old one.
+            Defaults to 1.
+        padding: `"same"` or `"valid"`, of the layer.
+        padded: int or pair of ints, how many rows and columns of the map
+            are explicit padding. Defaults to 0.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
+        **kwargs: of `keras.layers.Layer`.
+    """
+
+    kernel_name = "kernel_size"
+
+    def __init__(
+        self,
+        kernel_size,
+        removed_stride=1,
+        rate=1,
+        padding="same",
+        padded=0,
+        data_format=None,
+        **kwargs,
+    ):
+        super().__init__(data_format=data_format, **kwargs)
+        self._kernel_size = positive_pair(self.kernel_name, kernel_size)
+        self.removed_stride = positive_int("removed_stride", removed_stride)
+        self.rate = positive_int("rate", rate)
+        if padding not in ("valid", "same"):
+            raise ValueError(
+                "`padding` must be 'valid' or 'same'. "
+                f"Received: padding={padding!r}"
+            )
+        self.padding = padding
+        self.padded = (padded, padded) if isinstance(padded, int) else padded
+
+    def pads(self, shape):
+        """`((top, bottom), (left, right))`, None where it can't be known."""
+        return tuple(
+            (None, None)
+            if shape[axis] is None
+            else removed_stride_padding(
+                shape[axis],
+                kernel_size,
+                self.removed_stride,
+                self.rate,
+                self.padding,
+                padded,
+            )
+            for axis, kernel_size, padded in zip(
+                self.spatial_axes, self._kernel_size, self.padded, strict=True
+            )
+        )
+
+    def pad(self, x, value=0.0):
+        return pad_spatial(
+            x, *self.pads(ops.shape(x)), self.data_format, value
+        )
+
+    def compute_output_shape(self, input_shape):
+        sizes = [
+            input_shape[axis] and input_shape[axis] + before + after
+            for axis, (before, after) in zip(
+                self.spatial_axes, self.pads(input_shape), strict=True
+            )
+        ]
+        return self.with_spatial_shape(input_shape, *sizes)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            self.kernel_name: self._kernel_size,
+            "removed_stride": self.removed_stride,
+            "rate": self.rate,
+            "padding": self.padding,
+            "padded": self.padded,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class RemovedStridePadding(RemovedStride):
+    """Pads with zeros for a convolution whose stride has been removed.
+
+    A "same" convolution with a stride pads the first side of a map by one
+    less when the map's size is even. Without its stride it must go on doing
+    so, or its outputs would shift by a position. A "valid" one loses the
+    places that the last window stood for.
+    `keras_seg.ops.removed_stride_padding` has the formulas.
+
+    Args:
+        kernel_size: int or pair of ints, of the convolution that follows,
+            the holes it had before counted in.
+        removed_stride: int, the stride it had. Defaults to 1.
+        rate: int, positions of the map for each position of the old one.
+            Defaults to 1.
+        padding: `"same"` or `"valid"`, of that convolution. Defaults to
+            `"same"`.
+        padded: int or pair of ints, how many rows and columns of the map
+            are explicit padding. Defaults to 0.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
+        **kwargs: of `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, channels)`, or with the channels second for
+        `data_format="channels_first"`.
+
+    Output shape:
+        With `padding="same"` each side longer by `(kernel_size - 1) · rate`.
+
+    Raises:
+        ValueError: for sizes, strides and rates below 1.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.arange(1.0, 5.0).reshape(1, 1, 4, 1)
+    >>> y = RemovedStridePadding((1, 3), removed_stride=2)(x)
+    >>> [float(v) for v in np.ravel(y)]
+    [1.0, 2.0, 3.0, 4.0, 0.0, 0.0]
+    """
+
+    @property
+    def kernel_size(self):
+        return self._kernel_size
+
+    def call(self, inputs):
+        return self.pad(inputs)

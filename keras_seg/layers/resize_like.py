@@ -1,0 +1,205 @@
+"""Bilinear resizing to the size of another map, and by a factor."""
+
+import keras
+from keras import ops
+
+from keras_seg.layers.base import SpatialLayer
+from keras_seg.layers.base import positive_pair
+from keras_seg.ops.resize import resize
+
+__all__ = ["BilinearUpsampling", "CropLike", "ResizeLike"]
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class BilinearUpsampling(SpatialLayer):
+    """Enlarges maps by a factor, by bilinear interpolation.
+
+    Args:
+        factor: int or pair of ints, for the rows and the columns.
+        align_corners: bool, whether the centres of the corner pixels stay in
+            the corners: see `keras_seg.ops.resize`. Defaults to False.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
+        **kwargs: of `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, channels)`, or with the channels second for
+        `data_format="channels_first"`.
+
+    Output shape:
+        Each side times the factor.
+
+    Raises:
+        ValueError: if a factor is below 1 or not an integer.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1)
+    >>> y = np.asarray(BilinearUpsampling(2)(x))
+    >>> [float(v) for v in y[0, 0, :, 0]]
+    [1.0, 1.25, 1.75, 2.0]
+    """
+
+    def __init__(
+        self, factor, align_corners=False, data_format=None, **kwargs
+    ):
+        super().__init__(data_format=data_format, **kwargs)
+        self.factor = positive_pair("factor", factor)
+        self.align_corners = bool(align_corners)
+
+    def call(self, inputs):
+        shape = ops.shape(inputs)
+        rows, columns = self.spatial_axes
+        size = (shape[rows] * self.factor[0], shape[columns] * self.factor[1])
+        return resize(
+            inputs,
+            size,
+            align_corners=self.align_corners,
+            data_format=self.data_format,
+        )
+
+    def compute_output_shape(self, input_shape):
+        sizes = [
+            input_shape[axis] and input_shape[axis] * factor
+            for axis, factor in zip(
+                self.spatial_axes, self.factor, strict=True
+            )
+        ]
+        return self.with_spatial_shape(input_shape, *sizes)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "factor": self.factor,
+            "align_corners": self.align_corners,
+        }
+
+
+class _Like(SpatialLayer):
+    def __init__(self, data_format=None, **kwargs):
+        super().__init__(data_format=data_format, **kwargs)
+        self.input_spec = None
+
+    def _size(self, reference):
+        shape = ops.shape(reference)
+        return tuple(shape[axis] for axis in self.spatial_axes)
+
+    def compute_output_shape(self, inputs_shape, reference_shape):
+        sizes = [reference_shape[axis] for axis in self.spatial_axes]
+        return self.with_spatial_shape(inputs_shape, *sizes)
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class ResizeLike(_Like):
+    """Resizes maps to the size of others, by bilinear interpolation.
+
+    Args:
+        align_corners: bool, whether the centres of the corner pixels stay in
+            the corners: see `keras_seg.ops.resize`. Defaults to False.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: the maps.
+        reference: maps of any number of channels, of the size wanted.
+
+    Input shape:
+        `(batch, height, width, channels)` each, or with the channels second
+        for `data_format="channels_first"`.
+
+    Output shape:
+        The batch and the channels of `inputs`, the size of `reference`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x, picture = np.zeros((1, 2, 2, 5)), np.zeros((1, 33, 41, 3))
+    >>> tuple(ResizeLike()(x, picture).shape)
+    (1, 33, 41, 5)
+    """
+
+    def __init__(self, align_corners=False, data_format=None, **kwargs):
+        super().__init__(data_format=data_format, **kwargs)
+        self.align_corners = bool(align_corners)
+
+    def call(self, inputs, reference):
+        return resize(
+            inputs,
+            self._size(reference),
+            align_corners=self.align_corners,
+            data_format=self.data_format,
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "align_corners": self.align_corners}
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class CropLike(_Like):
+    """Crops maps to the size of others, in Caffe's manner.
+
+    What is kept starts `offset` rows and columns from the top left; the rest
+    follows from the size of the reference.
+
+    Args:
+        offset: int, at least 0. Defaults to 0.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: the maps, at least `offset` longer than the reference.
+        reference: maps of any number of channels, of the size wanted.
+
+    Input shape:
+        `(batch, height, width, channels)` each, or with the channels second
+        for `data_format="channels_first"`.
+
+    Output shape:
+        The batch and the channels of `inputs`, the size of `reference`.
+
+    Raises:
+        ValueError: if `offset` is not an integer of at least 0, or the
+            maps are known to be too small.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x, picture = np.zeros((1, 64, 64, 5)), np.zeros((1, 33, 41, 3))
+    >>> tuple(CropLike(offset=19)(x, picture).shape)
+    (1, 33, 41, 5)
+    """
+
+    def __init__(self, offset=0, data_format=None, **kwargs):
+        super().__init__(data_format=data_format, **kwargs)
+        if isinstance(offset, bool) or not isinstance(offset, int) or offset < 0:
+            raise ValueError(
+                "`offset` must be an integer of at least 0. "
+                f"Received: offset={offset!r}"
+            )
+        self.offset = offset
+
+    def build(self, inputs_shape, reference_shape):
+        for axis in self.spatial_axes:
+            have, want = inputs_shape[axis], reference_shape[axis]
+            if None not in (have, want) and have < want + self.offset:
+                raise ValueError(
+                    f"Maps of {have} positions can't be cropped to {want} "
+                    f"from offset {self.offset}. Received: inputs_shape="
+                    f"{tuple(inputs_shape)}, reference_shape="
+                    f"{tuple(reference_shape)}"
+                )
+        self.built = True
+
+    def call(self, inputs, reference):
+        window = [slice(None)] * 4
+        for axis, size in zip(
+            self.spatial_axes, self._size(reference), strict=True
+        ):
+            window[axis] = slice(self.offset, self.offset + size)
+        return inputs[tuple(window)]
+
+    def get_config(self):
+        return {**super().get_config(), "offset": self.offset}

@@ -1,0 +1,33 @@
+"""Where the axes of a batch of maps are."""
+
+import keras
+
+__all__ = ["channel_axis", "spatial_axes", "standardize_data_format"]
+
+FORMATS = ("channels_last", "channels_first")
+
+
+def standardize_data_format(data_format):
+    """Returns `data_format`, or the Keras setting where it is None.
+
+    Raises:
+        ValueError: if it is neither of the two formats.
+    """
+    if data_format is None:
+        return keras.config.image_data_format()
+    if data_format not in FORMATS:
+        raise ValueError(
+            f"`data_format` must be one of {FORMATS} or None. "
+            f"Received: data_format={data_format!r}"
+        )
+    return data_format
+
+
+def channel_axis(data_format):
+    """Returns the axis of the channels of a batch of maps, 1 or 3."""
+    return 1 if data_format == "channels_first" else 3
+
+
+def spatial_axes(data_format):
+    """Returns the axes of the rows and of the columns of a batch of maps."""
+    return (2, 3) if data_format == "channels_first" else (1, 2)

@@ -1,0 +1,91 @@
+"""Padding whose amount depends on the size of the map."""
+
+from keras import ops
+
+__all__ = ["pad_spatial", "removed_stride_padding"]
+
+
+def removed_stride_padding(
+    size, kernel_size, stride, rate=1, padding="same", padded=0
+):
+    """Padding of a layer whose stride has been removed.
+
+    The map has `rate` positions for each of the n the strided network had,
+    and the layer now runs at stride 1 with its taps `rate` apart.
+
+    With "same", a layer of stride t padded by `max((ceil(n / t) - 1) · t +
+    k - n, 0)`, the smaller half first: the side that gets the odd one
+    depends on n. The old first pad, spread by the rate, stays first, and
+    what is missing to keep the size goes last.
+
+    With "valid", the last of the `floor((n - k) / t) + 1` windows is followed
+    by up to `t · rate - 1` places that it stands for: as many are padded at
+    the end as keep the map from shrinking for want of a neighbour. No more,
+    or a later layer would see what the strided network never saw.
+
+    Args:
+        size: int or integer tensor, the positions the map has now.
+        kernel_size: int, k, the holes of the layer itself counted in.
+        stride: int, t, the stride the layer had.
+        rate: int, positions of the map for each position of the old one.
+        padding: `"same"` or `"valid"`.
+        padded: int, how many of the positions are explicit padding.
+
+    Returns:
+        `(before, after)`.
+
+    Example:
+
+    >>> removed_stride_padding(6, kernel_size=3, stride=2)
+    (0, 2)
+    >>> removed_stride_padding(7, kernel_size=3, stride=2)
+    (1, 1)
+    >>> removed_stride_padding(6, kernel_size=2, stride=2, padding="valid")
+    (0, 1)
+    >>> removed_stride_padding(7, kernel_size=2, stride=2, padding="valid")
+    (0, 0)
+    """
+    least = ops.minimum if ops.is_tensor(size) else min
+    most = ops.maximum if ops.is_tensor(size) else max
+    old_size = -(-size // rate)
+    if padding == "valid":
+        if stride == 1:
+            return 0, 0
+        windows = (old_size - kernel_size) // stride + 1
+        complete = least(windows * stride * rate, size - padded)
+        return 0, most(complete - (size - (kernel_size - 1) * rate), 0)
+    strided_size = -(-old_size // stride)
+    total = most((strided_size - 1) * stride + kernel_size - old_size, 0)
+    before = total // 2 * rate
+    return before, (kernel_size - 1) * rate - before
+
+
+def pad_spatial(x, height, width, data_format, value=0.0):
+    """Pads the two spatial axes of a batch of maps.
+
+    Args:
+        x: tensor `(batch, height, width, channels)`, or with the channels
+            second for `data_format="channels_first"`.
+        height: `(top, bottom)`, ints or integer tensors.
+        width: `(left, right)`, ints or integer tensors.
+        data_format: `"channels_last"` or `"channels_first"`.
+        value: float, what to pad with.
+
+    Returns:
+        The padded tensor, of the dtype of `x`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.zeros((1, 2, 3, 1))
+    >>> tuple(pad_spatial(x, (0, 1), (2, 2), "channels_last").shape)
+    (1, 3, 7, 1)
+    """
+    spatial = [height, width]
+    if data_format == "channels_first":
+        pads = [(0, 0), (0, 0), *spatial]
+    else:
+        pads = [(0, 0), *spatial, (0, 0)]
+    if all(isinstance(n, int) and n == 0 for pad in spatial for n in pad):
+        return x
+    return ops.pad(x, pads, constant_values=value)

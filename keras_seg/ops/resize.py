@@ -1,0 +1,72 @@
+"""Bilinear resizing, exact and differentiable, to any size."""
+
+from keras import ops
+
+from keras_seg.ops.formats import spatial_axes
+
+__all__ = ["resize"]
+
+
+def resize(x, size, *, align_corners=False, data_format="channels_last"):
+    """Resizes maps to `size` by bilinear interpolation.
+
+    Interpolation is linear in the map, and separable: two products with
+    matrices of the weights `max(0, 1 - |source - i|)`, one for the rows and
+    one for the columns. So the gradient is a product as well, the same from
+    run to run, and a size known only at run time costs nothing extra.
+    Shrinking does not smooth first: neither do Caffe nor the papers.
+
+    Position `d` of the result comes from the position
+
+        (d + 1/2) · n / m - 1/2             clipped to the map
+        d · (n - 1) / (m - 1)               with `align_corners`
+
+    of a map with n positions, for m new ones.
+
+    Args:
+        x: tensor `(batch, height, width, channels)`, or with the channels
+            second for `data_format="channels_first"`.
+        size: `(height, width)`, ints or integer tensors, at least 1.
+        align_corners: bool, whether the corner pixels' centres stay where
+            they are (Caffe's `Interp`, DeepLab in TensorFlow), instead of
+            the corners of the picture.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Returns:
+        The resized maps, of the dtype of `x`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([[1.0, 2.0]]).reshape(1, 1, 2, 1)
+    >>> resized = resize(x, (1, 4))
+    >>> [float(v) for v in np.ravel(resized)]
+    [1.0, 1.25, 1.75, 2.0]
+    """
+    x = ops.convert_to_tensor(x)
+    rows, columns = spatial_axes(data_format)
+    shape = ops.shape(x)
+    down = _weights(shape[rows], size[0], align_corners, x.dtype)
+    across = _weights(shape[columns], size[1], align_corners, x.dtype)
+    if data_format == "channels_first":
+        return ops.matmul(ops.matmul(down, x), ops.transpose(across))
+    batch, channels = shape[0], shape[3]
+    x = ops.reshape(x, (batch, shape[1], shape[2] * channels))
+    x = ops.matmul(down, x)
+    x = ops.reshape(x, (batch, size[0], shape[2], channels))
+    return ops.matmul(across, x)
+
+
+def _weights(old, new, align_corners, dtype):
+    """The matrix `(new, old)` of the weights of linear interpolation."""
+    position = ops.cast(ops.arange(new), "float32")
+    limit = ops.cast(old, "float32") - 1.0
+    if align_corners:
+        steps = ops.maximum(ops.cast(new, "float32") - 1.0, 1.0)
+        source = position * (limit / steps)
+    else:
+        scale = ops.cast(old, "float32") / ops.cast(new, "float32")
+        source = ops.clip((position + 0.5) * scale - 0.5, 0.0, limit)
+    neighbour = ops.cast(ops.arange(old), "float32")
+    distance = ops.abs(ops.expand_dims(source, 1) - neighbour)
+    return ops.cast(ops.maximum(1.0 - distance, 0.0), dtype)

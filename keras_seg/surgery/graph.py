@@ -1,0 +1,149 @@
+"""One walk over the graph of a functional model, and copies of its parts."""
+
+import keras
+from keras import ops
+
+from keras_seg.ops.formats import standardize_data_format
+
+__all__ = ["Copier", "data_format_of", "functional", "rebuild", "walk"]
+
+
+def functional(model):
+    """Returns the functional model that `model` is.
+
+    Args:
+        model: a functional or a built sequential `keras.Model`.
+
+    Raises:
+        ValueError: if it has no graph of layers.
+    """
+    if isinstance(model, keras.Sequential) and model.built:
+        return keras.Model(model.inputs, model.outputs, name=model.name)
+    if isinstance(model, keras.Model) and hasattr(model, "operations"):
+        return model
+    raise ValueError(
+        "Surgery needs a functional Keras model (or a built sequential one): "
+        "a model with a graph of layers. A subclassed model has none. "
+        f"Received: model={model!r} of type {type(model).__name__}"
+    )
+
+
+def walk(model, values, call):
+    """Runs along the graph of a functional model, in topological order.
+
+    Args:
+        model: a functional `keras.Model`.
+        values: list, anything, one for each input of the model.
+        call: function `(operation, *args, **kwargs)`, called with each
+            operation (a layer, or an operation such as `+`) and the
+            arguments it has in the graph, the tensors among them replaced
+            by the values that stand for them. Returns a value for each
+            output of the operation.
+
+    Returns:
+        The values that stand for the outputs, in the structure they have.
+    """
+    # `keras.models.clone_model(..., call_function=call)` is this walk for
+    # tensors that start at an `Input`; ours carries other values as well.
+    return model._run_through_graph(values, call_fn=call)
+
+
+def data_format_of(model):
+    """Returns the data format that the layers of a model work in."""
+    for layer in model._flatten_layers(include_self=False):
+        if getattr(layer, "data_format", None) is not None:
+            return layer.data_format
+    return standardize_data_format(None)
+
+
+class Copier:
+    """Copies the operations of a model, each once, and then their weights."""
+
+    def __init__(self):
+        self._copies = {}
+
+    def copy(self, operation, layer_class=None, **changes):
+        """Returns a copy of an operation with some of its config changed.
+
+        Args:
+            operation: a layer or an operation such as `+`.
+            layer_class: class of the copy. Defaults to the operation's own.
+            **changes: values of its config.
+
+        Raises:
+            ValueError: if it has been copied with other changes: a layer
+                used twice can't become two layers.
+        """
+        layer_class = layer_class or type(operation)
+        key = (layer_class, repr(sorted(changes.items())))
+        if id(operation) not in self._copies:
+            config = changes
+            if layer_class is type(operation):
+                config = {**operation.get_config(), **changes}
+            copy = layer_class.from_config(config)
+            self._copies[id(operation)] = (key, operation, copy)
+        first_key, _, copy = self._copies[id(operation)]
+        if first_key != key:
+            raise ValueError(
+                f"The layer '{operation.name}' is used twice, at places that "
+                "need different geometry; its weights can't serve both."
+            )
+        return copy
+
+    def copy_weights(self):
+        """Gives every copy the weights of its original.
+
+        A kernel whose copy has another shape of the same size, such as that
+        of a dense layer which became a convolution, is reshaped.
+        """
+        for _, original, copy in self._copies.values():
+            for source, target in zip(
+                getattr(original, "weights", ()),
+                getattr(copy, "weights", ()),
+                strict=True,
+            ):
+                target.assign(ops.reshape(source, target.shape))
+
+
+def rebuild(model, start, call, copier, input_tensor=None):
+    """Rebuilds a functional model with other layers and the same weights.
+
+    Args:
+        model: a functional `keras.Model`.
+        start: function from a new input tensor to the value the walk starts
+            with. Every value has the tensor it stands for as `.tensor`.
+        call: function of the walk: see `walk`.
+        copier: the `Copier` that `call` makes its layers with.
+        input_tensor: tensor to build upon. Defaults to an input of any size.
+
+    Returns:
+        A `keras.Model` of the same name.
+    """
+    if input_tensor is None:
+        tensors = [_any_size(tensor) for tensor in model.inputs]
+        inputs = tensors
+    else:
+        tensors = [input_tensor]
+        inputs = keras.utils.get_source_inputs(input_tensor)
+    if len(tensors) != len(model.inputs):
+        raise ValueError(
+            f"The model '{model.name}' has {len(model.inputs)} inputs, "
+            "`input_tensor` is one tensor."
+        )
+    values = walk(model, [start(tensor) for tensor in tensors], call)
+    outputs = keras.tree.map_structure(lambda value: value.tensor, values)
+    if len(inputs) == 1:
+        inputs = inputs[0]
+    rebuilt = keras.Model(inputs, outputs, name=model.name)
+    copier.copy_weights()
+    return rebuilt
+
+
+def _any_size(tensor):
+    """A new input like `tensor`, of any height and width."""
+    shape = list(tensor.shape[1:])
+    if len(shape) == 3:
+        channels_first = standardize_data_format(None) == "channels_first"
+        for axis in (1, 2) if channels_first else (0, 1):
+            shape[axis] = None
+    return keras.Input(shape, dtype=tensor.dtype, name=tensor.name)

@@ -1,0 +1,113 @@
+"""Which layers and operations work on every position by itself."""
+
+import keras
+from keras import layers
+
+from keras_seg.layers import Preprocess
+from keras_seg.ops.formats import channel_axis
+
+__all__ = ["is_pointwise"]
+
+LAYERS = (
+    Preprocess,
+    layers.Activation,
+    layers.ActivityRegularization,
+    layers.Add,
+    layers.AlphaDropout,
+    layers.Average,
+    layers.Dropout,
+    layers.ELU,
+    layers.GaussianDropout,
+    layers.GaussianNoise,
+    layers.GroupNormalization,
+    layers.Identity,
+    layers.LeakyReLU,
+    layers.Maximum,
+    layers.Minimum,
+    layers.Multiply,
+    layers.ReLU,
+    layers.Rescaling,
+    layers.SpatialDropout2D,
+    layers.Subtract,
+)
+
+# Layers that work along one axis: pointwise where it is the channels'.
+ALONG_AN_AXIS = (
+    layers.BatchNormalization,
+    layers.Concatenate,
+    layers.LayerNormalization,
+    layers.Normalization,
+    layers.Softmax,
+    layers.UnitNormalization,
+)
+
+# Of keras.applications' ConvNeXt, where they are not public.
+LAYER_NAMES = ("LayerScale", "StochasticDepth")
+
+OPERATION_NAMES = (
+    "Absolute",
+    "Add",
+    "Cast",
+    "Clip",
+    "Divide",
+    "Elu",
+    "Exp",
+    "Gelu",
+    "HardSigmoid",
+    "HardSilu",
+    "HardSwish",
+    "LeakyRelu",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Negative",
+    "Power",
+    "Relu",
+    "Relu6",
+    "Rsqrt",
+    "Sigmoid",
+    "Silu",
+    "Softplus",
+    "Sqrt",
+    "Square",
+    "Subtract",
+    "Tanh",
+    "TrueDivide",
+)
+
+
+def is_pointwise(operation, data_format):
+    """Whether what an operation makes of a position depends on it alone.
+
+    Group normalization counts as pointwise although it takes means over the
+    whole map: see `keras_seg.surgery.set_output_stride`.
+
+    Args:
+        operation: a layer, or an operation such as `+`.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Example:
+
+    >>> import keras
+    >>> is_pointwise(keras.layers.ReLU(), "channels_last")
+    True
+    >>> is_pointwise(keras.layers.Conv2D(1, 3), "channels_last")
+    False
+    """
+    if isinstance(operation, ALONG_AN_AXIS):
+        axes = keras.tree.flatten(operation.axis)
+        channels = channel_axis(data_format)
+        return all(axis in (channels, channels - 4) for axis in axes)
+    if isinstance(operation, layers.Dense):
+        return data_format == "channels_last"
+    if isinstance(operation, layers.PReLU):
+        shared = set(operation.shared_axes or ())
+        return {1, 2, 3} - {channel_axis(data_format)} <= shared
+    if isinstance(operation, LAYERS):
+        return True
+    module, name = type(operation).__module__, type(operation).__name__
+    if not module.startswith("keras."):
+        return False
+    if isinstance(operation, layers.Layer):
+        return name in LAYER_NAMES
+    return name in OPERATION_NAMES

@@ -3,9 +3,17 @@
 import keras
 from keras import ops
 
+from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.formats import standardize_data_format
 
-__all__ = ["Copier", "data_format_of", "functional", "rebuild", "walk"]
+__all__ = [
+    "Copier",
+    "copy_model",
+    "data_format_of",
+    "functional",
+    "rebuild",
+    "walk",
+]
 
 
 def functional(model):
@@ -50,7 +58,7 @@ def walk(model, values, call):
 
 def data_format_of(model):
     """Returns the data format that the layers of a model work in."""
-    for layer in model._flatten_layers(include_self=False):
+    for layer in model.layers:
         if getattr(layer, "data_format", None) is not None:
             return layer.data_format
     return standardize_data_format(None)
@@ -77,10 +85,13 @@ class Copier:
         layer_class = layer_class or type(operation)
         key = (layer_class, repr(sorted(changes.items())))
         if id(operation) not in self._copies:
-            config = changes
-            if layer_class is type(operation):
+            if isinstance(operation, keras.Model):
+                copy = copy_model(operation)
+            elif layer_class is type(operation):
                 config = {**operation.get_config(), **changes}
-            copy = layer_class.from_config(config)
+                copy = layer_class.from_config(config)
+            else:
+                copy = layer_class.from_config(changes)
             self._copies[id(operation)] = (key, operation, copy)
         first_key, _, copy = self._copies[id(operation)]
         if first_key != key:
@@ -105,13 +116,31 @@ class Copier:
                 target.assign(ops.reshape(source, target.shape))
 
 
+def copy_model(model, input_tensor=None):
+    """Copies a functional model, its weights too, for inputs of any size.
+
+    Args:
+        model: functional `keras.Model`.
+        input_tensor: tensor to build upon. Defaults to an input of any size.
+
+    Returns:
+        A `keras.Model` of the same name and layer names.
+    """
+    copier = Copier()
+
+    def call(operation, *args, **kwargs):
+        return copier.copy(operation)(*args, **kwargs)
+
+    return rebuild(model, lambda x: x, call, copier, input_tensor)
+
+
 def rebuild(model, start, call, copier, input_tensor=None):
     """Rebuilds a functional model with other layers and the same weights.
 
     Args:
         model: a functional `keras.Model`.
         start: function from a new input tensor to the value the walk starts
-            with. Every value has the tensor it stands for as `.tensor`.
+            with: a tensor, or what holds one as `.tensor`.
         call: function of the walk: see `walk`.
         copier: the `Copier` that `call` makes its layers with.
         input_tensor: tensor to build upon. Defaults to an input of any size.
@@ -120,7 +149,8 @@ def rebuild(model, start, call, copier, input_tensor=None):
         A `keras.Model` of the same name.
     """
     if input_tensor is None:
-        tensors = [_any_size(tensor) for tensor in model.inputs]
+        data_format = data_format_of(model)
+        tensors = [_any_size(tensor, data_format) for tensor in model.inputs]
         inputs = tensors
     else:
         tensors = [input_tensor]
@@ -130,8 +160,11 @@ def rebuild(model, start, call, copier, input_tensor=None):
             f"The model '{model.name}' has {len(model.inputs)} inputs, "
             "`input_tensor` is one tensor."
         )
+    model = functional(model)
     values = walk(model, [start(tensor) for tensor in tensors], call)
-    outputs = keras.tree.map_structure(lambda value: value.tensor, values)
+    outputs = keras.tree.map_structure(
+        lambda value: getattr(value, "tensor", value), values
+    )
     if len(inputs) == 1:
         inputs = inputs[0]
     rebuilt = keras.Model(inputs, outputs, name=model.name)
@@ -139,11 +172,10 @@ def rebuild(model, start, call, copier, input_tensor=None):
     return rebuilt
 
 
-def _any_size(tensor):
+def _any_size(tensor, data_format):
     """A new input like `tensor`, of any height and width."""
-    shape = list(tensor.shape[1:])
-    if len(shape) == 3:
-        channels_first = standardize_data_format(None) == "channels_first"
-        for axis in (1, 2) if channels_first else (0, 1):
+    shape = list(tensor.shape)
+    if len(shape) == 4:
+        for axis in spatial_axes(data_format):
             shape[axis] = None
-    return keras.Input(shape, dtype=tensor.dtype, name=tensor.name)
+    return keras.Input(batch_shape=shape, dtype=tensor.dtype, name=tensor.name)

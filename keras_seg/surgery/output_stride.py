@@ -381,9 +381,7 @@ def _(model, surgery, maps, args, kwargs):
         reached.append(result)
         return result
 
-    dense = graph.rebuild(
-        graph.functional(model), start, call, inner.copier
-    )
+    dense = graph.rebuild(model, start, call, inner.copier)
     last = next(y for y in reached if y.tensor is dense.outputs[0])
     surgery.largest_stride = max(
         surgery.largest_stride, inner.largest_stride

@@ -1,0 +1,7 @@
+"""The systems, each built from any classifier."""
+
+from keras_seg.applications.fcn import FCN8s
+from keras_seg.applications.fcn import FCN16s
+from keras_seg.applications.fcn import FCN32s
+
+__all__ = ["FCN16s", "FCN32s", "FCN8s"]

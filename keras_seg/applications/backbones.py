@@ -1,0 +1,153 @@
+"""Classifiers as encoders: by their `keras.applications` name, or a model."""
+
+import contextlib
+import inspect
+
+import keras
+from keras import layers
+
+from keras_seg.applications import weights as weight_files
+from keras_seg.surgery import fully_convolutional
+from keras_seg.surgery import pyramid
+from keras_seg.surgery.graph import functional
+
+__all__ = ["encoder", "find_builder", "preprocessing_mode"]
+
+# What each family was fed; a family that is not here preprocesses itself.
+MODES = {
+    "vgg": "caffe",
+    "resnet": "caffe",
+    "resnetv2": "tf",
+    "mobilenet": "tf",
+    "mobilenetv2": "tf",
+    "xception": "tf",
+    "inception": "tf",
+    "nasnet": "tf",
+    "densenet": "torch",
+}
+
+
+def find_builder(name):
+    """Returns the builder of `keras.applications` of that name.
+
+    Case and underscores do not count.
+
+    Raises:
+        ValueError: if there is none.
+
+    Example:
+
+    >>> find_builder("mobilenet_v2").__name__
+    'MobileNetV2'
+    """
+    builders = {
+        _plain(key): value
+        for key, value in vars(keras.applications).items()
+        if inspect.isfunction(value)
+    }
+    if _plain(name) not in builders:
+        raise ValueError(
+            "`backbone` must be a Keras model or the name of one of "
+            f"keras.applications: {', '.join(sorted(builders))}. "
+            f"Received: backbone={name!r}"
+        )
+    return builders[_plain(name)]
+
+
+def preprocessing_mode(name):
+    """Returns the mode of `keras_seg.layers.Preprocess` of a network.
+
+    Args:
+        name: str, a name of `keras.applications`.
+
+    Returns:
+        `"caffe"`, `"tf"`, `"torch"`, or None for a network that takes
+        pictures of 0 … 255 as they are.
+
+    Example:
+
+    >>> preprocessing_mode("resnet50"), preprocessing_mode("resnet50v2")
+    ('caffe', 'tf')
+    """
+    name = _plain(name)
+    if name.startswith("mobilenetv3"):
+        return None
+    if name.startswith("resnet") and name.endswith("v2"):
+        return MODES["resnetv2"]
+    families = [family for family in MODES if name.startswith(family)]
+    return MODES[max(families, key=len)] if families else None
+
+
+def encoder(
+    backbone, weights, *, include_preprocessing, dropout=0.0, data_format
+):
+    """Returns a classifier's network without what names the classes.
+
+    Args:
+        backbone: str, a name of `keras.applications`, or a functional
+            `keras.Model` (a classifier or an encoder; used as it is, its
+            weights too).
+        weights: None, `"imagenet"` or the path of a weights file, for a
+            backbone given by name.
+        include_preprocessing: bool, whether a backbone that preprocesses by
+            itself should.
+        dropout: float, rate after each hidden fully connected layer.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Returns:
+        `(model, mode)`: an encoder whose hidden fully connected layers, if
+        any, are convolutions that keep the size of the map, and the mode of
+        the preprocessing it expects, None for none.
+    """
+    if isinstance(backbone, keras.Model):
+        if weights not in (None, "imagenet"):
+            raise ValueError(
+                "`weights` names the weights of a backbone given by name; a "
+                "model keeps its own: load them before. Received: "
+                f"weights={weights!r}"
+            )
+        model, mode = functional(backbone), None
+    else:
+        builder = find_builder(backbone)
+        mode = preprocessing_mode(builder.__name__)
+        options = {}
+        if "include_preprocessing" in inspect.signature(builder).parameters:
+            options["include_preprocessing"] = include_preprocessing
+        with _image_data_format(data_format):
+            model = weight_files.build(
+                builder, weights, _is_vgg(builder), options
+            )
+    return _without_classes(model, dropout), mode
+
+
+def _without_classes(model, dropout):
+    """Cuts the class scores off, keeps hidden fully connected layers."""
+    if any(isinstance(layer, layers.Flatten) for layer in model.layers):
+        network = fully_convolutional(model, padding="same", dropout=dropout)
+        return keras.Model(
+            network.inputs, network.layers[-1].input, name=model.name
+        )
+    if len(model.outputs[0].shape) == 4:
+        return model
+    last = list(pyramid(model).values())[-1]
+    return keras.Model(model.inputs, last, name=model.name)
+
+
+def _is_vgg(builder):
+    """VGG's fully connected layers are features; the others pool theirs."""
+    return builder.__name__.startswith("VGG")
+
+
+def _plain(name):
+    return name.lower().replace("_", "").replace("-", "")
+
+
+@contextlib.contextmanager
+def _image_data_format(data_format):
+    """keras.applications knows the global setting only."""
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format(data_format)
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(before)

@@ -1,0 +1,224 @@
+"""Fully convolutional networks: FCN-32s, FCN-16s and FCN-8s."""
+
+import keras
+from keras import layers
+
+from keras_seg.applications.backbones import encoder
+from keras_seg.applications.weights import check_weights
+from keras_seg.layers import CropLike
+from keras_seg.layers import PadToMultiple
+from keras_seg.layers import Preprocess
+from keras_seg.layers import ResizeLike
+from keras_seg.layers.base import positive_int
+from keras_seg.ops.formats import standardize_data_format
+from keras_seg.surgery import pyramid
+from keras_seg.surgery.graph import copy_model
+
+__all__ = ["FCN8s", "FCN16s", "FCN32s"]
+
+
+def FCN32s(
+    backbone="vgg16",
+    weights="imagenet",
+    input_tensor=None,
+    input_shape=None,
+    classes=21,
+    classifier_activation=None,
+    include_preprocessing=True,
+    dropout=0.5,
+    data_format=None,
+    name="fcn32s",
+):
+    """FCN-32s: class scores at stride 32, enlarged to the image.
+
+    The classifier's fully connected layers become convolutions, a 1×1
+    convolution scores the classes, and bilinear interpolation brings the
+    scores to the size of the image. Reference:
+
+    - [Fully Convolutional Networks for Semantic Segmentation](https://arxiv.org/abs/1411.4038) (CVPR 2015)
+
+    The geometry is the aligned one: the image is padded, below and on the
+    right, to a multiple of 32, the layers keep the size of their maps, and
+    the result is cropped. As in the paper, the scores start at zero.
+
+    Args:
+        backbone: str, a name of `keras.applications`, or a functional
+            `keras.Model` of any image classifier or encoder. Defaults to
+            `"vgg16"`, with its fully connected layers.
+        weights: None for random weights, `"imagenet"`, or the path of a file
+            with the weights of the backbone; for a backbone given by name.
+            Weights of the whole network load with `model.load_weights`.
+            Defaults to `"imagenet"`.
+        input_tensor: tensor to use as the image. Defaults to a new input.
+        input_shape: shape of the image without the batch. Defaults to
+            `(None, None, 3)`, any size.
+        classes: int, at least 1. Defaults to 21, of PASCAL VOC.
+        classifier_activation: name of an activation, or None for logits.
+            Defaults to None.
+        include_preprocessing: bool. Whether images come as RGB of 0 … 255
+            and the backbone's preprocessing is part of the network, or they
+            are preprocessed already. A backbone given as a model gets them
+            as they come. Defaults to True.
+        dropout: float, rate after each hidden fully connected layer of the
+            backbone. Defaults to 0.5.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting: of the image and inside the network.
+        name: str, name of the model.
+
+    Returns:
+        A functional `keras.Model`: images of any size to float32 logits
+        `(batch, height, width, classes)` of the same size.
+
+    Raises:
+        ValueError: for arguments that can't be, naming them.
+        OSError: if weights can't be downloaded.
+
+    Example:
+
+    >>> import keras_seg
+    >>> model = keras_seg.applications.FCN32s(
+    ...     "mobilenet_v2", weights=None, classes=5)
+    >>> model.compute_output_shape((1, 97, 33, 3))
+    (1, 97, 33, 5)
+    """
+    return _fcn(**locals(), skips=())
+
+
+def FCN16s(
+    backbone="vgg16",
+    weights="imagenet",
+    input_tensor=None,
+    input_shape=None,
+    classes=21,
+    classifier_activation=None,
+    include_preprocessing=True,
+    dropout=0.5,
+    data_format=None,
+    name="fcn16s",
+):
+    """FCN-16s: FCN-32s with the scores of the maps at stride 16 added.
+
+    On VGG16 these are the scores of pool4; on a network whose strides are
+    not max pools, those of the last map before stride 32. Arguments, result
+    and errors are those of `keras_seg.applications.FCN32s`.
+
+    Example:
+
+    >>> import keras_seg
+    >>> model = keras_seg.applications.FCN16s(
+    ...     "mobilenet_v2", weights=None, classes=5)
+    >>> model.compute_output_shape((1, 97, 33, 3))
+    (1, 97, 33, 5)
+    """
+    return _fcn(**locals(), skips=(16,))
+
+
+def FCN8s(
+    backbone="vgg16",
+    weights="imagenet",
+    input_tensor=None,
+    input_shape=None,
+    classes=21,
+    classifier_activation=None,
+    include_preprocessing=True,
+    dropout=0.5,
+    data_format=None,
+    name="fcn8s",
+):
+    """FCN-8s: FCN-16s with the scores of the maps at stride 8 added.
+
+    On VGG16 these are the scores of pool4 and pool3. Arguments, result and
+    errors are those of `keras_seg.applications.FCN32s`.
+
+    Example:
+
+    >>> import keras_seg
+    >>> model = keras_seg.applications.FCN8s(
+    ...     "mobilenet_v2", weights=None, classes=5)
+    >>> model.compute_output_shape((1, 97, 33, 3))
+    (1, 97, 33, 5)
+    """
+    return _fcn(**locals(), skips=(16, 8))
+
+
+def _fcn(
+    backbone,
+    weights,
+    input_tensor,
+    input_shape,
+    classes,
+    classifier_activation,
+    include_preprocessing,
+    dropout,
+    data_format,
+    name,
+    skips,
+):
+    check_weights(weights)
+    positive_int("classes", classes)
+    data_format = standardize_data_format(data_format)
+    image = _image(input_tensor, input_shape, data_format)
+    network, mode = encoder(
+        backbone,
+        weights,
+        include_preprocessing=include_preprocessing,
+        dropout=dropout,
+        data_format=data_format,
+    )
+
+    x = image
+    if include_preprocessing and mode is not None:
+        x = Preprocess(mode, data_format=data_format, name="preprocess")(x)
+    padded = PadToMultiple(32, data_format=data_format, name="pad")(x)
+    levels = pyramid(copy_model(network, padded), pools=True)
+    if missing := [stride for stride in skips if stride not in levels]:
+        raise ValueError(
+            f"The backbone '{network.name}' has no maps of stride "
+            f"{missing[0]} to add; it has strides {list(levels)}."
+        )
+
+    def score(tensor, name):
+        return layers.Conv2D(
+            classes,
+            1,
+            kernel_initializer="zeros",
+            data_format=data_format,
+            name=name,
+        )(tensor)
+
+    def enlarge(tensor, reference, name):
+        return ResizeLike(data_format=data_format, name=name)(tensor, reference)
+
+    # On VGG16 the maps of stride 16 and 8 are pool4 and pool3.
+    x = score(list(levels.values())[-1], "score_fr")
+    for stride, pool in zip(skips, ("pool4", "pool3"), strict=False):
+        skip = score(levels[stride], f"score_{pool}")
+        x = enlarge(x, skip, f"upscore_{pool}")
+        x = layers.Add(name=f"fuse_{pool}")([x, skip])
+    x = layers.Activation("linear", dtype="float32", name="score")(x)
+    x = ResizeLike(data_format=data_format, dtype="float32", name="upscore")(
+        x, padded
+    )
+    x = CropLike(data_format=data_format, dtype="float32", name="crop")(
+        x, image
+    )
+    if data_format == "channels_first":
+        x = layers.Permute((2, 3, 1), dtype="float32", name="logits")(x)
+    if classifier_activation is not None:
+        x = layers.Activation(
+            classifier_activation, dtype="float32", name="predictions"
+        )(x)
+    inputs = image
+    if input_tensor is not None:
+        inputs = keras.utils.get_source_inputs(input_tensor)
+    return keras.Model(inputs, x, name=name)
+
+
+def _image(input_tensor, input_shape, data_format):
+    if input_tensor is not None:
+        return input_tensor
+    if input_shape is None:
+        input_shape = (None, None, 3)
+        if data_format == "channels_first":
+            input_shape = (3, None, None)
+    return keras.Input(input_shape, name="image")

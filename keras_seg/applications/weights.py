@@ -1,0 +1,78 @@
+"""Pretrained weights of backbones: from keras.applications or a file."""
+
+import os
+
+import h5py
+
+__all__ = ["build", "check_weights"]
+
+
+def check_weights(weights):
+    """Checks the `weights` argument of a builder.
+
+    Raises:
+        ValueError: unless it is None, `"imagenet"` or an existing file.
+    """
+    if weights in (None, "imagenet") or os.path.exists(weights):
+        return
+    raise ValueError(
+        "`weights` must be None (random initialization), 'imagenet' or the "
+        "path of a file with the weights of the backbone. "
+        f"Received: weights={str(weights)!r}, which does not exist"
+    )
+
+
+def build(builder, weights, include_top, options):
+    """Calls a builder of `keras.applications`, with pretrained weights.
+
+    A file may hold the weights of the network with or without its ImageNet
+    classifier; what fits is found out.
+
+    Args:
+        builder: function of `keras.applications`.
+        weights: None, `"imagenet"` or a path.
+        include_top: bool, whether the fully connected layers are wanted.
+        options: dict, further arguments of the builder.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        OSError: if the ImageNet weights can't be downloaded.
+        ValueError: if the file is not one of weights, or of another network.
+    """
+    if weights is None:
+        return builder(weights=None, include_top=include_top, **options)
+    if weights == "imagenet":
+        try:
+            return builder(
+                weights="imagenet", include_top=include_top, **options
+            )
+        except Exception as error:
+            if "fetch failure" not in str(error):
+                raise
+            raise OSError(
+                f"The ImageNet weights of {builder.__name__} could not be "
+                "downloaded, and are not in the Keras cache. Pass "
+                "weights=PATH with a file of them, or weights=None to start "
+                f"from random ones. ({error})"
+            ) from error
+    path = str(weights)
+    if not h5py.is_hdf5(path):
+        raise ValueError(
+            f"{path} is not a weights file: an HDF5 file (.h5, .weights.h5) "
+            f"is expected, and this one, of {os.path.getsize(path)} bytes, "
+            "is none or is incomplete."
+        )
+    mismatches = []
+    for with_top in (include_top, True):
+        model = builder(weights=None, include_top=with_top, **options)
+        try:
+            model.load_weights(path)
+            return model
+        except (ValueError, KeyError, OSError) as error:
+            mismatches.append(str(error).splitlines()[0])
+    raise ValueError(
+        f"{path} does not hold the weights of {builder.__name__}, with or "
+        f"without its classifier: {mismatches[0]}"
+    )

@@ -1,0 +1,268 @@
+"""A classifier's fully connected layers as convolutions."""
+
+import dataclasses
+
+import keras
+from keras import layers
+
+from keras_seg.ops.formats import channel_axis
+from keras_seg.ops.formats import spatial_axes
+from keras_seg.surgery import graph
+from keras_seg.surgery import pointwise
+
+__all__ = ["fully_convolutional"]
+
+GLOBAL_POOLING = {
+    layers.GlobalAveragePooling2D: layers.AveragePooling2D,
+    layers.GlobalMaxPooling2D: layers.MaxPooling2D,
+}
+
+
+def fully_convolutional(
+    classifier, *, classifier_activation=None, padding="valid", dropout=0.0
+):
+    """Turns the head of a classifier into convolutions, with its own weights.
+
+    A fully connected layer on a map of 7×7×512 is a convolution of 7×7 whose
+    output has one position; on a larger map it has more. So
+
+    * `Flatten` and the dense layer after it become a convolution as large as
+      the map the classifier was built for (VGG's `fc1`: 7×7),
+    * global average or maximum pooling becomes pooling over a window of that
+      size, with stride 1,
+    * every further dense layer becomes a 1×1 convolution.
+
+    On an image of the classifier's own size the result is the classifier's,
+    in one position. On a larger one it is the classifier's head slid over
+    the feature map. That is the classifier slid over the image only where
+    the network does not pad: padding shows every window of the image a
+    border of zeros where the larger image has more of itself.
+
+    Source: [Fully Convolutional Networks](https://arxiv.org/abs/1411.4038),
+    section 3.1.
+
+    Args:
+        classifier: functional `keras.Model` with a head of dense layers,
+            built for a fixed input size.
+        classifier_activation: name of an activation or None. The last
+            activation of the classifier is left off, so that the result are
+            logits, and this one put in its place. Defaults to None.
+        padding: `"valid"`, or `"same"`: the windows are padded, and the maps
+            keep the size of the feature map. Defaults to `"valid"`.
+        dropout: float, rate of a dropout added after each hidden layer of
+            the head: the classifiers of `keras.applications` come without
+            the one they were trained with. Defaults to 0, none.
+
+    Returns:
+        A functional `keras.Model` for images of any size that is not less
+        than the classifier's own (any size at all with `padding="same"`),
+        with the classifier's layer names. Its output has the rank of a map.
+
+    Raises:
+        ValueError: if the classifier has no such head or no fixed size; for
+            a layer of the head that can't be converted, by name.
+
+    Example:
+
+    >>> import keras, keras_seg
+    >>> classifier = keras.applications.MobileNetV2(
+    ...     input_shape=(96, 96, 3), weights=None)
+    >>> network = keras_seg.surgery.fully_convolutional(classifier)
+    >>> network.compute_output_shape((1, 96, 160, 3))
+    (1, 1, 3, 1000)
+    """
+    if padding not in ("valid", "same"):
+        raise ValueError(
+            "`padding` must be 'valid' or 'same'. "
+            f"Received: padding={padding!r}"
+        )
+    classifier = graph.functional(classifier)
+    surgery = _Surgery(classifier, padding, dropout)
+    converted = graph.rebuild(
+        classifier, _Part, surgery.call, surgery.copier
+    )
+    if classifier_activation is None:
+        return converted
+    if classifier_activation == "softmax":
+        activation = layers.Softmax(
+            axis=channel_axis(surgery.data_format), name="softmax"
+        )
+    else:
+        activation = layers.Activation(
+            classifier_activation, name="classifier_activation"
+        )
+    outputs = keras.tree.map_structure(activation, converted.output)
+    return keras.Model(converted.input, outputs, name=converted.name)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """A tensor of the new network.
+
+    Attributes:
+        tensor: `KerasTensor`.
+        window: None in front of the head. In the head, what each position
+            holds: the height and width of the flattened map, (1, 1) for a
+            vector.
+    """
+
+    tensor: keras.KerasTensor
+    window: tuple | None = None
+
+
+class _Surgery:
+    def __init__(self, classifier, padding, dropout):
+        self.data_format = graph.data_format_of(classifier)
+        self.padding = padding
+        self.dropout = dropout
+        self.copier = graph.Copier()
+        self.roots, self.last = _find_head(classifier)
+
+    def call(self, operation, *args, **kwargs):
+        parts = [
+            value
+            for value in keras.tree.flatten((args, kwargs))
+            if isinstance(value, _Part)
+        ]
+        if id(operation) in self.roots:
+            return self._root(operation, parts[0])
+        if all(part.window is None for part in parts):
+            return self._copy(operation, args, kwargs, None)
+        if isinstance(operation, layers.Dense):
+            return self._dense(operation, parts[0])
+        if any(part.window != (1, 1) for part in parts):
+            if not isinstance(operation, (layers.Dropout, layers.Activation)):
+                _refuse(operation, "it works on a flattened map")
+            return self._copy(operation, args, kwargs, parts[0].window)
+        return self._vector(operation, args, kwargs)
+
+    def _root(self, layer, part):
+        """`Flatten` or global pooling: where the head begins."""
+        shape = layer.input.shape
+        window = tuple(shape[axis] for axis in spatial_axes(self.data_format))
+        if None in window:
+            raise ValueError(
+                f"The layer '{layer.name}' covers a map of unknown size: the "
+                "size of the classifier's own input decides the window. "
+                "Build the classifier with a fixed `input_shape`. Received: "
+                f"a map of shape {tuple(shape)}"
+            )
+        if isinstance(layer, layers.Flatten):
+            return _Part(part.tensor, window)
+        pooling = next(
+            pool
+            for globally, pool in GLOBAL_POOLING.items()
+            if isinstance(layer, globally)
+        )
+        pool = pooling(
+            window,
+            strides=1,
+            padding=self.padding,
+            data_format=self.data_format,
+            name=layer.name,
+            dtype=layer.dtype_policy,
+        )
+        return _Part(pool(part.tensor), (1, 1))
+
+    def _dense(self, layer, part):
+        config = layer.get_config()
+        for key in ("units", "lora_rank", "lora_alpha", "quantization_config"):
+            config.pop(key, None)
+        if id(layer) in self.last:
+            config["activation"] = "linear"
+        convolution = self.copier.copy(
+            layer,
+            layers.Conv2D,
+            filters=layer.units,
+            kernel_size=part.window,
+            padding=self.padding,
+            data_format=self.data_format,
+            **config,
+        )
+        tensor = convolution(part.tensor)
+        if self.dropout and id(layer) not in self.last:
+            drop = layers.Dropout(self.dropout, name=f"{layer.name}_dropout")
+            tensor = drop(tensor)
+        return _Part(tensor, (1, 1))
+
+    def _vector(self, operation, args, kwargs):
+        """An operation on vectors, which now are positions of a map."""
+        part = keras.tree.flatten(args)[0]
+        if isinstance(operation, (layers.Flatten, layers.Reshape)):
+            shape = operation.output.shape[1:]
+            if sum(size != 1 for size in shape) > 1:
+                _refuse(operation, f"it makes a vector a {tuple(shape)}")
+            return part
+        changes = {}
+        if isinstance(operation, pointwise.ALONG_AN_AXIS):
+            changes["axis"] = channel_axis(self.data_format)
+        elif isinstance(operation, layers.Conv2D):
+            if set(operation.kernel_size) != {1}:
+                _refuse(operation, "its kernel is larger than the vector")
+        elif not pointwise.is_pointwise(operation, self.data_format):
+            _refuse(operation, "it is not known to work on a vector alone")
+        if id(operation) in self.last:
+            if isinstance(operation, (layers.Activation, layers.Softmax)):
+                return part
+            if isinstance(operation, layers.Conv2D):
+                changes["activation"] = "linear"
+        return self._copy(operation, args, kwargs, (1, 1), **changes)
+
+    def _copy(self, operation, args, kwargs, window, **changes):
+        args, kwargs = keras.tree.map_structure(
+            lambda value: value.tensor if isinstance(value, _Part) else value,
+            (args, kwargs),
+        )
+        outputs = self.copier.copy(operation, **changes)(*args, **kwargs)
+        return keras.tree.map_structure(
+            lambda tensor: _Part(tensor, window), outputs
+        )
+
+
+def _refuse(layer, reason):
+    raise ValueError(
+        f"The layer '{layer.name}' ({type(layer).__name__}) of the "
+        f"classifier's head can't become a convolution: {reason}."
+    )
+
+
+def _find_head(classifier):
+    """Finds where the head begins, and the operations that end it.
+
+    A global pooling whose result comes back to a map (in a squeeze-and-excite
+    block) does not begin the head: what ends as the model's output does.
+
+    Returns:
+        `(roots, last)`, two sets of ids of operations.
+    """
+
+    @dataclasses.dataclass(frozen=True)
+    class Trace:
+        roots: frozenset = frozenset()
+        last: object = None
+
+    def call(operation, *args, **kwargs):
+        traces = [
+            value
+            for value in keras.tree.flatten((args, kwargs))
+            if isinstance(value, Trace)
+        ]
+        begins = isinstance(operation, (layers.Flatten, *GLOBAL_POOLING))
+        if all(trace.roots for trace in traces):
+            roots = frozenset().union(*(trace.roots for trace in traces))
+        else:
+            roots = frozenset([id(operation)] if begins else [])
+        result = Trace(roots, operation)
+        return keras.tree.map_structure(lambda _: result, operation.output)
+
+    inputs = [Trace() for _ in classifier.inputs]
+    outputs = keras.tree.flatten(graph.walk(classifier, inputs, call))
+    if not all(trace.roots for trace in outputs):
+        raise ValueError(
+            f"The model '{classifier.name}' has no fully connected head: its "
+            "output does not come through Flatten or global pooling. "
+            "Received: a model with output shape "
+            f"{keras.tree.flatten(classifier.outputs)[0].shape}"
+        )
+    roots = frozenset().union(*(trace.roots for trace in outputs))
+    return roots, {id(trace.last) for trace in outputs}

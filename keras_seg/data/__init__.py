@@ -1,0 +1,33 @@
+"""Pairs of images and masks: read, checked, augmented, batched, or drawn."""
+
+from keras_seg.data import augment
+from keras_seg.data import synthetic
+from keras_seg.data.batches import Batches
+from keras_seg.data.classes import MAX_CLASSES
+from keras_seg.data.classes import VOID
+from keras_seg.data.classes import ClassTable
+from keras_seg.data.classes import voc_colormap
+from keras_seg.data.errors import DataError
+from keras_seg.data.folder import Folder
+from keras_seg.data.folder import from_folder
+from keras_seg.data.images import read_image
+from keras_seg.data.images import read_mask
+from keras_seg.data.layout import splits
+from keras_seg.data.pairs import Pair
+
+__all__ = [
+    "MAX_CLASSES",
+    "VOID",
+    "Batches",
+    "ClassTable",
+    "DataError",
+    "Folder",
+    "Pair",
+    "augment",
+    "from_folder",
+    "read_image",
+    "read_mask",
+    "splits",
+    "synthetic",
+    "voc_colormap",
+]

@@ -1,0 +1,246 @@
+"""The classes of a data set: names, colours, and the ids that mean void."""
+
+import csv
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from keras_seg.data.errors import DataError
+
+__all__ = ["MAX_CLASSES", "VOID", "ClassTable", "voc_colormap"]
+
+VOID = 255
+MAX_CLASSES = 255  # ids 0..254 in one byte, beside void
+
+_VOID_ROLES = ("ignore", "void")
+_EXAMPLE = "a header 'id,name' or 'id,name,r,g,b,role' and a class a line"
+
+
+def voc_colormap(n):
+    """The colours of PASCAL VOC: the bits of the id, dealt to R, G and B.
+
+    Args:
+        n: int, number of colours, at most 256.
+
+    Returns:
+        uint8 array `(n, 3)`.
+
+    Example:
+
+    >>> from keras_seg.data import voc_colormap
+    >>> voc_colormap(4).tolist()
+    [[0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0]]
+    """
+    if not 0 <= n <= 256:
+        raise ValueError(f"`n` must be in 0..256. Received: n={n}")
+    ids = np.arange(n)
+    colors = np.zeros((n, 3), dtype="uint8")
+    for bit in range(8):
+        for channel in range(3):
+            on = (ids >> (3 * bit + channel)) & 1
+            colors[:, channel] |= (on << (7 - bit)).astype("uint8")
+    return colors
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassTable:
+    """Names and colours of the classes 0..C-1, and the ids that mean void.
+
+    255 always means void; `void_ids` says which other ids do as well. At most
+    255 classes fit beside it.
+
+    Args:
+        names: tuple of str, one for each class.
+        colors: tuple of (red, green, blue), 0..255, one for each class.
+        void_ids: frozenset of int, ids in masks that mean void.
+
+    Example:
+
+    >>> from keras_seg.data import ClassTable
+    >>> table = ClassTable.default(3)
+    >>> len(table), table.names[1], table.colors[1]
+    (3, 'class 1', (128, 0, 0))
+    """
+
+    names: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    void_ids: frozenset[int] = frozenset({VOID})
+
+    def __post_init__(self):
+        if not 1 <= len(self.names) <= MAX_CLASSES:
+            raise ValueError(
+                f"A class table has 1..{MAX_CLASSES} classes; id {VOID} is "
+                f"void. Received: {len(self.names)} classes"
+            )
+        if len(self.colors) != len(self.names):
+            raise ValueError(
+                "`colors` must have one colour for each name. Received: "
+                f"{len(self.colors)} colours, {len(self.names)} names"
+            )
+        overlap = sorted(i for i in self.void_ids if 0 <= i < len(self))
+        if overlap or min(self.void_ids, default=0) < 0:
+            raise ValueError(
+                f"`void_ids` must lie outside the classes 0..{len(self) - 1} "
+                f"and not be negative. Received: {sorted(self.void_ids)}"
+            )
+
+    def __len__(self):
+        return len(self.names)
+
+    @classmethod
+    def default(cls, n):
+        """`n` classes named "class 0", "class 1", … in VOC's colours."""
+        if not 1 <= n <= MAX_CLASSES:
+            raise ValueError(
+                f"A class table has 1..{MAX_CLASSES} classes; id {VOID} is "
+                f"void. Received: {n} classes"
+            )
+        return cls(
+            names=tuple(f"class {i}" for i in range(n)),
+            colors=tuple(_voc_color(i) for i in range(n)),
+        )
+
+    @classmethod
+    def read(cls, path):
+        """Read `classes.csv`: columns id, name and maybe r, g, b and role.
+
+        The role "ignore" or "void" marks an id as void; every other row is a
+        class. A class without a colour gets VOC's.
+
+        Args:
+            path: str or path of the file.
+
+        Returns:
+            A `ClassTable`.
+
+        Raises:
+            DataError: a column is missing, a value is not an integer, an id
+                comes twice, or the ids are not 0..C-1.
+        """
+        rows = _read_rows(path)
+        void_ids = frozenset(i for i, row in rows.items() if row[2])
+        ids = sorted(set(rows) - void_ids)
+        if ids != list(range(len(ids))) or not 1 <= len(ids) <= MAX_CLASSES:
+            raise DataError(
+                "KS-D011",
+                path,
+                f"has the class ids {_listing(ids)}",
+                f"ids must be 0..C-1 without a gap, C at most {MAX_CLASSES}",
+                guess=(
+                    "These look like the values of black-and-white masks."
+                    if ids == [0, VOID]
+                    else None
+                ),
+                fix=(
+                    "number the classes from 0, in the masks too, and give "
+                    "void ids the role 'void'"
+                ),
+            )
+        return cls(
+            names=tuple(rows[i][0] for i in ids),
+            colors=tuple(rows[i][1] for i in ids),
+            void_ids=void_ids,
+        )
+
+    def write(self, path):
+        """Write the table as `classes.csv`, which `read` takes back."""
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["id", "name", "r", "g", "b", "role"])
+            for i, (name, color) in enumerate(
+                zip(self.names, self.colors, strict=True)
+            ):
+                writer.writerow([i, name, *color, "class"])
+            for i in sorted(self.void_ids):
+                writer.writerow([i, "void", *_voc_color(i), "void"])
+
+
+def _voc_color(i):
+    color = voc_colormap(256)[i % 256]
+    return (int(color[0]), int(color[1]), int(color[2]))
+
+
+def _listing(ids):
+    if len(ids) > 12:
+        ids = [*ids[:6], "...", *ids[-3:]]
+    return ", ".join(map(str, ids)) or "(none)"
+
+
+def _read_rows(path):
+    """`{id: (name, colour, is void)}`, each line checked by itself."""
+    path = pathlib.Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            "KS-D011",
+            path,
+            "cannot be read as UTF-8 text",
+            f"a class table has {_EXAMPLE}",
+            fix="write the table again as a UTF-8 text file",
+        ) from error
+    lines = [
+        [cell.strip() for cell in row] for row in csv.reader(text.splitlines())
+    ]
+    header = [cell.lower() for cell in lines[0]] if lines else []
+    if "id" not in header or "name" not in header:
+        raise DataError(
+            "KS-D011",
+            path,
+            f"has on line 1 the columns {', '.join(header) or '(none)'}",
+            "the columns id and name are needed, r, g, b and role are optional",
+            fix=f"write {_EXAMPLE}",
+        )
+    rows = {}
+    for number, cells in enumerate(lines[1:], start=2):
+        if not any(cells):
+            continue
+        row = dict(zip(header, cells, strict=False))
+        i = _integer(path, number, "id", row["id"])
+        if i in rows:
+            raise DataError(
+                "KS-D011",
+                path,
+                f"has on line {number} the id {i} again",
+                "every id comes once",
+                fix="remove one of the two lines",
+            )
+        rows[i] = (
+            row.get("name") or f"class {i}",
+            _color(path, number, i, row),
+            row.get("role", "").lower() in _VOID_ROLES,
+        )
+    return rows
+
+
+def _color(path, number, i, row):
+    cells = [row.get(channel, "") for channel in "rgb"]
+    if not any(cells):
+        return _voc_color(i)
+    values = [
+        _integer(path, number, channel, cell)
+        for channel, cell in zip("rgb", cells, strict=True)
+    ]
+    if max(values) > 255:
+        raise DataError(
+            "KS-D011",
+            path,
+            f"has on line {number} the colour {tuple(values)}",
+            "red, green and blue are integers 0..255",
+            fix="correct the line, or leave r, g and b empty",
+        )
+    return tuple(values)
+
+
+def _integer(path, number, column, cell):
+    # isdecimal, not int(): no sign, no underscores, no spaces inside.
+    if cell.isascii() and cell.isdecimal():
+        return int(cell)
+    raise DataError(
+        "KS-D011",
+        path,
+        f"has on line {number} '{cell}' in the column {column}",
+        "an integer of 0 or more is needed there",
+        fix="correct the line",
+    )

@@ -1,0 +1,74 @@
+"""The one exception of the data room."""
+
+__all__ = ["DataError"]
+
+
+class DataError(ValueError):
+    """Something in a user's files that cannot be trained on.
+
+    The message names the file, what was found, what is allowed, a guess where
+    there is one, and the fix. The codes:
+
+    | code | what is wrong |
+    |---|---|
+    | KS-D001 | the folder, or its folder of images or of masks, is missing |
+    | KS-D002 | the split is missing, ambiguous, or badly listed |
+    | KS-D003 | a mask has ids outside the classes (0/255 masks included) |
+    | KS-D004 | an image has no mask |
+    | KS-D005 | a mask, or a line of a list, has no image |
+    | KS-D006 | an image and its mask have different sizes |
+    | KS-D007 | a mask has colours or fractions instead of class ids |
+    | KS-D008 | a mask is stored with loss (JPEG) |
+    | KS-D009 | a file cannot be read as an image |
+    | KS-D010 | there is nothing to read |
+    | KS-D011 | the class table is malformed |
+    | KS-D012 | two files have the same stem |
+
+    Args:
+        code: str, one of the codes above.
+        file: str or path, the file or folder at fault.
+        found: str, what was found, as the rest of a sentence that begins with
+            the file.
+        allowed: str, what is allowed instead, a clause.
+        fix: str, what to do, a clause.
+        guess: optional str, a sentence on the likely cause.
+
+    Example:
+
+    >>> from keras_seg.data import DataError
+    >>> print(DataError(
+    ...     "KS-D004", "images/7.jpg", "has no mask", "every image needs one",
+    ...     fix="add masks/7.png",
+    ... ))
+    KS-D004  images/7.jpg has no mask; every image needs one. Fix: add
+    masks/7.png.
+    """
+
+    def __init__(self, code, file, found, allowed, *, fix, guess=None):
+        self.code = code
+        self.file = str(file)
+        self.found = found
+        self.allowed = allowed
+        self.fix = fix
+        self.guess = guess
+        guess = f" {guess}" if guess else ""
+        super().__init__(
+            f"{code}  {self.file} {found}; {allowed}.{guess} Fix: {fix}."
+        )
+
+    def __reduce__(self):
+        return (
+            _rebuild,
+            (
+                self.code,
+                self.file,
+                self.found,
+                self.allowed,
+                self.fix,
+                self.guess,
+            ),
+        )
+
+
+def _rebuild(code, file, found, allowed, fix, guess):
+    return DataError(code, file, found, allowed, fix=fix, guess=guess)

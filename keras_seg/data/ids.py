@@ -1,0 +1,147 @@
+"""Class ids in masks: what is there, what is allowed, what was meant."""
+
+import numpy as np
+
+from keras_seg.data.classes import VOID
+from keras_seg.data.classes import ClassTable
+from keras_seg.data.errors import DataError
+
+__all__ = [
+    "classes_of_ids",
+    "ids_of_mask",
+    "normalize_mask",
+    "refuse_black_and_white",
+]
+
+
+def ids_of_mask(mask):
+    """The ids that occur in a mask, in order, as a list of int."""
+    if mask.dtype == np.uint8:
+        return np.flatnonzero(np.bincount(mask.ravel(), minlength=1)).tolist()
+    return np.unique(mask).tolist()
+
+
+def normalize_mask(mask, classes, file):
+    """Check the ids of one mask and map every void id to 255.
+
+    Args:
+        mask: integer array `(height, width)`.
+        classes: `ClassTable`.
+        file: str or path, named where an id is outside.
+
+    Returns:
+        uint8 array `(height, width)` of 0..C-1 and 255.
+
+    Raises:
+        DataError: an id is neither a class nor void.
+    """
+    ids = ids_of_mask(mask)
+    void = classes.void_ids | {VOID}
+    outside = [i for i in ids if not 0 <= i < len(classes) and i not in void]
+    if outside:
+        raise DataError(
+            "KS-D003",
+            file,
+            f"has the ids {_listing(ids)}",
+            _allowed(classes),
+            guess=_guess(ids, outside, classes),
+            fix=(
+                "give every id a line in classes.csv (role 'void' to ignore "
+                "it), or renumber the masks"
+            ),
+        )
+    for i in void.intersection(ids) - {VOID}:
+        mask = np.where(mask == i, VOID, mask)
+    return mask.astype("uint8")
+
+
+def refuse_black_and_white(id_lists, classes, file):
+    """Refuse a data set whose masks hold nothing but 0 and 255.
+
+    Taken by itself such a mask is class 0 and void; where all are alike, the
+    second class was written as white, and a model would learn to say 0.
+
+    Args:
+        id_lists: list of the ids of each mask.
+        classes: `ClassTable`, or `None` where it was to be found from ids.
+        file: str or path of the first mask that has a 255.
+
+    Raises:
+        DataError: the masks hold 0 and 255 only, 255 among them.
+    """
+    if set().union(*id_lists) != {0, VOID}:
+        return
+    count = len(id_lists)
+    raise DataError(
+        "KS-D003",
+        file,
+        f"has the ids {_listing(next(i for i in id_lists if VOID in i))}",
+        _allowed(classes) if classes else f"ids are 0..C-1, {VOID} is void",
+        guess=(
+            f"The masks ({count} read) hold nothing but 0 and 255: "
+            "they look like black-and-white masks, not like void."
+        ),
+        fix=(
+            "write class 1 as 1, for example Image.fromarray("
+            "numpy.asarray(Image.open(mask)) // 255).save(mask)"
+        ),
+    )
+
+
+def classes_of_ids(id_lists, files):
+    """The class table that masks without one ask for: 0..max, 255 void.
+
+    Args:
+        id_lists: list of the ids of each mask.
+        files: list of the paths of the masks, named in errors.
+
+    Returns:
+        A `ClassTable`.
+
+    Raises:
+        DataError: an id does not fit into 0..254, or there is no class at all.
+    """
+    for ids, file in zip(id_lists, files, strict=True):
+        if ids[0] < 0 or ids[-1] > VOID:
+            raise DataError(
+                "KS-D003",
+                file,
+                f"has the ids {_listing(ids)}",
+                f"ids are 0..{VOID - 1}, {VOID} is void",
+                fix="renumber the masks",
+            )
+    found = set().union(*id_lists) - {VOID}
+    if not found:
+        raise DataError(
+            "KS-D010",
+            files[0],
+            f"and the other masks ({len(files)} read) are void everywhere",
+            "some pixels must have a class",
+            fix="check how the masks were written",
+        )
+    return ClassTable.default(max(found) + 1)
+
+
+def _allowed(classes):
+    count = len(classes)
+    classes_text = "1 class" if count == 1 else f"{count} classes"
+    ids = "0" if count == 1 else f"0..{count - 1}"
+    void = _listing(sorted(classes.void_ids | {VOID}))
+    return f"the data set has {classes_text}: {ids}, and {void} for void"
+
+
+def _guess(ids, outside, classes):
+    count = len(classes)
+    if outside == [count] and 0 not in ids:
+        return "The ids seem to start at 1 instead of 0."
+    if outside == [count]:
+        return "One class may be missing from the table."
+    if len(ids) <= 8 and ids[-1] > 2 * count and ids[-1] <= VOID:
+        return "The ids look like grey levels, drawn to be seen."
+    return None
+
+
+def _listing(ids):
+    if len(ids) > 12:
+        ids = [*ids[:6], "...", *ids[-3:]]
+    return ", ".join(map(str, ids))

@@ -1,0 +1,148 @@
+"""Images and masks paired by stem, never by position."""
+
+import dataclasses
+import pathlib
+
+from keras_seg.data.errors import DataError
+from keras_seg.data.images import SUFFIXES
+
+__all__ = ["Pair", "find_pairs", "read_stems"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """An image file and the mask file of the same stem.
+
+    Args:
+        stem: str, the file name without its suffix.
+        image: path of the image.
+        mask: path of the mask.
+    """
+
+    stem: str
+    image: pathlib.Path
+    mask: pathlib.Path
+
+
+def find_pairs(images, masks, list_file=None):
+    """Pair the files of two folders.
+
+    Args:
+        images: path of the folder of images.
+        masks: path of the folder of masks.
+        list_file: optional path of a text file of stems, one a line. With it
+            only these are paired, in its order; otherwise all are, sorted,
+            and every mask must have its image.
+
+    Returns:
+        Tuple of `Pair`.
+
+    Raises:
+        DataError: an image lacks its mask, a mask or a listed stem its image,
+            a stem comes twice, or there is nothing.
+    """
+    image_files = _by_stem(images)
+    mask_files = _by_stem(masks)
+    if list_file is not None:
+        stems = read_stems(list_file)
+        _refuse_unknown(list_file, stems, image_files, images)
+    else:
+        stems = {stem: None for stem in sorted(image_files)}
+    if not stems:
+        raise DataError(
+            "KS-D010",
+            list_file or images,
+            "names no image" if list_file else "holds no image",
+            "at least one is needed (PNG, JPEG, TIFF, BMP or WEBP)",
+            fix="put images there, or correct the path",
+        )
+    for stem in stems:
+        if stem not in mask_files:
+            raise DataError(
+                "KS-D004",
+                image_files[stem],
+                f"has no mask {stem}.png in {masks}",
+                "every image needs a mask of the same stem",
+                guess=_near_miss(stem, mask_files),
+                fix="add the mask, or remove the image",
+            )
+    if list_file is None:
+        for stem in sorted(mask_files):
+            if stem not in image_files:
+                raise DataError(
+                    "KS-D005",
+                    mask_files[stem],
+                    f"has no image of the stem {stem} in {images}",
+                    "every mask needs an image of the same stem",
+                    fix="add the image, or remove the mask",
+                )
+    return tuple(Pair(s, image_files[s], mask_files[s]) for s in stems)
+
+
+def read_stems(path):
+    """Read a list of stems, one a line; empty lines are skipped.
+
+    Returns:
+        Dictionary from each stem to the number of its line, in order.
+
+    Raises:
+        DataError: a stem comes twice.
+    """
+    stems: dict[str, int] = {}
+    text = pathlib.Path(path).read_text(encoding="utf-8-sig")
+    for number, line in enumerate(text.splitlines(), start=1):
+        stem = line.strip()
+        if stem in stems:
+            raise DataError(
+                "KS-D012",
+                path,
+                f"names {stem} on line {stems[stem]} and on line {number}",
+                "every stem comes once",
+                fix="remove one of the two lines",
+            )
+        if stem:
+            stems[stem] = number
+    return stems
+
+
+def _by_stem(folder):
+    files: dict[str, pathlib.Path] = {}
+    for file in sorted(pathlib.Path(folder).iterdir()):
+        if file.suffix.lower() not in SUFFIXES or file.name.startswith("."):
+            continue
+        if file.stem in files:
+            raise DataError(
+                "KS-D012",
+                file,
+                f"has the stem of {files[file.stem].name}",
+                "files are paired by stem, so a folder has each stem once",
+                fix="rename or remove one of the two",
+            )
+        files[file.stem] = file
+    return files
+
+
+def _refuse_unknown(list_file, stems, image_files, images):
+    for stem, number in stems.items():
+        if stem not in image_files:
+            suffix = pathlib.PurePath(stem).suffix.lower()
+            raise DataError(
+                "KS-D005",
+                list_file,
+                f"names {stem} on line {number}, which {images} does not have",
+                "every line is the stem of an image",
+                guess=(
+                    f"A stem is written without {suffix}."
+                    if suffix in SUFFIXES
+                    else None
+                ),
+                fix="correct the line, or add the image",
+            )
+
+
+def _near_miss(stem, mask_files):
+    """Tools like to write 0001_mask.png: say so, but do not guess pairs."""
+    for other in sorted(mask_files):
+        if stem and other != stem and (stem in other or other in stem):
+            return f"There is {mask_files[other].name}."
+    return None

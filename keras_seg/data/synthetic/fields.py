@@ -1,0 +1,60 @@
+"""Random fields that the synthetic images are drawn with."""
+
+import numpy as np
+
+__all__ = ["bands", "check_arguments", "smooth"]
+
+
+def check_arguments(n, size, seed):
+    """Refuse what cannot be drawn."""
+    for name, value, least in (
+        ("n", n, 1),
+        ("size", size, 32),
+        ("seed", seed, 0),
+    ):
+        if value < least:
+            raise ValueError(
+                f"`{name}` must be {least} or more. Received: {name}={value}"
+            )
+
+
+def smooth(rng, size, period):
+    """Smooth noise: cubic B-splines on a grid of random values.
+
+    Args:
+        rng: `numpy.random.Generator`.
+        size: int, side of the square.
+        period: float, distance of the grid in pixels.
+
+    Returns:
+        float32 array `(size, size)` of mean 0 and deviation about 1.
+    """
+    count = int(size / period) + 5
+    position = np.arange(size, dtype="float32") / period + rng.random() + 1
+    distance = np.abs(position[:, None] - np.arange(count, dtype="float32"))
+    near = 2 / 3 - distance**2 + distance**3 / 2
+    far = (2 - distance).clip(0) ** 3 / 6
+    weights = np.where(distance < 1, near, far)
+    values = rng.standard_normal((count, count), dtype="float32")
+    # A B-spline's squared weights sum to 0.48 on average, along each axis.
+    return weights @ values @ weights.T / 0.48
+
+
+def bands(rng, size, low, high):
+    """Noise with details between two sizes, in pixels.
+
+    Args:
+        rng: `numpy.random.Generator`.
+        size: int, side of the square.
+        low: float, size of the finest detail.
+        high: float, size of the coarsest.
+
+    Returns:
+        float32 array `(size, size)` of mean 0 and deviation 1.
+    """
+    noise = rng.standard_normal((size, size), dtype="float32")
+    spectrum = np.fft.rfft2(noise)
+    squared = np.fft.fftfreq(size)[:, None] ** 2 + np.fft.rfftfreq(size) ** 2
+    filtered = np.exp(-squared * low**2 * 4) - np.exp(-squared * high**2 * 4)
+    field = np.fft.irfft2(spectrum * filtered, s=(size, size))
+    return (field / (field.std() + 1e-6)).astype("float32")

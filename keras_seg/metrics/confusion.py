@@ -1,0 +1,231 @@
+"""The confusion matrix of a data set, as a Keras metric."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_seg.metrics.counting import best_class
+from keras_seg.metrics.counting import count_bins
+from keras_seg.metrics.scores import scores as scores_of_matrix
+
+__all__ = ["ConfusionMatrix"]
+
+# JAX has no int64 unless asked, so that a count is kept as low + BASE * high
+# in two int32. The base leaves room in the low part to add up the states of
+# 128 replicas, and makes both parts exact in float32.
+BASE = 2**24
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class ConfusionMatrix(keras.metrics.Metric):
+    """Counts, over a data set, which class was taken for which.
+
+    The base of the metrics of segmentation: a subclass gives a number in
+    `result()` from `self.counts_as_float()`. One matrix is summed over all
+    batches since `reset_state()`, exactly, to 2^55 pixels.
+
+    A pixel whose truth is `ignore_class` is left out, whatever the
+    prediction. Any other id outside `0...num_classes - 1` is a mistake in
+    the masks, and is not dropped in silence: `matrix()` and what is made
+    from it raise a `ValueError`, and `result()`, which also runs where
+    nothing can be raised (inside a compiled training step), is NaN.
+
+    Args:
+        num_classes: int, at least 2.
+        ignore_class: int outside `0...num_classes - 1`, the label of void
+            pixels in the truth, or `None` for none. Defaults to `255`.
+        name: string.
+        dtype: the dtype of `result()`. Defaults to float32. The counts are
+            integers whatever it is.
+
+    Call arguments:
+        y_true: class ids, `(batch, height, width)` or with a last axis of
+            size 1, integer or float (a fraction is no id, and counts as a
+            mistake in the masks).
+        y_pred: logits or probabilities `(batch, height, width, classes)`,
+            of which the largest counts, the first one on ties; or integer
+            class ids in the shape of `y_true`.
+        sample_weight: must be `None`: a confusion matrix counts pixels.
+
+    Example:
+
+    >>> metric = ConfusionMatrix(3)
+    >>> metric.update_state([[0, 1, 2, 255]], [[0, 2, 2, 1]])
+    >>> metric.matrix()
+    array([[1, 0, 0],
+           [0, 0, 1],
+           [0, 0, 1]])
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        ignore_class=255,
+        name="confusion_matrix",
+        dtype=None,
+    ):
+        super().__init__(name=name, dtype=dtype)
+        if num_classes != int(num_classes) or num_classes < 2:
+            raise ValueError(
+                "`num_classes` must be an integer of at least 2. "
+                f"Received: num_classes={num_classes}"
+            )
+        if ignore_class is not None and 0 <= ignore_class < num_classes:
+            raise ValueError(
+                "`ignore_class` must lie outside 0...num_classes - 1, or be "
+                "None: a class that is ignored in the truth could still be "
+                "predicted. Give the pixels to be ignored an id of their "
+                f"own, such as 255. Received: ignore_class={ignore_class}, "
+                f"num_classes={num_classes}"
+            )
+        self.num_classes = int(num_classes)
+        self.ignore_class = None if ignore_class is None else int(ignore_class)
+        # The matrix, row by row, then the pixels with an impossible id in
+        # the truth, then those with one in the prediction.
+        self.counts = self.add_variable(
+            shape=(2, self.num_classes**2 + 2),
+            initializer="zeros",
+            dtype="int32",
+            name="counts",
+        )
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """Counts the pixels of one batch."""
+        if sample_weight is not None:
+            raise ValueError(
+                "A confusion matrix counts pixels and takes no weights. Mark "
+                f"pixels to leave out with ignore_class={self.ignore_class}, "
+                "and pass the metric in `metrics`, not `weighted_metrics`. "
+                "Received: a `sample_weight`"
+            )
+        y_true = ops.convert_to_tensor(y_true)
+        y_pred = ops.convert_to_tensor(y_pred)
+        truth, prediction, is_class = self._class_ids(y_true, y_pred)
+        size = self.num_classes
+        right_truth = (truth >= 0) & (truth < size)
+        if "float" in keras.backend.standardize_dtype(y_true.dtype):
+            whole = ops.reshape(ops.equal(y_true, ops.floor(y_true)), (-1,))
+            right_truth = right_truth & whole
+        bins = ops.where(right_truth, truth * size + prediction, size**2)
+        if not is_class:
+            wrong = (prediction < 0) | (prediction >= size)
+            bins = ops.where(right_truth & wrong, size**2 + 1, bins)
+        if self.ignore_class is not None:
+            bins = ops.where(truth == self.ignore_class, size**2 + 2, bins)
+        self._add(count_bins(bins, size**2 + 3)[:-1])
+
+    def _class_ids(self, y_true, y_pred):
+        """Both as flat int32 ids, and whether those of y_pred are classes."""
+        true_shape, shape = tuple(y_true.shape), tuple(y_pred.shape)
+        is_integer = "int" in keras.backend.standardize_dtype(y_pred.dtype)
+        if len(true_shape) == len(shape) and true_shape[-1:] == (1,):
+            true_shape = true_shape[:-1]
+        if is_integer and shape == (*true_shape, 1):
+            shape = shape[:-1]
+        is_scores = shape[len(true_shape) :] == (self.num_classes,)
+        is_ids = is_integer and len(shape) == len(true_shape)
+        sizes = zip(true_shape, shape, strict=False)
+        if not (is_scores or is_ids) or any(
+            a != b for a, b in sizes if a is not None and b is not None
+        ):
+            raise ValueError(
+                "`y_true` must hold class ids, (batch, height, width) or "
+                "(batch, height, width, 1), and `y_pred` logits or "
+                f"probabilities (batch, height, width, {self.num_classes}) "
+                "or integer class ids in the shape of `y_true`. "
+                f"Received: y_true of shape {tuple(y_true.shape)} and dtype "
+                f"{keras.backend.standardize_dtype(y_true.dtype)}, y_pred of "
+                f"shape {tuple(y_pred.shape)} and dtype "
+                f"{keras.backend.standardize_dtype(y_pred.dtype)}"
+            )
+        prediction = best_class(y_pred) if is_scores else y_pred
+        truth = ops.reshape(ops.cast(y_true, "int32"), (-1,))
+        prediction = ops.reshape(ops.cast(prediction, "int32"), (-1,))
+        return truth, prediction, is_scores
+
+    def _add(self, counts):
+        """Adds int32 counts, with carry."""
+        high = ops.floor_divide(counts, BASE)
+        low = self.counts[0] + (counts - high * BASE)
+        carry = ops.floor_divide(low, BASE)
+        low = low - carry * BASE
+        high = self.counts[1] + high + carry
+        self.counts.assign(ops.stack([low, high]))
+
+    def counts_as_float(self):
+        """The matrix for `result()`: NaN everywhere after a wrong id.
+
+        Returns:
+            A float32 tensor `(num_classes, num_classes)`, rounded to 24
+            bits, that can be computed inside a compiled step.
+        """
+        low = ops.cast(self.counts[0], "float32")
+        counts = low + BASE * ops.cast(self.counts[1], "float32")
+        wrong = ops.sum(counts[-2:]) > 0
+        matrix = ops.reshape(counts[:-2], (self.num_classes,) * 2)
+        return ops.where(wrong, float("nan"), matrix)
+
+    def result(self):
+        """The matrix as a tensor; `matrix()` gives the exact integers."""
+        return ops.cast(self.counts_as_float(), self.dtype)
+
+    def matrix(self):
+        """Gives the exact counts since `reset_state()`.
+
+        Returns:
+            A NumPy int64 array `(num_classes, num_classes)`. Rows are the
+            truth, columns the prediction.
+
+        Raises:
+            ValueError: if an id outside the classes was met.
+        """
+        counts = ops.convert_to_numpy(self.counts.value).astype(np.int64)
+        counts = counts[0] + BASE * counts[1]
+        in_truth, in_prediction = counts[-2:]
+        if in_truth or in_prediction:
+            raise ValueError(
+                f"Class ids outside 0...{self.num_classes - 1} were met in "
+                f"{in_truth} pixels of y_true that are not "
+                f"ignore_class={self.ignore_class}, and in {in_prediction} "
+                "pixels of y_pred. Look at the ids of your masks with "
+                "numpy.unique, and correct the masks, `num_classes` or "
+                f"`ignore_class`. Received: num_classes={self.num_classes}, "
+                f"ignore_class={self.ignore_class}"
+            )
+        return counts[:-2].reshape(self.num_classes, self.num_classes)
+
+    def merge(self, matrix):
+        """Adds the matrix of another process or of an earlier run.
+
+        Args:
+            matrix: integer array `(num_classes, num_classes)`, as from
+                `matrix()`.
+        """
+        matrix = np.asarray(matrix)
+        if matrix.shape != (self.num_classes,) * 2 or (
+            matrix.dtype.kind not in "iu"
+        ):
+            raise ValueError(
+                "`matrix` must be an integer array "
+                f"({self.num_classes}, {self.num_classes}). "
+                f"Received: shape {matrix.shape}, dtype {matrix.dtype}"
+            )
+        counts = ops.convert_to_numpy(self.counts.value).astype(np.int64)
+        total = counts[0] + BASE * counts[1]
+        total[:-2] += matrix.reshape(-1).astype(np.int64)
+        limbs = np.stack([total % BASE, total // BASE])
+        self.counts.assign(limbs.astype(np.int32))
+
+    def scores(self, absent_classes="union"):
+        """Gives every score of the matrix, see `keras_seg.metrics.scores`.
+
+        Raises:
+            ValueError: if an id outside the classes was met.
+        """
+        return scores_of_matrix(self.matrix(), absent_classes)
+
+    def get_config(self):
+        config = super().get_config()
+        config["num_classes"] = self.num_classes
+        config["ignore_class"] = self.ignore_class
+        return config

@@ -1,0 +1,131 @@
+"""The scores of a segmentation, from its confusion matrix, in NumPy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
+
+__all__ = ["ABSENT_CLASSES", "Scores", "scores"]
+
+ABSENT_CLASSES = ("union", "truth")
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What a confusion matrix says about a segmentation.
+
+    Every number is a fraction in 0...1, or NaN where nothing was counted.
+
+    Attributes:
+        pixel_accuracy: float, the share of pixels labelled rightly.
+        mean_accuracy: float, the recall, averaged over the classes that
+            are in the truth.
+        mean_iou: float, the intersection over union, averaged over the
+            classes that are present.
+        frequency_weighted_iou: float, the intersection over union,
+            weighted by the pixels each class has in the truth.
+        per_class_accuracy: float64 array `(classes,)`, NaN for a class
+            that is not in the truth.
+        per_class_iou: float64 array `(classes,)`, NaN for an absent class.
+    """
+
+    pixel_accuracy: float
+    mean_accuracy: float
+    mean_iou: float
+    frequency_weighted_iou: float
+    per_class_accuracy: NDArray[np.float64]
+    per_class_iou: NDArray[np.float64]
+
+
+def scores(matrix: ArrayLike, absent_classes: str = "union") -> Scores:
+    """Computes the four scores of the FCN paper, and those of each class.
+
+    With `n[i, j]` the pixels of class `i` predicted as `j`,
+    `t[i] = sum_j n[i, j]` and `p[j] = sum_i n[i, j]`:
+
+    ```
+    pixel accuracy          sum_i n[i, i] / sum_i t[i]
+    mean accuracy           mean_i n[i, i] / t[i]
+    IoU of class i          n[i, i] / (t[i] + p[i] - n[i, i])
+    mean IoU                mean_i IoU[i]
+    frequency weighted IoU  sum_i t[i] IoU[i] / sum_i t[i]
+    ```
+
+    The matrix is that of the whole data set: averaging the IoU of single
+    images gives another number.
+
+    Reference:
+
+    - [Fully Convolutional Networks for Semantic Segmentation](
+      https://arxiv.org/abs/1411.4038)
+
+    Args:
+        matrix: integer array `(classes, classes)`, rows are the truth.
+        absent_classes: which classes are left out of `mean_iou`, and NaN
+            in `per_class_iou`. `"union"`: those that are neither in the
+            truth nor predicted, as the FCN authors and PASCAL VOC count.
+            `"truth"`: those that are not in the truth, even if predicted.
+
+    Returns:
+        `Scores`.
+
+    Raises:
+        ValueError: if the matrix is not a square one of counts.
+
+    Example:
+
+    >>> result = scores([[50, 5, 0], [4, 30, 1], [0, 10, 0]])
+    >>> round(result.mean_iou, 5)
+    0.48249
+    >>> [round(float(iou), 5) for iou in result.per_class_iou]
+    [0.84746, 0.6, 0.0]
+    """
+    matrix = np.asarray(matrix)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(
+            "`matrix` must be square, (classes, classes). "
+            f"Received: shape {matrix.shape}"
+        )
+    if matrix.dtype.kind not in "iu" or (matrix < 0).any():
+        raise ValueError(
+            "`matrix` must hold counts, integers of at least 0. "
+            f"Received: dtype {matrix.dtype}, "
+            f"smallest value {matrix.min(initial=0)}"
+        )
+    check_absent_classes(absent_classes)
+    counts = matrix.astype(np.int64)
+    right = np.diagonal(counts)
+    truth = counts.sum(axis=1)
+    union = truth + counts.sum(axis=0) - right
+    present = union > 0 if absent_classes == "union" else truth > 0
+    accuracy = _divide(right, truth)
+    iou = np.where(present, _divide(right, union), np.nan)
+    weighted = np.where(truth > 0, truth * iou, 0.0).sum()
+    return Scores(
+        pixel_accuracy=float(_divide(right.sum(), truth.sum())),
+        mean_accuracy=_mean(accuracy),
+        mean_iou=_mean(iou),
+        frequency_weighted_iou=float(_divide(weighted, truth.sum())),
+        per_class_accuracy=accuracy,
+        per_class_iou=iou,
+    )
+
+
+def check_absent_classes(absent_classes):
+    """Raises a `ValueError` for a rule that does not exist."""
+    if absent_classes not in ABSENT_CLASSES:
+        raise ValueError(
+            f"`absent_classes` must be one of {ABSENT_CLASSES}. "
+            f"Received: absent_classes={absent_classes!r}"
+        )
+
+
+def _divide(numerator, denominator):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.true_divide(numerator, denominator)
+
+
+def _mean(values):
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")

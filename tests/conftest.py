@@ -1,0 +1,79 @@
+"""What all tests share: the backend of this process, real data, parity."""
+
+import os
+import pathlib
+import random
+import tempfile
+
+# Before Keras is imported: nothing is written into the user's home, waiting
+# threads sleep, and the CPU is used.
+os.environ.setdefault("KERAS_HOME", tempfile.mkdtemp(prefix="keras_home"))
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+
+import hypothesis
+import keras
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+hypothesis.settings.register_profile(
+    "keras_seg",
+    deadline=None,
+    derandomize=True,
+    max_examples=20,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+hypothesis.settings.load_profile("keras_seg")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Tests that need no backend run beside PyTorch only."""
+    if keras.backend.backend() == "torch":
+        return
+    once = [item for item in items if item.get_closest_marker("once")]
+    if once:
+        config.hook.pytest_deselected(items=once)
+        items[:] = [item for item in items if item not in once]
+
+
+@pytest.fixture(autouse=True)
+def settings():
+    """Every test starts from the same seeds and leaves the settings alone."""
+    random.seed(0)  # Keras draws the seeds of its layers from this one.
+    np.random.seed(0)
+    yield
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def data_dir():
+    """The folder of real images, masks and weights; skips without it."""
+    folder = pathlib.Path(
+        os.environ.get("KERAS_SEG_DATA", ROOT.parent / "shared" / "data")
+    )
+    if not folder.is_dir():
+        pytest.skip(f"no real data: {folder} is not there (KERAS_SEG_DATA)")
+    return folder
+
+
+@pytest.fixture
+def parity():
+    """Saves arrays for the comparison of the backends after their tests.
+
+    `tests/compare_backends.py` reads them when all three have run.
+    """
+    folder = os.environ.get("KERAS_SEG_PARITY")
+
+    def save(name, array):
+        if folder is None:
+            return
+        path = pathlib.Path(folder) / keras.backend.backend()
+        path.mkdir(parents=True, exist_ok=True)
+        np.save(path / f"{name}.npy", keras.ops.convert_to_numpy(array))
+
+    return save

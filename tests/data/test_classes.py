@@ -1,0 +1,180 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_seg.data import ClassTable
+from keras_seg.data import DataError
+from keras_seg.data import voc_colormap
+
+pytestmark = pytest.mark.once
+
+
+def read(tmp_path, text):
+    path = tmp_path / "classes.csv"
+    path.write_text(text, encoding="utf-8")
+    return ClassTable.read(path)
+
+
+def message(tmp_path, text):
+    with pytest.raises(DataError) as caught:
+        read(tmp_path, text)
+    assert caught.value.code == "KS-D011"
+    assert caught.value.file == str(tmp_path / "classes.csv")
+    return str(caught.value).replace(str(tmp_path), "DATA")
+
+
+def test_voc_colormap():
+    # The palette of PASCAL VOC's development kit.
+    colors = voc_colormap(256)
+    assert colors.shape == (256, 3) and colors.dtype == np.uint8
+    assert colors[15].tolist() == [192, 128, 128]  # person
+    assert colors[20].tolist() == [0, 64, 128]  # tv monitor
+    assert colors[255].tolist() == [224, 224, 192]  # void
+    assert len(np.unique(colors, axis=0)) == 256
+    with pytest.raises(ValueError, match="Received: n=257"):
+        voc_colormap(257)
+
+
+def test_voc_samples(data_dir):
+    table = ClassTable.read(data_dir / "voc_samples" / "classes.csv")
+    assert table.colors == tuple(map(tuple, voc_colormap(21).tolist()))
+    assert len(table) == 21 and table.void_ids == {255}
+
+
+def test_camvid(data_dir):
+    table = ClassTable.read(data_dir / "camvid" / "classes.csv")
+    assert len(table) == 11
+    assert table.names[3] == "road" and table.colors[3] == (128, 64, 128)
+    assert table.void_ids == {11}
+
+
+def test_default():
+    table = ClassTable.default(2)
+    assert table.names == ("class 0", "class 1")
+    assert table.colors == ((0, 0, 0), (128, 0, 0))
+    assert table.void_ids == {255}
+
+
+def test_rows_in_any_order_and_colours_completed(tmp_path):
+    table = read(
+        tmp_path,
+        "\ufeffName, ID ,r,g,b\n"
+        '"sky, clear",1,1,2,3\n\nroad,0,,,\nrest,9,,,\n'.replace(
+            "rest,9,,,\n", "tree,2,,,\n"
+        ),
+    )
+    assert table.names == ("road", "sky, clear", "tree")
+    assert table.colors == ((0, 0, 0), (1, 2, 3), (0, 128, 0))
+    assert table.void_ids == frozenset()
+
+
+def test_void_roles(tmp_path):
+    table = read(tmp_path, "id,name,role\n0,a,class\n1,b,Void\n255,c,ignore\n")
+    assert table.names == ("a",) and table.void_ids == {1, 255}
+
+
+@given(
+    st.lists(st.text("ab,\"' é", min_size=1, max_size=5), max_size=9),
+    st.sets(st.integers(9, 300), max_size=3),
+)
+def test_round_trip(tmp_path_factory, names, void_ids):
+    names = tuple(name.strip() or "x" for name in names) or ("x",)
+    colors = tuple((i, 7, 255) for i in range(len(names)))
+    table = ClassTable(names, colors, frozenset(void_ids))
+    path = tmp_path_factory.mktemp("table") / "classes.csv"
+    table.write(path)
+    assert ClassTable.read(path) == table
+
+
+def test_missing_columns(tmp_path):
+    assert message(tmp_path, "value,name\n0,a\n") == (
+        "KS-D011  DATA/classes.csv has on line 1 the columns value, name; "
+        "the columns id and name are needed, r, g, b and role are optional. "
+        "Fix: write a header 'id,name' or 'id,name,r,g,b,role' and a class "
+        "a line."
+    )
+    assert "the columns (none);" in message(tmp_path, "")
+
+
+@pytest.mark.parametrize("cell", ["x", "", "1.0", "-1", "٣"])
+def test_not_an_integer(tmp_path, cell):
+    assert message(tmp_path, f"id,name\n0,a\n{cell},b\n") == (
+        f"KS-D011  DATA/classes.csv has on line 3 '{cell}' in the column id; "
+        "an integer of 0 or more is needed there. Fix: correct the line."
+    )
+
+
+def test_colour_not_an_integer(tmp_path):
+    assert message(tmp_path, "id,name,r,g,b\n0,a,1,,3\n") == (
+        "KS-D011  DATA/classes.csv has on line 2 '' in the column g; "
+        "an integer of 0 or more is needed there. Fix: correct the line."
+    )
+
+
+def test_colour_too_large(tmp_path):
+    assert message(tmp_path, "id,name,r,g,b\n0,a,1,256,3\n") == (
+        "KS-D011  DATA/classes.csv has on line 2 the colour (1, 256, 3); "
+        "red, green and blue are integers 0..255. "
+        "Fix: correct the line, or leave r, g and b empty."
+    )
+
+
+def test_duplicate_id(tmp_path):
+    assert message(tmp_path, "id,name\n0,a\n0,b\n") == (
+        "KS-D011  DATA/classes.csv has on line 3 the id 0 again; "
+        "every id comes once. Fix: remove one of the two lines."
+    )
+
+
+@pytest.mark.parametrize(
+    ("ids", "listed", "guess"),
+    [
+        ([1, 2], "1, 2", ""),
+        ([0, 2], "0, 2", ""),
+        ([], "(none)", ""),
+        (
+            [0, 255],
+            "0, 255",
+            " These look like the values of black-and-white masks.",
+        ),
+        (range(256), "0, 1, 2, 3, 4, 5, ..., 253, 254, 255", ""),
+    ],
+)
+def test_ids_with_gaps(tmp_path, ids, listed, guess):
+    text = "id,name\n" + "".join(f"{i},a\n" for i in ids)
+    assert message(tmp_path, text) == (
+        f"KS-D011  DATA/classes.csv has the class ids {listed}; "
+        f"ids must be 0..C-1 without a gap, C at most 255.{guess} Fix: "
+        "number the classes from 0, in the masks too, and give void ids the "
+        "role 'void'."
+    )
+
+
+def test_not_text(tmp_path):
+    path = tmp_path / "classes.csv"
+    for write in (None, lambda: path.write_bytes(b"\xff\xfe\x00")):
+        if write:
+            write()
+        with pytest.raises(DataError) as caught:
+            ClassTable.read(path)
+        assert str(caught.value) == (
+            f"KS-D011  {path} cannot be read as UTF-8 text; a class table "
+            "has a header 'id,name' or 'id,name,r,g,b,role' and a class a "
+            "line. Fix: write the table again as a UTF-8 text file."
+        )
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="Received: 0 classes"):
+        ClassTable.default(0)
+    with pytest.raises(ValueError, match="Received: 256 classes"):
+        ClassTable.default(256)
+    with pytest.raises(ValueError, match="Received: 0 classes"):
+        ClassTable((), ())
+    with pytest.raises(ValueError, match="Received: 0 colours, 1 names"):
+        ClassTable(("a",), ())
+    with pytest.raises(ValueError, match=r"Received: \[0\]"):
+        ClassTable(("a",), ((0, 0, 0),), frozenset({0}))
+    with pytest.raises(ValueError, match=r"Received: \[-1\]"):
+        ClassTable(("a",), ((0, 0, 0),), frozenset({-1}))

@@ -1,0 +1,206 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_seg.data import ClassTable
+from keras_seg.data import DataError
+from keras_seg.data import from_folder
+
+pytestmark = pytest.mark.once
+
+
+def write(path, masks, images=None):
+    """`path/images` and `path/labels`, one pair for each mask."""
+    (path / "images").mkdir(parents=True)
+    (path / "labels").mkdir()
+    for i, mask in enumerate(masks):
+        mask = np.asarray(mask, "uint8")
+        image = np.full((*mask.shape[:2], 3), i, "uint8")
+        Image.fromarray(mask).save(path / f"labels/{i}.png")
+        Image.fromarray(image).save(path / f"images/{i}.png")
+    return path
+
+
+def message(path, code, **options):
+    with pytest.raises(DataError) as caught:
+        from_folder(path, **options)
+    assert caught.value.code == code
+    return str(caught.value).replace(str(path), "DATA")
+
+
+def test_sequence(tmp_path):
+    folder = from_folder(write(tmp_path, [[[0, 1]], [[1, 255]], [[2, 0]]]))
+    assert len(folder) == 3
+    assert folder.classes == ClassTable.default(3)
+    assert [pair.stem for pair in folder.pairs] == ["0", "1", "2"]
+    image, mask = folder[1]
+    assert image.dtype == mask.dtype == np.uint8
+    assert image.tolist() == [[[1, 1, 1], [1, 1, 1]]]
+    assert mask.tolist() == [[1, 255]]
+    assert folder[-1][1].tolist() == [[2, 0]]
+    with pytest.raises(IndexError):
+        folder[3]
+    assert [mask.tolist() for _, mask in folder] == [
+        [[0, 1]],
+        [[1, 255]],
+        [[2, 0]],
+    ]
+    assert folder.size(0) == (1, 2)
+
+
+def test_subset(tmp_path):
+    folder = from_folder(write(tmp_path, [[[0, 1]], [[1, 1]], [[2, 0]]]))
+    part = folder.subset([2, 0])
+    assert [pair.stem for pair in part.pairs] == ["2", "0"]
+    assert part.classes is folder.classes
+    assert part[0][1].tolist() == [[2, 0]]
+    assert part.check() is part
+
+
+def test_classes(tmp_path):
+    path = write(tmp_path / "train", [[[0, 1, 9, 255]]])
+    table = ClassTable(("a", "b"), ((1, 2, 3), (4, 5, 6)), frozenset({9}))
+    table.write(tmp_path / "classes.csv")
+    for folder in (from_folder(path), from_folder(tmp_path, "train")):
+        assert folder.classes == table
+        assert folder[0][1].tolist() == [[0, 1, 255, 255]]
+    assert from_folder(path, classes=10).classes == ClassTable.default(10)
+    given = ClassTable(("x",) * 2, ((0, 0, 0),) * 2, frozenset({9}))
+    assert from_folder(path, classes=given).classes is given
+
+
+def test_id_outside(tmp_path):
+    path = write(tmp_path, [[[0, 1]], [[0, 2]], [[0, 3]]])
+    text = (
+        "KS-D003  DATA/labels/1.png has the ids 0, 2; the data set has 2 "
+        "classes: 0..1, and 255 for void. One class may be missing from the "
+        "table. Fix: give every id a line in classes.csv (role 'void' to "
+        "ignore it), or renumber the masks."
+    )
+    assert message(path, "KS-D003", classes=2) == text
+    folder = from_folder(path, classes=2, check=False)
+    folder[0]
+    for call in (folder.check, lambda: folder[1]):
+        with pytest.raises(DataError) as caught:
+            call()
+        assert str(caught.value).replace(str(path), "DATA") == text
+
+
+def test_black_and_white(tmp_path):
+    path = write(tmp_path, [[[0, 0]], [[0, 255]], [[255, 0]]])
+    guess = (
+        "The masks (3 read) hold nothing but 0 and 255: they look like "
+        "black-and-white masks, not like void. Fix: write class 1 as 1, for "
+        "example Image.fromarray(numpy.asarray(Image.open(mask)) // 255)"
+        ".save(mask)."
+    )
+    assert message(path, "KS-D003", classes=2) == (
+        "KS-D003  DATA/labels/1.png has the ids 0, 255; the data set has 2 "
+        f"classes: 0..1, and 255 for void. {guess}"
+    )
+    # Without a table they could be nothing else, whatever `check` is.
+    assert message(path, "KS-D003", check=False) == (
+        "KS-D003  DATA/labels/1.png has the ids 0, 255; ids are 0..C-1, 255 "
+        f"is void. {guess}"
+    )
+
+
+def test_the_fix_for_black_and_white_works(tmp_path):
+    path = write(tmp_path, [[[0, 255]], [[255, 0]]])
+    for mask in (path / "labels").iterdir():
+        Image.fromarray(np.asarray(Image.open(mask)) // 255).save(mask)
+    assert from_folder(path)[0][1].tolist() == [[0, 1]]
+
+
+def test_sizes_differ(tmp_path):
+    path = write(tmp_path, [[[0, 1]], [[0, 1]]])
+    image = Image.fromarray(np.zeros((5, 4, 3), "uint8"))
+    image.save(path / "images/1.png")
+    assert message(path, "KS-D006") == (
+        "KS-D006  DATA/labels/1.png is 2x1 and its image 1.png 4x5; an image "
+        "and its mask have one size. Fix: make the mask again from this "
+        "image, or resize it by nearest."
+    )
+    image = Image.fromarray(np.zeros((2, 1, 3), "uint8"))
+    image.save(path / "images/1.png")
+    assert (
+        "one size. One of them is turned: a camera's EXIF orientation may be "
+        "in the image only. Fix:"
+    ) in message(path, "KS-D006")
+
+
+def test_rgb_mask(tmp_path):
+    path = write(tmp_path, [[[0, 1]], [[[0, 0, 0], [128, 0, 0]]]])
+    expected = (
+        "KS-D007  DATA/labels/1.png has mode RGB with 2 different colours; a "
+        "mask has one channel of class ids. The classes look coded as "
+        "colours. Fix: replace every colour by its id and save a "
+        "single-channel PNG."
+    )
+    assert message(path, "KS-D007") == expected
+    assert message(path, "KS-D007", classes=2) == expected
+
+
+@pytest.mark.parametrize("name", ["images", "labels"])
+def test_truncated(tmp_path, name):
+    path = write(tmp_path, np.random.default_rng(0).integers(0, 9, (3, 40, 40)))
+    file = path / name / "1.png"
+    half = file.stat().st_size // 2
+    file.write_bytes(file.read_bytes()[:half])
+    assert message(path, "KS-D009", classes=9) == (
+        f"KS-D009  DATA/{name}/1.png is incomplete or damaged ({half} bytes); "
+        "a complete PNG, JPEG, TIFF, BMP or WEBP file is expected. "
+        "Fix: copy the file again from its source, or remove it."
+    )
+
+
+def test_the_first_error_is_raised(tmp_path):
+    path = write(tmp_path, [[[0, 1]]] * 200)
+    for i in (150, 60, 199):
+        (path / f"images/{i}.png").write_bytes(b"")
+    # Sorted as text, 150 comes before 60.
+    assert "images/150.png is not an image" in message(path, "KS-D009")
+
+
+def test_camvid(data_dir):
+    train = from_folder(data_dir / "camvid", "train", check=False)
+    val = from_folder(data_dir / "camvid", "val")
+    assert (len(train), len(val)) == (367, 101)
+    assert len(train.classes) == 11 and train.classes == val.classes
+    assert train.pairs[0].stem == "0001TP_006690"
+    image, mask = train[0]
+    assert image.shape == (360, 480, 3) and mask.shape == (360, 480)
+    ids = set().union(*(np.unique(val[i][1]) for i in range(0, 101, 20)))
+    assert 255 in ids and 11 not in ids and max(ids - {255}) == 10
+    assert train.subset(range(0, 367, 40)).check()
+
+
+def test_isbi2012_em(data_dir, tmp_path):
+    # Its masks are 0 and 255, and its classes.csv says so.
+    path = data_dir / "isbi2012_em"
+    assert message(path, "KS-D011", split="val") == (
+        "KS-D011  DATA/classes.csv has on line 1 the columns value, name; "
+        "the columns id and name are needed, r, g, b and role are optional. "
+        "Fix: write a header 'id,name' or 'id,name,r,g,b,role' and a class a "
+        "line."
+    )
+    guess = (
+        "The masks (24 read) hold nothing but 0 and 255: they look like "
+        "black-and-white masks, not like void."
+    )
+    text = message(path, "KS-D003", classes=2)
+    assert text.startswith("KS-D003  DATA/labels/00.png has the ids 0, 255;")
+    assert guess in text
+    for name in ("images", "labels"):
+        (tmp_path / name).symlink_to(path / name)
+    assert guess in message(tmp_path, "KS-D003")
+
+
+def test_horses(data_dir):
+    folder = from_folder(data_dir / "horses", "train")
+    assert len(folder) == 120
+    assert folder.classes.names == ("background", "horse")
+    image, mask = folder[0]
+    assert image.shape[:2] == mask.shape == folder.size(0)
+    assert set(np.unique(mask)) == {0, 1}
+    message(data_dir / "horses", "KS-D002")

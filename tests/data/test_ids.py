@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_seg.data import ClassTable
+from keras_seg.data import DataError
+from keras_seg.data.ids import classes_of_ids
+from keras_seg.data.ids import ids_of_mask
+from keras_seg.data.ids import normalize_mask
+from keras_seg.data.ids import refuse_black_and_white
+
+pytestmark = pytest.mark.once
+
+FIX = (
+    "Fix: give every id a line in classes.csv (role 'void' to ignore it), or "
+    "renumber the masks."
+)
+
+
+def message(ids, classes):
+    with pytest.raises(DataError) as caught:
+        normalize_mask(np.array([ids]), classes, "a.png")
+    assert caught.value.code == "KS-D003"
+    return str(caught.value)
+
+
+@given(
+    st.lists(st.integers(0, 255), min_size=1),
+    st.sampled_from(["uint8", "uint16", "int32"]),
+)
+def test_ids_of_mask(ids, dtype):
+    assert ids_of_mask(np.array([ids], dtype)) == sorted(set(ids))
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, 7, 255, 300]), min_size=1))
+def test_void_becomes_255(ids):
+    classes = ClassTable(("a", "b", "c"), ((0, 0, 0),) * 3, frozenset({7, 300}))
+    mask = np.array([ids], "int32")
+    normal = normalize_mask(mask, classes, "a.png")
+    assert normal.dtype == np.uint8
+    expected = [i if i < 3 else 255 for i in ids]
+    assert normal.tolist() == [expected]
+    assert mask.tolist() == [ids]
+
+
+def test_outside():
+    assert message([0, 7, 255], ClassTable.default(2)) == (
+        "KS-D003  a.png has the ids 0, 7, 255; the data set has 2 classes: "
+        f"0..1, and 255 for void. The ids look like grey levels, drawn to be "
+        f"seen. {FIX}"
+    )
+    table = ClassTable(("a",), ((0, 0, 0),), frozenset({11}))
+    assert message([0, 2], table) == (
+        "KS-D003  a.png has the ids 0, 2; the data set has 1 class: 0, and "
+        f"11, 255 for void. {FIX}"
+    )
+    assert message(list(range(30)), ClassTable.default(20)) == (
+        "KS-D003  a.png has the ids 0, 1, 2, 3, 4, 5, ..., 27, 28, 29; the "
+        f"data set has 20 classes: 0..19, and 255 for void. {FIX}"
+    )
+    assert "has the ids -1, 0;" in message([0, -1], ClassTable.default(2))
+
+
+def test_off_by_one():
+    assert message([1, 2, 3], ClassTable.default(3)) == (
+        "KS-D003  a.png has the ids 1, 2, 3; the data set has 3 classes: "
+        "0..2, and 255 for void. The ids seem to start at 1 instead of 0. "
+        f"{FIX}"
+    )
+    assert "One class may be missing from the table." in message(
+        [0, 3], ClassTable.default(3)
+    )
+
+
+def test_black_and_white():
+    with pytest.raises(DataError) as caught:
+        refuse_black_and_white([[0], [0, 255]], ClassTable.default(2), "b.png")
+    assert str(caught.value) == (
+        "KS-D003  b.png has the ids 0, 255; the data set has 2 classes: "
+        "0..1, and 255 for void. The masks (2 read) hold nothing but 0 and "
+        "255: they look like black-and-white masks, not like void. "
+        "Fix: write class 1 as 1, for example Image.fromarray("
+        "numpy.asarray(Image.open(mask)) // 255).save(mask)."
+    )
+    for fine in ([[0, 255], [1]], [[0], [0]], [[0, 1, 255]]):
+        refuse_black_and_white(fine, ClassTable.default(2), "b.png")
+
+
+def test_classes_of_ids():
+    assert classes_of_ids([[0, 3], [1, 255]], "ab") == ClassTable.default(4)
+    with pytest.raises(DataError) as caught:
+        classes_of_ids([[0], [0, 256]], ["a.png", "b.png"])
+    assert str(caught.value) == (
+        "KS-D003  b.png has the ids 0, 256; ids are 0..254, 255 is void. "
+        "Fix: renumber the masks."
+    )
+    with pytest.raises(DataError) as caught:
+        classes_of_ids([[255], [255]], ["a.png", "b.png"])
+    assert str(caught.value) == (
+        "KS-D010  a.png and the other masks (2 read) are void everywhere; "
+        "some pixels must have a class. Fix: check how the masks were "
+        "written."
+    )

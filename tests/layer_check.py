@@ -1,0 +1,116 @@
+"""One check that every public layer passes, on every backend."""
+
+import json
+
+import keras
+import numpy as np
+from keras import ops
+
+__all__ = ["check_layer"]
+
+
+def check_layer(
+    layer_class,
+    config,
+    inputs,
+    *,
+    expected_output=None,
+    trainable_weights=0,
+    formats=True,
+    train=True,
+):
+    """Checks a layer's configuration, shapes, values, training and formats.
+
+    Args:
+        layer_class: the class.
+        config: dict, arguments of its constructor.
+        inputs: array, or tuple of arrays for a layer called with several.
+        expected_output: array, what it must compute, within 1e-5.
+        trainable_weights: int, how many it must have once built.
+        formats: bool, whether channels-first must give the same.
+        train: bool, whether a training step must run through it.
+    """
+    inputs = inputs if isinstance(inputs, tuple) else (inputs,)
+    layer = layer_class(**config)
+
+    # Configuration: through JSON and back.
+    revived = keras.saving.deserialize_keras_object(
+        json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
+    )
+    assert type(revived) is layer_class
+    assert json.dumps(revived.get_config()) == json.dumps(layer.get_config())
+    assert keras.saving.get_registered_name(layer_class) == (
+        f"keras_seg>{layer_class.__name__}"
+    )
+
+    # Values, and the shape and type that are promised before.
+    output = layer(*inputs)
+    symbols = [
+        keras.KerasTensor(np.shape(x), dtype=str(np.asarray(x).dtype))
+        for x in inputs
+    ]
+    promised = layer(*symbols)
+    assert tuple(promised.shape) == tuple(output.shape)
+    assert promised.dtype == keras.backend.standardize_dtype(output.dtype)
+    assert len(layer.trainable_weights) == trainable_weights
+    if expected_output is not None:
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(output), expected_output, rtol=1e-5, atol=1e-5
+        )
+
+    # Sizes known only at run time, in a compiled function, and a saved model.
+    tensors = [
+        keras.Input((None, None, np.shape(x)[-1]), dtype=str(x.dtype))
+        for x in map(np.asarray, inputs)
+    ]
+    model = keras.Model(tensors, layer_class(**config)(*tensors))
+    model.set_weights(layer.get_weights())
+    batches = list(inputs) if len(inputs) > 1 else inputs[0]
+    np.testing.assert_allclose(
+        model.predict(batches, verbose=0),
+        ops.convert_to_numpy(output),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+    # Half precision: documented type, finite values.
+    for policy in ("mixed_bfloat16", "bfloat16"):
+        half = layer_class(**config, dtype=policy)(*inputs)
+        assert keras.backend.standardize_dtype(half.dtype) == "bfloat16"
+        assert np.isfinite(
+            ops.convert_to_numpy(ops.cast(half, "float32"))
+        ).all()
+
+    if formats:
+        _check_formats(layer_class, config, inputs, layer, output)
+    if train:
+        _check_training(layer_class, config, inputs)
+
+
+def _check_formats(layer_class, config, inputs, layer, output):
+    first = layer_class(**{**config, "data_format": "channels_first"})
+    turned = [np.moveaxis(np.asarray(x), -1, 1) for x in inputs]
+    first(*turned)
+    first.set_weights(layer.get_weights())
+    np.testing.assert_allclose(
+        np.moveaxis(ops.convert_to_numpy(first(*turned)), 1, -1),
+        ops.convert_to_numpy(output),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def _check_training(layer_class, config, inputs):
+    """A step moves the weights of a layer in front of it."""
+    tensors = [keras.Input((None, None, np.shape(x)[-1])) for x in inputs]
+    before = keras.layers.Conv2D(np.shape(inputs[0])[-1], 1)
+    x = layer_class(**config)(before(tensors[0]), *tensors[1:])
+    model = keras.Model(tensors, x)
+    model.compile("sgd", "mean_squared_error")
+    start = before.get_weights()[0]
+    floats = [np.asarray(x, "float32") for x in inputs]
+    batches = floats if len(floats) > 1 else floats[0]
+    target = np.ones_like(model.predict(batches, verbose=0))
+    history = model.fit(batches, target, epochs=1, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+    assert np.abs(before.get_weights()[0] - start).max() > 0

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_seg.layers import CropToSmallest
+from keras_seg.layers import PadToMultiple
+from tests.layer_check import check_layer
+
+
+def test_pad_to_multiple():
+    x = np.random.default_rng(0).normal(size=(2, 8, 5, 3)).astype("float32")
+    check_layer(
+        PadToMultiple,
+        {"multiple": 4},
+        x,
+        expected_output=np.pad(x, ((0, 0), (0, 0), (0, 3), (0, 0))),
+    )
+    with pytest.raises(ValueError, match="Received: multiple=0"):
+        PadToMultiple(0)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_crop_to_smallest(data_format):
+    a, b = np.ones((1, 5, 8, 2)), np.ones((1, 6, 7, 4))
+    if data_format == "channels_first":
+        a, b = np.moveaxis(a, -1, 1), np.moveaxis(b, -1, 1)
+    crop = CropToSmallest(data_format=data_format)
+    maps = [np.moveaxis(ops.convert_to_numpy(x), 1, -1)
+            if data_format == "channels_first" else x for x in crop([a, b])]
+    assert [x.shape for x in maps] == [(1, 5, 7, 2), (1, 5, 7, 4)]
+    revived = CropToSmallest.from_config(crop.get_config())
+    assert revived.get_config() == crop.get_config()

@@ -1,0 +1,66 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_seg.layers import BilinearUpsampling
+from keras_seg.layers import CropLike
+from keras_seg.layers import ResizeLike
+from tests.layer_check import check_layer
+
+
+def maps(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_bilinear_upsampling(align_corners):
+    x = maps(2, 5, 4, 3)
+    config = {"factor": (2, 3), "align_corners": align_corners}
+    expected = None
+    if not align_corners:
+        keras_layer = keras.layers.UpSampling2D((2, 3), interpolation="bilinear")
+        expected = ops.convert_to_numpy(keras_layer(x))
+    check_layer(BilinearUpsampling, config, x, expected_output=expected)
+    with pytest.raises(ValueError, match="Received: factor=1.5"):
+        BilinearUpsampling((1.5, 2))
+
+
+def test_resize_like():
+    x, reference = maps(2, 5, 4, 3), maps(2, 13, 7, 2)
+    expected = ops.image.resize(x, (13, 7), interpolation="bilinear")
+    check_layer(
+        ResizeLike,
+        {},
+        (x, reference),
+        expected_output=ops.convert_to_numpy(expected),
+    )
+    check_layer(ResizeLike, {"align_corners": True}, (x, reference))
+
+
+def test_crop_like():
+    x, reference = maps(2, 12, 11, 3), maps(2, 5, 4, 2)
+    check_layer(
+        CropLike,
+        {"offset": 3},
+        (x, reference),
+        expected_output=x[:, 3:8, 3:7],
+    )
+    with pytest.raises(ValueError, match="Received: offset=-1"):
+        CropLike(-1)
+    with pytest.raises(ValueError, match="12 positions can't be cropped to 12"):
+        CropLike(1)(x, maps(2, 12, 11, 1))
+
+
+def test_batch_norm_behind_a_resize_is_left_alone():
+    """`keras.layers.Resizing` would leak `training=True` into it."""
+    image = keras.Input((None, None, 2))
+    small = keras.layers.AveragePooling2D(2)(image)
+    x = ResizeLike()(small, image)
+    norm = keras.layers.BatchNormalization()
+    model = keras.Model(image, norm(x))
+    before = [w.copy() for w in norm.get_weights()]
+    model(maps(2, 8, 8, 2) + 5)
+    model.predict(maps(2, 8, 8, 2) + 5, verbose=0)
+    for old, new in zip(before, norm.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)

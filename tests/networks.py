@@ -1,0 +1,51 @@
+"""Networks with weights that show a mistake."""
+
+import keras
+import numpy as np
+
+__all__ = ["application", "outputs", "randomize", "relative_difference"]
+
+
+def randomize(model, seed=0):
+    """Gives a model random weights, and random batch-norm statistics.
+
+    The weights are the same on every backend. Kernels are scaled so that
+    values neither vanish nor explode on the way.
+    """
+    rng = np.random.default_rng(seed)
+    for variable in model.weights:
+        shape, name = tuple(variable.shape), variable.path.split("/")[-1]
+        if name in ("moving_variance", "gamma", "variance"):
+            value = rng.uniform(0.5, 1.5, shape)
+        elif "kernel" in name:
+            # A depthwise kernel (height, width, channels, multiplier) sums
+            # over its window only.
+            depthwise = name == "depthwise_kernel" or (
+                name == "kernel" and shape[-1:] == (1,)
+            )
+            fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
+            value = rng.normal(size=shape) * np.sqrt(2 / max(1, fan_in))
+        elif np.issubdtype(np.dtype(variable.dtype), np.floating):
+            value = rng.normal(0, 0.2, shape)
+        else:
+            continue
+        variable.assign(value.astype("float32"))
+    return model
+
+
+def application(name, **options):
+    """A network of `keras.applications` with such weights."""
+    builder = getattr(keras.applications, name)
+    return randomize(builder(weights=None, **options))
+
+
+def outputs(model, x):
+    """What a model predicts, as an array."""
+    return keras.ops.convert_to_numpy(model(x, training=False))
+
+
+def relative_difference(actual, expected):
+    """Largest difference, as a share of the largest expected value."""
+    assert actual.shape == expected.shape, (actual.shape, expected.shape)
+    assert np.std(expected) > 1e-3 * np.abs(expected).max() > 0
+    return np.abs(actual - expected).max() / np.abs(expected).max()

@@ -1,0 +1,106 @@
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from keras import ops
+
+from keras_seg.ops import resize
+
+# papers.md 4.1, computed by hand from the two formulas of the docstring.
+SQUARE = np.array([[1.0, 2.0], [3.0, 4.0]], "float32").reshape(1, 2, 2, 1)
+HALF_PIXEL = [
+    [1, 1.25, 1.75, 2],
+    [1.5, 1.75, 2.25, 2.5],
+    [2.5, 2.75, 3.25, 3.5],
+    [3, 3.25, 3.75, 4],
+]
+ALIGNED = [
+    [1, 4 / 3, 5 / 3, 2],
+    [5 / 3, 2, 7 / 3, 8 / 3],
+    [7 / 3, 8 / 3, 3, 10 / 3],
+    [3, 10 / 3, 11 / 3, 4],
+]
+
+
+@pytest.mark.parametrize(
+    "align_corners, expected", [(False, HALF_PIXEL), (True, ALIGNED)]
+)
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_worked_examples(align_corners, expected, data_format):
+    x = SQUARE if data_format == "channels_last" else SQUARE[:, None, :, :, 0]
+    y = resize(
+        x, (4, 4), align_corners=align_corners, data_format=data_format
+    )
+    np.testing.assert_allclose(
+        np.squeeze(ops.convert_to_numpy(y)), expected, rtol=1e-6
+    )
+
+
+def interpolate(x, size, align_corners):
+    """Bilinear interpolation as textbooks write it, one value at a time."""
+    height, width = x.shape[:2]
+    result = np.zeros((*size, x.shape[2]))
+
+    def source(place, old, new):
+        if align_corners:
+            return place * (old - 1) / max(new - 1, 1)
+        return np.clip((place + 0.5) * old / new - 0.5, 0, old - 1)
+
+    for i in range(size[0]):
+        for j in range(size[1]):
+            row, column = source(i, height, size[0]), source(j, width, size[1])
+            top, left = int(row), int(column)
+            bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+            down, across = row - top, column - left
+            result[i, j] = (
+                (1 - down) * (1 - across) * x[top, left]
+                + (1 - down) * across * x[top, right]
+                + down * (1 - across) * x[bottom, left]
+                + down * across * x[bottom, right]
+            )
+    return result
+
+
+sizes = st.tuples(st.integers(1, 20), st.integers(1, 20))
+
+
+@given(sizes, sizes, st.booleans(), st.integers(0, 99))
+def test_equals_interpolation(old, new, align_corners, seed):
+    x = np.random.default_rng(seed).normal(size=(1, *old, 2))
+    y = resize(x.astype("float32"), new, align_corners=align_corners)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(y)[0],
+        interpolate(x[0], new, align_corners),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+@given(sizes, sizes, st.booleans())
+def test_equals_pytorch(old, new, align_corners):
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).normal(size=(2, *old, 3)).astype("float32")
+    expected = torch.nn.functional.interpolate(
+        torch.from_numpy(x).permute(0, 3, 1, 2),
+        new,
+        mode="bilinear",
+        align_corners=align_corners,
+    )
+    y = resize(x, new, align_corners=align_corners)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(y),
+        expected.permute(0, 2, 3, 1).numpy(),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_half_precision_keeps_its_dtype():
+    y = resize(ops.cast(SQUARE, "bfloat16"), (4, 4))
+    assert keras.backend.standardize_dtype(y.dtype) == "bfloat16"
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(ops.cast(y, "float32"))[0, :, :, 0],
+        HALF_PIXEL,
+        rtol=1e-2,
+    )

@@ -24,7 +24,7 @@ def randomize(model, seed=0):
                 name == "kernel" and shape[-1:] == (1,)
             )
             fan_in = np.prod(shape[:2] if depthwise else shape[:-1])
-            value = rng.normal(size=shape) * np.sqrt(2 / max(1, fan_in))
+            value = rng.normal(size=shape) / np.sqrt(max(1, fan_in))
         elif np.issubdtype(np.dtype(variable.dtype), np.floating):
             value = rng.normal(0, 0.2, shape)
         else:

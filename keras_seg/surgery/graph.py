@@ -26,7 +26,7 @@ def functional(model):
         ValueError: if it has no graph of layers.
     """
     if isinstance(model, keras.Sequential) and model.built:
-        return keras.Model(model.inputs, model.outputs, name=model.name)
+        return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
     if isinstance(model, keras.Model) and hasattr(model, "operations"):
         return model
     raise ValueError(

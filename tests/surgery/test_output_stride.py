@@ -85,15 +85,8 @@ def test_squeeze_and_excite_differs_a_little(name):
         dense = set_output_stride(model, output_stride)
         x = 127.5 * picture(128, 160) + 127.5
         gap = difference(model, dense, 32 // output_stride, x)
-        assert 1e-5 < gap < SQUEEZE_AND_EXCITE[name]
-
-
-# Measured with these weights, rounded up.
-SQUEEZE_AND_EXCITE = {
-    "EfficientNetB0": 0.05,
-    "EfficientNetV2B0": 0.05,
-    "MobileNetV3Small": 0.05,
-}
+        # Measured: 0.09 %, 0.2 % and 0.09 % of the largest value.
+        assert 1e-5 < gap < 5e-3
 
 
 def test_fixed_input():
@@ -201,7 +194,8 @@ def test_inner_models_keep_their_layers():
     x = inner(x, training=False)
     model = randomize(keras.Model(image, layers.Conv2D(5, 3, 2)(x)))
     dense = set_output_stride(model, 4)
-    assert len(dense.get_layer("inner").layers) == len(inner.layers)
+    names = [layer.name for layer in dense.get_layer("inner").layers[1:]]
+    assert names == [layer.name for layer in inner.layers]
     assert difference(model, dense, 2, picture(32, 32)) < 1e-5
 
 

@@ -1,0 +1,6 @@
+"""`python -m keras_seg.cli`, where no `keras-seg` is on the path."""
+
+from keras_seg.cli.commands import main
+
+if __name__ == "__main__":
+    main()

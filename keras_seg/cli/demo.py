@@ -1,0 +1,118 @@
+"""`keras-seg demo`: the whole way, on data drawn by the package itself."""
+
+import pathlib
+import shlex
+import time
+from typing import Annotated
+
+import typer
+
+from keras_seg.cli import console
+from keras_seg.cli.backend import use_backend
+
+__all__ = ["demo"]
+
+TRAIN = 48
+HELD_OUT = 8
+SIZE = 192
+SHOWN = 4
+OPTIONS = {"filters": 16, "depth": 3}
+
+
+def demo(
+    out: Annotated[
+        pathlib.Path, typer.Option(help="Folder to write to.")
+    ] = pathlib.Path("demo"),
+    epochs: Annotated[int, typer.Option(min=1)] = 14,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+):
+    """Train a U-Net on drawn cell membranes: no download, two minutes.
+
+    Data, run and pictures go into one folder.
+    """
+    begin = time.monotonic()
+    use_backend()
+
+    from keras_seg import inference
+    from keras_seg import training
+    from keras_seg.data import from_folder
+
+    training.RunFolder.check_free(out)
+    settings = training.Settings(
+        model="unet",
+        backbone=None,
+        weights=None,
+        options=OPTIONS,
+        epochs=epochs,
+        batch_size=4,
+        crop=(128, 128),
+        scale=None,
+        learning_rate=2e-3,
+        seed=seed,
+    )
+    data, run_folder = out / "data", out / "run"
+    _draw(data, seed)
+    pairs = from_folder(data, "train")
+    held_out = from_folder(data, "val")
+    console.say(
+        f"Drew {len(pairs)} images of membranes to train on and "
+        f"{len(held_out)} to hold out: {data}"
+    )
+    training.train(
+        settings,
+        pairs,
+        held_out,
+        run_folder,
+        verbose=console.fit_verbosity(),
+    )
+    run = training.RunFolder.open(run_folder)
+    model = run.load_model()
+    found = inference.evaluate(model, held_out)
+    run.write_table("per_class_iou.csv", found.rows())
+    console.show_scores(found, f"{found.images} held-out images")
+    panels = out / "panels"
+    _draw_panels(model, held_out, panels)
+    console.say(f"Wrote {run_folder} and, to look at, {panels}")
+    console.say(f"{time.monotonic() - begin:.0f} seconds.")
+    images = shlex.quote(str(data / "val" / "images"))
+    quoted = shlex.quote(str(run_folder))
+    predictions = shlex.quote(str(out / "predictions"))
+    console.say("Next, on these images or your own:")
+    console.say(f"  keras-seg predict {quoted} {images} --out {predictions}")
+    console.say("  keras-seg train DATA --out RUN")
+
+
+def _draw(path, seed):
+    """Writes the membranes as a folder such as the user has."""
+    from keras_seg.data import synthetic
+
+    images, masks = synthetic.membranes(TRAIN + HELD_OUT, SIZE, seed)
+    for split, part in (
+        ("train", slice(TRAIN)),
+        ("val", slice(TRAIN, None)),
+    ):
+        synthetic.write_folder(
+            path, images[part], masks[part], synthetic.MEMBRANE_CLASSES, split
+        )
+
+
+def _draw_panels(model, held_out, path):
+    """Writes image | truth | prediction for some of the images."""
+    from keras_seg import inference
+    from keras_seg import visualization
+
+    path.mkdir(parents=True, exist_ok=True)
+    colors = held_out.classes.colors
+    for pair, (image, mask) in list(
+        zip(held_out.pairs, held_out, strict=False)
+    )[:SHOWN]:
+        ids = inference.predict(model, image)
+        picture = visualization.panel(
+            [
+                image,
+                visualization.colorize(mask, colors),
+                visualization.colorize(ids, colors),
+            ],
+            titles=["image", "truth", "prediction"],
+        )
+        visualization.save_image(path / f"{pair.stem}.png", picture)

@@ -1,0 +1,76 @@
+"""`keras-seg evaluate`: the scores of a run, class by class."""
+
+import pathlib
+import shlex
+from typing import Annotated
+
+import typer
+
+from keras_seg.cli import console
+from keras_seg.cli.backend import use_backend
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    run: Annotated[
+        pathlib.Path,
+        typer.Argument(
+            help="Folder that keras-seg train wrote.", show_default=False
+        ),
+    ],
+    data: Annotated[
+        pathlib.Path,
+        typer.Argument(help="Folder of images and masks.", show_default=False),
+    ],
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Split to evaluate.", show_default="val, if there is one"
+        ),
+    ] = None,
+    last: Annotated[
+        bool,
+        typer.Option("--last", help="Take the last model, not the best."),
+    ] = False,
+):
+    """Compare the predictions of a run with the masks of a folder."""
+    use_backend()
+
+    from keras_seg import inference
+    from keras_seg import training
+    from keras_seg.data import splits
+
+    folder = training.RunFolder.open(run)
+    if split is None and "val" in splits(data):
+        split = "val"
+    pairs = _read(data, split, folder)
+    model = folder.load_model(best=not last)
+    with console.progress("Evaluating", len(pairs)) as progress:
+        found = inference.evaluate(model, pairs, progress=progress)
+    name = folder.model_path(best=not last).name
+    images = "1 image" if found.images == 1 else f"{found.images} images"
+    console.show_scores(found, f"{name}, {images}")
+    table = f"evaluation_{split}.csv" if split else "evaluation.csv"
+    written = folder.write_table(table, found.rows())
+    console.say(f"Wrote {written}")
+    quoted = shlex.quote(str(run))
+    console.say(f"Next: keras-seg predict {quoted} IMAGE... --out predictions")
+
+
+def _read(path, split, run):
+    """The pairs, in the classes that the run was trained on."""
+    from keras_seg.data import ClassTable
+    from keras_seg.data import from_folder
+    from keras_seg.data.layout import find_classes
+    from keras_seg.training import RunError
+
+    table = find_classes(path)
+    classes = ClassTable.read(table) if table else run.classes
+    if classes.names != run.classes.names:
+        raise RunError(
+            f"{table} has the classes {', '.join(classes.names)}; "
+            f"{run.path} was trained on {', '.join(run.classes.names)}. "
+            "Fix: evaluate on data of the same classes, or train again."
+        )
+    return from_folder(path, split, classes=classes)

@@ -1,0 +1,15 @@
+"""Prediction and evaluation, at the size of each image."""
+
+from keras_seg.inference.evaluate import Evaluation
+from keras_seg.inference.evaluate import evaluate
+from keras_seg.inference.predict import predict
+from keras_seg.inference.predict import predict_batch
+from keras_seg.inference.predict import predict_files
+
+__all__ = [
+    "Evaluation",
+    "evaluate",
+    "predict",
+    "predict_batch",
+    "predict_files",
+]

@@ -1,0 +1,21 @@
+"""Training: the settings of a run, the recipe, the run folder, `train`."""
+
+from keras_seg.training.batch_norm import freeze_batch_norm
+from keras_seg.training.models import build_model
+from keras_seg.training.recipe import recipe
+from keras_seg.training.run_folder import RunError
+from keras_seg.training.run_folder import RunFolder
+from keras_seg.training.save_run import SaveRun
+from keras_seg.training.settings import Settings
+from keras_seg.training.train import train
+
+__all__ = [
+    "RunError",
+    "RunFolder",
+    "SaveRun",
+    "Settings",
+    "build_model",
+    "freeze_batch_norm",
+    "recipe",
+    "train",
+]

@@ -1,0 +1,166 @@
+"""The settings of one training run: a frozen dataclass, a JSON file."""
+
+import dataclasses
+import difflib
+import json
+from typing import Any
+
+__all__ = ["Settings", "did_you_mean"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a run was trained with, besides its data.
+
+    Args:
+        model: str, the name of a builder of `keras_seg.applications`; case
+            does not count.
+        backbone: str, a name of `keras.applications`, or `None` for a model
+            with an encoder of its own.
+        weights: `None` for random weights, `"imagenet"`, or the path of a
+            file with the weights of the backbone.
+        options: dict, further arguments of the builder.
+        epochs: int, how often every image is seen.
+        batch_size: int.
+        validation_batch_size: int; used where all validation images have
+            one size. Images of different sizes go one by one.
+        crop: optional int or tuple (height, width), the size of a random
+            crop.
+        scale: optional tuple (low, high) of a random factor; needs `crop`.
+        flip: bool, mirror every second image.
+        learning_rate: float, of the first step; it falls to 0.
+        weight_decay: float, of AdamW.
+        freeze_batch_norm: bool, or `None` for yes with pretrained weights,
+            no without. See `keras_seg.training.freeze_batch_norm`.
+        seed: int, 0 or more, of weights, order, crops, scales and flips.
+
+    Raises:
+        ValueError: for values that can't be, naming them.
+
+    Example:
+
+    >>> from keras_seg.training import Settings
+    >>> settings = Settings(model="fcn32s", epochs=5)
+    >>> Settings.from_json(settings.to_json()) == settings
+    True
+    """
+
+    model: str = "fcn8s"
+    backbone: str | None = "mobilenet_v2"
+    weights: str | None = "imagenet"
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    epochs: int = 20
+    batch_size: int = 8
+    validation_batch_size: int = 4
+    crop: tuple[int, int] | None = (256, 256)
+    scale: tuple[float, float] | None = (0.75, 1.5)
+    flip: bool = True
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    freeze_batch_norm: bool | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "validation_batch_size"):
+            self._refuse(name, _is_int(getattr(self, name), 1), "an int >= 1")
+        self._refuse("seed", _is_int(self.seed, 0), "an int >= 0")
+        self._refuse(
+            "learning_rate",
+            _is_number(self.learning_rate) and self.learning_rate > 0,
+            "a number > 0",
+        )
+        self._refuse(
+            "weight_decay",
+            _is_number(self.weight_decay) and self.weight_decay >= 0,
+            "a number >= 0",
+        )
+        if _is_int(self.crop, 1):
+            object.__setattr__(self, "crop", (self.crop, self.crop))
+        for name, good, what in (
+            ("crop", lambda v: _is_int(v, 1), "(height, width) in pixels"),
+            ("scale", _is_number, "(low, high) with 0 < low <= high"),
+        ):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            pair = isinstance(value, list | tuple) and len(value) == 2
+            self._refuse(name, pair and all(map(good, value)), what)
+            object.__setattr__(self, name, tuple(value))
+        if self.scale is not None:
+            low, high = self.scale
+            what = "(low, high) with 0 < low <= high"
+            self._refuse("scale", 0 < low <= high, what)
+            what = "None where `crop` is None"
+            self._refuse("scale", self.crop is not None, what)
+
+    def _refuse(self, name, good, what):
+        if not good:
+            raise ValueError(
+                f"`{name}` must be {what}. "
+                f"Received: {name}={getattr(self, name)!r}"
+            )
+
+    @property
+    def freezes_batch_norm(self):
+        """Whether batch normalization is frozen, `None` resolved."""
+        if self.freeze_batch_norm is None:
+            return self.weights is not None
+        return self.freeze_batch_norm
+
+    def to_json(self):
+        """The settings as JSON text, a line each."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text):
+        """Settings from JSON text; what is not there has its default.
+
+        Args:
+            text: str.
+
+        Returns:
+            `Settings`.
+
+        Raises:
+            ValueError: the text is no JSON object, a key is unknown, or a
+                value can't be.
+        """
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"Settings are a JSON object: {error}.") from error
+        if not isinstance(values, dict):
+            raise ValueError(
+                "Settings are a JSON object, {...}. "
+                f"Received: {type(values).__name__}"
+            )
+        names = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in names:
+                raise ValueError(
+                    f"There is no setting {key!r}."
+                    f"{did_you_mean(key, names)} "
+                    f"Settings are: {', '.join(names)}."
+                )
+        return cls(**values)
+
+
+def did_you_mean(word, words):
+    """Returns " Did you mean …?" with the nearest word, or nothing.
+
+    Example:
+
+    >>> did_you_mean("epoch", ["epochs", "seed"])
+    " Did you mean 'epochs'?"
+    """
+    near = difflib.get_close_matches(str(word).lower(), words, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _is_int(value, least):
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    return is_int and value >= least
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool)

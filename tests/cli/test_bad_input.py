@@ -1,0 +1,213 @@
+"""A user's mistakes: the sentence, exit code 1, and nothing written."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_seg.data import ClassTable
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """`DATA/images` and `DATA/labels` with two pairs."""
+    path = tmp_path / "DATA"
+    for name in ("images", "labels"):
+        (path / name).mkdir(parents=True)
+    for stem in "ab":
+        save(path / "images" / f"{stem}.png", np.zeros((8, 6, 3)))
+        save(path / "labels" / f"{stem}.png", np.eye(8, 6))
+    ClassTable.default(2).write(path / "classes.csv")
+    return path
+
+
+def save(path, array):
+    Image.fromarray(np.asarray(array).astype("uint8")).save(path)
+
+
+def missing_mask(folder):
+    (folder / "labels" / "b.png").unlink()
+
+
+def orphan_mask(folder):
+    (folder / "images" / "b.png").unlink()
+
+
+def other_size(folder):
+    save(folder / "labels" / "b.png", np.zeros((6, 8)))
+
+
+def colours(folder):
+    mask = np.zeros((8, 6, 3))
+    mask[0, 0] = (128, 64, 0)
+    save(folder / "labels" / "b.png", mask)
+
+
+def outside(folder):
+    save(folder / "labels" / "b.png", 7 * np.eye(8, 6))
+
+
+def black_and_white(folder):
+    for stem in "ab":
+        save(folder / "labels" / f"{stem}.png", 255 * np.eye(8, 6))
+
+
+def text_as_image(folder):
+    (folder / "images" / "b.png").write_text("not an image")
+
+
+def truncated(folder):
+    path = folder / "images" / "b.png"
+    save(path, np.random.default_rng(0).integers(0, 256, (8, 6, 3)))
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def empty(folder):
+    for file in folder.glob("*/*.png"):
+        file.unlink()
+
+
+COPY = "Fix: copy the file again from its source, or remove it."
+COMPLETE = "a complete PNG, JPEG, TIFF, BMP or WEBP file is expected."
+
+CASES = [
+    (
+        missing_mask,
+        "KS-D004  DATA/images/b.png has no mask b.png in DATA/labels; every "
+        "image needs a mask of the same stem. Fix: add the mask, or remove "
+        "the image.",
+    ),
+    (
+        orphan_mask,
+        "KS-D005  DATA/labels/b.png has no image of the stem b in "
+        "DATA/images; every mask needs an image of the same stem. Fix: add "
+        "the image, or remove the mask.",
+    ),
+    (
+        other_size,
+        "KS-D006  DATA/labels/b.png is 8x6 and its image b.png 6x8; an image "
+        "and its mask have one size. One of them is turned: a camera's EXIF "
+        "orientation may be in the image only. Fix: make the mask again from "
+        "this image, or resize it by nearest.",
+    ),
+    (
+        colours,
+        "KS-D007  DATA/labels/b.png has mode RGB with 2 different colours; a "
+        "mask has one channel of class ids. The classes look coded as "
+        "colours. Fix: replace every colour by its id and save a "
+        "single-channel PNG.",
+    ),
+    (
+        outside,
+        "KS-D003  DATA/labels/b.png has the ids 0, 7; the data set has 2 "
+        "classes: 0..1, and 255 for void. The ids look like grey levels, "
+        "drawn to be seen. Fix: give every id a line in classes.csv (role "
+        "'void' to ignore it), or renumber the masks.",
+    ),
+    (
+        black_and_white,
+        "KS-D003  DATA/labels/a.png has the ids 0, 255; the data set has 2 "
+        "classes: 0..1, and 255 for void. The masks (2 read) hold nothing "
+        "but 0 and 255: they look like black-and-white masks, not like void. "
+        "Fix: write class 1 as 1, for example Image.fromarray(numpy.asarray("
+        "Image.open(mask)) // 255).save(mask).",
+    ),
+    (
+        text_as_image,
+        f"KS-D009  DATA/images/b.png is not an image (12 bytes); {COMPLETE} "
+        f"{COPY}",
+    ),
+    (
+        truncated,
+        "KS-D009  DATA/images/b.png is incomplete or damaged (100 bytes); "
+        f"{COMPLETE} {COPY}",
+    ),
+    (
+        empty,
+        "KS-D010  DATA/images holds no image; at least one is needed (PNG, "
+        "JPEG, TIFF, BMP or WEBP). Fix: put images there, or correct the "
+        "path.",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"), CASES, ids=[case[0].__name__ for case in CASES]
+)
+def test_train(folder, invoke, tiny, spoil, text):
+    spoil(folder)
+    out = folder.parent / "run"
+    result = invoke("train", folder, "--out", out, *tiny)
+    assert result.stderr.replace(f"{folder.parent}/", "") == f"{text}\n"
+    assert result.stdout == ""
+    assert result.exit_code == 1
+    assert not out.exists()
+
+
+def test_evaluate(folder, invoke, trained):
+    outside(folder)
+    (folder / "classes.csv").unlink()
+    before = sorted(trained[1].iterdir())
+    result = invoke("evaluate", trained[1], folder)
+    assert result.stderr.replace(f"{folder.parent}/", "") == f"{CASES[4][1]}\n"
+    assert result.exit_code == 1
+    assert sorted(trained[1].iterdir()) == before
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict"])
+def test_not_a_run_folder(folder, invoke, command):
+    result = invoke(command, folder, folder / "images")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"{folder} is not a run folder: it has no settings.json. "
+        "Fix: pass the folder that keras-seg train wrote (--out).\n"
+    )
+    result = invoke(command, "nope", folder)
+    assert result.stderr == (
+        "nope does not exist; a run folder is expected. "
+        "Fix: pass the folder that keras-seg train wrote (--out).\n"
+    )
+
+
+def test_other_classes(folder, invoke, trained):
+    result = invoke("evaluate", trained[1], folder)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"{folder / 'classes.csv'} has the classes class 0, class 1; "
+        f"{trained[1]} was trained on cell, membrane. Fix: evaluate on data "
+        "of the same classes, or train again.\n"
+    )
+
+
+def test_out_is_not_free(folder, invoke, tiny):
+    result = invoke("train", folder, "--out", folder, *tiny)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"{folder} is not empty; a run never overwrites what is there. "
+        "Fix: choose another folder, or remove this one.\n"
+    )
+
+
+def test_weights_that_do_not_exist(folder, invoke):
+    out = folder.parent / "run"
+    result = invoke(
+        "train", folder, "--out", out, "--weights", "nope.h5", "--crop", "8"
+    )
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "`weights` must be None (random initialization), 'imagenet' or the "
+        "path of a file with the weights of the backbone. Received: "
+        "weights='nope.h5', which does not exist\n"
+    )
+    assert not out.exists()
+
+
+def test_no_image_to_predict(invoke, trained, tmp_path):
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "out"
+    result = invoke("predict", trained[1], tmp_path / "empty", "--out", out)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"KS-D010  {tmp_path / 'empty'} holds no image; PNG, JPEG, TIFF, BMP "
+        "or WEBP files are expected. Fix: correct the path.\n"
+    )
+    assert not out.exists()

@@ -1,0 +1,112 @@
+import os
+import subprocess
+import sys
+import types
+
+import pytest
+
+import keras_seg
+from keras_seg.cli import commands as module
+from tests.conftest import ROOT
+
+
+def python(*arguments, cwd, **environment):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_version(invoke):
+    result = invoke("--version")
+    assert result.exit_code == 0
+    assert result.stdout == f"keras-seg {keras_seg.__version__}\n"
+
+
+def test_help_names_the_commands(invoke):
+    result = invoke("--help")
+    assert result.exit_code == 0
+    for name in ("demo", "train", "evaluate", "predict"):
+        assert name in result.stdout
+        assert invoke(name, "--help").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nope",),
+        ("train",),
+        ("predict", "run"),
+        ("train", "data", "--epochs", "0"),
+        ("train", "data", "--crop", "1x2x3"),
+        ("train", "data", "--crop", "small"),
+        ("train", "data", "--option", "filters"),
+    ],
+)
+def test_mistakes_in_the_command(invoke, arguments):
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError])
+def test_errors(invoke, monkeypatch, error):
+    def fail(self, ctx):
+        raise error("A sentence about [brackets].")
+
+    monkeypatch.setattr(module.TyperGroup, "invoke", fail)
+    result = invoke("train", "data")
+    assert result.exit_code == 1
+    assert result.stderr == "A sentence about [brackets].\n"
+    result = invoke("--debug", "train", "data")
+    assert isinstance(result.exception, error)
+
+
+def test_interrupted(invoke, monkeypatch):
+    def fail(self, ctx):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module.TyperGroup, "invoke", fail)
+    result = invoke("train", "data")
+    assert result.exit_code == 130
+    assert result.stderr == "Interrupted.\n"
+
+
+def test_other_errors_are_not_hidden(invoke, monkeypatch):
+    def fail(self, ctx):
+        raise TypeError("a mistake of ours")
+
+    monkeypatch.setattr(module.TyperGroup, "invoke", fail)
+    assert isinstance(invoke("train", "data").exception, TypeError)
+
+
+@pytest.mark.once
+def test_help_needs_no_keras(tmp_path):
+    code = (
+        "import sys; from keras_seg.cli import app; "
+        "assert not {'keras', 'PIL', 'torch'} & set(sys.modules)"
+    )
+    result = python("-c", code, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+def test_a_mistake_in_a_process_of_its_own(tmp_path):
+    result = python("-m", "keras_seg.cli", "train", "nope", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr == (
+        "KS-D001  nope does not exist; a folder with images and labels is "
+        "expected. Fix: correct the path.\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_main(monkeypatch):
+    called = []
+    fake = types.SimpleNamespace(app=lambda **kw: called.append(kw))
+    monkeypatch.setattr(module, "app", fake.app)
+    module.main()
+    assert called == [{"prog_name": "keras-seg"}]

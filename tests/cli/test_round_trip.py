@@ -1,0 +1,174 @@
+"""train, evaluate, predict: what is written, and what is printed."""
+
+import csv
+
+import numpy as np
+from PIL import Image
+
+from keras_seg.data import from_folder
+from keras_seg.data import read_image
+from keras_seg.data import synthetic
+from keras_seg.inference import evaluate
+from keras_seg.inference import predict
+from keras_seg.training import RunFolder
+
+
+def rows(path):
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_train(trained):
+    result, out = trained
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "4 images to train on, 3 images held out, 2 classes."
+    assert "best.keras, 3 held-out images" in result.stdout
+    assert lines[-2] == (
+        f"Wrote {out}: best.keras, classes.csv, environment.txt, "
+        "history.csv, model.keras, per_class_iou.csv, settings.json"
+    )
+    assert lines[-1] == (
+        f"Next: keras-seg predict {out} IMAGE... --out predictions"
+    )
+    assert [row["name"] for row in rows(out / "per_class_iou.csv")] == [
+        "cell",
+        "membrane",
+    ]
+
+
+def test_settings(trained):
+    settings = RunFolder.open(trained[1]).settings
+    assert settings.backbone is None and settings.weights is None
+    assert settings.options == {"filters": 4, "depth": 2}
+    assert settings.crop == (32, 32)
+    assert settings.scale == (0.75, 1.5)
+
+
+def test_evaluate(trained, data, invoke):
+    out = trained[1]
+    result = invoke("evaluate", out, data)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-2:] == [
+        f"Wrote {out / 'evaluation_val.csv'}",
+        f"Next: keras-seg predict {out} IMAGE... --out predictions",
+    ]
+    found = evaluate(RunFolder.open(out).load_model(), from_folder(data, "val"))
+    ious = [float(row["iou"]) for row in rows(out / "evaluation_val.csv")]
+    np.testing.assert_allclose(ious, found.scores.per_class_iou)
+    assert rows(out / "evaluation_val.csv") == rows(out / "per_class_iou.csv")
+    assert f"{found.scores.mean_iou:.3f}" in result.stdout
+
+
+def test_evaluate_another_split(trained, data, invoke):
+    result = invoke("evaluate", trained[1], data, "--split", "train", "--last")
+    assert result.exit_code == 0, result.output
+    assert "model.keras, 4 images" in result.stdout
+    assert (trained[1] / "evaluation_train.csv").is_file()
+
+
+def test_predict(trained, data, invoke, tmp_path):
+    odd = tmp_path / "odd.png"
+    picture = read_image(data / "val" / "images" / "0000.png")[:31, :45]
+    Image.fromarray(picture).save(odd)
+    out = tmp_path / "predictions"
+    images = data / "val" / "images"
+    result = invoke("predict", trained[1], images, odd, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        "Wrote 4 of 4 masks (NAME.png) and overlays (NAME_overlay.png) to "
+        f"{out}",
+        f"Next: keras-seg evaluate {trained[1]} DATA",
+    ]
+    run = RunFolder.open(trained[1])
+    model = run.load_model()
+    for path in (*sorted(images.iterdir()), odd):
+        image = read_image(path)
+        with Image.open(out / path.name) as mask:
+            assert mask.mode == "P"
+            assert mask.getpalette()[:6] == [0, 0, 0, 230, 159, 0]
+            ids = np.asarray(mask)
+        np.testing.assert_array_equal(ids, predict(model, image))
+        overlay = read_image(out / f"{path.stem}_overlay.png")
+        assert overlay.shape[1] > image.shape[1]
+
+
+def test_an_unreadable_image_is_reported_at_the_end(
+    trained, data, invoke, tmp_path
+):
+    good = data / "val" / "images" / "0001.png"
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(good.read_bytes()[:100])
+    out = tmp_path / "out"
+    result = invoke("predict", trained[1], bad, good, "--out", out)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("Wrote 1 of 2 masks")
+    assert result.stderr == (
+        f"KS-D009  {bad} is incomplete or damaged (100 bytes); a complete "
+        "PNG, JPEG, TIFF, BMP or WEBP file is expected. Fix: copy the file "
+        "again from its source, or remove it.\n"
+    )
+    assert {file.name for file in out.iterdir()} == {
+        "0001.png",
+        "0001_overlay.png",
+    }
+
+
+def test_inputs_are_not_overwritten(trained, data, invoke):
+    images = data / "val" / "images"
+    before = (images / "0000.png").read_bytes()
+    result = invoke("predict", trained[1], images, "--out", images)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"{images / '0000.png'} is one of the images, and would be "
+        "overwritten. Fix: choose another folder with --out.\n"
+    )
+    assert (images / "0000.png").read_bytes() == before
+
+
+def test_two_images_of_one_name(trained, data, invoke, tmp_path):
+    a, b = (data / split / "images" / "0000.png" for split in ("train", "val"))
+    out = tmp_path / "out"
+    result = invoke("predict", trained[1], a, b, a, "--out", out)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"{a} and {b} would both be written to {out / '0000.png'}. Fix: "
+        "predict them into different folders.\n"
+    )
+    assert not out.exists()
+
+
+def test_a_folder_without_splits(invoke, tiny, tmp_path):
+    images, masks = synthetic.membranes(3, size=32)
+    synthetic.write_folder(
+        tmp_path / "a", images, masks, synthetic.MEMBRANE_CLASSES
+    )
+    data = tmp_path / "a" / "train"
+    out = tmp_path / "run"
+    result = invoke("train", data, "--out", out, *tiny)
+    assert result.exit_code == 0, result.output
+    assert "3 images to train on, 0 images held out" in result.stdout
+    assert "model.keras, 3 images: the training images themselves" in (
+        result.stdout
+    )
+    assert f"put some, with their masks, into {data / 'val'}." in result.stdout
+    assert not (out / "best.keras").exists()
+    result = invoke("evaluate", out, data)
+    assert result.exit_code == 0, result.output
+    assert f"Wrote {out / 'evaluation.csv'}" in result.stdout
+
+
+def test_a_folder_is_not_trained_on_with_its_validation_images(
+    data, invoke, tiny, tmp_path
+):
+    """images/ with a val.txt but no train.txt: which are for training?"""
+    images = tmp_path / "data"
+    (data / "train").rename(images)
+    try:
+        (images / "val.txt").write_text("0000\n")
+        result = invoke("train", images, "--out", tmp_path / "run", *tiny)
+    finally:
+        (images / "val.txt").unlink()
+        images.rename(data / "train")
+    assert result.exit_code == 1
+    assert "has no split train" in result.stderr

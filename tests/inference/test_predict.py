@@ -1,0 +1,92 @@
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_seg.applications import FCN8s
+from keras_seg.data import DataError
+from keras_seg.inference import predict
+from keras_seg.inference import predict_batch
+from keras_seg.inference import predict_files
+
+
+def echo():
+    """A model whose class is the largest of red, green and blue."""
+    image = keras.Input((None, None, 3))
+    return keras.Model(image, keras.layers.Activation("linear")(image))
+
+
+def image_of(ids):
+    return (np.eye(3, dtype="uint8") * 200)[np.asarray(ids)]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 1), (33, 50), (64, 64)])
+def test_every_size(size):
+    ids = np.random.default_rng(0).integers(0, 3, size)
+    found = predict(echo(), image_of(ids))
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, ids)
+
+
+def test_floats_and_ties():
+    ids = predict(echo(), np.zeros((2, 3, 3), "float32"))
+    np.testing.assert_array_equal(ids, np.zeros((2, 3)))
+
+
+def test_batch():
+    ids = np.random.default_rng(0).integers(0, 3, (4, 5, 6))
+    np.testing.assert_array_equal(predict_batch(echo(), image_of(ids)), ids)
+
+
+def test_a_real_network_at_an_odd_size():
+    model = FCN8s("mobilenet_v2", weights=None, classes=4)
+    for layer in model.layers:  # The scores begin at zero.
+        if layer.name.startswith("score_"):
+            kernel, bias = layer.get_weights()
+            kernel = np.random.default_rng(1).normal(size=kernel.shape)
+            layer.set_weights([kernel, bias])
+    image = np.random.default_rng(0).integers(0, 256, (37, 53, 3), "uint8")
+    ids = predict(model, image)
+    assert ids.shape == (37, 53)
+    logits = keras.ops.convert_to_numpy(model(image[None]))[0]
+    top = np.sort(logits, axis=-1)
+    clear = top[..., -1] - top[..., -2] > 1e-4 * np.ptp(logits)
+    assert clear.mean() > 0.9
+    np.testing.assert_array_equal(ids[clear], logits.argmax(-1)[clear])
+
+
+def test_refused():
+    with pytest.raises(ValueError, match=r"Received: shape \(4, 4\)"):
+        predict(echo(), np.zeros((4, 4)))
+    image = keras.Input((None, None, 3))
+    coarse = keras.Model(image, keras.layers.Conv2D(2, 1, strides=2)(image))
+    with pytest.raises(ValueError, match="at the size of the image"):
+        predict(coarse, np.zeros((4, 4, 3)))
+
+
+def test_files(tmp_path):
+    ids = np.random.default_rng(0).integers(0, 3, (6, 4))
+    paths = [tmp_path / f"{name}.png" for name in "abc"]
+    for path in (paths[0], paths[2]):
+        Image.fromarray(image_of(ids)).save(path)
+    paths[1].write_bytes(paths[0].read_bytes()[:-30])
+    errors = []
+    found = list(predict_files(echo(), paths, on_error=errors.append))
+    assert [path for path, _ in found] == [paths[0], paths[2]]
+    for _, prediction in found:
+        np.testing.assert_array_equal(prediction, ids)
+    assert [error.file for error in errors] == [str(paths[1])]
+    with pytest.raises(DataError, match="incomplete or damaged"):
+        list(predict_files(echo(), paths))
+
+
+def test_files_are_read_one_at_a_time(tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(image_of([[0, 1]])).save(path)
+
+    def paths():
+        yield path
+        raise AssertionError("read ahead")
+
+    first, _ = next(predict_files(echo(), paths()))
+    assert first == path

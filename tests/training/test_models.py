@@ -1,0 +1,50 @@
+import pytest
+
+from keras_seg import applications
+from keras_seg.training import Settings
+from keras_seg.training import build_model
+
+UNET = Settings(
+    model="UNet",
+    backbone=None,
+    weights=None,
+    options={"filters": 4, "depth": 2},
+)
+
+
+def change(**values):
+    import dataclasses
+
+    return dataclasses.replace(UNET, **values)
+
+
+def test_case_does_not_count():
+    for name in ("unet", "UNET"):
+        model = build_model(change(model=name), 3)
+        assert model.compute_output_shape((1, 33, 17, 3)) == (1, 33, 17, 3)
+
+
+def test_unknown_model():
+    names = ", ".join(sorted(n.lower() for n in applications.__all__))
+    with pytest.raises(ValueError) as caught:
+        build_model(change(model="fcn8"), 3)
+    assert str(caught.value) == (
+        f"`model` must be one of keras_seg.applications: {names}. "
+        "Did you mean 'fcn8s'? Received: model='fcn8'"
+    )
+
+
+def test_unknown_option():
+    with pytest.raises(ValueError) as caught:
+        build_model(change(options={"filter": 3}), 3)
+    assert str(caught.value) == (
+        "`options` are further arguments of UNet, which has no 'filter' to "
+        "set there. Did you mean 'filters'? Received: options={'filter': 3}"
+    )
+    with pytest.raises(ValueError, match="no 'classes' to set there"):
+        build_model(change(options={"classes": 3}), 3)
+
+
+def test_backbone_needed():
+    with pytest.raises(ValueError, match="FCN8s needs a backbone"):
+        build_model(change(model="fcn8s", options={}), 3)

@@ -1,0 +1,150 @@
+import keras
+import numpy as np
+import pytest
+
+import keras_seg
+from keras_seg.data import ClassTable
+from keras_seg.training import RunError
+from keras_seg.training import RunFolder
+from keras_seg.training import Settings
+
+CLASSES = ClassTable(
+    ("sky", "road"), ((1, 2, 3), (4, 5, 6)), frozenset({9, 255})
+)
+
+
+def model(classes=2):
+    image = keras.Input((None, None, 3))
+    return keras.Model(image, keras.layers.Conv2D(classes, 1)(image))
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = RunFolder.create(tmp_path / "a" / "run", Settings(seed=5), CLASSES)
+    run.save_model(model(), "model.keras")
+    return run
+
+
+def message(tmp_path, function, *args):
+    with pytest.raises(RunError) as caught:
+        function(*args)
+    return str(caught.value).replace(str(tmp_path), "HERE")
+
+
+def test_round_trip(run):
+    again = RunFolder.open(str(run.path))
+    assert again.settings == Settings(seed=5)
+    assert again.classes == CLASSES
+    names = {file.name for file in run.path.iterdir()}
+    assert names == {
+        "settings.json",
+        "classes.csv",
+        "environment.txt",
+        "model.keras",
+    }
+
+
+def test_environment(run):
+    lines = (run.path / "environment.txt").read_text().splitlines()
+    values = dict(line.split(" ", 1) for line in lines)
+    backend = keras.config.backend()
+    assert values["keras_seg"] == keras_seg.__version__
+    assert values["backend"] == backend
+    assert values["keras"] == keras.__version__
+    assert values[backend][0].isdigit()
+    assert values["devices"]
+
+
+def test_not_free(tmp_path, run):
+    assert message(
+        tmp_path, RunFolder.create, run.path, Settings(), CLASSES
+    ) == (
+        "HERE/a/run is not empty; a run never overwrites what is there. "
+        "Fix: choose another folder, or remove this one."
+    )
+    file = tmp_path / "file"
+    file.write_text("")
+    assert message(tmp_path, RunFolder.check_free, file) == (
+        "HERE/file is a file; a run needs a folder of its own. "
+        "Fix: choose another folder."
+    )
+    (tmp_path / "empty").mkdir()
+    RunFolder.check_free(tmp_path / "empty")
+
+
+FIX = "Fix: pass the folder that keras-seg train wrote (--out)."
+
+
+def test_not_a_run(tmp_path):
+    assert message(tmp_path, RunFolder.open, tmp_path / "b") == (
+        f"HERE/b does not exist; a run folder is expected. {FIX}"
+    )
+    assert message(tmp_path, RunFolder.open, tmp_path) == (
+        "HERE is not a run folder: it has no settings.json and no "
+        f"classes.csv. {FIX}"
+    )
+    (tmp_path / "file").write_text("")
+    assert message(tmp_path, RunFolder.open, tmp_path / "file") == (
+        f"HERE/file is not a folder; a run folder is expected. {FIX}"
+    )
+
+
+def test_no_model(tmp_path, run):
+    (run.path / "model.keras").unlink()
+    assert message(tmp_path, RunFolder.open, run.path) == (
+        "HERE/a/run has no model: neither best.keras nor model.keras; its "
+        "training ended before the first epoch did. Fix: train again, into "
+        "another folder."
+    )
+
+
+def test_damaged_settings(tmp_path, run):
+    (run.path / "settings.json").write_text('{"sede": 1}')
+    text = message(tmp_path, RunFolder.open, run.path)
+    assert text.startswith(
+        "HERE/a/run/settings.json cannot be read: There is no setting "
+        "'sede'. Did you mean 'seed'?"
+    )
+    assert text.endswith("Fix: correct the file, or train again.")
+
+
+def test_load_model(run):
+    run.save_model(better := model(), "best.keras")
+    for best, expected in ((True, better), (False, None)):
+        loaded = run.load_model(best=best)
+        kernel = loaded.layers[-1].get_weights()[0]
+        same = np.array_equal(kernel, better.layers[-1].get_weights()[0])
+        assert same == (expected is better)
+    (run.path / "best.keras").unlink()
+    assert run.model_path().name == "model.keras"
+
+
+def test_incomplete_model(tmp_path, run):
+    path = run.path / "model.keras"
+    path.write_bytes(path.read_bytes()[:1000])
+    assert message(tmp_path, run.load_model) == (
+        "HERE/a/run/model.keras is not a Keras model, or is incomplete "
+        "(1000 bytes). Fix: copy it again from its source, or train again."
+    )
+
+
+def test_model_of_another_run(tmp_path, run):
+    run.save_model(model(3), "best.keras")
+    assert message(tmp_path, run.load_model) == (
+        "HERE/a/run/best.keras has 3 classes, and classes.csv beside it 2. "
+        "Fix: put back the table it was trained with."
+    )
+
+
+def test_code_in_a_model_is_not_run(run):
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Lambda(lambda x: x[..., :2])(image)
+    run.save_model(keras.Model(image, x), "best.keras")
+    with pytest.raises(ValueError, match="safe_mode|unsafe|lambda|Lambda"):
+        run.load_model()
+
+
+def test_write_table(run):
+    rows = [{"name": "sky, blue", "iou": 0.5}, {"name": "road", "iou": 1.0}]
+    path = run.write_table("t.csv", rows)
+    assert path.read_text() == 'name,iou\n"sky, blue",0.5\nroad,1.0\n'

@@ -3,5 +3,6 @@
 from keras_seg.applications.fcn import FCN8s
 from keras_seg.applications.fcn import FCN16s
 from keras_seg.applications.fcn import FCN32s
+from keras_seg.applications.unet import UNet
 
-__all__ = ["FCN16s", "FCN32s", "FCN8s"]
+__all__ = ["FCN16s", "FCN32s", "FCN8s", "UNet"]

@@ -1,13 +1,12 @@
 """Fully convolutional networks: FCN-32s, FCN-16s and FCN-8s."""
 
-import keras
 from keras import layers
 
+from keras_seg.applications.assembly import finish
+from keras_seg.applications.assembly import image_input
+from keras_seg.applications.assembly import prepare
 from keras_seg.applications.backbones import encoder
 from keras_seg.applications.weights import check_weights
-from keras_seg.layers import CropLike
-from keras_seg.layers import PadToMultiple
-from keras_seg.layers import Preprocess
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import standardize_data_format
@@ -157,7 +156,7 @@ def _fcn(
     check_weights(weights)
     positive_int("classes", classes)
     data_format = standardize_data_format(data_format)
-    image = _image(input_tensor, input_shape, data_format)
+    image = image_input(input_tensor, input_shape, data_format)
     network, mode = encoder(
         backbone,
         weights,
@@ -165,11 +164,9 @@ def _fcn(
         dropout=dropout,
         data_format=data_format,
     )
-
-    x = image
-    if include_preprocessing and mode is not None:
-        x = Preprocess(mode, data_format=data_format, name="preprocess")(x)
-    padded = PadToMultiple(32, data_format=data_format, name="pad")(x)
+    if not include_preprocessing:
+        mode = None
+    padded = prepare(image, mode, 32, data_format)
     levels = pyramid(copy_model(network, padded), pools=True)
     if missing := [stride for stride in skips if stride not in levels]:
         raise ValueError(
@@ -186,39 +183,10 @@ def _fcn(
             name=name,
         )(tensor)
 
-    def enlarge(tensor, reference, name):
-        return ResizeLike(data_format=data_format, name=name)(tensor, reference)
-
-    # On VGG16 the maps of stride 16 and 8 are pool4 and pool3.
     x = score(list(levels.values())[-1], "score_fr")
+    # On VGG16 the maps of stride 16 and 8 are pool4 and pool3.
     for stride, pool in zip(skips, ("pool4", "pool3"), strict=False):
         skip = score(levels[stride], f"score_{pool}")
-        x = enlarge(x, skip, f"upscore_{pool}")
-        x = layers.Add(name=f"fuse_{pool}")([x, skip])
-    x = layers.Activation("linear", dtype="float32", name="score")(x)
-    x = ResizeLike(data_format=data_format, dtype="float32", name="upscore")(
-        x, padded
-    )
-    x = CropLike(data_format=data_format, dtype="float32", name="crop")(
-        x, image
-    )
-    if data_format == "channels_first":
-        x = layers.Permute((2, 3, 1), dtype="float32", name="logits")(x)
-    if classifier_activation is not None:
-        x = layers.Activation(
-            classifier_activation, dtype="float32", name="predictions"
-        )(x)
-    inputs = image
-    if input_tensor is not None:
-        inputs = keras.utils.get_source_inputs(input_tensor)
-    return keras.Model(inputs, x, name=name)
-
-
-def _image(input_tensor, input_shape, data_format):
-    if input_tensor is not None:
-        return input_tensor
-    if input_shape is None:
-        input_shape = (None, None, 3)
-        if data_format == "channels_first":
-            input_shape = (3, None, None)
-    return keras.Input(input_shape, name="image")
+        enlarge = ResizeLike(data_format=data_format, name=f"upscore_{pool}")
+        x = layers.Add(name=f"fuse_{pool}")([enlarge(x, skip), skip])
+    return finish(x, image, classifier_activation, data_format, name, padded)

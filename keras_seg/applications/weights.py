@@ -1,6 +1,7 @@
 """Pretrained weights of backbones: from keras.applications or a file."""
 
 import os
+import warnings
 
 import h5py
 
@@ -45,9 +46,12 @@ def build(builder, weights, include_top, options):
         return builder(weights=None, include_top=include_top, **options)
     if weights == "imagenet":
         try:
-            return builder(
-                weights="imagenet", include_top=include_top, **options
-            )
+            with warnings.catch_warnings():
+                # MobileNets have weights for several sizes; 224 is right.
+                warnings.filterwarnings("ignore", "`input_shape` is undefined")
+                return builder(
+                    weights="imagenet", include_top=include_top, **options
+                )
         except Exception as error:
             if "fetch failure" not in str(error):
                 raise
@@ -68,9 +72,11 @@ def build(builder, weights, include_top, options):
     for with_top in (include_top, True):
         model = builder(weights=None, include_top=with_top, **options)
         try:
-            model.load_weights(path)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                model.load_weights(path)
             return model
-        except (ValueError, KeyError, OSError) as error:
+        except (ValueError, KeyError, OSError, UserWarning) as error:
             mismatches.append(str(error).splitlines()[0])
     raise ValueError(
         f"{path} does not hold the weights of {builder.__name__}, with or "

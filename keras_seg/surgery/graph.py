@@ -113,7 +113,9 @@ class Copier:
                 getattr(copy, "weights", ()),
                 strict=True,
             ):
-                target.assign(ops.reshape(source, target.shape))
+                # A true copy: JAX gives the memory of a variable away.
+                value = ops.copy(ops.convert_to_tensor(source))
+                target.assign(ops.reshape(value, target.shape))
 
 
 def copy_model(model, input_tensor=None):

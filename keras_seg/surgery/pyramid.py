@@ -40,7 +40,7 @@ def pyramid(model, *, pools=False):
         model: functional `keras.Model`, a classifier or an encoder.
         pools: bool. Where a max pooling alone makes a stride, as in VGG,
             take what it pools, the first map of that stride, in place of the
-            last: FCN and its kin call these maps pool1 … pool5. Defaults to
+            last: FCN and its kin call these maps pool1 … pool4. Defaults to
             False.
 
     Returns:
@@ -72,7 +72,8 @@ def pyramid(model, *, pools=False):
     if pools:
         for stride, makers in climb.makers.items():
             pool, level = makers[0]
-            if len(makers) == 1 and isinstance(pool, layers.MaxPooling2D):
+            alone = len(makers) == 1 and isinstance(pool, layers.MaxPooling2D)
+            if alone and stride != climb.last.stride:
                 levels[stride] = level
     return {
         stride: level.tensor

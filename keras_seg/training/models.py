@@ -7,6 +7,16 @@ from keras_seg.training.settings import did_you_mean
 
 __all__ = ["build_model", "find_application"]
 
+# Settings of their own, or what the loss or the data fixes.
+_TAKEN = (
+    "backbone",
+    "weights",
+    "classes",
+    "classifier_activation",
+    "input_tensor",
+    "data_format",
+)
+
 
 def find_application(name):
     """Returns the builder of `keras_seg.applications` of that name.
@@ -58,7 +68,7 @@ def build_model(settings, classes):
     builder = find_application(settings.model)
     parameters = inspect.signature(builder).parameters
     for key in settings.options:
-        if key not in parameters or key in ("backbone", "weights", "classes"):
+        if key not in parameters or key in _TAKEN:
             raise ValueError(
                 f"`options` are further arguments of {builder.__name__}, "
                 f"which has no {key!r} to set there."

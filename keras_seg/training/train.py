@@ -58,9 +58,11 @@ def train(
     >>> from keras_seg.training import Settings
     >>> from keras_seg.training import train
     >>> pairs = list(zip(*synthetic.membranes(2, size=32)))
+    >>> settings = Settings(
+    ...     model="unet", backbone=None, weights=None, epochs=1, crop=32,
+    ...     options={"filters": 4, "depth": 2})
     >>> model, history = train(
-    ...     Settings(weights=None, epochs=1, crop=32), pairs,
-    ...     classes=synthetic.MEMBRANE_CLASSES, verbose=0)
+    ...     settings, pairs, classes=synthetic.MEMBRANE_CLASSES, verbose=0)
     >>> sorted(history.history)
     ['loss', 'mean_iou']
     """

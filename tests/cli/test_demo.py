@@ -30,6 +30,8 @@ def check(result, out):
 
 def test_short(invoke, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "TRAIN", 4)
+    monkeypatch.setattr(demo, "HELD_OUT", 2)
+    monkeypatch.setattr(demo, "SHOWN", 1)
     monkeypatch.setattr(demo, "SIZE", 64)
     monkeypatch.setattr(demo, "OPTIONS", {"filters": 4, "depth": 2})
     out = tmp_path / "demo"

@@ -51,13 +51,10 @@ ONE_BACKEND = [
     "MobileNet",
     "InceptionV3",
     "ConvNeXtTiny",
-    "NASNetMobile",
 ]
 
 
-def skip_unless_chosen(name):
-    """Each on one backend: PyTorch, where Keras has the network there."""
-    chosen = "tensorflow" if name.startswith("NASNet") else "torch"
+def skip_unless_chosen(name, chosen="torch"):
     if BACKEND != chosen:
         pytest.skip(f"{name} is checked on {chosen}")
 
@@ -72,6 +69,19 @@ def test_other_networks(name):
             x = picture(*size)
             stride = 32 // output_stride
             assert difference(model, dense, stride, x) < 1e-5
+
+
+@pytest.mark.parametrize("size", [(96, 128), (107, 81)])
+def test_nasnet(size):
+    """Keras has it for fixed sizes only, and not on PyTorch."""
+    skip_unless_chosen("NASNetMobile", "tensorflow")
+    model = application(
+        "NASNetMobile", include_top=False, input_shape=(*size, 3)
+    )
+    for output_stride in (16, 8, 4):
+        dense = set_output_stride(model, output_stride)
+        stride = 32 // output_stride
+        assert difference(model, dense, stride, picture(*size)) < 1e-5
 
 
 @pytest.mark.parametrize(

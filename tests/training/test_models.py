@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 
 from keras_seg import applications
@@ -13,8 +15,6 @@ UNET = Settings(
 
 
 def change(**values):
-    import dataclasses
-
     return dataclasses.replace(UNET, **values)
 
 
@@ -41,8 +41,9 @@ def test_unknown_option():
         "`options` are further arguments of UNet, which has no 'filter' to "
         "set there. Did you mean 'filters'? Received: options={'filter': 3}"
     )
-    with pytest.raises(ValueError, match="no 'classes' to set there"):
-        build_model(change(options={"classes": 3}), 3)
+    for name in ("classes", "classifier_activation"):
+        with pytest.raises(ValueError, match=f"no '{name}' to set there"):
+            build_model(change(options={name: None}), 3)
 
 
 def test_backbone_needed():

@@ -1,0 +1,172 @@
+"""U-Net, with its own encoder or any classifier's."""
+
+from keras import layers
+
+from keras_seg.applications.assembly import finish
+from keras_seg.applications.assembly import image_input
+from keras_seg.applications.assembly import prepare
+from keras_seg.applications.backbones import encoder
+from keras_seg.applications.weights import check_weights
+from keras_seg.layers.base import positive_int
+from keras_seg.ops.formats import channel_axis
+from keras_seg.ops.formats import standardize_data_format
+from keras_seg.surgery import pyramid
+from keras_seg.surgery.graph import copy_model
+
+__all__ = ["UNet"]
+
+
+def UNet(
+    backbone=None,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    classes=2,
+    classifier_activation=None,
+    include_preprocessing=True,
+    filters=64,
+    depth=4,
+    dropout=0.5,
+    data_format=None,
+    name="unet",
+):
+    """U-Net: an encoder, and a decoder that sees every map of it again.
+
+    On the way down, two 3×3 convolutions with ReLU at each level and 2×2
+    max pooling between; on the way up, a 2×2 transposed convolution halves
+    the channels, the encoder's map of that size is joined to it, and two
+    3×3 convolutions follow. Reference:
+
+    - [U-Net: Convolutional Networks for Biomedical Image Segmentation](https://arxiv.org/abs/1505.04597) (MICCAI 2015)
+
+    Convolutions keep the size of their maps, where the paper's do not; layers
+    and parameters are the paper's (31,030,658 for one channel and two
+    classes). Weights start as in the paper, He normal.
+
+    Args:
+        backbone: None for the paper's encoder; or a name of
+            `keras.applications`, or a functional `keras.Model` of any image
+            classifier or encoder, whose maps at every stride are joined.
+            Defaults to None.
+        weights: None for random weights, `"imagenet"`, or the path of a file
+            with the weights of the backbone; for a backbone given by name.
+            Weights of the whole network load with `model.load_weights`.
+            Defaults to None.
+        input_tensor: tensor to use as the image. Defaults to a new input.
+        input_shape: shape of the image without the batch. Defaults to
+            `(None, None, 3)`, any size.
+        classes: int, at least 1. Defaults to 2.
+        classifier_activation: name of an activation, or None for logits.
+            Defaults to None.
+        include_preprocessing: bool. Whether images come as RGB of 0 … 255
+            and the preprocessing (the backbone's; without one, to -1 … 1) is
+            part of the network. Images of other channels are taken as they
+            come. Defaults to True.
+        filters: int, channels of the level at the size of the image, doubled
+            at each further one. Defaults to 64.
+        depth: int, number of times the own encoder halves the map. Defaults
+            to 4.
+        dropout: float, rate at the end of the contracting path. Defaults
+            to 0.5.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting: of the image and inside the network.
+        name: str, name of the model.
+
+    Returns:
+        A functional `keras.Model`: images of any size to float32 logits
+        `(batch, height, width, classes)` of the same size.
+
+    Raises:
+        ValueError: for arguments that can't be, naming them.
+        OSError: if weights can't be downloaded.
+
+    Example:
+
+    >>> import keras_seg
+    >>> model = keras_seg.applications.UNet(classes=3, filters=8, depth=2)
+    >>> model.compute_output_shape((1, 97, 33, 3))
+    (1, 97, 33, 3)
+    """
+    check_weights(weights)
+    positive_int("classes", classes)
+    positive_int("filters", filters)
+    positive_int("depth", depth)
+    data_format = standardize_data_format(data_format)
+    image = image_input(input_tensor, input_shape, data_format)
+    block = _Block(filters, data_format)
+
+    if backbone is None:
+        rgb = image.shape[channel_axis(data_format)] == 3
+        mode = "tf" if include_preprocessing and rgb else None
+        x = prepare(image, mode, 2**depth, data_format)
+        levels = {}
+        for level in range(depth):
+            x = levels[2**level] = block.convolve(x, level, "encoder")
+            x = layers.MaxPooling2D(
+                2, data_format=data_format, name=f"pool{level + 1}"
+            )(x)
+        x = block.convolve(x, depth, "bottom")
+    else:
+        network, mode = encoder(
+            backbone,
+            weights,
+            include_preprocessing=include_preprocessing,
+            dropout=dropout,
+            data_format=data_format,
+        )
+        if not include_preprocessing:
+            mode = None
+        x = prepare(image, mode, 32, data_format)
+        levels = pyramid(copy_model(network, x))
+        stride, x = levels.popitem()
+        depth = stride.bit_length() - 1
+    x = layers.Dropout(dropout, name="dropout")(x)
+
+    for level in reversed(range(depth)):
+        x = block.enlarge(x, level)
+        if 2**level in levels:
+            join = layers.Concatenate(
+                axis=channel_axis(data_format), name=f"join{level + 1}"
+            )
+            x = join([levels[2**level], x])
+        x = block.convolve(x, level, "decoder")
+    scores = layers.Conv2D(
+        classes,
+        1,
+        kernel_initializer="he_normal",
+        data_format=data_format,
+        name="score_fr",
+    )(x)
+    return finish(scores, image, classifier_activation, data_format, name)
+
+
+class _Block:
+    """The convolutions of one level, which has `filters · 2^level`."""
+
+    def __init__(self, filters, data_format):
+        self.filters = filters
+        self.options = {
+            "kernel_initializer": "he_normal",
+            "padding": "same",
+            "data_format": data_format,
+        }
+
+    def convolve(self, x, level, path):
+        for number in (1, 2):
+            x = layers.Conv2D(
+                self.filters * 2**level,
+                3,
+                activation="relu",
+                name=f"{path}{level + 1}_conv{number}",
+                **self.options,
+            )(x)
+        return x
+
+    def enlarge(self, x, level):
+        return layers.Conv2DTranspose(
+            self.filters * 2**level,
+            2,
+            strides=2,
+            name=f"up{level + 1}",
+            **self.options,
+        )(x)

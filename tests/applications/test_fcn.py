@@ -1,0 +1,121 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_seg.applications import FCN8s
+from keras_seg.applications import FCN16s
+from keras_seg.applications import FCN32s
+from tests.model_check import check_model
+from tests.networks import outputs
+from tests.networks import randomize
+
+BUILDERS = [FCN32s, FCN16s, FCN8s]
+
+# papers.md 8.3: what FCN learns on VGG16 for 21 classes; the up-sampling is
+# fixed. For few classes, the scores have (4096 + 1), (512 + 1) and (256 + 1)
+# weights a class.
+LEARNED = {"fcn32s": 134346581, "fcn16s": 134357354, "fcn8s": 134362751}
+
+
+def tiny_vgg():
+    """VGG's plan with few channels: pools for strides, and a dense head."""
+    first = keras.config.image_data_format() == "channels_first"
+    image = x = keras.Input((3, 64, 64) if first else (64, 64, 3))
+    for block, filters in enumerate((4, 8, 8, 12, 16), start=1):
+        x = layers.Conv2D(
+            filters,
+            3,
+            padding="same",
+            activation="relu",
+            name=f"block{block}_conv1",
+        )(x)
+        x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
+    x = layers.Flatten(name="flatten")(x)
+    x = layers.Dense(24, activation="relu", name="fc1")(x)
+    x = layers.Dense(20, activation="relu", name="fc2")(x)
+    x = layers.Dense(10, activation="softmax", name="predictions")(x)
+    return keras.Model(image, x, name="tiny_vgg")
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_model(builder, tmp_path, parity):
+    def build(data_format="channels_last", **options):
+        keras.config.set_image_data_format(data_format)
+        backbone = tiny_vgg()
+        keras.config.set_image_data_format("channels_last")
+        return builder(backbone, data_format=data_format, **options)
+
+    check_model(build, tmp_path, parity)
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_parameters_of_the_paper(builder):
+    if keras.backend.backend() != "torch":
+        pytest.skip("counted on torch")
+    model = builder(weights=None)
+    assert model.count_params() == LEARNED[model.name]
+    dropouts = [x for x in model.layers if isinstance(x, layers.Dropout)]
+    assert [x.rate for x in dropouts] == [0.5, 0.5]
+
+
+def test_scores_start_at_zero():
+    """Loss ln(21) a pixel before the first step: papers.md 8.9, trap 5."""
+    model = FCN8s("mobilenet_v2", weights=None)
+    image = np.random.default_rng(0).uniform(0, 255, (1, 33, 40, 3))
+    assert np.abs(outputs(model, image)).max() == 0
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    masks = np.zeros((1, 33, 40), "int32")
+    value = float(loss(masks, outputs(model, image)))
+    assert value == pytest.approx(np.log(21), rel=1e-5)
+
+
+@pytest.mark.parametrize("backbone", ["mobilenet_v2", "ResNet50", "VGG16"])
+def test_scores_what_the_paper_scores(backbone):
+    if keras.backend.backend() == "jax":
+        pytest.skip("the graph is the same on every backend")
+    model = FCN8s(backbone, weights=None, classes=2)
+    scored = {
+        "mobilenet_v2": ("out_relu", 576, 192),
+        "ResNet50": ("conv5_block3_out", 1024, 512),
+        "VGG16": ("fc2_dropout", 512, 256),
+    }[backbone]
+    source = model.get_layer("score_fr").input._keras_history.operation
+    assert source.name == scored[0]
+    assert model.get_layer("score_pool4").input.shape[-1] == scored[1]
+    assert model.get_layer("score_pool3").input.shape[-1] == scored[2]
+
+
+def test_scores_are_aligned_with_the_image():
+    """A shift of the image by the stride shifts the scores by as much."""
+    model = randomize(FCN8s(tiny_vgg(), classes=2))
+    rng = np.random.default_rng(0)
+    picture = rng.uniform(0, 255, (1, 352, 352, 3))
+    logits = outputs(model, picture)
+    shifted = outputs(model, picture[:, 32:, 32:])
+    np.testing.assert_allclose(
+        shifted[:, 144:176, 144:176],
+        logits[:, 176:208, 176:208],
+        rtol=1e-3,
+        atol=1e-3 * np.abs(logits).max(),
+    )
+
+
+def test_input_tensor():
+    image = keras.Input((None, None, 3))
+    model = FCN32s("mobilenet_v2", None, input_tensor=image * 255.0)
+    assert model.input is image
+    assert model.predict_on_batch(np.ones((1, 33, 40, 3))).shape[-1] == 21
+
+
+def test_bad_arguments():
+    with pytest.raises(ValueError, match="Received: classes=0"):
+        FCN32s(weights=None, classes=0)
+    with pytest.raises(ValueError, match="Received: backbone='vgg15'"):
+        FCN32s("vgg15", weights=None)
+    with pytest.raises(ValueError, match="weights='no.h5', which does not"):
+        FCN32s(weights="no.h5")
+    image = keras.Input((None, None, 3))
+    shallow = keras.Model(image, layers.Conv2D(4, 3, 4)(image), name="shallow")
+    with pytest.raises(ValueError, match="'shallow' has no maps of stride 16"):
+        FCN16s(shallow)

@@ -88,6 +88,4 @@ def check_model(build, tmp_path, parity, *, classes=3):
     # A softmax where it is asked for.
     softmax = build(classes=classes, classifier_activation="softmax")
     softmax.set_weights(again.get_weights())
-    np.testing.assert_allclose(
-        outputs(softmax, image).sum(-1), 1.0, rtol=1e-5
-    )
+    np.testing.assert_allclose(outputs(softmax, image).sum(-1), 1.0, rtol=1e-5)

@@ -37,7 +37,9 @@ def prepare(image, mode, multiple, data_format):
     return PadToMultiple(multiple, data_format=data_format, name="pad")(x)
 
 
-def finish(scores, image, classifier_activation, data_format, name, padded=None):
+def finish(
+    scores, image, classifier_activation, data_format, name, padded=None
+):
     """Brings scores to the image and makes the model.
 
     The scores are enlarged to the padded image and cropped to the image, in

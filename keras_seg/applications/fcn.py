@@ -34,7 +34,8 @@ def FCN32s(
     convolution scores the classes, and bilinear interpolation brings the
     scores to the size of the image. Reference:
 
-    - [Fully Convolutional Networks for Semantic Segmentation](https://arxiv.org/abs/1411.4038) (CVPR 2015)
+    - [Fully Convolutional Networks for Semantic Segmentation](
+      https://arxiv.org/abs/1411.4038) (CVPR 2015)
 
     The geometry is the aligned one: the image is padded, below and on the
     right, to a multiple of 32, the layers keep the size of their maps, and

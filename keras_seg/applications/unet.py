@@ -37,7 +37,8 @@ def UNet(
     the channels, the encoder's map of that size is joined to it, and two
     3×3 convolutions follow. Reference:
 
-    - [U-Net: Convolutional Networks for Biomedical Image Segmentation](https://arxiv.org/abs/1505.04597) (MICCAI 2015)
+    - [U-Net: Convolutional Networks for Biomedical Image Segmentation](
+      https://arxiv.org/abs/1505.04597) (MICCAI 2015)
 
     Convolutions keep the size of their maps, where the paper's do not; layers
     and parameters are the paper's (31,030,658 for one channel and two

@@ -78,9 +78,7 @@ def fully_convolutional(
         )
     classifier = graph.functional(classifier)
     surgery = _Surgery(classifier, padding, dropout)
-    converted = graph.rebuild(
-        classifier, _Part, surgery.call, surgery.copier
-    )
+    converted = graph.rebuild(classifier, _Part, surgery.call, surgery.copier)
     if classifier_activation is None:
         return converted
     if classifier_activation == "softmax":

@@ -330,7 +330,7 @@ class _Window:
 
     def _size(self):
         """What changes in the size of the map."""
-        size = {"padded": (0, 0)}
+        size: dict[str, object] = {"padded": (0, 0)}
         if self.stride > 1 and (self.kept or self.must_pad):
             size["origin"] = object()
         if self.layer.padding == "valid":
@@ -405,8 +405,6 @@ def _(model, surgery, maps, args, kwargs):
 
     dense = graph.rebuild(model, start, call, inner.copier)
     last = next(y for y in reached if y.tensor is dense.outputs[0])
-    surgery.largest_stride = max(
-        surgery.largest_stride, inner.largest_stride
-    )
+    surgery.largest_stride = max(surgery.largest_stride, inner.largest_stride)
     result = surgery.apply(dense, args, kwargs)
     return dataclasses.replace(last, tensor=result.tensor)

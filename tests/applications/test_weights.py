@@ -52,7 +52,9 @@ def test_weights_reach_the_network(tmp_path):
 def test_real_weights(data_dir):
     folder = data_dir / "weights"
     without = mobilenet(folder / "mobilenet_v2_1.0_224_imagenet_notop.h5")
-    complete = mobilenet(folder / "mobilenet_v2_1.0_224_imagenet_top.weights.h5")
+    complete = mobilenet(
+        folder / "mobilenet_v2_1.0_224_imagenet_top.weights.h5"
+    )
     for ours, theirs in zip(
         without.get_weights(), complete.get_weights(), strict=True
     ):

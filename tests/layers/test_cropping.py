@@ -25,8 +25,12 @@ def test_crop_to_smallest(data_format):
     if data_format == "channels_first":
         a, b = np.moveaxis(a, -1, 1), np.moveaxis(b, -1, 1)
     crop = CropToSmallest(data_format=data_format)
-    maps = [np.moveaxis(ops.convert_to_numpy(x), 1, -1)
-            if data_format == "channels_first" else x for x in crop([a, b])]
+    maps = [
+        np.moveaxis(ops.convert_to_numpy(x), 1, -1)
+        if data_format == "channels_first"
+        else x
+        for x in crop([a, b])
+    ]
     assert [x.shape for x in maps] == [(1, 5, 7, 2), (1, 5, 7, 4)]
     revived = CropToSmallest.from_config(crop.get_config())
     assert revived.get_config() == crop.get_config()

@@ -19,7 +19,9 @@ def test_bilinear_upsampling(align_corners):
     config = {"factor": (2, 3), "align_corners": align_corners}
     expected = None
     if not align_corners:
-        keras_layer = keras.layers.UpSampling2D((2, 3), interpolation="bilinear")
+        keras_layer = keras.layers.UpSampling2D(
+            (2, 3), interpolation="bilinear"
+        )
         expected = ops.convert_to_numpy(keras_layer(x))
     check_layer(BilinearUpsampling, config, x, expected_output=expected)
     with pytest.raises(ValueError, match="Received: factor=1.5"):

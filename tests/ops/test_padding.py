@@ -18,7 +18,10 @@ def windows(n, k, t, padding):
         count = -(-n // t)
         before = max((count - 1) * t + k - n, 0) // 2
     return [
-        [p if 0 <= p < n else None for p in range(i * t - before, i * t - before + k)]
+        [
+            p if 0 <= p < n else None
+            for p in range(i * t - before, i * t - before + k)
+        ]
         for i in range(count)
     ]
 
@@ -31,7 +34,9 @@ def windows(n, k, t, padding):
     missing=st.integers(0, 3),
     padding=st.sampled_from(["same", "valid"]),
 )
-def test_dense_windows_contain_the_strided_ones(n, k, t, rate, missing, padding):
+def test_dense_windows_contain_the_strided_ones(
+    n, k, t, rate, missing, padding
+):
     """Every t·rate-th dense window reads what a strided window read."""
     size = n * rate - min(missing, rate - 1)
     strided = windows(n, k, t, padding)

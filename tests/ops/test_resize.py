@@ -29,9 +29,7 @@ ALIGNED = [
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_worked_examples(align_corners, expected, data_format):
     x = SQUARE if data_format == "channels_last" else SQUARE[:, None, :, :, 0]
-    y = resize(
-        x, (4, 4), align_corners=align_corners, data_format=data_format
-    )
+    y = resize(x, (4, 4), align_corners=align_corners, data_format=data_format)
     np.testing.assert_allclose(
         np.squeeze(ops.convert_to_numpy(y)), expected, rtol=1e-6
     )

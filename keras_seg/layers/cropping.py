@@ -43,8 +43,10 @@ class PadToMultiple(SpatialLayer):
 
     def call(self, inputs):
         shape = ops.shape(inputs)
-        pads = [(0, -shape[a] % self.multiple) for a in self.spatial_axes]
-        return pad_spatial(inputs, *pads, self.data_format)
+        rows, columns = (
+            (0, -shape[axis] % self.multiple) for axis in self.spatial_axes
+        )
+        return pad_spatial(inputs, rows, columns, self.data_format)
 
     def compute_output_shape(self, input_shape):
         sizes = [

@@ -72,9 +72,8 @@ class RemovedStride(SpatialLayer):
         )
 
     def pad(self, x, value=0.0):
-        return pad_spatial(
-            x, *self.pads(ops.shape(x)), self.data_format, value
-        )
+        rows, columns = self.pads(ops.shape(x))
+        return pad_spatial(x, rows, columns, self.data_format, value)
 
     def compute_output_shape(self, input_shape):
         sizes = [

@@ -41,9 +41,7 @@ class BilinearUpsampling(SpatialLayer):
     [1.0, 1.25, 1.75, 2.0]
     """
 
-    def __init__(
-        self, factor, align_corners=False, data_format=None, **kwargs
-    ):
+    def __init__(self, factor, align_corners=False, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = positive_pair("factor", factor)
         self.align_corners = bool(align_corners)
@@ -62,9 +60,7 @@ class BilinearUpsampling(SpatialLayer):
     def compute_output_shape(self, input_shape):
         sizes = [
             input_shape[axis] and input_shape[axis] * factor
-            for axis, factor in zip(
-                self.spatial_axes, self.factor, strict=True
-            )
+            for axis, factor in zip(self.spatial_axes, self.factor, strict=True)
         ]
         return self.with_spatial_shape(input_shape, *sizes)
 
@@ -174,7 +170,11 @@ class CropLike(_Like):
 
     def __init__(self, offset=0, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
-        if isinstance(offset, bool) or not isinstance(offset, int) or offset < 0:
+        if (
+            isinstance(offset, bool)
+            or not isinstance(offset, int)
+            or offset < 0
+        ):
             raise ValueError(
                 "`offset` must be an integer of at least 0. "
                 f"Received: offset={offset!r}"

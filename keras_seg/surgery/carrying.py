@@ -1,0 +1,179 @@
+"""How a layer is carried to a network of another output stride."""
+
+import dataclasses
+import functools
+
+import keras
+from keras import layers
+
+from keras_seg.layers import CropToSmallest
+from keras_seg.surgery import graph
+from keras_seg.surgery import pointwise
+
+__all__ = ["Map", "Surgery", "carry", "refuse"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Map:
+    """A tensor of the new network, and how it lies over the old one's.
+
+    Where the old map has n positions, the new one has at least
+    `(n - 1) · rate + 1` and at most `n · rate`, and every `rate`-th of them
+    is the old one's.
+
+    Attributes:
+        tensor: `KerasTensor`, or None for a value without a place.
+        stride: int, pixels of the image for a position.
+        rate: int, positions for each position of the old map.
+        origin: object that maps of one history share.
+        shift: pair of ints, by how much the height and the width differ
+            from those that the origin stands for. Maps of equal origin and
+            shift have equal sizes.
+        padded: pair of ints, rows and columns that are explicit padding.
+        is_map: bool, False once the height and width are pooled away.
+    """
+
+    tensor: keras.KerasTensor
+    stride: int = 1
+    rate: int = 1
+    origin: object = dataclasses.field(default_factory=object)
+    shift: tuple = (0, 0)
+    padded: tuple = (0, 0)
+    is_map: bool = True
+
+    @property
+    def size(self):
+        return self.origin, self.shift
+
+    def longer_by(self, rows, columns):
+        return (self.shift[0] + rows, self.shift[1] + columns)
+
+
+class Surgery:
+    """What is being done to one model.
+
+    Args:
+        output_stride: int, the stride the maps may reach.
+        data_format: `"channels_last"` or `"channels_first"`.
+    """
+
+    def __init__(self, output_stride, data_format):
+        self.output_stride = output_stride
+        self.data_format = data_format
+        self.copier = graph.Copier()
+        self.largest_stride = 1
+
+    def call(self, operation, *args, **kwargs):
+        maps = [
+            value
+            for value in keras.tree.flatten((args, kwargs))
+            if isinstance(value, Map)
+        ]
+        if any(x.is_map for x in maps):
+            result = carry(operation, self, maps, args, kwargs)
+        else:
+            result = self.apply(self.copier.copy(operation), args, kwargs)
+        for x in keras.tree.flatten(result):
+            self.largest_stride = max(self.largest_stride, x.stride * x.rate)
+        return result
+
+    def apply(self, layer, args, kwargs, **changes):
+        """Calls a layer on the tensors of maps; `changes` says what it did."""
+        first = next(
+            value
+            for value in keras.tree.flatten((args, kwargs))
+            if isinstance(value, Map)
+        )
+        args, kwargs = keras.tree.map_structure(
+            lambda value: value.tensor if isinstance(value, Map) else value,
+            (args, kwargs),
+        )
+        return keras.tree.map_structure(
+            lambda tensor: dataclasses.replace(first, tensor=tensor, **changes),
+            layer(*args, **kwargs),
+        )
+
+
+def refuse(layer, reason):
+    """Raises the error for a layer that can't be carried."""
+    raise ValueError(
+        f"The layer '{layer.name}' ({type(layer).__name__}) can't be carried "
+        f"to another output stride: {reason}."
+    )
+
+
+@functools.singledispatch
+def carry(layer, surgery, maps, args, kwargs):
+    """Carries one layer to the new network; a rule for each kind of layer.
+
+    Args:
+        layer: the layer or operation of the old network.
+        surgery: what is being done: output stride, data format, copier.
+        maps: list of the `Map`s among the arguments.
+        args: tuple, the positional arguments it was called with.
+        kwargs: dict, the keyword arguments.
+
+    Returns:
+        The `Map`, or a structure of them, that stands for its output.
+    """
+    if not pointwise.is_pointwise(layer, surgery.data_format):
+        refuse(
+            layer,
+            "it is neither a convolution, a pooling, a padding nor pointwise",
+        )
+    places = [x for x in maps if x.is_map]
+    first = places[0]
+    if len({(x.stride, x.rate) for x in places}) > 1:
+        refuse(layer, "the maps it joins have lost different strides")
+    if first.rate > 1 and len({x.size for x in places}) > 1:
+        args, kwargs, first = _crop_alike(layer, surgery, args, kwargs)
+    place = dataclasses.replace(first, tensor=None)
+    result = surgery.apply(surgery.copier.copy(layer), args, kwargs)
+    return keras.tree.map_structure(
+        lambda x: dataclasses.replace(place, tensor=x.tensor), result
+    )
+
+
+def _crop_alike(layer, surgery, args, kwargs):
+    """Crops the maps among the arguments to the smallest of them."""
+    flat = keras.tree.flatten((args, kwargs))
+    places = [i for i, x in enumerate(flat) if isinstance(x, Map) and x.is_map]
+    maps = [flat[i] for i in places]
+    crop = CropToSmallest(
+        data_format=surgery.data_format, name=f"{layer.name}_atrous_crop"
+    )
+    cropped = surgery.apply(crop, (maps,), {}, origin=object())
+    for i, x in zip(places, cropped, strict=True):
+        flat[i] = x
+    args, kwargs = keras.tree.pack_sequence_as((args, kwargs), flat)
+    return args, kwargs, flat[places[0]]
+
+
+@carry.register(layers.GlobalAveragePooling2D)
+@carry.register(layers.GlobalMaxPooling2D)
+def _(layer, surgery, maps, args, kwargs):
+    copy = surgery.copier.copy(layer)
+    return surgery.apply(copy, args, kwargs, is_map=False)
+
+
+@carry.register(keras.Model)
+def _(model, surgery, maps, args, kwargs):
+    if len(maps) != 1 or len(model.inputs) != 1 or len(model.outputs) != 1:
+        refuse(model, "an inner model must have one input and one output")
+    (x,) = maps
+    inner = Surgery(surgery.output_stride, surgery.data_format)
+    reached = []
+
+    def start(tensor):
+        return dataclasses.replace(x, tensor=tensor)
+
+    def call(operation, *inner_args, **inner_kwargs):
+        result = inner.call(operation, *inner_args, **inner_kwargs)
+        reached.append(result)
+        return result
+
+    dense = graph.rebuild(model, start, call, inner.copier)
+    last = next(y for y in reached if y.tensor is dense.outputs[0])
+    surgery.largest_stride = max(surgery.largest_stride, inner.largest_stride)
+    result = surgery.apply(dense, args, kwargs)
+    return dataclasses.replace(last, tensor=result.tensor)

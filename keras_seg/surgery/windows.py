@@ -1,0 +1,184 @@
+"""How layers that slide a window, and paddings, are carried."""
+
+import dataclasses
+
+from keras import layers
+
+from keras_seg.layers import AtrousAveragePool
+from keras_seg.layers import AtrousMaxPool
+from keras_seg.layers import RemovedStridePadding
+from keras_seg.layers.removed_stride import RemovedStride
+from keras_seg.surgery.carrying import carry
+from keras_seg.surgery.carrying import refuse
+
+__all__ = ["Window"]
+
+
+@carry.register(layers.Conv2D)
+@carry.register(layers.DepthwiseConv2D)
+@carry.register(layers.SeparableConv2D)
+def _(layer, surgery, maps, args, kwargs):
+    (x,) = maps
+    kernel_size = tuple(
+        (size - 1) * rate + 1
+        for size, rate in zip(
+            layer.kernel_size, layer.dilation_rate, strict=True
+        )
+    )
+    window = Window(layer, surgery, x, kernel_size)
+    if window.unchanged:
+        return window.apply_unchanged(args, kwargs)
+    padding = layer.padding
+    if window.must_pad:
+        pad = RemovedStridePadding(
+            name=f"{layer.name}_atrous_pad",
+            kernel_size=kernel_size,
+            padding=padding,
+            **window.geometry,
+        )
+        x = surgery.apply(pad, (x,), {})
+        padding = "valid"
+    copy = surgery.copier.copy(
+        layer,
+        strides=(1, 1),
+        padding=padding,
+        dilation_rate=tuple(
+            rate * x.rate if size > 1 else 1
+            for size, rate in zip(
+                layer.kernel_size, layer.dilation_rate, strict=True
+            )
+        ),
+    )
+    return window.finish(surgery.apply(copy, (x,), kwargs))
+
+
+@carry.register(layers.MaxPooling2D)
+@carry.register(layers.AveragePooling2D)
+def _(layer, surgery, maps, args, kwargs):
+    (x,) = maps
+    window = Window(layer, surgery, x, tuple(layer.pool_size))
+    if window.unchanged:
+        return window.apply_unchanged(args, kwargs)
+    if tuple(layer.pool_size) == (1, 1):
+        return window.finish(x)
+    is_max = isinstance(layer, layers.MaxPooling2D)
+    pool = surgery.copier.copy(
+        layer,
+        AtrousMaxPool if is_max else AtrousAveragePool,
+        name=layer.name,
+        pool_size=tuple(layer.pool_size),
+        padding=layer.padding,
+        dtype=layer.dtype_policy,
+        **window.geometry,
+    )
+    return window.finish(surgery.apply(pool, (x,), {}))
+
+
+class Window:
+    """A layer that slides a window over a map, with or without a stride."""
+
+    def __init__(self, layer, surgery, x, kernel_size):
+        strides = set(layer.strides)
+        if len(strides) > 1:
+            refuse(layer, f"its strides differ: strides={layer.strides}")
+        self.layer, self.surgery, self.x = layer, surgery, x
+        self.kernel_size = kernel_size
+        self.stride = strides.pop()
+        self.kept = x.stride * self.stride <= surgery.output_stride
+        self.unchanged = x.rate == 1 and self.kept
+        self.geometry = {
+            "removed_stride": self.stride,
+            "rate": x.rate,
+            "padded": x.padded,
+            "data_format": surgery.data_format,
+        }
+
+    @property
+    def must_pad(self):
+        """Whether the padding is not what the layer itself can do."""
+        if self.layer.padding == "same":
+            even = any(size % 2 == 0 for size in self.kernel_size)
+            return self.kernel_size != (1, 1) and (self.stride > 1 or even)
+        return self.stride > 1 and any(
+            padded < (size - 1) * self.x.rate
+            for padded, size in zip(
+                self.x.padded, self.kernel_size, strict=True
+            )
+        )
+
+    def apply_unchanged(self, args, kwargs):
+        return self.surgery.apply(
+            self.surgery.copier.copy(self.layer),
+            args,
+            kwargs,
+            stride=self.x.stride * self.stride,
+            **self._size(),
+        )
+
+    def finish(self, dense):
+        """What stands for the layer's output, given its map at stride 1."""
+        dense = dataclasses.replace(dense, **self._size())
+        if not self.kept:
+            return dataclasses.replace(dense, rate=dense.rate * self.stride)
+        if self.stride == 1:
+            return dense
+        take = layers.MaxPooling2D(
+            1,
+            strides=self.stride,
+            data_format=self.surgery.data_format,
+            name=f"{self.layer.name}_atrous_stride",
+        )
+        return self.surgery.apply(
+            take, (dense,), {}, stride=dense.stride * self.stride
+        )
+
+    def _size(self):
+        """What changes in the size of the map."""
+        size: dict[str, object] = {"padded": (0, 0)}
+        if self.stride > 1 and (self.kept or self.must_pad):
+            size["origin"] = object()
+        if self.layer.padding == "valid":
+            size["shift"] = self.x.longer_by(
+                *((1 - n) * self.x.rate for n in self.kernel_size)
+            )
+        return size
+
+
+@carry.register(layers.ZeroPadding2D)
+def _(layer, surgery, maps, args, kwargs):
+    (x,) = maps
+    padding = tuple(
+        tuple(amount * x.rate for amount in pair) for pair in layer.padding
+    )
+    copy = surgery.copier.copy(layer, padding=padding)
+    added = tuple(map(sum, padding))
+    return surgery.apply(
+        copy,
+        args,
+        kwargs,
+        shift=x.longer_by(*added),
+        padded=tuple(map(sum, zip(x.padded, added, strict=True))),
+    )
+
+
+@carry.register(RemovedStride)
+def _(layer, surgery, maps, args, kwargs):
+    """A layer whose stride an earlier surgery removed."""
+    (x,) = maps
+    copy = surgery.copier.copy(
+        layer,
+        rate=layer.rate * x.rate,
+        padded=tuple(amount * x.rate for amount in layer.padded),
+    )
+    return surgery.apply(copy, args, kwargs, origin=object(), padded=(0, 0))
+
+
+@carry.register(layers.Cropping2D)
+def _(layer, surgery, maps, args, kwargs):
+    (x,) = maps
+    cropping = tuple(
+        tuple(amount * x.rate for amount in pair) for pair in layer.cropping
+    )
+    copy = surgery.copier.copy(layer, cropping=cropping)
+    shift = x.longer_by(*(-sum(pair) for pair in cropping))
+    return surgery.apply(copy, args, kwargs, shift=shift)

@@ -91,9 +91,14 @@ def test_callbacks(pairs):
 
 def test_divergence(tmp_path, pairs):
     out = tmp_path / "run"
-    images = [(image * np.float32("nan"), mask) for image, mask in pairs[:4]]
+
+    class Spoil(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            layer = [x for x in self.model.layers if x.weights][-1]
+            layer.set_weights([w * np.nan for w in layer.get_weights()])
+
     with pytest.raises(RunError) as caught:
-        fit(SETTINGS, images, None, out)
+        fit(SETTINGS, pairs[:4], None, out, callbacks=[Spoil()])
     assert str(caught.value) == (
         "The loss became nan in epoch 1: training has diverged. Fix: lower "
         "the learning rate. Received: learning_rate=0.001"

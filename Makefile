@@ -10,13 +10,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 BACKENDS := tensorflow jax torch
 
-# CPU builds where the platform has them: tensorflow-cpu is for Linux and
-# Windows on x86-64, PyTorch's wheels for macOS are CPU builds, and for Linux
-# its own index has them.
+# CPU builds where the platform has them. PyTorch's for Linux are on its own
+# index, unless pip has been told of another place; macOS has no others.
 UNAME := $(shell uname -sm)
-TENSORFLOW := $(if $(filter Linux\ x86_64,$(UNAME)),tensorflow-cpu==2.21.0,tensorflow==2.21.0)
-TORCH_INDEX ?= $(if $(filter Linux%,$(UNAME)),--extra-index-url https://download.pytorch.org/whl/cpu)
-TORCH := torch==2.13.0
+TENSORFLOW := $(if $(findstring Linux x86_64,$(UNAME)),tensorflow-cpu,tensorflow)==2.21.0
+TORCH := torch==2.13.0$(if $(findstring Linux,$(UNAME)),+cpu)
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+JAX := jax==0.10.2
 
 # Waiting threads sleep, so that two backends can share two cores.
 export OMP_WAIT_POLICY := passive
@@ -41,11 +41,11 @@ $(VENV)/.base: pyproject.toml
 	$(BIN)/python -m pip install --quiet $(TENSORFLOW) --editable .
 	touch $@
 
-# PyTorch first and by itself: a range would bring its CUDA build.
+# PyTorch by itself and first: a range would bring its CUDA build.
 $(VENV)/.test: $(VENV)/.base
-	$(BIN)/python -m pip install --quiet $(TORCH) || \
-	  $(BIN)/python -m pip install --quiet $(TORCH) $(TORCH_INDEX)
-	$(BIN)/python -m pip install --quiet "jax==0.10.2" --editable ".[test,lint]"
+	$(BIN)/python -m pip install --quiet $(TORCH) 2>/dev/null || \
+	  $(BIN)/python -m pip install --quiet $(TORCH) --extra-index-url $(TORCH_INDEX)
+	$(BIN)/python -m pip install --quiet $(JAX) --editable ".[test,lint]"
 	touch $@
 
 demo: $(VENV)/.base

@@ -40,6 +40,8 @@ def linear_classifier(settings, train):
     """The class scores alone, on features that stay as they are."""
     keras.utils.set_random_seed(settings.seed)
     model = training.build_model(settings, len(train.classes))
+    if settings.weights is None:
+        settle_batch_norm(model, train)
     for layer in model.layers:
         layer.trainable = layer.name.startswith("score_")
     batches = data.Batches(
@@ -55,6 +57,15 @@ def linear_classifier(settings, train):
     model.compile(**training.recipe(settings, len(train.classes), steps))
     history = model.fit(batches, epochs=settings.epochs, verbose=2)
     return model, history
+
+
+def settle_batch_norm(model, train):
+    """A random network has no statistics: it takes those of some frames."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    images, _ = data.Batches(train, 16, shuffle=True)[0]
+    model(images, training=True)
 
 
 def draw_overlays(model, validation, out, count=5):

@@ -25,7 +25,8 @@ def check_layer(
         layer_class: the class.
         config: dict, arguments of its constructor.
         inputs: array, or tuple of arrays for a layer called with several.
-        expected_output: array, what it must compute, within 1e-5.
+        expected_output: array, what it must compute, within 1e-5; or a
+            tuple of arrays for a layer with several outputs.
         trainable_weights: int, how many it must have once built.
         formats: bool, whether channels-first must give the same.
         train: bool, whether a training step must run through it.
@@ -44,19 +45,17 @@ def check_layer(
     )
 
     # Values, and the shape and type that are promised before.
-    output = layer(*inputs)
+    output = as_tuple(layer(*inputs))
     symbols = [
         keras.KerasTensor(np.shape(x), dtype=str(np.asarray(x).dtype))
         for x in inputs
     ]
-    promised = layer(*symbols)
-    assert tuple(promised.shape) == tuple(output.shape)
-    assert promised.dtype == keras.backend.standardize_dtype(output.dtype)
+    for promised, kept in zip(as_tuple(layer(*symbols)), output, strict=True):
+        assert tuple(promised.shape) == tuple(kept.shape)
+        assert promised.dtype == keras.backend.standardize_dtype(kept.dtype)
     assert len(layer.trainable_weights) == trainable_weights
     if expected_output is not None:
-        np.testing.assert_allclose(
-            ops.convert_to_numpy(output), expected_output, rtol=1e-5, atol=1e-5
-        )
+        assert_close(output, expected_output)
 
     # Sizes known only at run time, in a compiled function, and a saved model.
     tensors = [
@@ -66,16 +65,11 @@ def check_layer(
     model = keras.Model(tensors, layer_class(**config)(*tensors))
     model.set_weights(layer.get_weights())
     batches = list(inputs) if len(inputs) > 1 else inputs[0]
-    np.testing.assert_allclose(
-        model.predict(batches, verbose=0),
-        ops.convert_to_numpy(output),
-        rtol=1e-5,
-        atol=1e-5,
-    )
+    assert_close(model.predict(batches, verbose=0), output)
 
     # Half precision: documented type, finite values.
     for policy in ("mixed_bfloat16", "bfloat16"):
-        half = layer_class(**config, dtype=policy)(*inputs)
+        half = as_tuple(layer_class(**config, dtype=policy)(*inputs))[0]
         assert keras.backend.standardize_dtype(half.dtype) == "bfloat16"
         assert np.isfinite(
             ops.convert_to_numpy(ops.cast(half, "float32"))
@@ -87,29 +81,48 @@ def check_layer(
         _check_training(layer_class, config, inputs)
 
 
+def as_tuple(outputs):
+    return tuple(outputs) if isinstance(outputs, tuple | list) else (outputs,)
+
+
+def assert_close(outputs, expected):
+    for x, y in zip(as_tuple(outputs), as_tuple(expected), strict=True):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(x),
+            ops.convert_to_numpy(y),
+            rtol=1e-5,
+            atol=1e-5,
+        )
+
+
 def _check_formats(layer_class, config, inputs, layer, output):
     first = layer_class(**{**config, "data_format": "channels_first"})
     turned = [np.moveaxis(np.asarray(x), -1, 1) for x in inputs]
     first(*turned)
     first.set_weights(layer.get_weights())
-    np.testing.assert_allclose(
-        np.moveaxis(ops.convert_to_numpy(first(*turned)), 1, -1),
-        ops.convert_to_numpy(output),
-        rtol=1e-5,
-        atol=1e-5,
-    )
+    turned_back = [
+        np.moveaxis(ops.convert_to_numpy(x), 1, -1)
+        for x in as_tuple(first(*turned))
+    ]
+    assert_close(turned_back, output)
 
 
 def _check_training(layer_class, config, inputs):
     """A step moves the weights of a layer in front of it."""
-    tensors = [keras.Input((None, None, np.shape(x)[-1])) for x in inputs]
+    inputs = [
+        x if number and "int" in str(x.dtype) else x.astype("float32")
+        for number, x in enumerate(map(np.asarray, inputs))
+    ]
+    tensors = [
+        keras.Input((None, None, x.shape[-1]), dtype=str(x.dtype))
+        for x in inputs
+    ]
     before = keras.layers.Conv2D(np.shape(inputs[0])[-1], 1)
     x = layer_class(**config)(before(tensors[0]), *tensors[1:])
-    model = keras.Model(tensors, x)
+    model = keras.Model(tensors, as_tuple(x)[0])
     model.compile("sgd", "mean_squared_error")
     start = before.get_weights()[0]
-    floats = [np.asarray(x, "float32") for x in inputs]
-    batches = floats if len(floats) > 1 else floats[0]
+    batches = inputs if len(inputs) > 1 else inputs[0]
     target = np.ones_like(model.predict(batches, verbose=0))
     history = model.fit(batches, target, epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"]).all()

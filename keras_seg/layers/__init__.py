@@ -1,21 +1,37 @@
 """Keras layers around the functions of `keras_seg.ops`."""
 
+from keras_seg.layers.aspp import ASPP
+from keras_seg.layers.atrous_conv import AtrousConv
 from keras_seg.layers.atrous_pooling import AtrousAveragePool
 from keras_seg.layers.atrous_pooling import AtrousMaxPool
+from keras_seg.layers.conv_transpose import BilinearConvTranspose
+from keras_seg.layers.conv_transpose import BilinearInitializer
 from keras_seg.layers.cropping import CropToSmallest
 from keras_seg.layers.cropping import PadToMultiple
+from keras_seg.layers.nails import BedOfNails
+from keras_seg.layers.nails import NearestUpsampling
 from keras_seg.layers.preprocess import Preprocess
 from keras_seg.layers.removed_stride import RemovedStridePadding
 from keras_seg.layers.resize_like import BilinearUpsampling
 from keras_seg.layers.resize_like import CropLike
 from keras_seg.layers.resize_like import ResizeLike
+from keras_seg.layers.unpooling import MaxPoolWithSwitches
+from keras_seg.layers.unpooling import MaxUnpool
 
 __all__ = [
+    "ASPP",
     "AtrousAveragePool",
+    "AtrousConv",
     "AtrousMaxPool",
+    "BedOfNails",
+    "BilinearConvTranspose",
+    "BilinearInitializer",
     "BilinearUpsampling",
     "CropLike",
     "CropToSmallest",
+    "MaxPoolWithSwitches",
+    "MaxUnpool",
+    "NearestUpsampling",
     "PadToMultiple",
     "Preprocess",
     "RemovedStridePadding",

@@ -62,7 +62,7 @@ def positive_pair(name, value):
     Raises:
         ValueError: if it is anything else.
     """
-    pair = (value, value) if isinstance(value, int) else tuple(value)
+    pair = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
     if len(pair) != 2:
         raise ValueError(
             f"`{name}` must be an integer or a pair of integers. "

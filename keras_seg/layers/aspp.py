@@ -1,0 +1,343 @@
+"""Atrous spatial pyramid pooling, in the three forms of the papers."""
+
+import functools
+import math
+import warnings
+
+import keras
+from keras import initializers
+from keras import ops
+from keras import regularizers
+
+from keras_seg.layers.atrous_conv import AtrousConv
+from keras_seg.layers.base import SpatialLayer
+from keras_seg.layers.base import positive_int
+
+__all__ = ["ASPP"]
+
+DROPOUT = {"v2_vgg16": 0.5, "v2": 0.0, "v3": 0.1}
+NORMALIZATIONS = ("batch", "group", "frozen")
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class ASPP(SpatialLayer):
+    """Atrous spatial pyramid pooling: one map seen at several rates.
+
+    * `"v2_vgg16"`: a branch for each rate: 3×3 with holes, ReLU, dropout;
+      1×1, ReLU, dropout; 1×1. Their sum.
+    * `"v2"`: a 3×3 convolution with holes for each rate. Their sum.
+    * `"v3"`: a 1×1 convolution, a 3×3 one with holes for each rate, and the
+      mean of the map through a 1×1 one. Concatenated, then 1×1, dropout.
+
+    The first two are those of [DeepLab v2](https://arxiv.org/abs/1606.00915)
+    on VGG-16 (fc6, fc7, fc8) and on ResNet-101, at output stride 8: they end
+    in the scores of the classes, have biases and no norm. Rates: ASPP-S
+    2, 4, 8, 12; ASPP-L 6, 12, 18, 24; LargeFOV is one branch of rate 12.
+
+    The third is that of [DeepLab v3](https://arxiv.org/abs/1706.05587), with
+    256 filters and rates 6, 12, 18 at output stride 16. Every convolution is
+    followed by norm and ReLU and has no bias; the branches are concatenated
+    in the order 1×1, rates, mean.
+
+    A rate is a distance on the map: halve the output stride, and it doubles
+    (`for_output_stride`).
+
+    The mean of the map is one value for each channel and image. With batch
+    norm in training mode and a batch of 1, normalizing it leaves nothing but
+    the offset: the branch is dead, without any error. So this layer warns if
+    it is trained so with a batch size that is known. Use a larger batch,
+    `normalization="group"`, or `"frozen"` with pretrained weights.
+
+    Args:
+        filters: int, channels of the output: of the classes for `"v2_vgg16"`
+            and `"v2"`, 256 in the paper for `"v3"`.
+        rates: ints, one for each branch. Defaults to `(6, 12, 18)`.
+        version: `"v3"`, `"v2"` or `"v2_vgg16"`. Defaults to `"v3"`.
+        hidden_filters: int, channels between the convolutions of
+            `"v2_vgg16"`. Defaults to 1024.
+        dropout: float, the share that is dropped. Defaults to None: 0.5 for
+            `"v2_vgg16"`; 0.1 for `"v3"`, as in the authors' code (the paper
+            has none). `"v2"` has none.
+        normalization: for `"v3"`: `"batch"`; `"group"`, up to 32 groups of
+            at least 8 channels; or `"frozen"`, batch norm that keeps its
+            statistics and does not train. Defaults to `"batch"`.
+        momentum: float, of the statistics of batch norm. Defaults to 0.99;
+            the authors' 0.9997 needs tens of thousands of steps.
+        kernel_initializer: of the kernels. Defaults to `"glorot_uniform"`.
+        kernel_regularizer: of the kernels, or None.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
+        **kwargs: of `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, channels)`, or with the channels second for
+        `data_format="channels_first"`.
+
+    Output shape:
+        The same with `filters` channels.
+
+    Raises:
+        ValueError: for filters and rates below 1, an unknown version or
+            normalization, and a dropout that is not in [0, 1).
+
+    Example:
+
+    >>> import numpy as np
+    >>> layer = ASPP(21, rates=(6, 12, 18, 24), version="v2")
+    >>> tuple(layer(np.zeros((1, 41, 41, 8))).shape)
+    (1, 41, 41, 21)
+    >>> ASPP(256).for_output_stride(8).rates
+    (12, 24, 36)
+    """
+
+    def __init__(
+        self,
+        filters,
+        rates=(6, 12, 18),
+        version="v3",
+        hidden_filters=1024,
+        dropout=None,
+        normalization="batch",
+        momentum=0.99,
+        kernel_initializer="glorot_uniform",
+        kernel_regularizer=None,
+        data_format=None,
+        **kwargs,
+    ):
+        super().__init__(data_format=data_format, **kwargs)
+        self.filters = positive_int("filters", filters)
+        self.rates = _standardize_rates(rates)
+        self.version = _one_of("version", version, tuple(DROPOUT))
+        self.hidden_filters = positive_int("hidden_filters", hidden_filters)
+        self.dropout = DROPOUT[version] if dropout is None else dropout
+        if not 0 <= self.dropout < 1 or (version == "v2" and self.dropout):
+            raise ValueError(
+                "`dropout` must be at least 0 and below 1, and 0 or None for "
+                f"version 'v2'. Received: dropout={dropout!r}, "
+                f"version={version!r}"
+            )
+        self.normalization = _one_of(
+            "normalization", normalization, NORMALIZATIONS
+        )
+        self.momentum = momentum
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self._warned = False
+        if version == "v3":
+            self._create_v3()
+        else:
+            self._create_v2()
+
+    def _create_v2(self):
+        """The layers of all branches, one after the other."""
+        self.steps = []
+        for number, rate in enumerate(self.rates, start=1):
+            if self.version == "v2":
+                self.steps.append(self._conv(f"fc_{number}", 3, rate))
+                continue
+            hidden = {"filters": self.hidden_filters, "activation": "relu"}
+            self.steps += [
+                self._conv(f"fc6_{number}", 3, rate, **hidden),
+                self._dropout(f"drop6_{number}"),
+                self._conv(f"fc7_{number}", **hidden),
+                self._dropout(f"drop7_{number}"),
+                self._conv(f"fc8_{number}"),
+            ]
+
+    def _branches(self):
+        """The layers of each branch of v2."""
+        length = len(self.steps) // len(self.rates)
+        starts = range(0, len(self.steps), length)
+        return [self.steps[start : start + length] for start in starts]
+
+    def _create_v3(self):
+        sizes = [(1, 1), *((3, rate) for rate in self.rates)]
+        self.convs = [
+            self._conv(f"conv_{number}", *size, use_bias=False)
+            for number, size in enumerate(sizes)
+        ]
+        self.norms = [self._norm(f"norm_{n}") for n in range(len(sizes))]
+        self.pool_conv = self._conv("pool_conv", use_bias=False)
+        self.pool_norm = self._norm("pool_norm")
+        self.project_conv = self._conv("project_conv", use_bias=False)
+        self.project_norm = self._norm("project_norm")
+        self.drop = self._dropout("drop")
+
+    def _conv(self, name, kernel_size=1, rate=1, **arguments):
+        initializer = self.kernel_initializer
+        if isinstance(initializer, initializers.Initializer):
+            # An initializer gives every kernel of a shape the same values.
+            initializer = initializer.clone()
+        return AtrousConv(
+            kernel_size=kernel_size,
+            rate=rate,
+            kernel_initializer=initializer,
+            kernel_regularizer=self.kernel_regularizer,
+            data_format=self.data_format,
+            dtype=self.dtype_policy,
+            name=name,
+            **{"filters": self.filters, **arguments},
+        )
+
+    def _norm(self, name):
+        common = {
+            "axis": self.channel_axis,
+            "epsilon": 1e-5,
+            "dtype": self.dtype_policy,
+            "name": name,
+        }
+        if self.normalization == "group":
+            groups = math.gcd(32, self.filters // 8) or 1
+            if self.filters % groups:
+                groups = 1
+            return keras.layers.GroupNormalization(groups, **common)
+        norm = keras.layers.BatchNormalization(momentum=self.momentum, **common)
+        norm.trainable = self.normalization == "batch"
+        return norm
+
+    def _dropout(self, name):
+        return keras.layers.Dropout(
+            self.dropout, dtype=self.dtype_policy, name=name
+        )
+
+    def for_output_stride(self, output_stride, reference_stride=16):
+        """Returns this layer, unbuilt, for another output stride.
+
+        Args:
+            output_stride: int, of the network that it is meant for.
+            reference_stride: int, that of this one. Defaults to 16, the
+                output stride of v3's rates 6, 12, 18; those of v2 are meant
+                for 8.
+
+        Returns:
+            An `ASPP` of the same name and arguments, its rates multiplied by
+            `reference_stride / output_stride`.
+
+        Raises:
+            ValueError: if this does not give integers.
+        """
+        spread = [rate * reference_stride for rate in self.rates]
+        if any(rate % output_stride for rate in spread):
+            raise ValueError(
+                f"The rates {self.rates} of output stride {reference_stride} "
+                "have no integer equivalent. "
+                f"Received: output_stride={output_stride!r}"
+            )
+        rates = tuple(rate // output_stride for rate in spread)
+        return type(self).from_config({**self.get_config(), "rates": rates})
+
+    def build(self, input_shape):
+        if self.version == "v3":
+            for block in zip(self.convs, self.norms, strict=True):
+                _build(block, input_shape)
+            pooled_shape = self.with_spatial_shape(input_shape, 1, 1)
+            _build((self.pool_conv, self.pool_norm), pooled_shape)
+            joined_shape = list(input_shape)
+            joined_shape[self.channel_axis] = self.filters * (
+                len(self.rates) + 2
+            )
+            _build((self.project_conv, self.project_norm), tuple(joined_shape))
+        else:
+            for branch in self._branches():
+                _build(branch, input_shape)
+        self.built = True
+
+    def call(self, inputs, training=False):
+        if self.version == "v3":
+            return self._call_v3(inputs, training)
+        scores = []
+        for branch in self._branches():
+            x = inputs
+            for layer in branch:
+                x = layer(x, training=training) if _drops(layer) else layer(x)
+            scores.append(x)
+        return functools.reduce(ops.add, scores)
+
+    def _call_v3(self, inputs, training):
+        self._warn_of_dead_pooling(inputs, training)
+        maps = [
+            self._normed(conv(inputs), norm, training)
+            for conv, norm in zip(self.convs, self.norms, strict=True)
+        ]
+        # In half precision a sum over the map may overflow.
+        mean = ops.mean(
+            ops.cast(inputs, "float32"), axis=self.spatial_axes, keepdims=True
+        )
+        pooled = self.pool_conv(ops.cast(mean, self.compute_dtype))
+        pooled = self._normed(pooled, self.pool_norm, training)
+        # Bilinear resizing of a single position repeats it.
+        maps.append(ops.add(pooled, ops.zeros_like(maps[0])))
+        x = self.project_conv(ops.concatenate(maps, axis=self.channel_axis))
+        x = self._normed(x, self.project_norm, training)
+        return self.drop(x, training=training)
+
+    def _normed(self, x, norm, training):
+        training = training and self.normalization != "frozen"
+        return ops.relu(norm(x, training=training))
+
+    def _warn_of_dead_pooling(self, inputs, training):
+        if (
+            training is True
+            and self.normalization == "batch"
+            and self.pool_norm.trainable
+            and inputs.shape[0] == 1
+            and not self._warned
+        ):
+            self._warned = True
+            warnings.warn(
+                f"The image pooling of ASPP layer '{self.name}' is trained "
+                "with batch norm and a batch of 1: its branch gives a "
+                "constant and learns nothing. Use a larger batch, "
+                "normalization='group', or normalization='frozen' with "
+                "pretrained weights.",
+                stacklevel=2,
+            )
+
+    def compute_output_shape(self, input_shape):
+        shape = list(input_shape)
+        shape[self.channel_axis] = self.filters
+        return tuple(shape)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "rates": self.rates,
+            "version": self.version,
+            "hidden_filters": self.hidden_filters,
+            "dropout": self.dropout,
+            "normalization": self.normalization,
+            "momentum": self.momentum,
+            "kernel_initializer": initializers.serialize(
+                self.kernel_initializer
+            ),
+            "kernel_regularizer": regularizers.serialize(
+                self.kernel_regularizer
+            ),
+        }
+
+
+def _build(layers, shape):
+    for layer in layers:
+        layer.build(shape)
+        shape = layer.compute_output_shape(shape)
+
+
+def _drops(layer):
+    return isinstance(layer, keras.layers.Dropout)
+
+
+def _one_of(name, value, allowed):
+    if value not in allowed:
+        raise ValueError(
+            f"`{name}` must be one of {allowed}. Received: {name}={value!r}"
+        )
+    return value
+
+
+def _standardize_rates(rates):
+    if not isinstance(rates, (tuple, list)) or not rates:
+        raise ValueError(
+            f"`rates` must be integers, at least one. Received: rates={rates!r}"
+        )
+    return tuple(positive_int("rates", rate) for rate in rates)

@@ -1,0 +1,246 @@
+"""Transposed convolution that interpolates."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_seg.layers.base import SpatialLayer
+from keras_seg.layers.base import positive_int
+from keras_seg.layers.base import positive_pair
+from keras_seg.ops.cells import merge_cells
+from keras_seg.ops.cells import reaching_windows
+
+__all__ = ["BilinearConvTranspose", "BilinearInitializer"]
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class BilinearInitializer(keras.initializers.Initializer):
+    """Kernel of a transposed convolution that interpolates bilinearly.
+
+    For a side of k, with `f = floor((k + 1) / 2)` and the centre
+    `c = (k - 1) / 2` for even k, `f - 1` for odd,
+
+        w(i) = 1 - |i - c| / f
+
+    and the product of two such rows. It enlarges by f where the kernel moves
+    by f. Each output channel takes the input channel of its number and no
+    other. Reference:
+
+    - [Fully Convolutional Networks for Semantic Segmentation](
+      https://arxiv.org/abs/1411.4038), `surgery.py` of its code
+
+    Call arguments:
+        shape: `(rows, columns)` of one plane, or `(rows, columns, outputs,
+            inputs)` as Keras has kernels of transposed convolutions.
+        dtype: of the kernel. Defaults to the Keras setting.
+
+    Raises:
+        ValueError: for other shapes.
+
+    Example:
+
+    >>> import numpy as np
+    >>> np.asarray(BilinearInitializer()((1, 4))).tolist()
+    [[0.25, 0.75, 0.75, 0.25]]
+    """
+
+    def __call__(self, shape, dtype=None):
+        if len(shape) not in (2, 4):
+            raise ValueError(
+                "A bilinear kernel has two axes or four. "
+                f"Received: shape={tuple(shape)}"
+            )
+        kernel = np.outer(_weights(shape[0]), _weights(shape[1]))
+        if len(shape) == 4:
+            diagonal = np.eye(shape[2], shape[3])
+            kernel = kernel[:, :, None, None] * diagonal
+        return ops.convert_to_tensor(
+            kernel.astype("float32"), dtype=dtype or keras.config.floatx()
+        )
+
+
+def _weights(size):
+    factor = (size + 1) // 2
+    centre = factor - 1 if size % 2 else factor - 0.5
+    return 1 - np.abs(np.arange(size) - centre) / factor
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class BilinearConvTranspose(SpatialLayer):
+    """Enlarges maps by a transposed convolution that interpolates.
+
+    FCN's way back to the image: every value is spread over its surroundings
+    with the weights of `BilinearInitializer`, without a bias. Inside the map
+    this is bilinear interpolation with half-pixel centres; towards the border
+    it fades, since outside is zero. A fixed layer holds one plane for all
+    channels, which is never trained, and does the arithmetic of one plane.
+    A trainable one begins with that plane on the diagonal of a full kernel.
+
+    Args:
+        filters: int, output channels, which must be the channels of the
+            input. Defaults to these.
+        factor: int or pair of ints, the strides. Defaults to 2.
+        kernel_size: int or pair of ints, at least `factor`. Defaults to
+            `2 · factor - factor % 2`: 4, 16, 32 and 64 for FCN's factors 2,
+            8, 16 and 32; odd for an odd factor, or the maps would shift by
+            half a pixel.
+        padding: `"same"`, cropped on both sides to `n · factor`; or
+            `"valid"`, all of it, `(n - 1) · factor + kernel_size`, for FCN's
+            crops (`CropLike`). Defaults to `"same"`.
+        per_channel: bool, whether one fixed plane serves all channels.
+            Defaults to None, where `trainable` is False.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
+        trainable: bool, whether the kernel is learned. Defaults to False.
+        **kwargs: of `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, channels)`, or with the channels second for
+        `data_format="channels_first"`.
+
+    Output shape:
+        Each side n becomes `n · factor` with `padding="same"` and
+        `(n - 1) · factor + kernel_size` with `"valid"`.
+
+    Raises:
+        ValueError: for numbers below 1, a kernel smaller than the factor,
+            or another number of channels than of filters.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1)
+    >>> y = BilinearConvTranspose(factor=2)(x)
+    >>> np.asarray(y)[0, 1, :, 0].tolist()
+    [1.125, 1.75, 2.25, 1.875]
+    """
+
+    def __init__(
+        self,
+        filters=None,
+        factor=2,
+        kernel_size=None,
+        padding="same",
+        per_channel=None,
+        data_format=None,
+        trainable=False,
+        **kwargs,
+    ):
+        super().__init__(data_format=data_format, trainable=trainable, **kwargs)
+        self.filters = filters and positive_int("filters", filters)
+        self.factor = positive_pair("factor", factor)
+        self.kernel_size = (
+            tuple(2 * s - s % 2 for s in self.factor)
+            if kernel_size is None
+            else positive_pair("kernel_size", kernel_size)
+        )
+        if any(
+            k < s for k, s in zip(self.kernel_size, self.factor, strict=True)
+        ):
+            raise ValueError(
+                "`kernel_size` must be at least `factor`, or positions would "
+                f"stay empty. Received: kernel_size={self.kernel_size}, "
+                f"factor={self.factor}"
+            )
+        if padding not in ("valid", "same"):
+            raise ValueError(
+                "`padding` must be 'valid' or 'same'. "
+                f"Received: padding={padding!r}"
+            )
+        self.padding = padding
+        self.per_channel = not trainable if per_channel is None else per_channel
+
+    def build(self, input_shape):
+        channels = input_shape[self.channel_axis]
+        if channels is None or self.filters not in (None, channels):
+            raise ValueError(
+                "The channels of the maps must be known and as many as "
+                f"`filters`. Received: filters={self.filters}, "
+                f"input_shape={tuple(input_shape)}"
+            )
+        full = () if self.per_channel else (channels, channels)
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(*self.kernel_size, *full),
+            initializer=BilinearInitializer(),
+            trainable=not self.per_channel,
+        )
+        self.built = True
+
+    def call(self, inputs):
+        if self.per_channel:
+            spread = self._spread(inputs)
+        else:
+            spread = ops.conv_transpose(
+                inputs,
+                self.kernel,
+                self.factor,
+                padding="valid",
+                data_format=self.data_format,
+            )
+        if self.padding == "valid":
+            return spread
+        shape = ops.shape(inputs)
+        window = [slice(None)] * 4
+        for axis, k, s in zip(
+            self.spatial_axes, self.kernel_size, self.factor, strict=True
+        ):
+            first = (k - s) // 2
+            window[axis] = slice(first, first + shape[axis] * s)
+        return spread[tuple(window)]
+
+    def _spread(self, inputs):
+        """Each cell sums the windows that reach it, plane by plane."""
+        shape = ops.shape(inputs)
+        reach, cells, size = [], [], []
+        for axis, k, s in zip(
+            self.spatial_axes, self.kernel_size, self.factor, strict=True
+        ):
+            reach.append(-(-k // s))
+            cells.append(shape[axis] - 1 + reach[-1])
+            size.append((shape[axis] - 1) * s + k)
+        # The plane in pieces of a cell, the missing taps zero.
+        pads = [
+            (0, n * s - k)
+            for n, s, k in zip(
+                reach, self.factor, self.kernel_size, strict=True
+            )
+        ]
+        pieces = ops.reshape(
+            ops.pad(self.kernel, pads),
+            (reach[0], self.factor[0], reach[1], self.factor[1]),
+        )
+        total = 0.0
+        for (down, across), values in reaching_windows(
+            inputs, reach, cells, self.data_format
+        ):
+            # One piece for all images, cells and channels.
+            piece = ops.expand_dims(pieces[down, :, across], 1)
+            if self.data_format == "channels_last":
+                piece = ops.expand_dims(piece, -1)
+            total = total + values * piece
+        return merge_cells(total, size, self.data_format)
+
+    def compute_output_shape(self, input_shape):
+        sizes = [
+            input_shape[axis]
+            and (
+                input_shape[axis] * s
+                if self.padding == "same"
+                else (input_shape[axis] - 1) * s + k
+            )
+            for axis, k, s in zip(
+                self.spatial_axes, self.kernel_size, self.factor, strict=True
+            )
+        ]
+        return self.with_spatial_shape(input_shape, *sizes)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "factor": self.factor,
+            "kernel_size": self.kernel_size,
+            "padding": self.padding,
+            "per_channel": self.per_channel,
+        }

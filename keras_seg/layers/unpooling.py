@@ -1,0 +1,233 @@
+"""Max pooling that remembers where the maxima were, and its un-pooling."""
+
+import keras
+from keras import ops
+
+from keras_seg.layers.base import SpatialLayer
+from keras_seg.layers.base import positive_pair
+from keras_seg.ops.switches import max_pool_with_switches
+from keras_seg.ops.switches import pooled_size
+from keras_seg.ops.unpooling import check_unpooling
+from keras_seg.ops.unpooling import max_unpool
+
+__all__ = ["MaxPoolWithSwitches", "MaxUnpool"]
+
+
+class _Pool(SpatialLayer):
+    def __init__(self, pool_size=2, strides=None, data_format=None, **kwargs):
+        super().__init__(data_format=data_format, **kwargs)
+        self.pool_size = positive_pair("pool_size", pool_size)
+        self.strides = (
+            self.pool_size
+            if strides is None
+            else positive_pair("strides", strides)
+        )
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "pool_size": self.pool_size,
+            "strides": self.strides,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class MaxPoolWithSwitches(_Pool):
+    """Max pooling that also returns where the maxima were.
+
+    The switch of a window is the flat position `y · W + x` of its maximum in
+    the plane of its image and channel, W columns wide, as in Caffe and
+    PyTorch; `keras_seg.ops.switches_to_tensorflow` gives TensorFlow's. Of
+    equal maxima the first in raster order counts, as there. References:
+
+    - [SegNet](https://arxiv.org/abs/1511.00561)
+    - [Learning Deconvolution Network for Semantic Segmentation](
+      https://arxiv.org/abs/1505.04366)
+
+    Args:
+        pool_size: int or pair of ints. Defaults to 2.
+        strides: int or pair of ints. Smaller ones than `pool_size` make the
+            windows overlap. Defaults to `pool_size`.
+        rounding: `"ceil"`, as in Caffe: the windows cover the map, the last
+            one cut off at the edge; or `"floor"`, as Keras with "valid":
+            what does not fill a window is left out. Defaults to `"ceil"`.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
+        **kwargs: of `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, channels)`, or with the channels second for
+        `data_format="channels_first"`. No value may be NaN.
+
+    Output shape:
+        `(pooled, switches)`, the switches int32, both with sides of
+        `floor((n - pool_size) / strides) + 1`, or rounded up (at least 1, and
+        no window begins outside).
+
+    Raises:
+        ValueError: for sizes and strides below 1, and with
+            `rounding="floor"` for maps smaller than a window.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([[1.0, 3.0, 2.0], [4.0, 2.0, 5.0]]).reshape(1, 2, 3, 1)
+    >>> pooled, switches = MaxPoolWithSwitches(2)(x)
+    >>> [float(v) for v in np.ravel(pooled)]
+    [4.0, 5.0]
+    >>> [int(v) for v in np.ravel(switches)]
+    [3, 5]
+    """
+
+    def __init__(
+        self,
+        pool_size=2,
+        strides=None,
+        rounding="ceil",
+        data_format=None,
+        **kwargs,
+    ):
+        super().__init__(pool_size, strides, data_format, **kwargs)
+        if rounding not in ("ceil", "floor"):
+            raise ValueError(
+                "`rounding` must be 'ceil' or 'floor'. "
+                f"Received: rounding={rounding!r}"
+            )
+        self.rounding = rounding
+
+    def build(self, input_shape):
+        self.compute_output_shape(input_shape)
+        self.built = True
+
+    def call(self, inputs):
+        return max_pool_with_switches(
+            inputs,
+            self.pool_size,
+            self.strides,
+            rounding=self.rounding,
+            data_format=self.data_format,
+        )
+
+    def compute_output_shape(self, input_shape):
+        sizes = [
+            input_shape[axis]
+            and pooled_size(input_shape[axis], k, s, self.rounding)
+            for axis, k, s in zip(
+                self.spatial_axes, self.pool_size, self.strides, strict=True
+            )
+        ]
+        shape = self.with_spatial_shape(input_shape, *sizes)
+        return shape, shape
+
+    def compute_output_spec(self, inputs):
+        pooled, switches = self.compute_output_shape(inputs.shape)
+        return (
+            keras.KerasTensor(pooled, dtype=inputs.dtype),
+            keras.KerasTensor(switches, dtype="int32"),
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "rounding": self.rounding}
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class MaxUnpool(_Pool):
+    """Puts values back where a pooling found its maxima, zeros elsewhere.
+
+    Several sizes pool to the same, 23 and 24 rows to 12, so the layer is told
+    which it was: as a map of that size, or as numbers. A switch counts
+    positions in the map that was pooled; with another width the values land
+    in other places, which can't be seen from the switches.
+
+    Where windows overlap, two of them may point at one position: the later
+    one in raster order is written over the earlier; nothing is summed. The
+    gradient of a value is the gradient at its position, or zero if it was
+    overwritten. None flows into the switches.
+
+    Args:
+        pool_size: int or pair of ints, of the pooling. Defaults to 2.
+        strides: int or pair of ints, of the pooling. Defaults to `pool_size`.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: the values.
+        switches: integers of the same shape, from `MaxPoolWithSwitches`.
+        reference: maps of any number of channels and of the size that was
+            pooled, such as the map that was pooled. Defaults to None.
+        output_size: int or pair of ints, that size itself. Defaults to that
+            of `reference`; without both, to the size that the windows fill
+            exactly, `(n - 1) · strides + pool_size`.
+
+    Input shape:
+        `(batch, height, width, channels)` each, or with the channels second
+        for `data_format="channels_first"`.
+
+    Output shape:
+        The batch and the channels of `inputs`, the size that was pooled.
+
+    Raises:
+        ValueError: for sizes and strides below 1, switches of another shape
+            or no integers, a size that does not give so many windows, and
+            `reference` together with `output_size`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([[1.0, 3.0, 2.0], [4.0, 2.0, 5.0]]).reshape(1, 2, 3, 1)
+    >>> pooled, switches = MaxPoolWithSwitches(2)(x)
+    >>> y = MaxUnpool(2)(pooled * 10, switches, output_size=(2, 3))
+    >>> np.asarray(y)[0, :, :, 0].tolist()
+    [[0.0, 0.0, 0.0], [40.0, 0.0, 50.0]]
+    """
+
+    def __init__(self, pool_size=2, strides=None, data_format=None, **kwargs):
+        super().__init__(pool_size, strides, data_format, **kwargs)
+        self.input_spec = None
+
+    def call(self, inputs, switches, reference=None, output_size=None):
+        return max_unpool(
+            inputs,
+            switches,
+            self.pool_size,
+            self.strides,
+            self._size(reference, output_size, ops.shape),
+            data_format=self.data_format,
+        )
+
+    def compute_output_spec(
+        self, inputs, switches, reference=None, output_size=None
+    ):
+        size = self._size(reference, output_size, lambda x: x.shape)
+        if size is None:
+            size = [
+                inputs.shape[axis] and (inputs.shape[axis] - 1) * s + k
+                for axis, k, s in zip(
+                    self.spatial_axes, self.pool_size, self.strides, strict=True
+                )
+            ]
+        check_unpooling(
+            inputs,
+            switches,
+            self.pool_size,
+            self.strides,
+            size,
+            self.data_format,
+        )
+        shape = self.with_spatial_shape(inputs.shape, *size)
+        return keras.KerasTensor(shape, dtype=inputs.dtype)
+
+    def _size(self, reference, output_size, shape_of):
+        if output_size is not None:
+            if reference is not None:
+                raise ValueError(
+                    "Give `reference` or `output_size`, not both. "
+                    f"Received: output_size={output_size}, reference of shape "
+                    f"{tuple(reference.shape)}"
+                )
+            return positive_pair("output_size", output_size)
+        if reference is None:
+            return None
+        shape = shape_of(reference)
+        return tuple(shape[axis] for axis in self.spatial_axes)

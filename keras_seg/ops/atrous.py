@@ -1,0 +1,283 @@
+"""Convolution with holes, in the form that is fastest where it runs."""
+
+import functools
+
+import keras
+from keras import ops
+
+from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.padding import pad_spatial
+
+__all__ = ["atrous_conv", "atrous_depthwise_conv", "atrous_padding"]
+
+
+def atrous_conv(
+    x, kernel, rate=1, *, padding="same", data_format="channels_last"
+):
+    """Convolution whose taps are `rate` positions apart, at stride 1.
+
+    It runs in one of two forms that differ by rounding only. Either the
+    convolution of the backend, or one matrix product for each tap of the
+    kernel, cropped to the overlap of the shifted map with the map itself:
+
+        y[p] = sum over taps t of x[p + rate · t] · kernel[t]
+
+    The second spends nothing on taps that lie in the padding, which are most
+    of them where the rate comes close to the size of the map. Which one it is
+    follows from the rate, the map, the backend and the device: on a CPU,
+    TensorFlow and JAX take the products from a rate of a sixth of the map,
+    PyTorch from a half and only for training.
+
+    Args:
+        x: tensor `(batch, height, width, channels)`, or with the channels
+            second for `data_format="channels_first"`.
+        kernel: tensor `(rows, columns, channels, filters)`.
+        rate: int, distance of neighbouring taps. Defaults to 1.
+        padding: `"same"`, `"valid"`, or an int or pair of ints: zeros on
+            each side of the rows and of the columns. Defaults to `"same"`.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Returns:
+        The convolved maps. A side of n positions becomes `n + padding -
+        (k - 1) · rate`, for k taps and the padding of both sides.
+
+    Raises:
+        ValueError: if the kernel does not fit into the padded map.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([1.0, 2.0, 3.0, 4.0, 5.0]).reshape(1, 1, 5, 1)
+    >>> y = atrous_conv(x, np.ones((1, 3, 1, 1)), rate=2)
+    >>> [float(v) for v in np.ravel(y)]
+    [4.0, 6.0, 9.0, 6.0, 8.0]
+    """
+    x, kernel = _same_dtype(x, kernel)
+    pads = atrous_padding(kernel.shape[:2], rate, padding)
+    sizes = _output_sizes(x, kernel, rate, pads, data_format)
+    if _products_are_faster(x, kernel, rate, data_format):
+        y = _taps(x, kernel, rate, pads, sizes, data_format, ops.matmul)
+        if y is not None:
+            return y
+    if keras.backend.backend() == "torch":
+        return _torch_conv(x, kernel, rate, pads, data_format)
+    return ops.conv(
+        pad_spatial(x, pads[0], pads[1], data_format),
+        kernel,
+        padding="valid",
+        dilation_rate=rate,
+        data_format=data_format,
+    )
+
+
+def atrous_depthwise_conv(
+    x, kernel, rate=1, *, padding="same", data_format="channels_last"
+):
+    """Convolution with holes of every channel by itself, at stride 1.
+
+    Args:
+        x: tensor `(batch, height, width, channels)`, or with the channels
+            second for `data_format="channels_first"`.
+        kernel: tensor `(rows, columns, channels, 1)`.
+        rate: int, distance of neighbouring taps. Defaults to 1.
+        padding: `"same"`, `"valid"`, or an int or pair of ints: zeros on
+            each side of the rows and of the columns. Defaults to `"same"`.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Returns:
+        The convolved maps, with the channels of `x`.
+
+    Raises:
+        ValueError: if the kernel does not fit into the padded map.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([1.0, 2.0, 3.0, 4.0, 5.0]).reshape(1, 1, 5, 1)
+    >>> y = atrous_depthwise_conv(x, np.ones((1, 3, 1, 1)), rate=2)
+    >>> [float(v) for v in np.ravel(y)]
+    [4.0, 6.0, 9.0, 6.0, 8.0]
+    """
+    x, kernel = _same_dtype(x, kernel)
+    pads = atrous_padding(kernel.shape[:2], rate, padding)
+    sizes = _output_sizes(x, kernel, rate, pads, data_format)
+    if keras.backend.backend() == "torch":
+        return _torch_conv(x, kernel, rate, pads, data_format, depthwise=True)
+    if rate > 1 and _on_cpu(x):
+        kernel = kernel[..., 0]
+        y = _taps(x, kernel, rate, pads, sizes, data_format, ops.multiply)
+        if y is not None:
+            return y
+        kernel = ops.expand_dims(kernel, -1)
+    return ops.depthwise_conv(
+        pad_spatial(x, pads[0], pads[1], data_format),
+        kernel,
+        padding="valid",
+        dilation_rate=rate,
+        data_format=data_format,
+    )
+
+
+def atrous_padding(kernel_size, rate, padding):
+    """The zeros around the map: `((top, bottom), (left, right))`.
+
+    "same" pads by `(k - 1) · rate`, the smaller half first.
+
+    Args:
+        kernel_size: pair of ints.
+        rate: int.
+        padding: `"same"`, `"valid"`, an int or a pair of ints.
+
+    Returns:
+        A pair of pairs of ints.
+
+    Example:
+
+    >>> atrous_padding((3, 2), rate=5, padding="same")
+    ((5, 5), (2, 3))
+    """
+    if padding == "same":
+        totals = [(taps - 1) * rate for taps in kernel_size]
+        rows, columns = [(n // 2, n - n // 2) for n in totals]
+        return rows, columns
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if isinstance(padding, int):
+        return (padding, padding), (padding, padding)
+    top, left = padding
+    return (top, top), (left, left)
+
+
+def _same_dtype(x, kernel):
+    x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
+    dtypes = [keras.backend.standardize_dtype(t.dtype) for t in (x, kernel)]
+    dtype = keras.backend.result_type(*dtypes)
+    return ops.cast(x, dtype), ops.cast(kernel, dtype)
+
+
+def _output_sizes(x, kernel, rate, pads, data_format):
+    shape = ops.shape(x)
+    sizes = [
+        shape[axis] + sum(pad) - (taps - 1) * rate
+        for axis, pad, taps in zip(
+            spatial_axes(data_format), pads, kernel.shape[:2], strict=True
+        )
+    ]
+    if any(isinstance(size, int) and size < 1 for size in sizes):
+        raise ValueError(
+            f"A kernel of {tuple(kernel.shape[:2])} taps does not fit into "
+            f"the map. Received: rate={rate}, padding={pads}, "
+            f"x.shape={tuple(x.shape)}"
+        )
+    return sizes
+
+
+def _products_are_faster(x, kernel, rate, data_format):
+    if not _on_cpu(x):
+        return False
+    if tuple(kernel.shape[:2]) == (1, 1):
+        return data_format == "channels_last"
+    if rate == 1:
+        return False
+    rows, columns = spatial_axes(data_format)
+    sizes = (x.shape[rows], x.shape[columns])
+    backend = keras.backend.backend()
+    if not all(isinstance(size, int) for size in sizes):
+        # TensorFlow turns holes into a batch of small maps, and XLA takes
+        # up to a minute for the gradient of those that are very small.
+        return backend == "tensorflow"
+    if backend == "torch":
+        return 2 * rate >= min(sizes) and _torch_records(x, kernel)
+    return 6 * rate >= min(sizes)
+
+
+def _on_cpu(x):
+    if keras.backend.backend() == "torch":
+        return x.device.type == "cpu"
+    return _has_cpus_only()
+
+
+@functools.cache
+def _has_cpus_only():
+    devices = keras.distribution.list_devices()
+    return all(device.lower().startswith("cpu") for device in devices)
+
+
+def _taps(x, kernel, rate, pads, sizes, data_format, product):
+    """Sums the products of the taps, each within its part of the map.
+
+    Returns None where every tap lies outside.
+    """
+    if data_format == "channels_first":
+        x = ops.transpose(x, (0, 2, 3, 1))
+    shape = ops.shape(x)
+    rows, columns = [
+        [
+            _overlap(shape[axis], size, tap * rate - before)
+            for tap in range(kernel.shape[axis - 1])
+        ]
+        for axis, size, (before, _) in zip((1, 2), sizes, pads, strict=True)
+    ]
+    parts = [
+        pad_spatial(
+            product(x[:, top:bottom, left:right], kernel[row, column]),
+            rows_around,
+            columns_around,
+            "channels_last",
+        )
+        for row, (top, bottom, rows_around) in enumerate(rows)
+        for column, (left, right, columns_around) in enumerate(columns)
+        if not _empty(top, bottom) and not _empty(left, right)
+    ]
+    if not parts:
+        return None
+    y = functools.reduce(ops.add, parts)
+    if data_format == "channels_first":
+        y = ops.transpose(y, (0, 3, 1, 2))
+    return y
+
+
+def _overlap(size, new_size, shift):
+    """What a tap sees of an axis, and the zeros around what it gives.
+
+    Position p of the result sees position `p + shift` of the map.
+    """
+    least = ops.minimum if ops.is_tensor(size) else min
+    most = ops.maximum if ops.is_tensor(size) else max
+    first = least(most(-shift, 0), new_size)
+    last = most(least(new_size, size - shift), first)
+    return first + shift, last + shift, (first, new_size - last)
+
+
+def _empty(start, stop):
+    return isinstance(start, int) and isinstance(stop, int) and start >= stop
+
+
+def _torch_records(x, kernel):
+    import torch
+
+    return torch.is_grad_enabled() and (x.requires_grad or kernel.requires_grad)
+
+
+def _torch_conv(x, kernel, rate, pads, data_format, depthwise=False):
+    """PyTorch's convolution without the copies of `keras.ops.conv`.
+
+    A map with its channels last, its axes permuted, already is what PyTorch
+    calls channels-last memory.
+    """
+    from torch.nn import functional
+
+    if data_format == "channels_last":
+        x = x.permute(0, 3, 1, 2)
+    (top, bottom), (left, right) = pads
+    if (top, left) != (bottom, right):
+        x = functional.pad(x, (left, right, top, bottom))
+        top = left = 0
+    y = functional.conv2d(
+        x,
+        kernel.permute((2, 3, 0, 1) if depthwise else (3, 2, 0, 1)),
+        padding=(top, left),
+        dilation=rate,
+        groups=x.shape[1] if depthwise else 1,
+    )
+    return y.permute(0, 2, 3, 1) if data_format == "channels_last" else y

@@ -1,0 +1,160 @@
+"""Max un-pooling: values back to where the maxima were."""
+
+import keras
+from keras import ops
+
+from keras_seg.ops.cells import merge_cells
+from keras_seg.ops.cells import reaching_windows
+from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.switches import positions
+from keras_seg.ops.switches import torch_can
+
+__all__ = [
+    "check_unpooling",
+    "max_unpool",
+]
+
+
+def max_unpool(
+    pooled,
+    switches,
+    pool_size,
+    strides=None,
+    size=None,
+    *,
+    data_format="channels_last",
+):
+    """Puts values back where the maxima were, and zeros elsewhere.
+
+    Where windows overlap, two of them may point at one position: the later
+    one in raster order is written over the earlier. The gradient of a value
+    is the gradient at its position, or zero if it was overwritten; none
+    flows into the switches.
+
+    Args:
+        pooled: tensor of maps, rank 4.
+        switches: integer tensor of the same shape, from
+            `keras_seg.ops.max_pool_with_switches`.
+        pool_size: pair of ints, of the pooling.
+        strides: pair of ints, of the pooling. Defaults to `pool_size`.
+        size: `(height, width)` of the map that was pooled, ints or integer
+            tensors. Defaults to the size that the windows fill exactly,
+            `(n - 1) · stride + pool_size`.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Returns:
+        Maps of the given size, of the dtype of `pooled`.
+
+    Raises:
+        ValueError: if the shapes differ, the switches are no integers, or
+            the windows don't belong to a map of that size.
+
+    Example:
+
+    >>> import numpy as np
+    >>> values = np.array([10.0, 20.0]).reshape(1, 1, 2, 1)
+    >>> switches = np.array([1, 5], "int32").reshape(1, 1, 2, 1)
+    >>> y = max_unpool(values, switches, (2, 2), size=(2, 3))
+    >>> np.asarray(y)[0, :, :, 0].tolist()
+    [[0.0, 10.0, 0.0], [0.0, 0.0, 20.0]]
+    """
+    pooled = ops.convert_to_tensor(pooled)
+    switches = ops.convert_to_tensor(switches)
+    strides = pool_size if strides is None else strides
+    counts = [ops.shape(pooled)[axis] for axis in spatial_axes(data_format)]
+    if size is None:
+        size = [
+            (n - 1) * s + k
+            for n, k, s in zip(counts, pool_size, strides, strict=True)
+        ]
+    check_unpooling(pooled, switches, pool_size, strides, size, data_format)
+    reach = [-(-k // s) for k, s in zip(pool_size, strides, strict=True)]
+    if reach == [1, 1] and torch_can(pooled):
+        return _torch_unpool(
+            pooled, switches, pool_size, strides, size, data_format
+        )
+    cells = [-(-n // s) for n, s in zip(size, strides, strict=True)]
+    # Switches counted from the first position of their window.
+    switches = ops.cast(switches, "int32")
+    local = switches - positions(counts, strides, size[1], data_format)
+    result = ops.cast(0, pooled.dtype)
+    for (back, value), (_, switch) in zip(
+        reaching_windows(pooled, reach, cells, data_format),
+        reaching_windows(local, reach, cells, data_format, outside=-1),
+        strict=True,
+    ):
+        rows, columns = (
+            ops.arange(n * s, (n + 1) * s, dtype="int32")
+            for n, s in zip(back, strides, strict=True)
+        )
+        places = ops.reshape(rows * size[1], (-1, 1, 1)) + columns
+        if data_format == "channels_last":
+            places = ops.expand_dims(places, -1)
+        result = ops.where(ops.equal(switch, places), value, result)
+    return merge_cells(result, size, data_format)
+
+
+def check_unpooling(pooled, switches, pool_size, strides, size, data_format):
+    """Checks that maps can be un-pooled, as far as shapes are known.
+
+    Args:
+        pooled: tensor or symbolic tensor of maps, rank 4.
+        switches: the same, of integers.
+        pool_size: pair of ints, of the pooling.
+        strides: pair of ints, of the pooling.
+        size: `(height, width)` of the map that was pooled; what is no int is
+            not checked.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Raises:
+        ValueError: if the shapes differ, the switches are no integers, or
+            the windows don't belong to a map of that size.
+    """
+    shape, other = tuple(pooled.shape), tuple(switches.shape)
+    if len(shape) != len(other) or any(
+        None not in pair and pair[0] != pair[1]
+        for pair in zip(shape, other, strict=True)
+    ):
+        raise ValueError(
+            "The switches must have the shape of the pooled maps. "
+            f"Received: pooled of shape {shape}, switches of shape {other}"
+        )
+    dtype = keras.backend.standardize_dtype(switches.dtype)
+    if "int" not in dtype:
+        raise ValueError(
+            f"The switches must be integers. Received: switches of {dtype}"
+        )
+    for axis, k, s, n in zip(
+        spatial_axes(data_format), pool_size, strides, size, strict=True
+    ):
+        windows = shape[axis]
+        if windows is None or not isinstance(n, int):
+            continue
+        # Rounding up cuts a window off, rounding down leaves positions over.
+        last = (windows - 1) * s
+        least = max(last - s + k, last) + 1 if windows > 1 else 1
+        limit = last + k + s - 1
+        if not least <= n <= limit:
+            raise ValueError(
+                f"Switches of {windows} windows of {k} with stride {s} do not "
+                f"fit {n} positions, only {least} to {limit}. "
+                f"Received: size={tuple(size)}, pooled of shape {shape}"
+            )
+
+
+def _torch_unpool(pooled, switches, pool_size, strides, size, data_format):
+    from torch.nn.functional import max_unpool2d
+
+    switches = ops.cast(switches, "int64")
+    if data_format == "channels_first":
+        return max_unpool2d(
+            pooled, switches, pool_size, strides, output_size=size
+        )
+    x = max_unpool2d(
+        pooled.permute(0, 3, 1, 2),
+        switches.permute(0, 3, 1, 2),
+        pool_size,
+        strides,
+        output_size=size,
+    )
+    return x.permute(0, 2, 3, 1)

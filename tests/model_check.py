@@ -8,7 +8,9 @@ from tests.networks import randomize
 
 __all__ = ["check_model"]
 
-SIZES = ((1, 1), (37, 64), (50, 33))
+# No map of the small networks is as wide as it has channels: Keras 3.15 on
+# TensorFlow would add a channels-first bias along its width.
+SIZES = ((1, 1), (37, 60), (50, 33))
 
 
 def check_model(build, tmp_path, parity, *, classes=3):

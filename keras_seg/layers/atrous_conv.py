@@ -186,7 +186,9 @@ class AtrousConv(SpatialLayer):
         if self.use_bias:
             shape = [1, 1, 1, 1]
             shape[self.channel_axis] = self.filters
-            x = ops.add(x, ops.reshape(self.bias, shape))
+            # Not `ops.add`: Keras 3.15 on TensorFlow takes a map as wide as
+            # it has channels for channels-last.
+            x = ops.subtract(x, ops.reshape(-self.bias, shape))
         return self.activation(x)
 
     def compute_output_shape(self, input_shape):

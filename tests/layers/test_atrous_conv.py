@@ -199,3 +199,19 @@ def test_bad_shapes():
         layer.build((None, 33, 24, 2))
     with pytest.raises(ValueError, match="Received: input_shape=.None, 33"):
         layer.build((None, 33, 33, None))
+
+
+def test_map_as_wide_as_it_has_channels():
+    """Keras's `ops.add` would add the bias along the width (TensorFlow)."""
+    layer = AtrousConv(6, 3, data_format="channels_first")
+    x = np.random.default_rng(0).normal(size=(1, 2, 5, 6)).astype("float32")
+    before = ops.convert_to_numpy(layer(x))
+    kernel, bias = layer.get_weights()
+    bias = np.arange(6, dtype="float32")
+    layer.set_weights([kernel, bias])
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(layer(x)),
+        before + bias.reshape(1, 6, 1, 1),
+        rtol=1e-5,
+        atol=1e-5,
+    )

@@ -93,24 +93,11 @@ def main():
     parser.add_argument("data", type=pathlib.Path)
     parser.add_argument("weights")
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument(
-        "--first-epoch",
-        action="store_true",
-        help="only the first epoch, to compare its loss between backends",
-    )
     options = parser.parse_args()
 
     train = data.from_folder(options.data, "train")
     validation = data.from_folder(options.data, "val")
     tuned = dataclasses.replace(SETTINGS, weights=options.weights)
-    if options.first_epoch:
-        tuned = dataclasses.replace(tuned, epochs=1)
-        _, history = fine_tune(tuned, train)
-        options.out.mkdir(parents=True, exist_ok=True)
-        name = f"first_epoch_{keras.backend.backend()}.json"
-        (options.out / name).write_text(json.dumps(history.history))
-        return
-
     frozen = dataclasses.replace(tuned, epochs=5, learning_rate=1e-2)
     runs = {
         "fine-tuned": (fine_tune, tuned),

@@ -191,7 +191,10 @@ def test_both_formulations_are_equal(monkeypatch, size):
         )
 
     native = both()
-    monkeypatch.setattr("keras_seg.ops.unpooling._torch_can", lambda x: False)
+    for module in ("switches", "unpooling"):
+        monkeypatch.setattr(
+            f"keras_seg.ops.{module}.torch_can", lambda x: False
+        )
     for one, other in zip(native, both(), strict=True):
         np.testing.assert_array_equal(numpy(one), numpy(other))
 

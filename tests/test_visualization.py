@@ -10,6 +10,7 @@ from PIL import Image
 
 from keras_seg import visualization
 from keras_seg.data.classes import ClassTable
+from keras_seg.visualization import sheets
 
 pytestmark = pytest.mark.once
 
@@ -131,7 +132,7 @@ def test_legend_has_the_height_asked_for_and_holds_every_class(count, height):
     [(0, "0.0 %"), (0.0004, "<0.1 %"), (0.123, "12.3 %"), (1, "100.0 %")],
 )
 def test_percent(share, text):
-    assert visualization._percent(share) == text
+    assert sheets._percent(share) == text
 
 
 def test_overlay_with_legend_lists_the_classes_in_the_mask():

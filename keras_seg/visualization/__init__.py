@@ -1,0 +1,23 @@
+"""Pictures of masks: colours, overlays, legends, panels, index PNGs.
+
+Images are RGB, 0...255, uint8 or float; masks are integer class ids in
+which 255 is void. Every function returns a uint8 RGB array.
+"""
+
+from keras_seg.visualization.coloring import colorize
+from keras_seg.visualization.coloring import overlay
+from keras_seg.visualization.files import save_image
+from keras_seg.visualization.files import save_mask
+from keras_seg.visualization.sheets import legend
+from keras_seg.visualization.sheets import overlay_with_legend
+from keras_seg.visualization.sheets import panel
+
+__all__ = [
+    "colorize",
+    "legend",
+    "overlay",
+    "overlay_with_legend",
+    "panel",
+    "save_image",
+    "save_mask",
+]

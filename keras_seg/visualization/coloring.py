@@ -1,0 +1,180 @@
+"""Masks in colours, alone and over their image."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
+
+__all__ = [
+    "VOID_COLOR",
+    "Picture",
+    "as_ids",
+    "as_rgb",
+    "colorize",
+    "overlay",
+    "full_palette",
+]
+
+Picture = NDArray[np.uint8]
+
+VOID = 255
+VOID_COLOR = (224, 224, 192)  # as in the figures of PASCAL VOC
+OUTLINE = 0.4  # the share of white, so that dark colours can be seen too
+
+
+def colorize(
+    mask: ArrayLike,
+    colors: ArrayLike,
+    void_color: Sequence[int] = VOID_COLOR,
+) -> Picture:
+    """Paints every pixel of a mask in the colour of its class.
+
+    Args:
+        mask: integer array `(height, width)`, class ids, 255 is void.
+        colors: array `(classes, 3)`, RGB in 0...255, a row for each class.
+        void_color: three ints, the colour of void.
+
+    Returns:
+        uint8 array `(height, width, 3)`.
+
+    Raises:
+        ValueError: if an id has no colour, or an argument is malformed.
+
+    Example:
+
+    >>> colorize([[0, 1, 255]], [[0, 0, 0], [128, 0, 0]]).tolist()
+    [[[0, 0, 0], [128, 0, 0], [224, 224, 192]]]
+    """
+    palette = full_palette(colors, void_color)
+    return palette[as_ids(mask, len(np.asarray(colors)))]
+
+
+def overlay(
+    image: ArrayLike, mask: ArrayLike, colors: ArrayLike, alpha: float = 0.5
+) -> Picture:
+    """Lays the colours of a mask over its image, classes outlined.
+
+    Void shows the image, and so does a class whose colour is black: that is
+    the background in the colours of PASCAL VOC. The outline is drawn inside
+    each area, in a lighter tone of its colour.
+
+    Args:
+        image: array `(height, width, 3)`, or grey `(height, width)` or
+            `(height, width, 1)`; RGB in 0...255, uint8 or float.
+        mask: integer array `(height, width)`, class ids, 255 is void.
+        colors: array `(classes, 3)`, RGB in 0...255, a row for each class.
+        alpha: float in 0...1, the share of colour in the mixture; 0 leaves
+            the outlines alone.
+
+    Returns:
+        uint8 array `(height, width, 3)`.
+
+    Raises:
+        ValueError: if image and mask differ in size, an id has no colour,
+            or an argument is malformed.
+
+    Example:
+
+    >>> grey = np.full((1, 4), 100.0)
+    >>> overlay(grey, [[1, 1, 255, 0]], [[0, 0, 0], [200, 0, 0]])[0].tolist()
+    [[150, 50, 50], [222, 102, 102], [100, 100, 100], [100, 100, 100]]
+    """
+    picture = as_rgb(image)
+    table = np.asarray(colors)
+    ids = as_ids(mask, len(table))
+    if picture.shape[:2] != ids.shape:
+        raise ValueError(
+            "`image` and `mask` must have the same height and width. "
+            f"Received: image of shape {picture.shape}, "
+            f"mask of shape {ids.shape}"
+        )
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"`alpha` must be in 0...1. Received: {alpha}")
+    palette = full_palette(colors, VOID_COLOR)
+    shown = np.sum(palette, axis=1) > 0
+    shown[VOID] = False
+    width = max(1, round(min(ids.shape) / 400))
+    outline = _contour(ids, width) & shown[ids]
+    weight = np.where(shown[ids], alpha, 0.0)[..., None]
+    mixed = (1.0 - weight) * picture + weight * palette[ids]
+    mixed[outline] = OUTLINE * 255 + (1.0 - OUTLINE) * palette[ids[outline]]
+    return np.rint(mixed).astype(np.uint8)
+
+
+def full_palette(colors: ArrayLike, void_color: Sequence[int]) -> Picture:
+    """256 colours: those of the classes, black, and void at 255."""
+    palette = np.zeros((256, 3), np.uint8)
+    for name, value in (("colors", colors), ("void_color", [void_color])):
+        table = np.asarray(value)
+        if (
+            table.ndim != 2
+            or table.shape[1] != 3
+            or not 1 <= len(table) <= VOID
+            or table.dtype.kind not in "iu"
+            or table.min() < 0
+            or table.max() > 255
+        ):
+            raise ValueError(
+                f"`{name}` must be RGB integers in 0...255, for 1 to {VOID} "
+                f"classes. Received: shape {table.shape}, "
+                f"dtype {table.dtype}"
+            )
+        if name == "colors":
+            palette[: len(table)] = table
+        else:
+            palette[VOID] = table[0]
+    return palette
+
+
+def as_ids(mask: ArrayLike, classes: int) -> Picture:
+    ids = np.asarray(mask)
+    if ids.ndim != 2 or ids.size == 0 or ids.dtype.kind not in "iu":
+        raise ValueError(
+            "`mask` must be an integer array (height, width). "
+            f"Received: shape {ids.shape}, dtype {ids.dtype}"
+        )
+    wrong = (ids != VOID) & ((ids < 0) | (ids >= classes))
+    if wrong.any():
+        raise ValueError(
+            f"`mask` must hold ids in 0...{classes - 1}, one for each "
+            f"colour, or {VOID} for void. "
+            f"Received: ids {np.unique(ids[wrong])[:10].tolist()}"
+        )
+    return ids.astype(np.uint8)
+
+
+def as_rgb(image: ArrayLike) -> Picture:
+    array = np.asarray(image)
+    if array.ndim == 2:
+        array = array[..., None]
+    good = array.ndim == 3 and array.shape[-1] in (1, 3) and array.size > 0
+    if not good or array.dtype.kind not in "iuf":
+        raise ValueError(
+            "A picture must be an array (height, width, 3), or grey "
+            "(height, width) or (height, width, 1), of numbers in 0...255. "
+            f"Received: shape {np.shape(image)}, dtype {array.dtype}"
+        )
+    if array.dtype != np.uint8:
+        low, high = array.min(), array.max()
+        if not (low >= 0 and high <= 255):
+            raise ValueError(
+                "A picture must have values in 0...255. If it has been "
+                "preprocessed for a network, take it as it was before. "
+                f"Received: values in {low}...{high}"
+            )
+        array = np.rint(array).astype(np.uint8)
+    return np.broadcast_to(array, (*array.shape[:2], 3))
+
+
+def _contour(ids: Picture, width: int) -> NDArray[np.bool_]:
+    """The pixels within `width` of another id, on both sides of an edge."""
+    contour = np.zeros(ids.shape, bool)
+    for step in range(1, width + 1):
+        down = ids[step:] != ids[:-step]
+        contour[step:] |= down
+        contour[:-step] |= down
+        right = ids[:, step:] != ids[:, :-step]
+        contour[:, step:] |= right
+        contour[:, :-step] |= right
+    return contour

@@ -9,9 +9,6 @@ import os
 import pathlib
 
 import numpy as np
-import pytest
-
-pytestmark = pytest.mark.once
 
 FOLDER = pathlib.Path(os.environ.get("KERAS_SEG_PARITY", "nowhere"))
 BACKENDS = ("tensorflow", "jax", "torch")

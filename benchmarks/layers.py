@@ -129,8 +129,8 @@ def runner(layer, inputs, training):
     inputs and the weights.
     """
     x = keras.ops.convert_to_tensor(inputs)
-    weights = layer.trainable_weights if hasattr(layer, "weights") else []
     y = layer(x)
+    weights = layer.trainable_weights if hasattr(layer, "weights") else []
     seed = keras.ops.convert_to_tensor(drawn(*y.shape))
     if BACKEND == "tensorflow":
         import tensorflow as tf

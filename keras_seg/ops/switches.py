@@ -97,34 +97,25 @@ def max_pool_with_switches(
         n >= k for n, k in zip(size, pool_size, strict=True)
     ):
         return _torch_pool(best, pool_size, strides, rounding, data_format)
-    if rounding == "ceil":
-        most = max if all(isinstance(n, int) for n in size) else ops.maximum
-        rows, columns = [
-            (0, most((m - 1) * s + k - n, 0))
-            for n, m, k, s in zip(
-                size, windows, pool_size, strides, strict=True
-            )
-        ]
-        best = pad_spatial(
-            best, rows, columns, data_format, _lowest(best.dtype)
-        )
+    best = _whole_cells(best, size, windows, pool_size, strides, data_format)
 
     # Across, then down, a later tap only if it is larger: the first row
     # that has the maximum, and in it the first column.
     (down, across), (m_down, m_across) = axes, windows
+    small = "int8" if pool_size[1] < 128 else "int32"
     taps = _taps(best, across, pool_size[1], strides[1], m_across)
-    best, column = taps[0], ops.zeros_like(taps[0], dtype="int32")
+    best, column = taps[0], ops.zeros_like(taps[0], dtype=small)
     for number, tap in enumerate(taps[1:], start=1):
         larger = tap > best
         best = ops.where(larger, tap, best)
-        column = ops.maximum(column, ops.cast(larger, "int32") * number)
+        column = ops.maximum(column, ops.cast(larger, small) * number)
     taps = _taps(best, down, pool_size[0], strides[0], m_down)
     columns = _taps(column, down, pool_size[0], strides[0], m_down)
-    best, switches = taps[0], columns[0]
+    best, switches = taps[0], ops.cast(columns[0], "int32")
     for number, tap in enumerate(taps[1:], start=1):
         larger = tap > best
         best = ops.where(larger, tap, best)
-        place = columns[number] + number * size[1]
+        place = ops.cast(columns[number], "int32") + number * size[1]
         switches = ops.where(larger, place, switches)
     first = positions(windows, strides, size[1], data_format)
     return best, switches + first
@@ -154,12 +145,41 @@ def torch_can(x):
     )
 
 
+def _whole_cells(x, size, windows, pool_size, strides, data_format):
+    """Pads or crops to the cells of `strides` that the windows reach."""
+    ends = [
+        (m - 1 - (-k // s)) * s
+        for m, k, s in zip(windows, pool_size, strides, strict=True)
+    ]
+    most = max if all(isinstance(n, int) for n in size) else ops.maximum
+    rows, columns = [
+        (0, most(end - n, 0)) for end, n in zip(ends, size, strict=True)
+    ]
+    x = pad_spatial(x, rows, columns, data_format, _lowest(x.dtype))
+    window = [slice(None)] * 4
+    for axis, end in zip(spatial_axes(data_format), ends, strict=True):
+        window[axis] = slice(end)
+    return x[tuple(window)]
+
+
 def _taps(x, axis, taps, stride, windows):
-    """The map as each tap of the windows sees it, along one axis."""
-    length = (windows - 1) * stride + 1
-    before = (slice(None),) * axis
+    """The map as each tap of the windows sees it, along one axis.
+
+    A slice with steps takes TensorFlow twenty times as long as one of a map
+    whose cells have an axis to themselves.
+    """
+    shape, before = list(ops.shape(x)), (slice(None),) * axis
+    shape[axis : axis + 1] = [windows - 1 - (-taps // stride), stride]
+    x = ops.reshape(x, shape)
     return [
-        x[(*before, slice(tap, tap + length, stride))] for tap in range(taps)
+        x[
+            (
+                *before,
+                slice(tap // stride, tap // stride + windows),
+                tap % stride,
+            )
+        ]
+        for tap in range(taps)
     ]
 
 

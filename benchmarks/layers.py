@@ -125,8 +125,8 @@ def synchronized(call):
 def runner(layer, inputs, training):
     """A function that runs ours once, compiled as `fit` would compile it.
 
-    With `training`, the gradients of a weighted sum of the output, for the
-    inputs and the weights.
+    With `training`, the output and what a gradient of it gives for the inputs
+    and the weights: nothing of the forward pass can be left out.
     """
     x = keras.ops.convert_to_tensor(inputs)
     y = layer(x)
@@ -143,8 +143,9 @@ def runner(layer, inputs, training):
         def both(x):
             with tf.GradientTape() as tape:
                 tape.watch(x)
-                loss = tf.reduce_sum(layer(x) * seed)
-            return tape.gradient(loss, [x, *(w.value for w in weights)])
+                y = layer(x)
+            sources = [x, *(w.value for w in weights)]
+            return y, tape.gradient(y, sources, output_gradients=seed)
 
         run = both if training else forward
         return lambda: run(x)
@@ -158,10 +159,10 @@ def runner(layer, inputs, training):
             with keras.StatelessScope(state_mapping=state):
                 return layer(x)
 
-        def loss(values, x):
-            return (apply(values, x) * seed).sum()
+        def both(values, x):
+            y, pull_back = jax.vjp(apply, values, x)
+            return y, pull_back(seed)
 
-        both = jax.grad(loss, argnums=(0, 1))
         run = jax.jit(both if training else apply)
         values = [weight.value for weight in weights]
         return lambda: run(values, x)
@@ -180,7 +181,7 @@ def torch_runner(module, x, weights, training, seed):
     def both():
         inputs = x.detach().requires_grad_()
         y = module(inputs)
-        return torch.autograd.grad(y, [inputs, *weights], seed)
+        return y, torch.autograd.grad(y, [inputs, *weights], seed)
 
     return both
 

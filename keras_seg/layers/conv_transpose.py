@@ -7,8 +7,7 @@ from keras import ops
 from keras_seg.layers.base import SpatialLayer
 from keras_seg.layers.base import positive_int
 from keras_seg.layers.base import positive_pair
-from keras_seg.ops.cells import merge_cells
-from keras_seg.ops.cells import reaching_windows
+from keras_seg.ops.spreading import spread_plane
 
 __all__ = ["BilinearConvTranspose", "BilinearInitializer"]
 
@@ -169,7 +168,12 @@ class BilinearConvTranspose(SpatialLayer):
 
     def call(self, inputs):
         if self.per_channel:
-            spread = self._spread(inputs)
+            spread = spread_plane(
+                inputs,
+                self.kernel,
+                self.factor,
+                data_format=self.data_format,
+            )
         else:
             spread = ops.conv_transpose(
                 inputs,
@@ -188,38 +192,6 @@ class BilinearConvTranspose(SpatialLayer):
             first = (k - s) // 2
             window[axis] = slice(first, first + shape[axis] * s)
         return spread[tuple(window)]
-
-    def _spread(self, inputs):
-        """Each cell sums the windows that reach it, plane by plane."""
-        shape = ops.shape(inputs)
-        reach, cells, size = [], [], []
-        for axis, k, s in zip(
-            self.spatial_axes, self.kernel_size, self.factor, strict=True
-        ):
-            reach.append(-(-k // s))
-            cells.append(shape[axis] - 1 + reach[-1])
-            size.append((shape[axis] - 1) * s + k)
-        # The plane in pieces of a cell, the missing taps zero.
-        pads = [
-            (0, n * s - k)
-            for n, s, k in zip(
-                reach, self.factor, self.kernel_size, strict=True
-            )
-        ]
-        pieces = ops.reshape(
-            ops.pad(self.kernel, pads),
-            (reach[0], self.factor[0], reach[1], self.factor[1]),
-        )
-        total = 0.0
-        for (down, across), values in reaching_windows(
-            inputs, reach, cells, self.data_format
-        ):
-            # One piece for all images, cells and channels.
-            piece = ops.expand_dims(pieces[down, :, across], 1)
-            if self.data_format == "channels_last":
-                piece = ops.expand_dims(piece, -1)
-            total = total + values * piece
-        return merge_cells(total, size, self.data_format)
 
     def compute_output_shape(self, input_shape):
         sizes = [

@@ -9,6 +9,7 @@ from keras_seg.ops.padding import removed_stride_padding
 from keras_seg.ops.pooling import max_pool
 from keras_seg.ops.pooling import sum_pool
 from keras_seg.ops.resize import resize
+from keras_seg.ops.spreading import spread_plane
 from keras_seg.ops.switch_conventions import switches_from_tensorflow
 from keras_seg.ops.switch_conventions import switches_to_tensorflow
 from keras_seg.ops.switches import max_pool_with_switches
@@ -27,6 +28,7 @@ __all__ = [
     "pooled_size",
     "removed_stride_padding",
     "resize",
+    "spread_plane",
     "sum_pool",
     "switches_from_tensorflow",
     "switches_to_tensorflow",

@@ -5,6 +5,7 @@ import functools
 import keras
 from keras import ops
 
+from keras_seg.ops.devices import on_cpu
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import pad_spatial
 
@@ -103,7 +104,7 @@ def atrous_depthwise_conv(
     sizes = _output_sizes(x, kernel, rate, pads, data_format)
     if keras.backend.backend() == "torch":
         return _torch_conv(x, kernel, rate, pads, data_format, depthwise=True)
-    if rate > 1 and _on_cpu(x):
+    if rate > 1 and on_cpu(x):
         kernel = kernel[..., 0]
         y = _taps(x, kernel, rate, pads, sizes, data_format, ops.multiply)
         if y is not None:
@@ -173,7 +174,7 @@ def _output_sizes(x, kernel, rate, pads, data_format):
 
 
 def _products_are_faster(x, kernel, rate, data_format):
-    if not _on_cpu(x):
+    if not on_cpu(x):
         return False
     if tuple(kernel.shape[:2]) == (1, 1):
         return data_format == "channels_last"
@@ -189,18 +190,6 @@ def _products_are_faster(x, kernel, rate, data_format):
     if backend == "torch":
         return 2 * rate >= min(sizes) and _torch_records(x, kernel)
     return 6 * rate >= min(sizes)
-
-
-def _on_cpu(x):
-    if keras.backend.backend() == "torch":
-        return x.device.type == "cpu"
-    return _has_cpus_only()
-
-
-@functools.cache
-def _has_cpus_only():
-    devices = keras.distribution.list_devices()
-    return all(device.lower().startswith("cpu") for device in devices)
 
 
 def _taps(x, kernel, rate, pads, sizes, data_format, product):

@@ -2,6 +2,7 @@
 
 from keras import ops
 
+from keras_seg.ops.devices import torch_can
 from keras_seg.ops.formats import spatial_axes
 
 __all__ = ["resize"]
@@ -13,7 +14,8 @@ def resize(x, size, *, align_corners=False, data_format="channels_last"):
     Interpolation is linear in the map, and separable: two products with
     matrices of the weights `max(0, 1 - |source - i|)`, one for the rows and
     one for the columns. So the gradient is a product as well, the same from
-    run to run, and a size known only at run time costs nothing extra.
+    run to run, and a size known only at run time costs nothing extra. On a
+    CPU, PyTorch's own function does the same faster.
     Shrinking does not smooth first: neither do Caffe nor the papers.
 
     Position `d` of the result comes from the position
@@ -44,17 +46,21 @@ def resize(x, size, *, align_corners=False, data_format="channels_last"):
     [1.0, 1.25, 1.75, 2.0]
     """
     x = ops.convert_to_tensor(x)
+    if torch_can(x):
+        return _torch_resize(x, size, align_corners, data_format)
     rows, columns = spatial_axes(data_format)
     shape = ops.shape(x)
     down = _weights(shape[rows], size[0], align_corners, x.dtype)
     across = _weights(shape[columns], size[1], align_corners, x.dtype)
     if data_format == "channels_first":
         return ops.matmul(ops.matmul(down, x), ops.transpose(across))
+    # The last product is the largest, and one for all columns and channels.
     batch, channels = shape[0], shape[3]
-    x = ops.reshape(x, (batch, shape[1], shape[2] * channels))
+    x = ops.reshape(
+        ops.matmul(across, x), (batch, shape[1], size[1] * channels)
+    )
     x = ops.matmul(down, x)
-    x = ops.reshape(x, (batch, size[0], shape[2], channels))
-    return ops.matmul(across, x)
+    return ops.reshape(x, (batch, size[0], size[1], channels))
 
 
 def _weights(old, new, align_corners, dtype):
@@ -70,3 +76,16 @@ def _weights(old, new, align_corners, dtype):
     neighbour = ops.cast(ops.arange(old), "float32")
     distance = ops.abs(ops.expand_dims(source, 1) - neighbour)
     return ops.cast(ops.maximum(1.0 - distance, 0.0), dtype)
+
+
+def _torch_resize(x, size, align_corners, data_format):
+    from torch.nn.functional import interpolate
+
+    last = data_format == "channels_last"
+    y = interpolate(
+        x.permute(0, 3, 1, 2) if last else x,
+        [int(n) for n in size],
+        mode="bilinear",
+        align_corners=align_corners,
+    )
+    return y.permute(0, 2, 3, 1) if last else y

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seg.ops.devices import torch_can
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import pad_spatial
 
@@ -11,7 +12,6 @@ __all__ = [
     "max_pool_with_switches",
     "pooled_size",
     "positions",
-    "torch_can",
 ]
 
 
@@ -129,20 +129,6 @@ def positions(counts, steps, width, data_format):
     )
     others = (0, 1) if data_format == "channels_first" else (0, 3)
     return ops.expand_dims(ops.expand_dims(down * width, 1) + across, others)
-
-
-def torch_can(x):
-    """Whether PyTorch's own functions serve: same numbers, several times
-    faster on its CPU; elsewhere they may differ from run to run."""
-    if keras.config.backend() != "torch":
-        return False
-    import torch
-
-    return (
-        x.device.type == "cpu"
-        and x.is_floating_point()
-        and not torch.compiler.is_compiling()
-    )
 
 
 def _whole_cells(x, size, windows, pool_size, strides, data_format):

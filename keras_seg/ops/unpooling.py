@@ -5,9 +5,9 @@ from keras import ops
 
 from keras_seg.ops.cells import merge_cells
 from keras_seg.ops.cells import reaching_windows
+from keras_seg.ops.devices import torch_can
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.switches import positions
-from keras_seg.ops.switches import torch_can
 
 __all__ = [
     "check_unpooling",

@@ -1,14 +1,11 @@
 """Atrous spatial pyramid pooling, in the three forms of the papers."""
 
-import functools
-import math
-import warnings
-
 import keras
 from keras import initializers
-from keras import ops
 from keras import regularizers
 
+from keras_seg.layers.aspp_v2 import SummedBranches
+from keras_seg.layers.aspp_v3 import JoinedPyramid
 from keras_seg.layers.atrous_conv import AtrousConv
 from keras_seg.layers.base import SpatialLayer
 from keras_seg.layers.base import positive_int
@@ -122,46 +119,26 @@ class ASPP(SpatialLayer):
         self.momentum = momentum
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self._warned = False
-        if version == "v3":
-            self._create_v3()
-        else:
-            self._create_v2()
+        self.form = self._create_form()
 
-    def _create_v2(self):
-        """The layers of all branches, one after the other."""
-        self.steps = []
-        for number, rate in enumerate(self.rates, start=1):
-            if self.version == "v2":
-                self.steps.append(self._conv(f"fc_{number}", 3, rate))
-                continue
-            hidden = {"filters": self.hidden_filters, "activation": "relu"}
-            self.steps += [
-                self._conv(f"fc6_{number}", 3, rate, **hidden),
-                self._dropout(f"drop6_{number}"),
-                self._conv(f"fc7_{number}", **hidden),
-                self._dropout(f"drop7_{number}"),
-                self._conv(f"fc8_{number}"),
-            ]
-
-    def _branches(self):
-        """The layers of each branch of v2."""
-        length = len(self.steps) // len(self.rates)
-        starts = range(0, len(self.steps), length)
-        return [self.steps[start : start + length] for start in starts]
-
-    def _create_v3(self):
-        sizes = [(1, 1), *((3, rate) for rate in self.rates)]
-        self.convs = [
-            self._conv(f"conv_{number}", *size, use_bias=False)
-            for number, size in enumerate(sizes)
-        ]
-        self.norms = [self._norm(f"norm_{n}") for n in range(len(sizes))]
-        self.pool_conv = self._conv("pool_conv", use_bias=False)
-        self.pool_norm = self._norm("pool_norm")
-        self.project_conv = self._conv("project_conv", use_bias=False)
-        self.project_norm = self._norm("project_norm")
-        self.drop = self._dropout("drop")
+    def _create_form(self):
+        common = {"dtype": self.dtype_policy, "name": self.name}
+        if self.version == "v3":
+            return JoinedPyramid(
+                self._conv,
+                self.filters,
+                self.rates,
+                self.dropout,
+                self.normalization,
+                self.momentum,
+                data_format=self.data_format,
+                **common,
+            )
+        if self.version == "v2":
+            return SummedBranches.on_resnet(self._conv, self.rates, **common)
+        return SummedBranches.on_vgg16(
+            self._conv, self.rates, self.hidden_filters, self.dropout, **common
+        )
 
     def _conv(self, name, kernel_size=1, rate=1, **arguments):
         initializer = self.kernel_initializer
@@ -177,27 +154,6 @@ class ASPP(SpatialLayer):
             dtype=self.dtype_policy,
             name=name,
             **{"filters": self.filters, **arguments},
-        )
-
-    def _norm(self, name):
-        common = {
-            "axis": self.channel_axis,
-            "epsilon": 1e-5,
-            "dtype": self.dtype_policy,
-            "name": name,
-        }
-        if self.normalization == "group":
-            groups = math.gcd(32, self.filters // 8) or 1
-            if self.filters % groups:
-                groups = 1
-            return keras.layers.GroupNormalization(groups, **common)
-        norm = keras.layers.BatchNormalization(momentum=self.momentum, **common)
-        norm.trainable = self.normalization == "batch"
-        return norm
-
-    def _dropout(self, name):
-        return keras.layers.Dropout(
-            self.dropout, dtype=self.dtype_policy, name=name
         )
 
     def for_output_stride(self, output_stride, reference_stride=16):
@@ -227,71 +183,11 @@ class ASPP(SpatialLayer):
         return type(self).from_config({**self.get_config(), "rates": rates})
 
     def build(self, input_shape):
-        if self.version == "v3":
-            for block in zip(self.convs, self.norms, strict=True):
-                _build(block, input_shape)
-            pooled_shape = self.with_spatial_shape(input_shape, 1, 1)
-            _build((self.pool_conv, self.pool_norm), pooled_shape)
-            joined_shape = list(input_shape)
-            joined_shape[self.channel_axis] = self.filters * (
-                len(self.rates) + 2
-            )
-            _build((self.project_conv, self.project_norm), tuple(joined_shape))
-        else:
-            for branch in self._branches():
-                _build(branch, input_shape)
+        self.form.build(input_shape)
         self.built = True
 
     def call(self, inputs, training=False):
-        if self.version == "v3":
-            return self._call_v3(inputs, training)
-        scores = []
-        for branch in self._branches():
-            x = inputs
-            for layer in branch:
-                x = layer(x, training=training) if _drops(layer) else layer(x)
-            scores.append(x)
-        return functools.reduce(ops.add, scores)
-
-    def _call_v3(self, inputs, training):
-        self._warn_of_dead_pooling(inputs, training)
-        maps = [
-            self._normed(conv(inputs), norm, training)
-            for conv, norm in zip(self.convs, self.norms, strict=True)
-        ]
-        # In half precision a sum over the map may overflow.
-        mean = ops.mean(
-            ops.cast(inputs, "float32"), axis=self.spatial_axes, keepdims=True
-        )
-        pooled = self.pool_conv(ops.cast(mean, self.compute_dtype))
-        pooled = self._normed(pooled, self.pool_norm, training)
-        # Bilinear resizing of a single position repeats it.
-        maps.append(ops.add(pooled, ops.zeros_like(maps[0])))
-        x = self.project_conv(ops.concatenate(maps, axis=self.channel_axis))
-        x = self._normed(x, self.project_norm, training)
-        return self.drop(x, training=training)
-
-    def _normed(self, x, norm, training):
-        training = training and self.normalization != "frozen"
-        return ops.relu(norm(x, training=training))
-
-    def _warn_of_dead_pooling(self, inputs, training):
-        if (
-            training is True
-            and self.normalization == "batch"
-            and self.pool_norm.trainable
-            and inputs.shape[0] == 1
-            and not self._warned
-        ):
-            self._warned = True
-            warnings.warn(
-                f"The image pooling of ASPP layer '{self.name}' is trained "
-                "with batch norm and a batch of 1: its branch gives a "
-                "constant and learns nothing. Use a larger batch, "
-                "normalization='group', or normalization='frozen' with "
-                "pretrained weights.",
-                stacklevel=2,
-            )
+        return self.form(inputs, training=training)
 
     def compute_output_shape(self, input_shape):
         shape = list(input_shape)
@@ -315,16 +211,6 @@ class ASPP(SpatialLayer):
                 self.kernel_regularizer
             ),
         }
-
-
-def _build(layers, shape):
-    for layer in layers:
-        layer.build(shape)
-        shape = layer.compute_output_shape(shape)
-
-
-def _drops(layer):
-    return isinstance(layer, keras.layers.Dropout)
 
 
 def _one_of(name, value, allowed):

@@ -194,10 +194,10 @@ def pooled_branch_learns(layer):
     inputs = keras.Input(batch_shape=x.shape)
     model = keras.Model(inputs, layer(inputs))
     model.compile(keras.optimizers.SGD(1.0), "mean_squared_error")
-    before = ops.convert_to_numpy(layer.pool_conv.kernel)
+    before = ops.convert_to_numpy(layer.form.pool_conv.kernel)
     target = np.ones((1, 9, 8, layer.filters), "float32")
     model.train_on_batch(x, target)
-    after = ops.convert_to_numpy(layer.pool_conv.kernel)
+    after = ops.convert_to_numpy(layer.form.pool_conv.kernel)
     return np.abs(after - before).max() > 1e-6
 
 
@@ -227,7 +227,8 @@ def test_frozen_keeps_its_statistics():
     before = layer.get_weights()
     layer.trainable = True
     layer(10 * x + 1, training=True)
-    for norm in (*layer.norms, layer.pool_norm, layer.project_norm):
+    form = layer.form
+    for norm in (*form.norms, form.pool_norm, form.project_norm):
         assert not ops.convert_to_numpy(norm.moving_mean).any()
     for new, old in zip(layer.get_weights(), before, strict=True):
         np.testing.assert_array_equal(new, old)

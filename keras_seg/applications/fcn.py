@@ -2,16 +2,11 @@
 
 from keras import layers
 
+from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
-from keras_seg.applications.assembly import image_input
-from keras_seg.applications.assembly import prepare
-from keras_seg.applications.backbones import encoder
-from keras_seg.applications.weights import check_weights
 from keras_seg.layers import ResizeLike
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import standardize_data_format
 from keras_seg.surgery import pyramid
-from keras_seg.surgery.graph import copy_model
 
 __all__ = ["FCN8s", "FCN16s", "FCN32s"]
 
@@ -25,6 +20,7 @@ def FCN32s(
     classifier_activation=None,
     include_preprocessing=True,
     dropout=0.5,
+    freeze_batch_norm=False,
     data_format=None,
     name="fcn32s",
 ):
@@ -51,7 +47,9 @@ def FCN32s(
             Defaults to `"imagenet"`.
         input_tensor: tensor to use as the image. Defaults to a new input.
         input_shape: shape of the image without the batch. Defaults to
-            `(None, None, 3)`, any size.
+            `(None, None, 3)`, any size. A gray image, of 1 channel, is taken
+            for red, green and blue alike; with more than 3 channels, the
+            first are these, and the kernels of the others begin at zero.
         classes: int, at least 1. Defaults to 21, of PASCAL VOC.
         classifier_activation: name of an activation, or None for logits.
             Defaults to None.
@@ -61,6 +59,8 @@ def FCN32s(
             as they come. Defaults to True.
         dropout: float, rate after each hidden fully connected layer of the
             backbone. Defaults to 0.5.
+        freeze_batch_norm: bool, whether the batch norm of the backbone keeps
+            its statistics and is not trained. Defaults to False.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting: of the image and inside the network.
         name: str, name of the model.
@@ -93,6 +93,7 @@ def FCN16s(
     classifier_activation=None,
     include_preprocessing=True,
     dropout=0.5,
+    freeze_batch_norm=False,
     data_format=None,
     name="fcn16s",
 ):
@@ -122,6 +123,7 @@ def FCN8s(
     classifier_activation=None,
     include_preprocessing=True,
     dropout=0.5,
+    freeze_batch_norm=False,
     data_format=None,
     name="fcn8s",
 ):
@@ -150,25 +152,24 @@ def _fcn(
     classifier_activation,
     include_preprocessing,
     dropout,
+    freeze_batch_norm,
     data_format,
     name,
     skips,
 ):
-    check_weights(weights)
-    positive_int("classes", classes)
     data_format = standardize_data_format(data_format)
-    image = image_input(input_tensor, input_shape, data_format)
-    network, mode = encoder(
+    image, padded, network = begin(
         backbone,
         weights,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        classes=classes,
         include_preprocessing=include_preprocessing,
-        dropout=dropout,
         data_format=data_format,
+        dropout=dropout,
+        freeze_batch_norm=freeze_batch_norm,
     )
-    if not include_preprocessing:
-        mode = None
-    padded = prepare(image, mode, 32, data_format)
-    levels = pyramid(copy_model(network, padded), pools=True)
+    levels = pyramid(network, pools=True)
     if missing := [stride for stride in skips if stride not in levels]:
         raise ValueError(
             f"The backbone '{network.name}' has no maps of stride "

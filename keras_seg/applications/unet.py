@@ -2,16 +2,15 @@
 
 from keras import layers
 
+from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.assembly import prepare
-from keras_seg.applications.backbones import encoder
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import standardize_data_format
 from keras_seg.surgery import pyramid
-from keras_seg.surgery.graph import copy_model
 
 __all__ = ["UNet"]
 
@@ -27,6 +26,7 @@ def UNet(
     filters=64,
     depth=4,
     dropout=0.5,
+    freeze_batch_norm=False,
     data_format=None,
     name="unet",
 ):
@@ -69,6 +69,8 @@ def UNet(
             to 4.
         dropout: float, rate at the end of the contracting path. Defaults
             to 0.5.
+        freeze_batch_norm: bool, whether the batch norm of the backbone keeps
+            its statistics and is not trained. Defaults to False.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting: of the image and inside the network.
         name: str, name of the model.
@@ -93,10 +95,10 @@ def UNet(
     positive_int("filters", filters)
     positive_int("depth", depth)
     data_format = standardize_data_format(data_format)
-    image = image_input(input_tensor, input_shape, data_format)
     block = _Block(filters, data_format)
 
     if backbone is None:
+        image = image_input(input_tensor, input_shape, data_format)
         rgb = image.shape[channel_axis(data_format)] == 3
         mode = "tf" if include_preprocessing and rgb else None
         x = prepare(image, mode, 2**depth, data_format)
@@ -108,17 +110,18 @@ def UNet(
             )(x)
         x = block.convolve(x, depth, "bottom")
     else:
-        network, mode = encoder(
+        image, _, network = begin(
             backbone,
             weights,
+            input_tensor=input_tensor,
+            input_shape=input_shape,
+            classes=classes,
             include_preprocessing=include_preprocessing,
-            dropout=dropout,
             data_format=data_format,
+            dropout=dropout,
+            freeze_batch_norm=freeze_batch_norm,
         )
-        if not include_preprocessing:
-            mode = None
-        x = prepare(image, mode, 32, data_format)
-        levels = pyramid(copy_model(network, x))
+        levels = pyramid(network)
         stride, x = levels.popitem()
         depth = stride.bit_length() - 1
     x = layers.Dropout(dropout, name="dropout")(x)

@@ -16,6 +16,9 @@ class PadToMultiple(SpatialLayer):
 
     Args:
         multiple: int, what both sides become a multiple of.
+        remainder: int, at least 0 and below `multiple`: how far above a
+            multiple. With 1, as in DeepLab's 321 and 513, every stride takes
+            the first and the last position along. Defaults to 0.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting.
         **kwargs: of `keras.layers.Layer`.
@@ -28,7 +31,7 @@ class PadToMultiple(SpatialLayer):
         Each side the next multiple.
 
     Raises:
-        ValueError: if `multiple` is below 1.
+        ValueError: if `multiple` is below 1, or `remainder` is not below it.
 
     Example:
 
@@ -37,27 +40,41 @@ class PadToMultiple(SpatialLayer):
     (1, 32, 96, 3)
     """
 
-    def __init__(self, multiple, data_format=None, **kwargs):
+    def __init__(self, multiple, remainder=0, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
         self.multiple = positive_int("multiple", multiple)
+        if not isinstance(remainder, int) or not 0 <= remainder < multiple:
+            raise ValueError(
+                "`remainder` must be an integer of at least 0 and below "
+                f"`multiple`. Received: remainder={remainder!r}, "
+                f"multiple={multiple}"
+            )
+        self.remainder = remainder
+
+    def _missing(self, size):
+        return (self.remainder - size) % self.multiple
 
     def call(self, inputs):
         shape = ops.shape(inputs)
         rows, columns = (
-            (0, -shape[axis] % self.multiple) for axis in self.spatial_axes
+            (0, self._missing(shape[axis])) for axis in self.spatial_axes
         )
         return pad_spatial(inputs, rows, columns, self.data_format)
 
     def compute_output_shape(self, input_shape):
         sizes = [
             input_shape[axis]
-            and input_shape[axis] + -input_shape[axis] % self.multiple
+            and input_shape[axis] + self._missing(input_shape[axis])
             for axis in self.spatial_axes
         ]
         return self.with_spatial_shape(input_shape, *sizes)
 
     def get_config(self):
-        return {**super().get_config(), "multiple": self.multiple}
+        return {
+            **super().get_config(),
+            "multiple": self.multiple,
+            "remainder": self.remainder,
+        }
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")

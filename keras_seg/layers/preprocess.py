@@ -37,7 +37,8 @@ class Preprocess(SpatialLayer):
 
     The same numbers as `keras.applications.imagenet_utils.preprocess_input`.
     As part of the network it can't be forgotten, or differ between training
-    and prediction.
+    and prediction. Channels after the third, near infrared for example, get
+    the mean offset and divisor of the three colours and stay behind them.
 
     Args:
         mode: `"caffe"`, `"tf"` or `"torch"`.
@@ -46,14 +47,15 @@ class Preprocess(SpatialLayer):
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, 3)`, or with the channels second for
-        `data_format="channels_first"`; integers or floats.
+        `(batch, height, width, channels)`, or with the channels second for
+        `data_format="channels_first"`; at least 3 channels, integers or
+        floats.
 
     Output shape:
         The same.
 
     Raises:
-        ValueError: for another mode, or another number of channels.
+        ValueError: for another mode, or fewer than 3 channels.
 
     Example:
 
@@ -74,10 +76,10 @@ class Preprocess(SpatialLayer):
 
     def build(self, input_shape):
         channels = input_shape[self.channel_axis]
-        if channels != 3:
+        if channels is None or channels < 3:
             raise ValueError(
-                "`Preprocess` knows the mean colour of RGB pictures: 3 "
-                f"channels. Received: input_shape={tuple(input_shape)}"
+                "`Preprocess` knows the mean colour of RGB pictures: at least "
+                f"3 channels. Received: input_shape={tuple(input_shape)}"
             )
         self.built = True
 
@@ -85,12 +87,16 @@ class Preprocess(SpatialLayer):
         reverse, offset, divisor = MODES[self.mode]
         x = ops.cast(inputs, self.compute_dtype)
         if reverse:
-            x = ops.flip(x, axis=self.channel_axis)
-        return (x - self._constant(offset)) / self._constant(divisor)
+            channels = x.shape[self.channel_axis]
+            order = [2, 1, 0, *range(3, channels)]
+            x = ops.take(x, order, axis=self.channel_axis)
+        offset = self._constant(offset, x)
+        return (x - offset) / self._constant(divisor, x)
 
-    def _constant(self, values):
+    def _constant(self, values, x):
         shape = [1, 1, 1, 1]
-        shape[self.channel_axis] = 3
+        shape[self.channel_axis] = channels = x.shape[self.channel_axis]
+        values = [*values, *[np.mean(values)] * (channels - 3)]
         values = np.reshape(np.asarray(values, "float32"), shape)
         return ops.convert_to_tensor(values, self.compute_dtype)
 

@@ -1,7 +1,13 @@
 """Exact operations on Keras models: a model in, a model out."""
 
 from keras_seg.surgery.fully_convolutional import fully_convolutional
+from keras_seg.surgery.inflate import inflate_input
 from keras_seg.surgery.output_stride import set_output_stride
 from keras_seg.surgery.pyramid import pyramid
 
-__all__ = ["fully_convolutional", "pyramid", "set_output_stride"]
+__all__ = [
+    "fully_convolutional",
+    "inflate_input",
+    "pyramid",
+    "set_output_stride",
+]

@@ -70,12 +70,14 @@ class Copier:
     def __init__(self):
         self._copies = {}
 
-    def copy(self, operation, layer_class=None, **changes):
+    def copy(self, operation, layer_class=None, adapt=None, **changes):
         """Returns a copy of an operation with some of its config changed.
 
         Args:
             operation: a layer or an operation such as `+`.
             layer_class: class of the copy. Defaults to the operation's own.
+            adapt: function from the arrays of the layer's weights to those
+                of the copy; None where they are the same numbers.
             **changes: values of its config.
 
         Raises:
@@ -92,8 +94,8 @@ class Copier:
                 copy = layer_class.from_config(config)
             else:
                 copy = layer_class.from_config(changes)
-            self._copies[id(operation)] = (key, operation, copy)
-        first_key, _, copy = self._copies[id(operation)]
+            self._copies[id(operation)] = (key, operation, copy, adapt)
+        first_key, _, copy, _ = self._copies[id(operation)]
         if first_key != key:
             raise ValueError(
                 f"The layer '{operation.name}' is used twice, at places that "
@@ -107,7 +109,10 @@ class Copier:
         A kernel whose copy has another shape of the same size, such as that
         of a dense layer which became a convolution, is reshaped.
         """
-        for _, original, copy in self._copies.values():
+        for _, original, copy, adapt in self._copies.values():
+            if adapt is not None:
+                copy.set_weights(adapt(original.get_weights()))
+                continue
             for source, target in zip(
                 getattr(original, "weights", ()),
                 getattr(copy, "weights", ()),

@@ -4,8 +4,8 @@ import math
 
 import keras
 
+from keras_seg.applications.batch_norm import freeze_batch_norm
 from keras_seg.data import Batches
-from keras_seg.training.batch_norm import freeze_batch_norm
 from keras_seg.training.models import build_model
 from keras_seg.training.recipe import recipe
 from keras_seg.training.run_folder import RunError

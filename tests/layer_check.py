@@ -68,9 +68,10 @@ def check_layer(
     assert_close(model.predict(batches, verbose=0), output)
 
     # Half precision: documented type, finite values.
-    for policy in ("mixed_bfloat16", "bfloat16"):
+    for policy in ("mixed_bfloat16", "bfloat16", "mixed_float16", "float16"):
         half = as_tuple(layer_class(**config, dtype=policy)(*inputs))[0]
-        assert keras.backend.standardize_dtype(half.dtype) == "bfloat16"
+        half_dtype = policy.removeprefix("mixed_")
+        assert keras.backend.standardize_dtype(half.dtype) == half_dtype
         assert np.isfinite(
             ops.convert_to_numpy(ops.cast(half, "float32"))
         ).all()
@@ -108,7 +109,7 @@ def _check_formats(layer_class, config, inputs, layer, output):
 
 
 def _check_training(layer_class, config, inputs):
-    """A step moves the weights of a layer in front of it."""
+    """A step, compiled where it can be, moves the weights in front of it."""
     inputs = [
         x if number and "int" in str(x.dtype) else x.astype("float32")
         for number, x in enumerate(map(np.asarray, inputs))
@@ -120,7 +121,8 @@ def _check_training(layer_class, config, inputs):
     before = keras.layers.Conv2D(np.shape(inputs[0])[-1], 1)
     x = layer_class(**config)(before(tensors[0]), *tensors[1:])
     model = keras.Model(tensors, as_tuple(x)[0])
-    model.compile("sgd", "mean_squared_error")
+    compiled = keras.backend.backend() in ("tensorflow", "jax")
+    model.compile("sgd", "mean_squared_error", jit_compile=compiled)
     start = before.get_weights()[0]
     batches = inputs if len(inputs) > 1 else inputs[0]
     target = np.ones_like(model.predict(batches, verbose=0))

@@ -6,10 +6,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from keras import ops
 
+from keras_seg.layers import AtrousConv
+from keras_seg.layers import BedOfNails
 from keras_seg.layers import BilinearConvTranspose
 from keras_seg.layers import BilinearInitializer
 from keras_seg.layers import CropLike
 from keras_seg.ops import resize
+from tests.gradients import gradient
 from tests.layer_check import check_layer
 
 few = settings(max_examples=5 if keras.backend.backend() == "jax" else 20)
@@ -114,6 +117,54 @@ def test_worked_examples(
     )
 
 
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_cropped_row(data_format):
+    """papers.md 4.4: kernel .25 .75 .75 .25, stride 2, crop 1."""
+    axes = (0, 1) if data_format == "channels_first" else (0, 3)
+    x = np.expand_dims(np.array([[1.0, 2.0, 3.0, 4.0]], "float32"), axes)
+    layer = BilinearConvTranspose(factor=(1, 2), data_format=data_format)
+    y = np.ravel(ops.convert_to_numpy(layer(x)))
+    expected = [0.75, 1.25, 1.75, 2.25, 2.75, 3.25, 3.75, 3]
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("kernel_size, factor", [((3, 5), (2, 3)), (4, 2)])
+def test_is_a_convolution_on_a_bed_of_nails(kernel_size, factor, data_format):
+    """papers.md 4.4: the flipped kernel, on nails padded by k - 1."""
+    layer = BilinearConvTranspose(
+        2, factor, kernel_size, "valid", data_format=data_format, trainable=True
+    )
+    x = maps(2, 4, 5, 2)
+    x = np.moveaxis(x, -1, 1) if data_format == "channels_first" else x
+    layer.build(x.shape)
+    kernel = maps(*layer.kernel.shape)
+    layer.set_weights([kernel])
+    conv = AtrousConv(
+        2,
+        layer.kernel_size,
+        padding=tuple(k - 1 for k in layer.kernel_size),
+        use_bias=False,
+        data_format=data_format,
+    )
+    nails = BedOfNails(factor, data_format=data_format)(x)
+    conv.build(nails.shape)
+    conv.set_weights([kernel[::-1, ::-1].transpose(0, 1, 3, 2)])
+    y = ops.convert_to_numpy(layer(x))
+    # The cells of the last nails hold stride - 1 more rows and columns.
+    rows, columns = (2, 3) if data_format == "channels_first" else (1, 2)
+    window = [slice(None)] * 4
+    window[rows], window[columns] = map(
+        slice, (y.shape[rows], y.shape[columns])
+    )
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(conv(nails))[tuple(window)],
+        y,
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
 @pytest.mark.parametrize("trainable", [False, True])
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_layer(trainable, padding):
@@ -138,7 +189,7 @@ def test_layer(trainable, padding):
 
 
 @given(
-    st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    st.tuples(st.integers(1, 40), st.integers(1, 40)),
     st.tuples(st.integers(1, 4), st.integers(1, 4)),
     st.tuples(st.integers(0, 5), st.integers(0, 5)),
     st.integers(1, 3),
@@ -160,6 +211,29 @@ def test_equals_pytorch(size, factor, more, channels):
     )
     y = ops.convert_to_numpy(layer(x))
     np.testing.assert_allclose(y, expected.numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel_size, factor", [(4, 2), ((3, 5), (2, 3))])
+def test_gradient_is_a_convolution(kernel_size, factor):
+    """If y = Cᵀx, the gradient is C: correlation with the plane, strided."""
+    layer = BilinearConvTranspose(None, factor, kernel_size, "valid")
+    x = maps(1, 4, 3, 2)
+    plane = maps(*layer.kernel_size, seed=1)
+    layer.build(x.shape)
+    layer.set_weights([plane])
+    weights = maps(*layer.compute_output_shape(x.shape), seed=2)
+    expected = np.zeros_like(x)
+    (down, across), (rows, columns) = layer.factor, layer.kernel_size
+    for i, j in np.ndindex(4, 3):
+        window = weights[
+            0,
+            i * down : i * down + rows,
+            j * across : j * across + columns,
+        ]
+        expected[0, i, j] = (window * plane[..., None]).sum((0, 1))
+    np.testing.assert_allclose(
+        gradient(layer, x, weights), expected, rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3, 4, 8])

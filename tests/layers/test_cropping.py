@@ -17,6 +17,18 @@ def test_pad_to_multiple():
     )
     with pytest.raises(ValueError, match="Received: multiple=0"):
         PadToMultiple(0)
+    with pytest.raises(ValueError, match="Received: remainder=4"):
+        PadToMultiple(4, 4)
+    with pytest.raises(ValueError, match="Received: remainder=-1"):
+        PadToMultiple(4, -1)
+
+
+@pytest.mark.parametrize("size, padded", [(1, 1), (2, 9), (9, 9), (320, 321)])
+def test_pad_above_a_multiple(size, padded):
+    """DeepLab's sizes, 8k + 1: 321 = 8 · 40 + 1."""
+    pad = PadToMultiple(8, 1)
+    assert tuple(pad(np.zeros((1, size, 3, 2))).shape) == (1, padded, 9, 2)
+    assert pad.compute_output_shape((1, None, size, 2)) == (1, None, padded, 2)
 
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])

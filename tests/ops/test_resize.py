@@ -1,3 +1,5 @@
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from keras_seg.ops import resize
+from tests.gradients import gradient
 
 # papers.md 4.1, computed by hand from the two formulas of the docstring.
 SQUARE = np.array([[1.0, 2.0], [3.0, 4.0]], "float32").reshape(1, 2, 2, 1)
@@ -60,7 +63,7 @@ def interpolate(x, size, align_corners):
     return result
 
 
-sizes = st.tuples(st.integers(1, 20), st.integers(1, 20))
+sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 
 @given(sizes, sizes, st.booleans(), st.integers(0, 99))
@@ -92,6 +95,54 @@ def test_equals_pytorch(old, new, align_corners):
         rtol=1e-4,
         atol=1e-5,
     )
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_gradient_is_the_transpose(align_corners, data_format):
+    """The map is linear: <weights, R x> for every unit x, by hand."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1, 3, 4, 1)).astype("float32")
+    weights = rng.normal(size=(1, 8, 5, 1)).astype("float32")
+    expected = np.zeros_like(x)
+    for place in np.ndindex(3, 4):
+        unit = np.zeros((3, 4, 1))
+        unit[place] = 1
+        resized = interpolate(unit, (8, 5), align_corners)
+        expected[0, *place, 0] = (weights[0] * resized).sum()
+    if data_format == "channels_first":
+        x, weights, expected = (
+            np.moveaxis(array, -1, 1) for array in (x, weights, expected)
+        )
+
+    def enlarge(x):
+        return resize(
+            x, (8, 5), align_corners=align_corners, data_format=data_format
+        )
+
+    np.testing.assert_allclose(
+        gradient(enlarge, x, weights), expected, rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="the others have one form"
+)
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_both_formulations_are_equal(monkeypatch, align_corners):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 7, 9, 3)).astype("float32")
+    sizes = [(13, 40), (3, 4), (1, 1), (14, 9)]
+    own = [resize(x, size, align_corners=align_corners) for size in sizes]
+    module = sys.modules["keras_seg.ops.resize"]
+    monkeypatch.setattr(module, "torch_can", lambda x: False)
+    for size, expected in zip(sizes, own, strict=True):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(resize(x, size, align_corners=align_corners)),
+            ops.convert_to_numpy(expected),
+            rtol=1e-4,
+            atol=1e-5,
+        )
 
 
 def test_half_precision_keeps_its_dtype():

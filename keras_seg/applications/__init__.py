@@ -1,8 +1,17 @@
 """The systems, each built from any classifier."""
 
+from keras_seg.applications.deeplab_v3 import DeepLabV3
+from keras_seg.applications.deeplab_v3 import DeepLabV3Plus
 from keras_seg.applications.fcn import FCN8s
 from keras_seg.applications.fcn import FCN16s
 from keras_seg.applications.fcn import FCN32s
 from keras_seg.applications.unet import UNet
 
-__all__ = ["FCN16s", "FCN32s", "FCN8s", "UNet"]
+__all__ = [
+    "DeepLabV3",
+    "DeepLabV3Plus",
+    "FCN16s",
+    "FCN32s",
+    "FCN8s",
+    "UNet",
+]

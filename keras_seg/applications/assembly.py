@@ -16,7 +16,14 @@ from keras_seg.surgery import inflate_input
 from keras_seg.surgery import pyramid
 from keras_seg.surgery.graph import copy_model
 
-__all__ = ["auxiliary_head", "begin", "finish", "image_input", "prepare"]
+__all__ = [
+    "auxiliary_head",
+    "begin",
+    "finish",
+    "image_input",
+    "map_of_stride",
+    "prepare",
+]
 
 
 def image_input(input_tensor, input_shape, data_format):
@@ -110,6 +117,27 @@ def begin(
     return image, padded, network
 
 
+def map_of_stride(network, strided, stride):
+    """The tensor that is the last map of a stride in the strided network.
+
+    Args:
+        network: `keras.Model`, the encoder in use.
+        strided: the encoder before its strides were removed.
+        stride: int.
+
+    Raises:
+        ValueError: if it has no such map.
+    """
+    levels = pyramid(strided)
+    if stride not in levels:
+        raise ValueError(
+            f"The backbone '{strided.name}' has no map of stride {stride}; "
+            f"it has strides {list(levels)}."
+        )
+    name = levels[stride]._keras_history.operation.name
+    return network.get_layer(name).output
+
+
 def auxiliary_head(network, strided, classes, data_format):
     """Scores of a map in the middle, for a second loss in training.
 
@@ -129,14 +157,7 @@ def auxiliary_head(network, strided, classes, data_format):
     Raises:
         ValueError: if the encoder has no such map.
     """
-    levels = pyramid(strided)
-    if 16 not in levels:
-        raise ValueError(
-            f"`auxiliary=True` needs a map of stride 16; the backbone "
-            f"'{strided.name}' has strides {list(levels)}."
-        )
-    name = levels[16]._keras_history.operation.name
-    x = network.get_layer(name).output
+    x = map_of_stride(network, strided, 16)
     axis = channel_axis(data_format)
     options = {"data_format": data_format}
     x = layers.Conv2D(

@@ -2,12 +2,14 @@
 
 from keras_seg.surgery.fully_convolutional import fully_convolutional
 from keras_seg.surgery.inflate import inflate_input
+from keras_seg.surgery.multi_grid import multi_grid
 from keras_seg.surgery.output_stride import set_output_stride
 from keras_seg.surgery.pyramid import pyramid
 
 __all__ = [
     "fully_convolutional",
     "inflate_input",
+    "multi_grid",
     "pyramid",
     "set_output_stride",
 ]

@@ -1,6 +1,7 @@
 """Removing strides: the hole algorithm, for any functional model."""
 
 from keras_seg.surgery import graph
+from keras_seg.surgery import whole_systems  # noqa: F401  (rules of `carry`)
 from keras_seg.surgery import windows  # noqa: F401  (rules of `carry`)
 from keras_seg.surgery.carrying import Map
 from keras_seg.surgery.carrying import Surgery
@@ -26,6 +27,12 @@ def set_output_stride(model, output_stride, *, input_tensor=None):
     group normalization, are taken over the dense map, so these networks
     differ slightly from the strided ones: by 0.1 to 0.5 % of the largest
     value for the EfficientNets and MobileNetV3.
+
+    A whole segmentation network is carried like its encoder: the rates of an
+    `ASPP` grow with the map, and logits stay at the size of the image. A
+    DeepLab v3 trained at output stride 16 is so evaluated at 8, with its own
+    weights. (The way back is the network of output stride 16, with
+    `set_weights`: the weights and their order are the same.)
 
     Source: the hole algorithm of
     [DeepLab](https://arxiv.org/abs/1412.7062), section 3.1.

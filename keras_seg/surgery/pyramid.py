@@ -9,7 +9,7 @@ from keras_seg.layers import PadToMultiple
 from keras_seg.layers import RemovedStridePadding
 from keras_seg.surgery import graph
 
-__all__ = ["pyramid"]
+__all__ = ["pyramid", "stride_of"]
 
 CONVOLUTIONS = (
     layers.Conv2D,
@@ -120,7 +120,7 @@ class _Climb:
         self.order += 1
         if isinstance(operation, (layers.Flatten, *GLOBAL)):
             return dataclasses.replace(level, is_map=False)
-        strided, weighted = _stride(operation)
+        strided, weighted = stride_of(operation)
         stride = level.stride * strided
         weighted = level.weighted or weighted
 
@@ -139,8 +139,18 @@ class _Climb:
         return result
 
 
-def _stride(operation):
-    """The stride of an operation, and whether a convolution is in it."""
+def stride_of(operation):
+    """The stride of an operation, and whether a convolution is in it.
+
+    Args:
+        operation: a layer, an inner model, or an operation such as `+`.
+
+    Returns:
+        `(stride, weighted)`, an int and a bool.
+
+    Raises:
+        ValueError: if rows and columns have different strides.
+    """
     if isinstance(operation, keras.Model):
         inner = _Climb()
         model = graph.functional(operation)

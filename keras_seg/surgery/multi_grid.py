@@ -1,0 +1,95 @@
+"""Different rates for the last units of a network."""
+
+import keras
+from keras import layers
+
+from keras_seg.layers.base import positive_int
+from keras_seg.surgery import graph
+from keras_seg.surgery.pyramid import stride_of
+
+__all__ = ["multi_grid"]
+
+
+def multi_grid(model, rates):
+    """Spreads the kernels of the last stage, each by a rate of its own.
+
+    DeepLab v3's multi-grid: the units behind the last stride see at the
+    rates (1, 2, 4) of what they saw. Removing strides afterwards multiplies
+    these by the base rate: at output stride 16 they become 2, 4, 8. The
+    network no longer computes what it did; its weights are kept, to be
+    trained on. Reference:
+
+    - [Rethinking Atrous Convolution for Semantic Image Segmentation](
+      https://arxiv.org/abs/1706.05587), section 3.2
+
+    Args:
+        model: functional `keras.Model`, an encoder with its strides.
+        rates: ints, one for each convolution larger than 1×1 behind the last
+            stride, in the order of the graph: three in every ResNet.
+
+    Returns:
+        A functional `keras.Model` for images of any size, with the layer
+        names and the weights of `model`.
+
+    Raises:
+        ValueError: for rates below 1, or another number of them than of
+            such convolutions; for a convolution that can't be spread.
+
+    Example:
+
+    >>> import keras, keras_seg
+    >>> model = keras.applications.ResNet50(include_top=False, weights=None)
+    >>> spread = keras_seg.surgery.multi_grid(model, (1, 2, 4))
+    >>> spread.get_layer("conv5_block3_2_conv").dilation_rate
+    (4, 4)
+    """
+    model = graph.functional(model)
+    rates = [positive_int("rates", rate) for rate in rates]
+    found = last_convolutions(model)
+    if len(found) != len(rates):
+        raise ValueError(
+            f"The model '{model.name}' has {len(found)} convolutions larger "
+            "than 1×1 behind its last stride, each of which needs a rate. "
+            f"Received: rates={tuple(rates)}"
+        )
+    spread = {}
+    for layer, rate in zip(found, rates, strict=True):
+        if rate == 1:
+            continue
+        if layer.padding != "same" or layer.strides != (1, 1):
+            raise ValueError(
+                f"The layer '{layer.name}' can't be spread: it must have "
+                "padding 'same' and no stride. Received: "
+                f"padding={layer.padding!r}, strides={layer.strides}"
+            )
+        spread[id(layer)] = tuple(rate * old for old in layer.dilation_rate)
+    copier = graph.Copier()
+
+    def call(operation, *args, **kwargs):
+        changes = {}
+        if id(operation) in spread:
+            changes["dilation_rate"] = spread[id(operation)]
+        return copier.copy(operation, **changes)(*args, **kwargs)
+
+    return graph.rebuild(model, lambda x: x, call, copier)
+
+
+def last_convolutions(model):
+    """The convolutions larger than 1×1 whose maps have the largest stride."""
+    found = []
+
+    def call(operation, *args, **kwargs):
+        strides = keras.tree.flatten((args, kwargs))
+        stride = max([x for x in strides if isinstance(x, int)], default=1)
+        stride *= stride_of(operation)[0]
+        # Depthwise convolutions are no `Conv2D`: they have no units.
+        if isinstance(operation, layers.Conv2D) and operation.kernel_size != (
+            1,
+            1,
+        ):
+            found.append((stride, operation))
+        return keras.tree.map_structure(lambda _: stride, operation.output)
+
+    last = graph.walk(model, [1 for _ in model.inputs], call)
+    largest = max(keras.tree.flatten(last))
+    return [layer for stride, layer in found if stride == largest]

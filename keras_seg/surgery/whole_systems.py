@@ -1,0 +1,44 @@
+"""How the layers that end a system are carried to another output stride."""
+
+import dataclasses
+
+from keras import layers
+
+from keras_seg.layers import ASPP
+from keras_seg.layers import CropLike
+from keras_seg.layers import PadToMultiple
+from keras_seg.layers import ResizeLike
+from keras_seg.surgery.carrying import carry
+from keras_seg.surgery.carrying import refuse
+
+
+@carry.register(ASPP)
+def _(layer, surgery, maps, args, kwargs):
+    """Its rates are distances on the map. The mean stays one of the map."""
+    (x,) = maps
+    rates = tuple(rate * x.rate for rate in layer.rates)
+    return surgery.apply(surgery.copier.copy(layer, rates=rates), args, kwargs)
+
+
+@carry.register(ResizeLike)
+def _(layer, surgery, maps, args, kwargs):
+    """What is resized comes to lie where the reference does."""
+    _, reference = maps
+    result = surgery.apply(surgery.copier.copy(layer), args, kwargs)
+    return dataclasses.replace(reference, tensor=result.tensor)
+
+
+@carry.register(CropLike)
+@carry.register(PadToMultiple)
+@carry.register(layers.Permute)
+def _(layer, surgery, maps, args, kwargs):
+    if any(x.rate > 1 for x in maps):
+        refuse(layer, "its map has lost a stride")
+    return surgery.apply(
+        surgery.copier.copy(layer),
+        args,
+        kwargs,
+        origin=object(),
+        shift=(0, 0),
+        is_map=not isinstance(layer, layers.Permute),
+    )

@@ -1,5 +1,6 @@
 """Exact operations on Keras models: a model in, a model out."""
 
+from keras_seg.surgery.decimate import decimate
 from keras_seg.surgery.fully_convolutional import fully_convolutional
 from keras_seg.surgery.inflate import inflate_input
 from keras_seg.surgery.multi_grid import multi_grid
@@ -7,6 +8,7 @@ from keras_seg.surgery.output_stride import set_output_stride
 from keras_seg.surgery.pyramid import pyramid
 
 __all__ = [
+    "decimate",
     "fully_convolutional",
     "inflate_input",
     "multi_grid",

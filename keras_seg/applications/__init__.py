@@ -1,5 +1,7 @@
 """The systems, each built from any classifier."""
 
+from keras_seg.applications.deeplab_v1 import DeepLabV1
+from keras_seg.applications.deeplab_v2 import DeepLabV2
 from keras_seg.applications.deeplab_v3 import DeepLabV3
 from keras_seg.applications.deeplab_v3 import DeepLabV3Plus
 from keras_seg.applications.fcn import FCN8s
@@ -8,6 +10,8 @@ from keras_seg.applications.fcn import FCN32s
 from keras_seg.applications.unet import UNet
 
 __all__ = [
+    "DeepLabV1",
+    "DeepLabV2",
     "DeepLabV3",
     "DeepLabV3Plus",
     "FCN16s",

@@ -37,7 +37,7 @@ def image_input(input_tensor, input_shape, data_format):
     return keras.Input(input_shape, name="image")
 
 
-def prepare(image, mode, multiple, data_format, remainder=0):
+def prepare(image, mode, multiple, data_format, remainder=0, minimum=1):
     """Preprocesses the image and pads it for the strides of a network.
 
     Args:
@@ -47,12 +47,13 @@ def prepare(image, mode, multiple, data_format, remainder=0):
         data_format: `"channels_last"` or `"channels_first"`.
         remainder: int, what sides are above a multiple: 1 for networks whose
             every map has a position on the first and the last pixel.
+        minimum: int, the smallest size: some networks take no smaller one.
     """
     x = image
     if mode is not None:
         x = Preprocess(mode, data_format=data_format, name="preprocess")(x)
     return PadToMultiple(
-        multiple, remainder, data_format=data_format, name="pad"
+        multiple, remainder, minimum, data_format=data_format, name="pad"
     )(x)
 
 
@@ -69,6 +70,7 @@ def begin(
     freeze_batch_norm=False,
     multiple=32,
     remainder=0,
+    minimum=1,
     convert=None,
 ):
     """Checks what all builders share, and builds the encoder on the image.
@@ -82,7 +84,7 @@ def begin(
             include_preprocessing, dropout, freeze_batch_norm: as in
             `keras_seg.applications.FCN32s`.
         data_format: `"channels_last"` or `"channels_first"`.
-        multiple, remainder: of `prepare`.
+        multiple, remainder, minimum: of `prepare`.
         convert: function from the encoder to another model, such as its
             surgery. Defaults to None.
 
@@ -110,7 +112,7 @@ def begin(
         network = convert(network)
     if not include_preprocessing:
         mode = None
-    padded = prepare(x, mode, multiple, data_format, remainder)
+    padded = prepare(x, mode, multiple, data_format, remainder, minimum)
     network = copy_model(network, padded)
     if freeze_batch_norm:
         freeze(network)

@@ -204,6 +204,7 @@ def _deeplab(
         freeze_batch_norm=freeze_batch_norm,
         multiple=output_stride,
         remainder=1 if output_stride > 1 else 0,
+        minimum=33,
         convert=convert,
     )
     pyramid_layer = ASPP(

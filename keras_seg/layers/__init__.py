@@ -1,5 +1,6 @@
 """Keras layers around the functions of `keras_seg.ops`."""
 
+from keras_seg.layers.aligned_scale import AlignedScale
 from keras_seg.layers.aspp import ASPP
 from keras_seg.layers.atrous_conv import AtrousConv
 from keras_seg.layers.atrous_pooling import AtrousAveragePool
@@ -20,6 +21,7 @@ from keras_seg.layers.unpooling import MaxUnpool
 
 __all__ = [
     "ASPP",
+    "AlignedScale",
     "AtrousAveragePool",
     "AtrousConv",
     "AtrousMaxPool",

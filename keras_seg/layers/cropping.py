@@ -19,6 +19,7 @@ class PadToMultiple(SpatialLayer):
         remainder: int, at least 0 and below `multiple`: how far above a
             multiple. With 1, as in DeepLab's 321 and 513, every stride takes
             the first and the last position along. Defaults to 0.
+        minimum: int, the smallest size of a side afterwards. Defaults to 1.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting.
         **kwargs: of `keras.layers.Layer`.
@@ -40,7 +41,9 @@ class PadToMultiple(SpatialLayer):
     (1, 32, 96, 3)
     """
 
-    def __init__(self, multiple, remainder=0, data_format=None, **kwargs):
+    def __init__(
+        self, multiple, remainder=0, minimum=1, data_format=None, **kwargs
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.multiple = positive_int("multiple", multiple)
         if not isinstance(remainder, int) or not 0 <= remainder < multiple:
@@ -50,9 +53,12 @@ class PadToMultiple(SpatialLayer):
                 f"multiple={multiple}"
             )
         self.remainder = remainder
+        self.minimum = positive_int("minimum", minimum)
 
     def _missing(self, size):
-        return (self.remainder - size) % self.multiple
+        most = ops.maximum if ops.is_tensor(size) else max
+        least = most(size, self.minimum)
+        return least + (self.remainder - least) % self.multiple - size
 
     def call(self, inputs):
         shape = ops.shape(inputs)
@@ -74,6 +80,7 @@ class PadToMultiple(SpatialLayer):
             **super().get_config(),
             "multiple": self.multiple,
             "remainder": self.remainder,
+            "minimum": self.minimum,
         }
 
 

@@ -18,10 +18,10 @@ BUILDERS = [FCN32s, FCN16s, FCN8s]
 LEARNED = {"fcn32s": 134346581, "fcn16s": 134357354, "fcn8s": 134362751}
 
 
-def tiny_vgg():
+def tiny_vgg(size=64):
     """VGG's plan with few channels: pools for strides, and a dense head."""
     first = keras.config.image_data_format() == "channels_first"
-    image = x = keras.Input((3, 64, 64) if first else (64, 64, 3))
+    image = x = keras.Input((3, size, size) if first else (size, size, 3))
     for block, filters in enumerate((4, 8, 8, 12, 16), start=1):
         x = layers.Conv2D(
             filters,

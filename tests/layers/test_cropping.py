@@ -21,6 +21,14 @@ def test_pad_to_multiple():
         PadToMultiple(4, 4)
     with pytest.raises(ValueError, match="Received: remainder=-1"):
         PadToMultiple(4, -1)
+    with pytest.raises(ValueError, match="Received: minimum=0"):
+        PadToMultiple(4, minimum=0)
+    check_layer(
+        PadToMultiple,
+        {"multiple": 4, "remainder": 1, "minimum": 7},
+        x,
+        expected_output=np.pad(x, ((0, 0), (0, 1), (0, 4), (0, 0))),
+    )
 
 
 @pytest.mark.parametrize("size, padded", [(1, 1), (2, 9), (9, 9), (320, 321)])

@@ -1,0 +1,185 @@
+"""DeepLab v2: atrous spatial pyramid pooling, on VGG16 or a ResNet."""
+
+import keras
+from keras import initializers
+from keras import layers
+
+from keras_seg.applications.assembly import begin
+from keras_seg.applications.assembly import finish
+from keras_seg.applications.deeplab_v1 import dense_vgg
+from keras_seg.applications.deeplab_v1 import has_vgg_plan
+from keras_seg.layers import ASPP
+from keras_seg.layers import AlignedScale
+from keras_seg.layers import ResizeLike
+from keras_seg.ops.formats import standardize_data_format
+from keras_seg.surgery import decimate
+from keras_seg.surgery import set_output_stride
+
+__all__ = ["DeepLabV2"]
+
+
+def DeepLabV2(
+    backbone="resnet101",
+    weights="imagenet",
+    input_tensor=None,
+    input_shape=None,
+    classes=21,
+    classifier_activation=None,
+    include_preprocessing=True,
+    rates=(6, 12, 18, 24),
+    scales=(1.0,),
+    hidden_filters=1024,
+    dropout=0.5,
+    freeze_batch_norm=False,
+    seed=0,
+    data_format=None,
+    name="deeplabv2",
+):
+    """DeepLab v2: a network at stride 8, scored at several rates, summed.
+
+    On a VGG, each rate has the fully connected layers to itself, 3×3 with
+    1024 filters, then 1×1, begun from the classifier's decimated ones. On
+    any other network, a ResNet in the paper, each rate is one 3×3 convolution
+    to the classes. Reference:
+
+    - [DeepLab: Semantic Image Segmentation with Deep Convolutional Nets,
+      Atrous Convolution, and Fully Connected CRFs](
+      https://arxiv.org/abs/1606.00915)
+
+    | variant of the paper | `backbone` | `rates` | parameters |
+    |---|---|---|---|
+    | LargeFOV | `"vgg16"` | 12 | 20,505,429 |
+    | ASPP-S | `"vgg16"` | 2, 4, 8, 12 | 37,877,652 |
+    | ASPP-L | `"vgg16"` | 6, 12, 18, 24 | 37,877,652 |
+    | ASPP | `"resnet101"` | 6, 12, 18, 24 | 44,048,532 |
+
+    (ResNet101 of `keras.applications` has 52,672 biases more.) The paper
+    trains its ResNet with batch norm frozen: `freeze_batch_norm=True`. The
+    image is padded, below and on the right, by the mean colour to a multiple
+    of 8 plus 1, and the scores are enlarged with aligned corners.
+
+    Args:
+        backbone: str, a name of `keras.applications`, or a functional
+            `keras.Model` of any image classifier or encoder. One with
+            `Flatten` and dense layers is taken for a VGG. Defaults to
+            `"resnet101"`.
+        weights: None for random weights, `"imagenet"`, or the path of a file
+            with the weights of the backbone; for a backbone given by name.
+            Defaults to `"imagenet"`.
+        input_tensor: tensor to use as the image. Defaults to a new input.
+        input_shape: shape of the image without the batch. Defaults to
+            `(None, None, 3)`, any size. Other channels: see `FCN32s`.
+        classes: int, at least 1. Defaults to 21, of PASCAL VOC.
+        classifier_activation: name of an activation, or None for logits.
+            Defaults to None.
+        include_preprocessing: bool, whether images come as RGB of 0 … 255 or
+            are preprocessed already. Defaults to True.
+        rates: ints, of the pyramid, at stride 8. Defaults to ASPP-L's.
+        scales: floats, the sizes of the image that the network sees, 1 the
+            first; the largest score of all counts. The paper's MSC is
+            `(1.0, 0.75, 0.5)`. Defaults to one, as it is.
+        hidden_filters: int, filters of a VGG's fully connected layers that
+            stay, drawn at random. Defaults to 1024.
+        dropout: float, rate after each of these. Defaults to 0.5.
+        freeze_batch_norm: bool, whether the batch norm of the backbone keeps
+            its statistics and is not trained. Defaults to False.
+        seed: int, of the draw of filters.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting: of the image and inside the network.
+        name: str, name of the model.
+
+    Returns:
+        A functional `keras.Model`: images of any size to float32 logits
+        `(batch, height, width, classes)` of the same size.
+
+    Raises:
+        ValueError: for arguments that can't be, naming them.
+        OSError: if weights can't be downloaded.
+
+    Example:
+
+    >>> import keras_seg
+    >>> model = keras_seg.applications.DeepLabV2(
+    ...     "mobilenet_v2", weights=None, classes=5, scales=(1.0, 0.5))
+    >>> model.compute_output_shape((1, 97, 33, 3))
+    (1, 97, 33, 5)
+    """
+    data_format = standardize_data_format(data_format)
+    _check_scales(scales)
+    pretrained = []
+
+    def convert(model):
+        if not has_vgg_plan(model):
+            return set_output_stride(model, 8)
+        model, (first, second) = dense_vgg(model, average=False)
+        model = decimate(
+            model, first, kernel_size=3, filters=hidden_filters, seed=seed
+        )
+        model = decimate(model, second, filters=hidden_filters, seed=seed + 1)
+        names = (first, second)
+        pretrained.extend(model.get_layer(name).get_weights() for name in names)
+        return keras.Model(model.inputs, model.get_layer(first).input)
+
+    image, padded, network = begin(
+        backbone,
+        weights,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        classes=classes,
+        include_preprocessing=include_preprocessing,
+        data_format=data_format,
+        dropout=dropout,
+        freeze_batch_norm=freeze_batch_norm,
+        multiple=8,
+        remainder=1,
+        minimum=1 + int(32 / min(scales)),
+        convert=convert,
+    )
+    aspp = ASPP(
+        classes,
+        rates,
+        version="v2_vgg16" if pretrained else "v2",
+        hidden_filters=hidden_filters,
+        dropout=dropout if pretrained else None,
+        kernel_initializer=initializers.RandomNormal(stddev=0.01),
+        data_format=data_format,
+        name="aspp",
+    )
+    scores = aspp(network.output)
+    for branch in aspp.form.branches if pretrained else ():
+        fc6, _, fc7, *_ = branch
+        for layer, values in zip((fc6, fc7), pretrained, strict=True):
+            layer.set_weights(values)
+    scores = _largest(scores, padded, scales, data_format)
+    return finish(
+        scores,
+        image,
+        classifier_activation,
+        data_format,
+        name,
+        padded,
+        align_corners=True,
+    )
+
+
+def _largest(scores, padded, scales, data_format):
+    """MSC: the largest of the scores of several sizes of the image."""
+    options = {"data_format": data_format}
+    if len(scales) == 1:
+        return scores
+    network = keras.Model(padded, scores, name="network")
+    scores = [network(padded)]
+    for number, scale in enumerate(scales[1:], start=2):
+        x = AlignedScale(scale, name=f"scale_{number}", **options)(padded)
+        resize = ResizeLike(True, name=f"scores_{number}", **options)
+        scores.append(resize(network(x), scores[0]))
+    return layers.Maximum(name="largest")(scores)
+
+
+def _check_scales(scales):
+    listed = isinstance(scales, tuple | list) and len(scales) > 0
+    if not listed or scales[0] != 1:
+        raise ValueError(
+            "`scales` must be numbers, 1 the first of them. "
+            f"Received: scales={scales!r}"
+        )

@@ -1,0 +1,143 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from keras_seg.applications import DeepLabV1
+from tests.applications.test_fcn import tiny_vgg
+from tests.model_check import check_model
+from tests.networks import outputs
+from tests.networks import randomize
+from tests.networks import relative_difference
+
+BACKEND = keras.backend.backend()
+
+
+def backbone(data_format="channels_last"):
+    keras.config.set_image_data_format(data_format)
+    model = tiny_vgg()
+    keras.config.set_image_data_format("channels_last")
+    return model
+
+
+@pytest.mark.parametrize("multi_scale", [False, True])
+def test_model(multi_scale, tmp_path, parity):
+    def build(data_format="channels_last", **options):
+        return DeepLabV1(
+            backbone(data_format),
+            data_format=data_format,
+            kernel_size=2,
+            rate=4,
+            filters=14,
+            multi_scale=multi_scale,
+            name=f"deeplabv1_{multi_scale}",
+            **options,
+        )
+
+    check_model(build, tmp_path, parity)
+
+
+# papers.md 11.3 and 11.7: kernel, rate, filters and parameters.
+VARIANTS = [
+    (3, 12, 1024, False, 20_505_429),
+    (3, 3, 1024, False, 20_505_429),
+    (4, 4, 4096, False, 65_140_565),
+    (4, 8, 4096, False, 65_140_565),
+    (7, 4, 4096, False, 134_346_581),
+    (3, 12, 1024, True, 20_505_429 - 21_525 + 1_192_576 + 34_965),
+]
+
+
+@pytest.fixture(scope="module")
+def vgg16():
+    return keras.applications.VGG16(weights=None)
+
+
+@pytest.mark.parametrize(
+    "kernel_size, rate, filters, multi_scale, parameters", VARIANTS
+)
+def test_parameters_of_the_paper(
+    vgg16, kernel_size, rate, filters, multi_scale, parameters
+):
+    if BACKEND != "torch":
+        pytest.skip("counted on torch")
+    model = DeepLabV1(
+        vgg16,
+        kernel_size=kernel_size,
+        rate=rate,
+        filters=filters,
+        multi_scale=multi_scale,
+    )
+    assert model.count_params() == parameters
+
+
+def test_sizes_of_the_released_network():
+    """papers.md 11.2: 321 → 161, 81, 41, 41, 41 and 513 → 65."""
+    for size, sizes in ((321, [161, 81, 41, 41, 41]), (513, [257, 129, 65])):
+        model = DeepLabV1(
+            backbone(),
+            kernel_size=2,
+            rate=4,
+            filters=8,
+            input_shape=(size, size, 3),
+        )
+        pools = [x for x in model.layers if isinstance(x, layers.MaxPooling2D)]
+        found = [pool.output.shape[1] for pool in pools]
+        assert found[: len(sizes)] == sizes
+        assert model.get_layer("fc8").output.shape[1] == sizes[-1]
+
+
+def released(model, x):
+    """The released network by hand, from the weights of ours."""
+    conv = keras.ops.conv
+
+    def weights(name):
+        return [
+            keras.ops.convert_to_tensor(w)
+            for w in model.get_layer(name).get_weights()
+        ]
+
+    def apply(x, name, rate=1, activation=True):
+        kernel, bias = weights(name)
+        reach = (kernel.shape[0] - 1) * rate
+        pad = (reach // 2, reach - reach // 2)
+        x = keras.ops.pad(x, ((0, 0), pad, pad, (0, 0)))
+        x = conv(x, kernel, dilation_rate=rate) + bias
+        return keras.ops.relu(x) if activation else x
+
+    for block in range(1, 6):
+        x = apply(x, f"block{block}_conv1", 2 if block == 5 else 1)
+        x = keras.ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        # After a ReLU zeros are as good as nothing.
+        x = keras.ops.max_pool(x, 3, 2 if block < 4 else 1, "valid")
+    x = keras.ops.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    x = (
+        sum(
+            x[:, i : x.shape[1] - 2 + i, j : x.shape[2] - 2 + j]
+            for i in range(3)
+            for j in range(3)
+        )
+        / 9
+    )
+    x = apply(x, "fc1", 4)
+    x = apply(x, "fc2")
+    return keras.ops.convert_to_numpy(apply(x, "fc8", activation=False))
+
+
+def test_computes_what_the_released_network_does():
+    if BACKEND == "jax":
+        pytest.skip("by hand, operation by operation: slow there")
+    model = randomize(
+        DeepLabV1(backbone(), kernel_size=2, rate=4, filters=10, classes=3)
+    )
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1, 41, 57, 3)).astype("float32")
+    scores = keras.Model(model.input, model.get_layer("fc8").output)
+    assert relative_difference(outputs(scores, x), released(model, x)) < 1e-5
+
+
+def test_other_plans_are_refused():
+    with pytest.raises(ValueError, match="five 2×2 max pools.*has 0 and"):
+        DeepLabV1("mobilenet_v2", weights=None)
+    with pytest.raises(ValueError, match="Received: kernel_size=5"):
+        DeepLabV1(backbone(), kernel_size=5, rate=4)

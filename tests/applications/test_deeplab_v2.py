@@ -1,0 +1,107 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_seg.applications import DeepLabV2
+from keras_seg.ops import resize
+from tests.applications.test_deeplab_v3 import tiny_resnet
+from tests.applications.test_fcn import tiny_vgg
+from tests.model_check import check_model
+from tests.networks import outputs
+from tests.networks import randomize
+from tests.networks import relative_difference
+
+BACKEND = keras.backend.backend()
+
+
+def vgg(data_format="channels_last"):
+    keras.config.set_image_data_format(data_format)
+    model = tiny_vgg(96)
+    keras.config.set_image_data_format("channels_last")
+    return model
+
+
+@pytest.mark.parametrize(
+    "backbone, options",
+    [(vgg, {"hidden_filters": 14}), (tiny_resnet, {"scales": (1.0, 0.5)})],
+)
+def test_model(backbone, options, tmp_path, parity):
+    def build(data_format="channels_last", **others):
+        return DeepLabV2(
+            backbone(data_format),
+            data_format=data_format,
+            rates=(2, 4),
+            name=f"deeplabv2_{backbone.__name__}",
+            **options,
+            **others,
+        )
+
+    check_model(build, tmp_path, parity)
+
+
+# papers.md 13.1 and 13.2. ResNet101 of keras.applications has 52,672 biases.
+@pytest.mark.parametrize(
+    "backbone, rates, parameters",
+    [
+        ("vgg16", (12,), 20_505_429),
+        ("vgg16", (2, 4, 8, 12), 37_877_652),
+        ("vgg16", (6, 12, 18, 24), 37_877_652),
+        ("resnet101", (6, 12, 18, 24), 44_048_532 + 52_672),
+    ],
+)
+def test_parameters_of_the_paper(backbone, rates, parameters):
+    if BACKEND != "torch":
+        pytest.skip("counted on torch")
+    model = DeepLabV2(backbone, weights=None, rates=rates)
+    count = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    assert count == parameters
+
+
+def test_every_branch_begins_from_the_decimated_classifier():
+    """The hidden units drawn for fc6 are the inputs that fc7 keeps."""
+    classifier = randomize(vgg())
+    model = DeepLabV2(classifier, rates=(2, 4), hidden_filters=14, classes=2)
+    kernel, bias = classifier.get_layer("fc1").get_weights()
+    kernel = kernel.reshape(3, 3, 16, 24)
+    branches = model.get_layer("aspp").form.branches
+    for fc6, _, fc7, *_ in branches:
+        own, own_bias = fc6.get_weights()
+        kept = [int(np.nonzero(bias == value)[0][0]) for value in own_bias]
+        np.testing.assert_array_equal(own, kernel[..., kept])
+        own, own_bias = fc7.get_weights()
+        dense, bias7 = classifier.get_layer("fc2").get_weights()
+        outs = [int(np.nonzero(bias7 == value)[0][0]) for value in own_bias]
+        np.testing.assert_array_equal(own[0, 0], dense[np.ix_(kept, outs)])
+
+
+def test_the_largest_score_of_several_sizes():
+    """papers.md 13.3: maximum of the scores, brought to the first's size."""
+    several = randomize(
+        DeepLabV2(tiny_resnet(), scales=(1.0, 0.75, 0.5), classes=3)
+    )
+    single = DeepLabV2(tiny_resnet(), classes=3)
+    single.set_weights(several.get_weights())
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (1, 65, 97, 3)).astype("float32")
+    network = keras.Model(single.input, single.get_layer("aspp").output)
+    scores = [
+        np.asarray(outputs(network, _scaled(x, size)))
+        for size in ((65, 97), (49, 73), (33, 49))
+    ]
+    largest = np.max([_scaled(s, scores[0].shape[1:3]) for s in scores], 0)
+    expected = _scaled(largest, (65, 97))
+    assert relative_difference(outputs(several, x), expected) < 1e-5
+    assert relative_difference(outputs(single, x), expected) > 1e-3
+
+
+def _scaled(x, size):
+    y = resize(x, size, align_corners=True)
+    return keras.ops.convert_to_numpy(y)
+
+
+def test_bad_arguments():
+    for scales in ((), 1.0, (0.5, 1.0)):
+        with pytest.raises(ValueError, match="Received: scales="):
+            DeepLabV2(tiny_resnet(), scales=scales)
+    with pytest.raises(ValueError, match="Received: rates="):
+        DeepLabV2(tiny_resnet(), rates=())

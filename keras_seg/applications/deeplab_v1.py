@@ -210,7 +210,7 @@ def has_vgg_plan(model):
 
 def _plan(model):
     """The 2×2 pools of a model, and the names of what is behind the last."""
-    pools, names = [], []
+    pools, names = [], list[str]()
     for layer in model.layers:
         if isinstance(layer, layers.MaxPooling2D):
             if layer.strides == layer.pool_size == (2, 2):

@@ -106,7 +106,7 @@ def DeepLabV2(
     """
     data_format = standardize_data_format(data_format)
     _check_scales(scales)
-    pretrained = []
+    pretrained: list = []
 
     def convert(model):
         if not has_vgg_plan(model):

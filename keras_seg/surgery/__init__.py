@@ -1,5 +1,6 @@
 """Exact operations on Keras models: a model in, a model out."""
 
+from keras_seg.surgery.classes import replace_classes
 from keras_seg.surgery.decimate import decimate
 from keras_seg.surgery.fully_convolutional import fully_convolutional
 from keras_seg.surgery.inflate import inflate_input
@@ -13,5 +14,6 @@ __all__ = [
     "inflate_input",
     "multi_grid",
     "pyramid",
+    "replace_classes",
     "set_output_stride",
 ]

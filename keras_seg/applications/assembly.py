@@ -187,6 +187,7 @@ def finish(
     padded=None,
     align_corners=False,
     auxiliary=None,
+    crop=True,
 ):
     """Brings scores to the image and makes the model.
 
@@ -203,6 +204,7 @@ def finish(
             where they have its size already.
         align_corners: bool, of the enlarging.
         auxiliary: tensor, the scores of an auxiliary head, or None.
+        crop: bool, whether the scores are cropped to the image.
 
     Returns:
         A `keras.Model` with logits `(batch, height, width, classes)`; with
@@ -219,7 +221,8 @@ def finish(
                 align_corners, name=f"{prefix}upscore", **options
             )
             x = enlarge(x, padded)
-        x = CropLike(name=f"{prefix}crop", **options)(x, image)
+        if crop:
+            x = CropLike(name=f"{prefix}crop", **options)(x, image)
         if data_format == "channels_first":
             x = layers.Permute(
                 (2, 3, 1), dtype="float32", name=f"{prefix}logits"

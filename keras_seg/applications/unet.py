@@ -7,8 +7,10 @@ from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.assembly import prepare
 from keras_seg.applications.weights import check_weights
+from keras_seg.layers import CropLike
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import channel_axis
+from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.formats import standardize_data_format
 from keras_seg.surgery import pyramid
 
@@ -25,6 +27,7 @@ def UNet(
     include_preprocessing=True,
     filters=64,
     depth=4,
+    padding="same",
     dropout=0.5,
     freeze_batch_norm=False,
     data_format=None,
@@ -40,9 +43,12 @@ def UNet(
     - [U-Net: Convolutional Networks for Biomedical Image Segmentation](
       https://arxiv.org/abs/1505.04597) (MICCAI 2015)
 
-    Convolutions keep the size of their maps, where the paper's do not; layers
-    and parameters are the paper's (31,030,658 for one channel and two
-    classes). Weights start as in the paper, He normal.
+    Layers and parameters are the paper's (31,030,658 for one channel and two
+    classes), and weights start as there, He normal. The paper's convolutions
+    do not pad: with `padding="valid"` an image of 572 gives logits for the
+    388 pixels in its middle, and n pixels those for n - 184, where n is 12
+    above a multiple of 16. By default convolutions keep the size of their
+    maps, and any image gives logits of its size.
 
     Args:
         backbone: None for the paper's encoder; or a name of
@@ -67,6 +73,8 @@ def UNet(
             at each further one. Defaults to 64.
         depth: int, number of times the own encoder halves the map. Defaults
             to 4.
+        padding: `"same"`, or the paper's `"valid"`, for its own encoder.
+            Defaults to `"same"`.
         dropout: float, rate at the end of the contracting path. Defaults
             to 0.5.
         freeze_batch_norm: bool, whether the batch norm of the backbone keeps
@@ -77,7 +85,8 @@ def UNet(
 
     Returns:
         A functional `keras.Model`: images of any size to float32 logits
-        `(batch, height, width, classes)` of the same size.
+        `(batch, height, width, classes)` of the same size, or of the middle
+        with `padding="valid"`.
 
     Raises:
         ValueError: for arguments that can't be, naming them.
@@ -95,13 +104,21 @@ def UNet(
     positive_int("filters", filters)
     positive_int("depth", depth)
     data_format = standardize_data_format(data_format)
-    block = _Block(filters, data_format)
+    valid = padding == "valid"
+    if padding not in ("same", "valid") or (valid and backbone is not None):
+        raise ValueError(
+            "`padding` must be 'same', or 'valid' without a backbone. "
+            f"Received: padding={padding!r}, backbone={backbone!r}"
+        )
+    block = _Block(filters, padding, data_format)
 
     if backbone is None:
         image = image_input(input_tensor, input_shape, data_format)
+        if valid:
+            _check_size(image, depth, data_format)
         rgb = image.shape[channel_axis(data_format)] == 3
         mode = "tf" if include_preprocessing and rgb else None
-        x = prepare(image, mode, 2**depth, data_format)
+        x = prepare(image, mode, 1 if valid else 2**depth, data_format)
         levels = {}
         for level in range(depth):
             x = levels[2**level] = block.convolve(x, level, "encoder")
@@ -132,7 +149,15 @@ def UNet(
             join = layers.Concatenate(
                 axis=channel_axis(data_format), name=f"join{level + 1}"
             )
-            x = join([levels[2**level], x])
+            skip = levels[2**level]
+            if valid:
+                # 4, 16, 40, 88: twice what is lost below, and 8 more.
+                offset = 6 * 2 ** (depth - level) - 8
+                crop = CropLike(
+                    offset, data_format=data_format, name=f"crop{level + 1}"
+                )
+                skip = crop(skip, x)
+            x = join([skip, x])
         x = block.convolve(x, level, "decoder")
     scores = layers.Conv2D(
         classes,
@@ -141,17 +166,46 @@ def UNet(
         data_format=data_format,
         name="score_fr",
     )(x)
-    return finish(scores, image, classifier_activation, data_format, name)
+    return finish(
+        scores,
+        image,
+        classifier_activation,
+        data_format,
+        name,
+        crop=not valid,
+    )
+
+
+def _check_size(image, depth, data_format):
+    """Whether every map that is pooled has an even size."""
+    for axis in spatial_axes(data_format):
+        size = image.shape[axis]
+        if size is None or _fits(size, depth):
+            continue
+        larger = next(n for n in range(size, 2**20) if _fits(n, depth))
+        raise ValueError(
+            "An unpadded U-Net takes sides whose maps are even where they are "
+            f"pooled. The next one is {larger}. Received: image of shape "
+            f"{tuple(image.shape)}"
+        )
+
+
+def _fits(size, depth):
+    for _ in range(depth):
+        if size < 6 or size % 2:
+            return False
+        size = (size - 4) // 2
+    return size > 4 + 4 * (2**depth - 1) / 2**depth
 
 
 class _Block:
     """The convolutions of one level, which has `filters · 2^level`."""
 
-    def __init__(self, filters, data_format):
+    def __init__(self, filters, padding, data_format):
         self.filters = filters
         self.options = {
             "kernel_initializer": "he_normal",
-            "padding": "same",
+            "padding": padding,
             "data_format": data_format,
         }
 

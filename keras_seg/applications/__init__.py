@@ -7,6 +7,7 @@ from keras_seg.applications.deeplab_v3 import DeepLabV3Plus
 from keras_seg.applications.fcn import FCN8s
 from keras_seg.applications.fcn import FCN16s
 from keras_seg.applications.fcn import FCN32s
+from keras_seg.applications.segnet import SegNet
 from keras_seg.applications.unet import UNet
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "FCN16s",
     "FCN32s",
     "FCN8s",
+    "SegNet",
     "UNet",
 ]

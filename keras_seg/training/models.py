@@ -7,8 +7,11 @@ from keras_seg.training.settings import did_you_mean
 
 __all__ = ["build_model", "find_application"]
 
-# Settings of their own, or what the loss or the data fixes.
+# Settings of their own, or what the loss or the data fixes: one output, of
+# the size of the image.
 _TAKEN = (
+    "auxiliary",
+    "padding",
     "backbone",
     "weights",
     "classes",
@@ -75,15 +78,18 @@ def build_model(settings, classes):
                 f"{did_you_mean(key, list(parameters))} "
                 f"Received: options={settings.options}"
             )
-    if settings.backbone is None and parameters["backbone"].default is not None:
+    arguments = {"weights": settings.weights, "classes": classes}
+    if "backbone" in parameters:
+        arguments["backbone"] = settings.backbone
+        if settings.backbone is None and parameters["backbone"].default:
+            raise ValueError(
+                f"{builder.__name__} needs a backbone, the name of a "
+                "classifier of keras.applications such as 'mobilenet_v2'. "
+                "Received: backbone=None"
+            )
+    elif settings.backbone is not None:
         raise ValueError(
-            f"{builder.__name__} needs a backbone, the name of a classifier "
-            "of keras.applications such as 'mobilenet_v2'. "
-            "Received: backbone=None"
+            f"{builder.__name__} has an encoder of its own: `backbone` must "
+            f"be none. Received: backbone={settings.backbone!r}"
         )
-    return builder(
-        backbone=settings.backbone,
-        weights=settings.weights,
-        classes=classes,
-        **settings.options,
-    )
+    return builder(**arguments, **settings.options)

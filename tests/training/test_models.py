@@ -49,3 +49,18 @@ def test_unknown_option():
 def test_backbone_needed():
     with pytest.raises(ValueError, match="FCN8s needs a backbone"):
         build_model(change(model="fcn8s", options={}), 3)
+
+
+def test_encoder_of_its_own():
+    settings = change(model="segnet", options={"filters": 2})
+    model = build_model(settings, 3)
+    assert model.compute_output_shape((1, 33, 17, 3)) == (1, 33, 17, 3)
+    settings = dataclasses.replace(settings, backbone="vgg16")
+    with pytest.raises(ValueError, match="own.*Received: backbone='vgg16'"):
+        build_model(settings, 3)
+
+
+def test_one_output_of_the_size_of_the_image():
+    for model, name in (("unet", "padding"), ("deeplabv3", "auxiliary")):
+        with pytest.raises(ValueError, match=f"no '{name}' to set there"):
+            build_model(change(model=model, options={name: True}), 3)

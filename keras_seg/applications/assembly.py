@@ -67,6 +67,7 @@ def begin(
     include_preprocessing,
     data_format,
     dropout=0.0,
+    padding="same",
     freeze_batch_norm=False,
     multiple=32,
     remainder=0,
@@ -84,6 +85,7 @@ def begin(
             include_preprocessing, dropout, freeze_batch_norm: as in
             `keras_seg.applications.FCN32s`.
         data_format: `"channels_last"` or `"channels_first"`.
+        padding: of the convolutions that were fully connected layers.
         multiple, remainder, minimum: of `prepare`.
         convert: function from the encoder to another model, such as its
             surgery. Defaults to None.
@@ -100,6 +102,7 @@ def begin(
         weights,
         include_preprocessing=include_preprocessing,
         dropout=dropout,
+        padding=padding,
         data_format=data_format,
     )
     axis = channel_axis(data_format)
@@ -188,6 +191,7 @@ def finish(
     align_corners=False,
     auxiliary=None,
     crop=True,
+    offset=0,
 ):
     """Brings scores to the image and makes the model.
 
@@ -205,6 +209,7 @@ def finish(
         align_corners: bool, of the enlarging.
         auxiliary: tensor, the scores of an auxiliary head, or None.
         crop: bool, whether the scores are cropped to the image.
+        offset: int, where the crop begins, from the top left.
 
     Returns:
         A `keras.Model` with logits `(batch, height, width, classes)`; with
@@ -222,7 +227,7 @@ def finish(
             )
             x = enlarge(x, padded)
         if crop:
-            x = CropLike(name=f"{prefix}crop", **options)(x, image)
+            x = CropLike(offset, name=f"{prefix}crop", **options)(x, image)
         if data_format == "channels_first":
             x = layers.Permute(
                 (2, 3, 1), dtype="float32", name=f"{prefix}logits"

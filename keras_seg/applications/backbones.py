@@ -79,7 +79,13 @@ def preprocessing_mode(name):
 
 
 def encoder(
-    backbone, weights, *, include_preprocessing, dropout=0.0, data_format
+    backbone,
+    weights,
+    *,
+    include_preprocessing,
+    dropout=0.0,
+    padding="same",
+    data_format,
 ):
     """Returns a classifier's network without what names the classes.
 
@@ -92,11 +98,13 @@ def encoder(
         include_preprocessing: bool, whether a backbone that preprocesses by
             itself should.
         dropout: float, rate after each hidden fully connected layer.
+        padding: `"same"` or `"valid"`, of the convolutions that were fully
+            connected layers. Defaults to `"same"`.
         data_format: `"channels_last"` or `"channels_first"`.
 
     Returns:
         `(model, mode)`: an encoder whose hidden fully connected layers, if
-        any, are convolutions that keep the size of the map, and the mode of
+        any, are convolutions, and the mode of
         the preprocessing it expects, None for none.
     """
     if isinstance(backbone, keras.Model):
@@ -117,13 +125,13 @@ def encoder(
             model = weight_files.build(
                 builder, weights, _is_vgg(builder), options
             )
-    return _without_classes(model, dropout), mode
+    return _without_classes(model, dropout, padding), mode
 
 
-def _without_classes(model, dropout):
+def _without_classes(model, dropout, padding):
     """Cuts the class scores off, keeps hidden fully connected layers."""
     if any(isinstance(layer, layers.Flatten) for layer in model.layers):
-        network = fully_convolutional(model, padding="same", dropout=dropout)
+        network = fully_convolutional(model, padding=padding, dropout=dropout)
         return keras.Model(
             network.inputs, network.layers[-1].input, name=model.name
         )

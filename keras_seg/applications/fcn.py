@@ -4,11 +4,18 @@ from keras import layers
 
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
+from keras_seg.applications.fcn_geometry import OFFSETS
+from keras_seg.applications.fcn_geometry import pad_by_100
+from keras_seg.layers import BilinearConvTranspose
+from keras_seg.layers import CropLike
 from keras_seg.layers import ResizeLike
 from keras_seg.ops.formats import standardize_data_format
 from keras_seg.surgery import pyramid
 
 __all__ = ["FCN8s", "FCN16s", "FCN32s"]
+
+# Of the maps, where all is trained at once.
+SCALES = {"pool4": 1e-2, "pool3": 1e-4}
 
 
 def FCN32s(
@@ -21,6 +28,7 @@ def FCN32s(
     include_preprocessing=True,
     dropout=0.5,
     freeze_batch_norm=False,
+    geometry="aligned",
     data_format=None,
     name="fcn32s",
 ):
@@ -33,9 +41,16 @@ def FCN32s(
     - [Fully Convolutional Networks for Semantic Segmentation](
       https://arxiv.org/abs/1411.4038) (CVPR 2015)
 
-    The geometry is the aligned one: the image is padded, below and on the
-    right, to a multiple of 32, the layers keep the size of their maps, and
-    the result is cropped. As in the paper, the scores start at zero.
+    With `geometry="aligned"` the image is padded, below and on the right, to
+    a multiple of 32, the layers keep the size of their maps, and the result
+    is cropped. With `geometry="paper"`, on a VGG, the network is the
+    published one: the first convolution pads by 100, pools round up, the
+    fully connected layers do not pad, fixed bilinear transposed convolutions
+    enlarge, and what they give is cropped from offset 19 (FCN-16s: 5 and 27,
+    FCN-8s: 5, 9 and 31). As in the paper, the scores start at zero.
+
+    FCN-16s begins from a trained FCN-32s, FCN-8s from FCN-16s:
+    `keras_seg.surgery.transplant(coarse, fine)`.
 
     Args:
         backbone: str, a name of `keras.applications`, or a functional
@@ -61,6 +76,7 @@ def FCN32s(
             backbone. Defaults to 0.5.
         freeze_batch_norm: bool, whether the batch norm of the backbone keeps
             its statistics and is not trained. Defaults to False.
+        geometry: `"aligned"` or `"paper"`. Defaults to `"aligned"`.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting: of the image and inside the network.
         name: str, name of the model.
@@ -94,14 +110,21 @@ def FCN16s(
     include_preprocessing=True,
     dropout=0.5,
     freeze_batch_norm=False,
+    geometry="aligned",
+    at_once=False,
     data_format=None,
     name="fcn16s",
 ):
     """FCN-16s: FCN-32s with the scores of the maps at stride 16 added.
 
     On VGG16 these are the scores of pool4; on a network whose strides are
-    not max pools, those of the last map before stride 32. Arguments, result
-    and errors are those of `keras_seg.applications.FCN32s`.
+    not max pools, those of the last map before stride 32. Further arguments,
+    result and errors are those of `keras_seg.applications.FCN32s`.
+
+    Args:
+        at_once: bool, whether the maps of stride 16 are multiplied by 0.01
+            and those of stride 8 by 0.0001 in front of their scores: the
+            authors' way to train all in one stage. Defaults to False.
 
     Example:
 
@@ -124,13 +147,15 @@ def FCN8s(
     include_preprocessing=True,
     dropout=0.5,
     freeze_batch_norm=False,
+    geometry="aligned",
+    at_once=False,
     data_format=None,
     name="fcn8s",
 ):
     """FCN-8s: FCN-16s with the scores of the maps at stride 8 added.
 
     On VGG16 these are the scores of pool4 and pool3. Arguments, result and
-    errors are those of `keras_seg.applications.FCN32s`.
+    errors are those of `keras_seg.applications.FCN16s`.
 
     Example:
 
@@ -153,11 +178,19 @@ def _fcn(
     include_preprocessing,
     dropout,
     freeze_batch_norm,
+    geometry,
     data_format,
     name,
     skips,
+    at_once=False,
 ):
     data_format = standardize_data_format(data_format)
+    if geometry not in ("aligned", "paper"):
+        raise ValueError(
+            "`geometry` must be 'aligned' or 'paper'. "
+            f"Received: geometry={geometry!r}"
+        )
+    paper = geometry == "paper"
     image, padded, network = begin(
         backbone,
         weights,
@@ -167,7 +200,10 @@ def _fcn(
         include_preprocessing=include_preprocessing,
         data_format=data_format,
         dropout=dropout,
+        padding="valid" if paper else "same",
         freeze_batch_norm=freeze_batch_norm,
+        multiple=1 if paper else 32,
+        convert=pad_by_100 if paper else None,
     )
     levels = pyramid(network, pools=True)
     if missing := [stride for stride in skips if stride not in levels]:
@@ -185,10 +221,38 @@ def _fcn(
             name=name,
         )(tensor)
 
+    def enlarge(x, factor, name):
+        return BilinearConvTranspose(
+            factor=factor, padding="valid", data_format=data_format, name=name
+        )(x)
+
     x = score(list(levels.values())[-1], "score_fr")
     # On VGG16 the maps of stride 16 and 8 are pool4 and pool3.
     for stride, pool in zip(skips, ("pool4", "pool3"), strict=False):
-        skip = score(levels[stride], f"score_{pool}")
-        enlarge = ResizeLike(data_format=data_format, name=f"upscore_{pool}")
-        x = layers.Add(name=f"fuse_{pool}")([enlarge(x, skip), skip])
-    return finish(x, image, classifier_activation, data_format, name, padded)
+        skip = levels[stride]
+        if at_once:
+            factor = SCALES[pool]
+            skip = layers.Rescaling(factor, name=f"scale_{pool}")(skip)
+        skip = score(skip, f"score_{pool}")
+        if paper:
+            x = enlarge(x, 2, f"upscore_{pool}")
+            crop = CropLike(
+                OFFSETS[pool], data_format=data_format, name=f"crop_{pool}"
+            )
+            skip = crop(skip, x)
+        else:
+            resize = ResizeLike(data_format=data_format, name=f"upscore_{pool}")
+            x = resize(x, skip)
+        x = layers.Add(name=f"fuse_{pool}")([x, skip])
+    stride = skips[-1] if skips else 32
+    if paper:
+        x = enlarge(x, stride, "upscore")
+    return finish(
+        x,
+        image,
+        classifier_activation,
+        data_format,
+        name,
+        None if paper else padded,
+        offset=OFFSETS[stride] if paper else 0,
+    )

@@ -7,6 +7,7 @@ from keras_seg.surgery.inflate import inflate_input
 from keras_seg.surgery.multi_grid import multi_grid
 from keras_seg.surgery.output_stride import set_output_stride
 from keras_seg.surgery.pyramid import pyramid
+from keras_seg.surgery.transplant import transplant
 
 __all__ = [
     "decimate",
@@ -16,4 +17,5 @@ __all__ = [
     "pyramid",
     "replace_classes",
     "set_output_stride",
+    "transplant",
 ]

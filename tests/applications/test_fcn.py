@@ -6,6 +6,7 @@ from keras import layers
 from keras_seg.applications import FCN8s
 from keras_seg.applications import FCN16s
 from keras_seg.applications import FCN32s
+from keras_seg.surgery import transplant
 from tests.model_check import check_model
 from tests.networks import outputs
 from tests.networks import randomize
@@ -101,6 +102,94 @@ def test_scores_are_aligned_with_the_image():
     )
 
 
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_model_of_the_paper(builder, tmp_path, parity):
+    def build(data_format="channels_last", **options):
+        keras.config.set_image_data_format(data_format)
+        backbone = tiny_vgg(224)  # 7×7 windows, as VGG16 has.
+        keras.config.set_image_data_format("channels_last")
+        return builder(
+            backbone,
+            data_format=data_format,
+            geometry="paper",
+            name=f"{builder.__name__.lower()}_paper",
+            **options,
+        )
+
+    check_model(build, tmp_path, parity)
+
+
+# papers.md 8.2, columns 224, 333, 375, 500, 512: pool1 … pool5, score_fr, and
+# what the transposed convolutions give.
+SIZES = {
+    224: (211, 106, 53, 27, 14, 8, 288, 18, 38, 312),
+    333: (266, 133, 67, 34, 17, 11, 384, 24, 50, 408),
+    375: (287, 144, 72, 36, 18, 12, 416, 26, 54, 440),
+    500: (349, 175, 88, 44, 22, 16, 544, 34, 70, 568),
+    512: (355, 178, 89, 45, 23, 17, 576, 36, 74, 600),
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_sizes_of_the_paper(size):
+    if keras.backend.backend() == "jax":
+        pytest.skip("the graph is the same on every backend")
+    options = {"geometry": "paper", "input_shape": (size, size, 3)}
+    backbone = tiny_vgg(224)
+    fine = FCN8s(backbone, classes=2, **options)
+    names = [f"block{n}_pool" for n in range(1, 6)]
+    names += ["score_fr", "upscore_pool4", "upscore_pool3", "upscore"]
+    found = [fine.get_layer(name).output.shape[1] for name in names]
+    coarse = FCN32s(backbone, classes=2, **options)
+    found.insert(6, coarse.get_layer("upscore").output.shape[1])
+    assert tuple(found) == SIZES[size]
+    offsets = [
+        fine.get_layer(name).offset
+        for name in ("crop_pool4", "crop_pool3", "crop")
+    ]
+    assert offsets == [5, 9, 31]
+    assert coarse.get_layer("crop").offset == 19
+    assert FCN16s(backbone, geometry="paper").get_layer("crop").offset == 27
+    assert fine.output_shape == (None, size, size, 2)
+
+
+def test_each_stage_begins_from_the_one_before():
+    """Zero scores of the new skip: FCN-16s gives what FCN-32s gave, but for
+    bilinear interpolation in two steps; the kernels are the same to the bit."""
+    coarse = randomize(FCN32s(tiny_vgg(), classes=3))
+    fine = FCN16s(tiny_vgg(), classes=3)
+    names = transplant(coarse, fine)
+    assert "score_fr" in names and "score_pool4" not in names
+    for name in names:
+        for old, new in zip(
+            coarse.get_layer(name).get_weights(),
+            fine.get_layer(name).get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(old, new)
+    assert not fine.get_layer("score_pool4").get_weights()[0].any()
+    other = FCN16s(tiny_vgg(), classes=4)
+    with pytest.raises(ValueError, match="'score_fr' has weights of shapes"):
+        transplant(coarse, other)
+    with pytest.raises(ValueError, match="share no names"):
+        transplant(coarse, keras.Sequential([keras.Input((2,))]))
+
+
+def test_at_once_scales_the_maps():
+    """papers.md 8.9, trap 7: what is pooled, not its score."""
+    plain = randomize(FCN8s(tiny_vgg(), classes=2))
+    scaled = FCN8s(tiny_vgg(), classes=2, at_once=True)
+    scaled.set_weights(plain.get_weights())
+    for pool, factor in (("pool4", 0.01), ("pool3", 0.0001)):
+        layer = scaled.get_layer(f"score_{pool}")
+        kernel, bias = layer.get_weights()
+        layer.set_weights([kernel / factor, bias])
+    x = np.random.default_rng(0).uniform(0, 255, (1, 33, 40, 3))
+    np.testing.assert_allclose(
+        outputs(scaled, x), outputs(plain, x), rtol=1e-3, atol=1e-3
+    )
+
+
 def test_input_tensor():
     image = keras.Input((None, None, 3))
     model = FCN32s("mobilenet_v2", None, input_tensor=image * 255.0)
@@ -115,6 +204,11 @@ def test_bad_arguments():
         FCN32s("vgg15", weights=None)
     with pytest.raises(ValueError, match="weights='no.h5', which does not"):
         FCN32s(weights="no.h5")
+    with pytest.raises(ValueError, match="Received: geometry='caffe'"):
+        FCN32s(weights=None, geometry="caffe")
+    for backbone in ("mobilenet_v2", tiny_vgg()):
+        with pytest.raises(ValueError, match="' has another plan"):
+            FCN32s(backbone, weights=None, geometry="paper")
     image = keras.Input((None, None, 3))
     shallow = keras.Model(image, layers.Conv2D(4, 3, 4)(image), name="shallow")
     with pytest.raises(ValueError, match="'shallow' has no maps of stride 16"):

@@ -30,7 +30,6 @@ def _(layer, surgery, maps, args, kwargs):
 
 @carry.register(CropLike)
 @carry.register(PadToMultiple)
-@carry.register(layers.Permute)
 def _(layer, surgery, maps, args, kwargs):
     if any(x.rate > 1 for x in maps):
         refuse(layer, "its map has lost a stride")
@@ -40,5 +39,17 @@ def _(layer, surgery, maps, args, kwargs):
         kwargs,
         origin=object(),
         shift=(0, 0),
-        is_map=not isinstance(layer, layers.Permute),
     )
+
+
+@carry.register(layers.Permute)
+def _(layer, surgery, maps, args, kwargs):
+    """Only what ends a channels-first system: logits with channels last."""
+    (x,) = maps
+    if x.rate > 1 or tuple(layer.dims) != (2, 3, 1):
+        refuse(
+            layer,
+            "it is neither a convolution, a pooling, a padding nor pointwise",
+        )
+    copy = surgery.copier.copy(layer)
+    return surgery.apply(copy, args, kwargs, is_map=False)

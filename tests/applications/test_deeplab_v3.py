@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from keras_seg import surgery
 from keras_seg.applications import DeepLabV3
 from keras_seg.applications import DeepLabV3Plus
 from keras_seg.surgery import set_output_stride
@@ -114,6 +115,12 @@ def test_evaluated_at_another_output_stride(builder):
     again = builder(tiny_resnet(), classes=4)
     again.set_weights(dense.get_weights())
     np.testing.assert_array_equal(outputs(again, x), outputs(trained, x))
+    # With its channels first, too.
+    first = builder(tiny_resnet("channels_first"), data_format="channels_first")
+    first = set_output_stride(surgery.replace_classes(first, 4), 8)
+    first.set_weights(dense.get_weights())
+    turned = outputs(first, np.moveaxis(x, -1, 1))
+    assert relative_difference(turned, outputs(dense, x)) < 1e-4
     # The denser map was worth computing: the logits are others.
     assert relative_difference(outputs(dense, x), outputs(trained, x)) > 1e-3
 

@@ -14,7 +14,7 @@ BACKEND = keras.backend.backend()
 
 def test_model(tmp_path, parity):
     def build(**options):
-        return SegNet(weights=None, filters=2, **options)
+        return SegNet(weights=None, filters=3, **options)
 
     check_model(build, tmp_path, parity)
 

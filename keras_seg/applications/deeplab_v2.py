@@ -178,8 +178,8 @@ def _largest(scores, padded, scales, data_format):
 
 def _check_scales(scales):
     listed = isinstance(scales, tuple | list) and len(scales) > 0
-    if not listed or scales[0] != 1:
+    if not listed or scales[0] != 1 or not all(s > 0 for s in scales):
         raise ValueError(
-            "`scales` must be numbers, 1 the first of them. "
+            "`scales` must be numbers above 0, 1 the first of them. "
             f"Received: scales={scales!r}"
         )

@@ -100,7 +100,7 @@ def _scaled(x, size):
 
 
 def test_bad_arguments():
-    for scales in ((), 1.0, (0.5, 1.0)):
+    for scales in ((), 1.0, (0.5, 1.0), (1.0, 0)):
         with pytest.raises(ValueError, match="Received: scales="):
             DeepLabV2(tiny_resnet(), scales=scales)
     with pytest.raises(ValueError, match="Received: rates="):

@@ -1,0 +1,79 @@
+"""The arithmetic of the lecture on segmentation, and where it errs."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_seg.layers import AtrousConv
+from keras_seg.surgery import decimate
+from keras_seg.surgery import fully_convolutional
+
+
+def test_weights_of_a_kernel_of_the_14th_layer():
+    """7 · 7 · 512 + 1 = 25,089 a kernel, 102,764,544 for 4096 of them."""
+    kernel = AtrousConv(1, 7, padding="valid")
+    kernel.build((None, 7, 7, 512))
+    assert kernel.count_params() == 25_089
+    assert 4096 * 25_089 == 102_764_544
+
+
+def test_the_14th_layer_as_a_convolution():
+    """The dense layer's weights are the convolution's, none more."""
+    if keras.backend.backend() != "torch":
+        pytest.skip("103 million weights: once is enough")
+    image = keras.Input((7, 7, 512))
+    x = keras.layers.Flatten()(image)
+    x = keras.layers.Dense(4096, activation="relu", name="fc6")(x)
+    x = keras.layers.Dense(2, name="fc7")(x)
+    network = fully_convolutional(keras.Model(image, x))
+    fc6 = network.get_layer("fc6")
+    assert fc6.kernel_size == (7, 7)
+    assert fc6.count_params() == 102_764_544
+    small = decimate(network, "fc6", kernel_size=3, filters=1024)
+    # 3 · 3 · 512 · 1024 + 1024: DeepLab's LargeFOV.
+    assert small.get_layer("fc6").count_params() == 4_719_616
+
+
+@pytest.mark.parametrize(
+    "kernel_size, rate, side",
+    [
+        (3, 1, 3),  # Regular convolution is rate 1.
+        (3, 3, 7),  # Nine weights see as far as forty-nine.
+        (3, 12, 25),
+        # The lecture says 51 for rate 24; k + (k - 1)(r - 1) is 49, and so
+        # is what can be seen: see the next test.
+        (3, 24, 49),
+    ],
+)
+def test_side_of_a_kernel_with_holes(kernel_size, rate, side):
+    layer = AtrousConv(1, kernel_size, rate=rate)
+    assert layer.effective_kernel_size == (side, side)
+
+
+@pytest.mark.parametrize("rate, side", [(1, 3), (3, 7), (24, 49)])
+def test_what_a_kernel_with_holes_sees(rate, side):
+    """A single bright pixel is felt `side` positions wide, at nine places."""
+    layer = AtrousConv(
+        1, 3, rate=rate, use_bias=False, kernel_initializer="ones"
+    )
+    x = np.zeros((1, 61, 61, 1), "float32")
+    x[0, 30, 30] = 1
+    y = keras.ops.convert_to_numpy(layer(x))[0, :, :, 0]
+    rows, columns = np.nonzero(y)
+    assert np.ptp(rows) + 1 == np.ptp(columns) + 1 == side
+    assert len(rows) == 9
+
+
+def test_regular_convolution_is_rate_1():
+    x = np.random.default_rng(0).normal(size=(1, 9, 8, 3)).astype("float32")
+    regular = keras.layers.Conv2D(4, 3, padding="same")
+    atrous = AtrousConv(4, 3, rate=1)
+    regular.build(x.shape)
+    atrous.build(x.shape)
+    atrous.set_weights(regular.get_weights())
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(atrous(x)),
+        keras.ops.convert_to_numpy(regular(x)),
+        rtol=1e-5,
+        atol=1e-5,
+    )

@@ -54,7 +54,7 @@ demo: $(VENV)/.base
 test: $(VENV)/.test lint
 	rm -rf $(KERAS_SEG_PARITY)
 	$(MAKE) --jobs=2 --output-sync=target $(BACKENDS:%=test-%)
-	$(BIN)/python -m pytest tests/compare_backends.py
+	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/compare_backends.py
 
 $(BACKENDS:%=test-%): test-%: $(VENV)/.test
 	KERAS_BACKEND=$* $(BIN)/python -m pytest -m "not slow" --durations=5

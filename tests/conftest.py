@@ -64,17 +64,21 @@ def data_dir():
 
 @pytest.fixture
 def parity():
-    """Saves arrays for the comparison of the backends after their tests.
+    """Saves arrays and models for the comparison of the backends.
 
     `tests/compare_backends.py` reads them when all three have run.
     """
     folder = os.environ.get("KERAS_SEG_PARITY")
 
-    def save(name, array):
+    def save(name, value):
         if folder is None:
             return
         path = pathlib.Path(folder) / keras.backend.backend()
         path.mkdir(parents=True, exist_ok=True)
-        np.save(path / f"{name}.npy", keras.ops.convert_to_numpy(array))
+        if isinstance(value, keras.Model):
+            value.save(path / f"{name}.keras")
+            value.save_weights(path / f"{name}.weights.h5")
+            return
+        np.save(path / f"{name}.npy", keras.ops.convert_to_numpy(value))
 
     return save

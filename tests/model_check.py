@@ -35,6 +35,8 @@ def check_model(build, tmp_path, parity, *, classes=3):
         parity(f"{model.name}_{size[0]}_{size[1]}", logits)
     assert model.output_shape == (None, None, None, classes)
     image = images[SIZES[1]]
+    parity(f"{model.name}_image", image)
+    parity(model.name, model)
     expected = outputs(model, image)
 
     # Integers are images too.

@@ -9,6 +9,7 @@ from keras import ops
 from keras_seg.ops.devices import on_cpu
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import pad_spatial
+from keras_seg.ops.torch_conv import torch_conv
 
 __all__ = ["atrous_conv", "atrous_depthwise_conv", "atrous_padding"]
 
@@ -62,7 +63,7 @@ def atrous_conv(
         if y is not None:
             return y
     if keras.config.backend() == "torch":
-        return _torch_conv(x, kernel, rate, pads, data_format)
+        return torch_conv(x, kernel, rate, pads, data_format)
     return ops.conv(
         pad_spatial(x, pads[0], pads[1], data_format),
         kernel,
@@ -104,7 +105,7 @@ def atrous_depthwise_conv(
     pads = atrous_padding(kernel.shape[:2], rate, padding)
     sizes = _output_sizes(x, kernel, rate, pads, data_format)
     if keras.config.backend() == "torch":
-        return _torch_conv(x, kernel, rate, pads, data_format, depthwise=True)
+        return torch_conv(x, kernel, rate, pads, data_format, depthwise=True)
     if rate > 1 and on_cpu(x):
         kernel = kernel[..., 0]
         y = _taps(x, kernel, rate, pads, sizes, data_format, ops.multiply)
@@ -272,32 +273,3 @@ def _torch_records(x, kernel):
     import torch
 
     return torch.is_grad_enabled() and (x.requires_grad or kernel.requires_grad)
-
-
-def _torch_conv(x, kernel, rate, pads, data_format, depthwise=False):
-    """PyTorch's convolution without the copies of `keras.ops.conv`.
-
-    A map with its channels last, its axes permuted, already is what PyTorch
-    calls channels-last memory.
-    """
-    from torch.nn import functional
-
-    weight = kernel.permute((2, 3, 0, 1) if depthwise else (3, 2, 0, 1))
-    if data_format == "channels_last":
-        x = x.permute(0, 3, 1, 2)
-        if not depthwise:
-            # One transposed copy, half the time of PyTorch's general one.
-            flat = kernel.flatten(0, 2).t().contiguous()
-            weight = flat.unflatten(1, kernel.shape[:3]).permute(0, 3, 1, 2)
-    (top, bottom), (left, right) = pads
-    if (top, left) != (bottom, right):
-        x = functional.pad(x, (left, right, top, bottom))
-        top = left = 0
-    y = functional.conv2d(
-        x,
-        weight,
-        padding=(top, left),
-        dilation=rate,
-        groups=x.shape[1] if depthwise else 1,
-    )
-    return y.permute(0, 2, 3, 1) if data_format == "channels_last" else y

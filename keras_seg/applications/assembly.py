@@ -17,6 +17,7 @@ from keras_seg.surgery import pyramid
 from keras_seg.surgery.graph import copy_model
 
 __all__ = [
+    "as_rgb",
     "auxiliary_head",
     "begin",
     "finish",
@@ -26,15 +27,23 @@ __all__ = [
 ]
 
 
-def image_input(input_tensor, input_shape, data_format):
+def image_input(input_tensor, input_shape, data_format, channels=3):
     """Returns the tensor of the image, a new input unless there is one."""
     if input_tensor is not None:
         return input_tensor
     if input_shape is None:
-        input_shape = (None, None, 3)
+        input_shape = (None, None, channels)
         if data_format == "channels_first":
-            input_shape = (3, None, None)
+            input_shape = (channels, None, None)
     return keras.Input(input_shape, name="image")
+
+
+def as_rgb(image, data_format):
+    """Takes a gray image for red, green and blue alike; others as they are."""
+    axis = channel_axis(data_format)
+    if image.shape[axis] != 1:
+        return image
+    return layers.Concatenate(axis=axis, name="gray_to_rgb")([image] * 3)
 
 
 def prepare(image, mode, multiple, data_format, remainder=0, minimum=1):
@@ -76,9 +85,9 @@ def begin(
 ):
     """Checks what all builders share, and builds the encoder on the image.
 
-    A gray image is taken for red, green and blue alike. For other numbers
-    of channels the encoder's input is inflated: the first three are red,
-    green and blue.
+    An image of other channels than the encoder's is brought to it: a gray
+    one is taken for red, green and blue alike; for other numbers the
+    encoder's input is inflated, the first three are red, green and blue.
 
     Args:
         backbone, weights, input_tensor, input_shape, classes,
@@ -96,7 +105,6 @@ def begin(
     """
     check_weights(weights)
     positive_int("classes", classes)
-    image = image_input(input_tensor, input_shape, data_format)
     network, mode = encoder(
         backbone,
         weights,
@@ -106,11 +114,12 @@ def begin(
         data_format=data_format,
     )
     axis = channel_axis(data_format)
-    x, channels = image, image.shape[axis]
-    if channels == 1:
-        x = layers.Concatenate(axis=axis, name="gray_to_rgb")([image] * 3)
-    elif channels != network.inputs[0].shape[axis]:
-        network = inflate_input(network, channels)
+    channels = network.inputs[0].shape[axis]
+    x = image = image_input(input_tensor, input_shape, data_format, channels)
+    if image.shape[axis] != channels:
+        x = as_rgb(image, data_format)
+    if x.shape[axis] != channels:
+        network = inflate_input(network, x.shape[axis])
     if convert is not None:
         network = convert(network)
     if not include_preprocessing:
@@ -143,30 +152,25 @@ def map_of_stride(network, strided, stride):
     return network.get_layer(name).output
 
 
-def auxiliary_head(network, strided, classes, data_format):
+def auxiliary_head(x, classes, data_format):
     """Scores of a map in the middle, for a second loss in training.
 
-    As in torchvision, on the last map of stride 16 of the classifier (in a
-    ResNet, of the third stage): 3×3 with a quarter of the channels, batch
-    norm, ReLU, dropout 0.1, 1×1.
+    As in torchvision: 3×3 with a quarter of the channels, batch norm, ReLU,
+    dropout 0.1, 1×1. It has its place on the last map of stride 16 of the
+    classifier (in a ResNet, of the third stage).
 
     Args:
-        network: `keras.Model`, the encoder in use.
-        strided: the encoder before its strides were removed.
+        x: tensor, the map.
         classes: int.
         data_format: `"channels_last"` or `"channels_first"`.
 
     Returns:
         A tensor of scores.
-
-    Raises:
-        ValueError: if the encoder has no such map.
     """
-    x = map_of_stride(network, strided, 16)
     axis = channel_axis(data_format)
     options = {"data_format": data_format}
     x = layers.Conv2D(
-        x.shape[axis] // 4,
+        max(1, x.shape[axis] // 4),
         3,
         padding="same",
         use_bias=False,
@@ -190,6 +194,7 @@ def finish(
     padded=None,
     align_corners=False,
     auxiliary=None,
+    enlarge=True,
     crop=True,
     offset=0,
 ):
@@ -204,10 +209,13 @@ def finish(
         classifier_activation: name of an activation, or None for logits.
         data_format: `"channels_last"` or `"channels_first"`.
         name: str, name of the model.
-        padded: tensor, what `prepare` returned, for scores at a stride; None
-            where they have its size already.
+        padded: tensor, what `prepare` returned; None where nothing is
+            enlarged.
         align_corners: bool, of the enlarging.
-        auxiliary: tensor, the scores of an auxiliary head, or None.
+        auxiliary: tensor, the scores of an auxiliary head, or None. They are
+            enlarged and cropped whatever the others need.
+        enlarge: bool, False where the scores have the size of the padded
+            image already.
         crop: bool, whether the scores are cropped to the image.
         offset: int, where the crop begins, from the top left.
 
@@ -216,16 +224,15 @@ def finish(
         an auxiliary head, a list of two of these.
     """
 
-    def bring(x, prefix):
+    def bring(x, prefix, enlarge, crop):
         x = layers.Activation("linear", dtype="float32", name=f"{prefix}score")(
             x
         )
         options = {"data_format": data_format, "dtype": "float32"}
-        if padded is not None:
-            enlarge = ResizeLike(
-                align_corners, name=f"{prefix}upscore", **options
+        if enlarge:
+            x = ResizeLike(align_corners, name=f"{prefix}upscore", **options)(
+                x, padded
             )
-            x = enlarge(x, padded)
         if crop:
             x = CropLike(offset, name=f"{prefix}crop", **options)(x, image)
         if data_format == "channels_first":
@@ -240,9 +247,10 @@ def finish(
             )(x)
         return x
 
-    outputs = bring(scores, "")
+    outputs = bring(scores, "", enlarge and padded is not None, crop)
     if auxiliary is not None:
-        outputs = [outputs, bring(auxiliary, "auxiliary_logits_")]
+        second = bring(auxiliary, "auxiliary_logits_", True, True)
+        outputs = [outputs, second]
     inputs = keras.utils.get_source_inputs(image)
     return keras.Model(
         inputs[0] if len(inputs) == 1 else inputs, outputs, name=name

@@ -3,17 +3,21 @@
 from keras import initializers
 from keras import layers
 
+from keras_seg.applications.assembly import auxiliary_head
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
+from keras_seg.applications.assembly import map_of_stride
+from keras_seg.applications.dense_vgg import base_vgg
+from keras_seg.applications.dense_vgg import dense_vgg
+from keras_seg.layers import CropLike
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import standardize_data_format
 from keras_seg.surgery import decimate
-from keras_seg.surgery import graph
 
-__all__ = ["DeepLabV1", "dense_vgg", "has_vgg_plan"]
+__all__ = ["DeepLabV1"]
 
-POOLS = 5
+LAYOUTS = {"largefov": dense_vgg, "base": base_vgg}
 
 
 def DeepLabV1(
@@ -28,7 +32,10 @@ def DeepLabV1(
     rate=12,
     filters=1024,
     multi_scale=False,
+    geometry="largefov",
     dropout=0.5,
+    freeze_batch_norm=False,
+    auxiliary=False,
     seed=0,
     data_format=None,
     name="deeplabv1",
@@ -49,11 +56,15 @@ def DeepLabV1(
     | DeepLab | 4 | 4 | 4096 | 65,140,565 |
     | DeepLab-7x7 | 7 | 4 | 4096 | 134,346,581 |
 
-    As in the released network, pools are 3×3 and an average pool of 3×3 is
-    in front of the first fully connected layer; the paper has neither. The
+    As in the released LargeFOV network, pools are 3×3 and an average pool of
+    3×3 is in front of the first fully connected layer; the paper has neither.
+    With `geometry="base"` the layout is that of the base network as first
+    released: 2×2 pools, the first three padded by 1, and no average pool. The
     image is padded, below and on the right, by the mean colour to a multiple
-    of 8 plus 1, as 321 and 513 are, and the scores are enlarged with aligned
-    corners. The CRF is no part of the network, as it was none in training.
+    of 8 plus 1, as 321 and 513 are (in the base layout by a first row and
+    column, too: 306 is a multiple plus 2), and the scores are enlarged with
+    aligned corners. The CRF is no part of the network, as it was none in
+    training.
 
     Args:
         backbone: str, `"vgg16"` or `"vgg19"`, or a functional `keras.Model`
@@ -80,8 +91,16 @@ def DeepLabV1(
             joined to the last map, each through 3×3 and 1×1 of 128 channels
             (the paper's MSc). Their strides are not published; here the 3×3
             takes the map to stride 8. Defaults to False.
+        geometry: `"largefov"` or `"base"`, of the pools. Defaults to
+            `"largefov"`.
         dropout: float, rate after each hidden fully connected layer. Defaults
             to 0.5.
+        freeze_batch_norm: bool, whether the batch norm of the backbone, if it
+            has any, keeps its statistics and is not trained. Defaults to
+            False.
+        auxiliary: bool, whether there is a second output, the logits of a
+            head on the last map before the fifth pool, for a second loss in
+            training. Defaults to False.
         seed: int, of the draw of filters.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting: of the image and inside the network.
@@ -105,10 +124,17 @@ def DeepLabV1(
     (1, 97, 33, 3)
     """
     positive_int("rate", rate)
+    if geometry not in LAYOUTS:
+        raise ValueError(
+            f"`geometry` must be one of {', '.join(map(repr, LAYOUTS))}. "
+            f"Received: geometry={geometry!r}"
+        )
     data_format = standardize_data_format(data_format)
+    strided = []
 
     def convert(model):
-        model, (first, second) = dense_vgg(model)
+        strided.append(model)
+        model, (first, second) = LAYOUTS[geometry](model)
         model = decimate(
             model,
             first,
@@ -128,6 +154,7 @@ def DeepLabV1(
         include_preprocessing=include_preprocessing,
         data_format=data_format,
         dropout=dropout,
+        freeze_batch_norm=freeze_batch_norm,
         multiple=8,
         remainder=1,
         minimum=33,
@@ -143,6 +170,10 @@ def DeepLabV1(
         data_format=data_format,
         name="fc8",
     )(x)
+    second = None
+    if auxiliary:
+        middle = map_of_stride(network, strided[0], 16)
+        second = auxiliary_head(middle, classes, data_format)
     return finish(
         scores,
         image,
@@ -151,74 +182,8 @@ def DeepLabV1(
         name,
         padded,
         align_corners=True,
+        auxiliary=second,
     )
-
-
-def dense_vgg(model, average=True):
-    """VGG's network at stride 8, with the pools of the released DeepLab.
-
-    Args:
-        model: an encoder of five 2×2 pools and, behind them, convolutions
-            that were fully connected layers.
-        average: bool, whether a 3×3 average pool follows the last pool. It
-            counts the zeros around the map, as Caffe's does.
-
-    Returns:
-        `(network, names)`: the `keras.Model`, and the names of the
-        convolutions behind the pools.
-
-    Raises:
-        ValueError: if the model has another plan.
-    """
-    pools, names = _plan(model)
-    if len(pools) != POOLS or len(names) != 2:
-        raise ValueError(
-            "The first DeepLab needs the plan of VGG: five 2×2 max pools and "
-            "two hidden fully connected layers. The backbone "
-            f"'{model.name}' has {len(pools)} and {len(names)}."
-        )
-    seen = []
-    copier = graph.Copier()
-    options = {"data_format": graph.data_format_of(model)}
-
-    def call(operation, *args, **kwargs):
-        copy, changes = copier.copy, {}
-        if operation in pools:
-            seen.append(operation)
-            changes = {"pool_size": (3, 3), "padding": "same"}
-            if len(seen) >= POOLS - 1:
-                changes["strides"] = (1, 1)
-        elif isinstance(operation, layers.Conv2D) and len(seen) == POOLS - 1:
-            changes = {"dilation_rate": (2, 2)}
-        elif operation.name == names[0]:
-            # 4 = 32 / 8: what the removed strides make of its taps.
-            changes = {"dilation_rate": (4, 4)}
-        x = copy(operation, **changes)(*args, **kwargs)
-        if average and operation is pools[-1]:
-            x = layers.ZeroPadding2D(1, name="pool5a_pad", **options)(x)
-            x = layers.AveragePooling2D(3, 1, name="pool5a", **options)(x)
-        return x
-
-    return graph.rebuild(model, lambda x: x, call, copier), names
-
-
-def has_vgg_plan(model):
-    """Whether an encoder has five pools and two convolutions behind them."""
-    pools, names = _plan(model)
-    return len(pools) == POOLS and len(names) == 2
-
-
-def _plan(model):
-    """The 2×2 pools of a model, and the names of what is behind the last."""
-    pools, names = [], list[str]()
-    for layer in model.layers:
-        if isinstance(layer, layers.MaxPooling2D):
-            if layer.strides == layer.pool_size == (2, 2):
-                pools.append(layer)
-            names = []
-        elif isinstance(layer, layers.Conv2D):
-            names.append(layer.name)
-    return pools, names
 
 
 def _join_scales(x, padded, network, data_format):
@@ -243,6 +208,8 @@ def _join_scales(x, padded, network, data_format):
                 data_format=data_format,
                 name=f"scale{number}_conv{suffix}",
             )(part)
-        parts.append(part)
+        # In the base layout pool3 is a row and a column larger than pool4.
+        crop = CropLike(data_format=data_format, name=f"scale{number}_crop")
+        parts.append(part if part.shape == x.shape else crop(part, x))
     join = layers.Concatenate(axis=channel_axis(data_format), name="scales")
     return join([*parts, x])

@@ -4,10 +4,12 @@ import keras
 from keras import initializers
 from keras import layers
 
+from keras_seg.applications.assembly import auxiliary_head
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
-from keras_seg.applications.deeplab_v1 import dense_vgg
-from keras_seg.applications.deeplab_v1 import has_vgg_plan
+from keras_seg.applications.assembly import map_of_stride
+from keras_seg.applications.dense_vgg import dense_vgg
+from keras_seg.applications.dense_vgg import has_vgg_plan
 from keras_seg.layers import ASPP
 from keras_seg.layers import AlignedScale
 from keras_seg.layers import ResizeLike
@@ -31,6 +33,7 @@ def DeepLabV2(
     hidden_filters=1024,
     dropout=0.5,
     freeze_batch_norm=False,
+    auxiliary=False,
     seed=0,
     data_format=None,
     name="deeplabv2",
@@ -83,6 +86,9 @@ def DeepLabV2(
         dropout: float, rate after each of these. Defaults to 0.5.
         freeze_batch_norm: bool, whether the batch norm of the backbone keeps
             its statistics and is not trained. Defaults to False.
+        auxiliary: bool, whether there is a second output, the logits of a
+            head on the last map of stride 16 of the classifier, of the image
+            as it is, for a second loss in training. Defaults to False.
         seed: int, of the draw of filters.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting: of the image and inside the network.
@@ -107,8 +113,10 @@ def DeepLabV2(
     data_format = standardize_data_format(data_format)
     _check_scales(scales)
     pretrained: list = []
+    strided = []
 
     def convert(model):
+        strided.append(model)
         if not has_vgg_plan(model):
             return set_output_stride(model, 8)
         model, (first, second) = dense_vgg(model, average=False)
@@ -150,7 +158,11 @@ def DeepLabV2(
         fc6, _, fc7, *_ = branch
         for layer, values in zip((fc6, fc7), pretrained, strict=True):
             layer.set_weights(values)
-    scores = _largest(scores, padded, scales, data_format)
+    heads = [scores]
+    if auxiliary:
+        middle = map_of_stride(network, strided[0], 16)
+        heads.append(auxiliary_head(middle, classes, data_format))
+    scores, *second = _largest(heads, padded, scales, data_format)
     return finish(
         scores,
         image,
@@ -159,21 +171,27 @@ def DeepLabV2(
         name,
         padded,
         align_corners=True,
+        auxiliary=second[0] if second else None,
     )
 
 
-def _largest(scores, padded, scales, data_format):
-    """MSC: the largest of the scores of several sizes of the image."""
+def _largest(heads, padded, scales, data_format):
+    """MSC: the largest of the scores of several sizes of the image.
+
+    The first of the heads makes the scores; the others see the image as it
+    is.
+    """
     options = {"data_format": data_format}
     if len(scales) == 1:
-        return scores
-    network = keras.Model(padded, scores, name="network")
-    scores = [network(padded)]
+        return heads
+    network = keras.Model(padded, heads, name="network")
+    first, *others = network(padded)
+    scores = [first]
     for number, scale in enumerate(scales[1:], start=2):
         x = AlignedScale(scale, name=f"scale_{number}", **options)(padded)
         resize = ResizeLike(True, name=f"scores_{number}", **options)
-        scores.append(resize(network(x), scores[0]))
-    return layers.Maximum(name="largest")(scores)
+        scores.append(resize(network(x)[0], first))
+    return [layers.Maximum(name="largest")(scores), *others]
 
 
 def _check_scales(scales):

@@ -1,4 +1,4 @@
-"""DeepLab v3 and v3+."""
+"""DeepLab v3, and what v3+ has of it."""
 
 from keras import initializers
 from keras import layers
@@ -8,14 +8,13 @@ from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.layers import ASPP
-from keras_seg.layers import ResizeLike
-from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import standardize_data_format
+from keras_seg.surgery import cascade as append_copies
 from keras_seg.surgery import multi_grid as spread_last_stage
 from keras_seg.surgery import set_output_stride
 from keras_seg.surgery.multi_grid import last_convolutions
 
-__all__ = ["DeepLabV3", "DeepLabV3Plus"]
+__all__ = ["DeepLabV3", "deeplab"]
 
 
 def DeepLabV3(
@@ -29,6 +28,7 @@ def DeepLabV3(
     output_stride=16,
     multi_grid=None,
     rates=None,
+    cascade=0,
     normalization="batch",
     dropout=0.1,
     freeze_batch_norm=False,
@@ -84,6 +84,11 @@ def DeepLabV3(
             1×1, as every ResNet has, and none otherwise.
         rates: ints, of the pyramid. Defaults to None: the paper's, 6, 12, 18
             at output stride 16 and double at 8.
+        cascade: int, copies of the last stage (the paper's block5, block6,
+            block7) that are appended, each at twice the rate of the one
+            before, in place of the pyramid: see `keras_seg.surgery.cascade`.
+            The paper's best have 3, with `multi_grid=(1, 2, 1)`. Defaults to
+            0, the pyramid.
         normalization: `"batch"`, `"group"` or `"frozen"`, of the pyramid: see
             `keras_seg.layers.ASPP`. Defaults to `"batch"`.
         dropout: float, rate in front of the scores. Defaults to 0.1.
@@ -112,57 +117,10 @@ def DeepLabV3(
     >>> model.compute_output_shape((1, 97, 33, 3))
     (1, 97, 33, 5)
     """
-    return _deeplab(**locals(), decoder_filters=None)
+    return deeplab(**locals())
 
 
-def DeepLabV3Plus(
-    backbone="resnet101",
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    classes=21,
-    classifier_activation=None,
-    include_preprocessing=True,
-    output_stride=16,
-    multi_grid=None,
-    rates=None,
-    normalization="batch",
-    dropout=0.1,
-    freeze_batch_norm=False,
-    auxiliary=False,
-    decoder_filters=48,
-    data_format=None,
-    name="deeplabv3plus",
-):
-    """DeepLab v3+: DeepLab v3 with a decoder on the maps of stride 4.
-
-    The pyramid's map is enlarged to stride 4, joined to the encoder's last
-    map of that stride, reduced to 48 channels, and two 3×3 convolutions
-    follow. Plain convolutions, as in the paper's comparison on ResNet-101.
-    Further arguments, result and errors are those of
-    `keras_seg.applications.DeepLabV3`. On ResNet-50 and 101 it has
-    40,352,181 and 59,344,309 weights to train, biases of the backbone not
-    counted. Reference:
-
-    - [Encoder-Decoder with Atrous Separable Convolution for Semantic Image
-      Segmentation](https://arxiv.org/abs/1802.02611)
-
-    Args:
-        decoder_filters: int, channels that the encoder's map is reduced to.
-            Defaults to 48.
-
-    Example:
-
-    >>> import keras_seg
-    >>> model = keras_seg.applications.DeepLabV3Plus(
-    ...     "mobilenet_v2", weights=None, classes=5)
-    >>> model.compute_output_shape((1, 97, 33, 3))
-    (1, 97, 33, 5)
-    """
-    return _deeplab(**locals())
-
-
-def _deeplab(
+def deeplab(
     backbone,
     weights,
     input_tensor,
@@ -177,11 +135,25 @@ def _deeplab(
     dropout,
     freeze_batch_norm,
     auxiliary,
-    decoder_filters,
     data_format,
     name,
+    cascade=0,
+    decode=None,
 ):
+    """Builds DeepLab v3, with a decoder or without.
+
+    Args:
+        decode: function from the pyramid's map, the encoder's of stride 4 and
+            the data format to another map. Defaults to None.
+
+    Returns, raises and further arguments as `DeepLabV3`.
+    """
     data_format = standardize_data_format(data_format)
+    if cascade and rates is not None:
+        raise ValueError(
+            "A cascade has no pyramid whose `rates` could be given. "
+            f"Received: rates={rates}, cascade={cascade}"
+        )
     strided = []
 
     def convert(model):
@@ -191,6 +163,8 @@ def _deeplab(
             grid = (1, 2, 4)
         if grid is not None:
             model = spread_last_stage(model, grid)
+        if cascade:
+            model = append_copies(model, cascade)
         return set_output_stride(model, output_stride)
 
     image, padded, network = begin(
@@ -207,22 +181,22 @@ def _deeplab(
         minimum=33,
         convert=convert,
     )
-    pyramid_layer = ASPP(
-        256,
-        normalization=normalization,
-        dropout=dropout,
-        data_format=data_format,
-        name="aspp",
-    )
-    if rates is None:
-        pyramid_layer = pyramid_layer.for_output_stride(output_stride)
+    x = network.output
+    if cascade:
+        x = layers.Dropout(dropout, name="dropout")(x)
     else:
-        config = {**pyramid_layer.get_config(), "rates": rates}
-        pyramid_layer = ASPP.from_config(config)
-    x = pyramid_layer(network.output)
-    if decoder_filters is not None:
-        low = map_of_stride(network, strided[0], 4)
-        x = _decode(x, low, decoder_filters, data_format)
+        if rates is None:
+            rates = ASPP(256).for_output_stride(output_stride).rates
+        x = ASPP(
+            256,
+            rates=rates,
+            normalization=normalization,
+            dropout=dropout,
+            data_format=data_format,
+            name="aspp",
+        )(x)
+    if decode is not None:
+        x = decode(x, map_of_stride(network, strided[0], 4), data_format)
     scores = layers.Conv2D(
         classes,
         1,
@@ -232,7 +206,8 @@ def _deeplab(
     )(x)
     second = None
     if auxiliary:
-        second = auxiliary_head(network, strided[0], classes, data_format)
+        middle = map_of_stride(network, strided[0], 16)
+        second = auxiliary_head(middle, classes, data_format)
     return finish(
         scores,
         image,
@@ -243,31 +218,3 @@ def _deeplab(
         align_corners=True,
         auxiliary=second,
     )
-
-
-def _decode(x, low, filters, data_format):
-    """The decoder of v3+, on the encoder's map of stride 4."""
-    axis = channel_axis(data_format)
-
-    def block(x, filters, kernel_size, name):
-        x = layers.Conv2D(
-            filters,
-            kernel_size,
-            padding="same",
-            use_bias=False,
-            kernel_initializer="he_normal",
-            data_format=data_format,
-            name=f"{name}_conv",
-        )(x)
-        x = layers.BatchNormalization(
-            axis=axis, epsilon=1e-5, name=f"{name}_norm"
-        )(x)
-        return layers.ReLU(name=f"{name}_relu")(x)
-
-    low = block(low, filters, 1, "low_level")
-    enlarge = ResizeLike(True, data_format=data_format, name="decoder_upscore")
-    x = layers.Concatenate(axis=axis, name="decoder_join")(
-        [enlarge(x, low), low]
-    )
-    x = block(x, 256, 3, "decoder_1")
-    return block(x, 256, 3, "decoder_2")

@@ -2,8 +2,10 @@
 
 from keras import layers
 
+from keras_seg.applications.assembly import auxiliary_head
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
+from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.fcn_geometry import OFFSETS
 from keras_seg.applications.fcn_geometry import pad_by_100
 from keras_seg.layers import BilinearConvTranspose
@@ -28,6 +30,7 @@ def FCN32s(
     include_preprocessing=True,
     dropout=0.5,
     freeze_batch_norm=False,
+    auxiliary=False,
     geometry="aligned",
     data_format=None,
     name="fcn32s",
@@ -76,6 +79,9 @@ def FCN32s(
             backbone. Defaults to 0.5.
         freeze_batch_norm: bool, whether the batch norm of the backbone keeps
             its statistics and is not trained. Defaults to False.
+        auxiliary: bool, whether there is a second output, the logits of a
+            head on the last map of stride 16, for a second loss in training;
+            with the aligned geometry. Defaults to False.
         geometry: `"aligned"` or `"paper"`. Defaults to `"aligned"`.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting: of the image and inside the network.
@@ -110,6 +116,7 @@ def FCN16s(
     include_preprocessing=True,
     dropout=0.5,
     freeze_batch_norm=False,
+    auxiliary=False,
     geometry="aligned",
     at_once=False,
     data_format=None,
@@ -147,6 +154,7 @@ def FCN8s(
     include_preprocessing=True,
     dropout=0.5,
     freeze_batch_norm=False,
+    auxiliary=False,
     geometry="aligned",
     at_once=False,
     data_format=None,
@@ -178,6 +186,7 @@ def _fcn(
     include_preprocessing,
     dropout,
     freeze_batch_norm,
+    auxiliary,
     geometry,
     data_format,
     name,
@@ -191,6 +200,11 @@ def _fcn(
             f"Received: geometry={geometry!r}"
         )
     paper = geometry == "paper"
+    if paper and auxiliary:
+        raise ValueError(
+            "The published network has no auxiliary head: `auxiliary` needs "
+            "geometry='aligned'. Received: auxiliary=True, geometry='paper'"
+        )
     image, padded, network = begin(
         backbone,
         weights,
@@ -244,6 +258,10 @@ def _fcn(
             resize = ResizeLike(data_format=data_format, name=f"upscore_{pool}")
             x = resize(x, skip)
         x = layers.Add(name=f"fuse_{pool}")([x, skip])
+    second = None
+    if auxiliary:
+        middle = map_of_stride(network, network, 16)
+        second = auxiliary_head(middle, classes, data_format)
     stride = skips[-1] if skips else 32
     if paper:
         x = enlarge(x, stride, "upscore")
@@ -253,6 +271,8 @@ def _fcn(
         classifier_activation,
         data_format,
         name,
-        None if paper else padded,
+        padded,
+        auxiliary=second,
+        enlarge=not paper,
         offset=OFFSETS[stride] if paper else 0,
     )

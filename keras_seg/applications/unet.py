@@ -2,6 +2,7 @@
 
 from keras import layers
 
+from keras_seg.applications.assembly import auxiliary_head
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
@@ -30,6 +31,7 @@ def UNet(
     padding="same",
     dropout=0.5,
     freeze_batch_norm=False,
+    auxiliary=False,
     data_format=None,
     name="unet",
 ):
@@ -79,6 +81,9 @@ def UNet(
             to 0.5.
         freeze_batch_norm: bool, whether the batch norm of the backbone keeps
             its statistics and is not trained. Defaults to False.
+        auxiliary: bool, whether there is a second output, the logits of a
+            head on the map at the bottom, for a second loss in training; with
+            padding `"same"`. Defaults to False.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting: of the image and inside the network.
         name: str, name of the model.
@@ -110,6 +115,11 @@ def UNet(
             "`padding` must be 'same', or 'valid' without a backbone. "
             f"Received: padding={padding!r}, backbone={backbone!r}"
         )
+    if valid and auxiliary:
+        raise ValueError(
+            "An unpadded U-Net has no auxiliary head. "
+            "Received: auxiliary=True, padding='valid'"
+        )
     block = _Block(filters, padding, data_format)
 
     if backbone is None:
@@ -118,7 +128,8 @@ def UNet(
             _check_size(image, depth, data_format)
         rgb = image.shape[channel_axis(data_format)] == 3
         mode = "tf" if include_preprocessing and rgb else None
-        x = prepare(image, mode, 1 if valid else 2**depth, data_format)
+        multiple = 1 if valid else 2**depth
+        x = padded = prepare(image, mode, multiple, data_format)
         levels = {}
         for level in range(depth):
             x = levels[2**level] = block.convolve(x, level, "encoder")
@@ -127,7 +138,7 @@ def UNet(
             )(x)
         x = block.convolve(x, depth, "bottom")
     else:
-        image, _, network = begin(
+        image, padded, network = begin(
             backbone,
             weights,
             input_tensor=input_tensor,
@@ -142,6 +153,7 @@ def UNet(
         stride, x = levels.popitem()
         depth = stride.bit_length() - 1
     x = layers.Dropout(dropout, name="dropout")(x)
+    second = auxiliary_head(x, classes, data_format) if auxiliary else None
 
     for level in reversed(range(depth)):
         x = block.enlarge(x, level)
@@ -172,6 +184,9 @@ def UNet(
         classifier_activation,
         data_format,
         name,
+        padded,
+        auxiliary=second,
+        enlarge=False,
         crop=not valid,
     )
 

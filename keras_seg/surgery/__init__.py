@@ -1,5 +1,6 @@
 """Exact operations on Keras models: a model in, a model out."""
 
+from keras_seg.surgery.cascade import cascade
 from keras_seg.surgery.classes import replace_classes
 from keras_seg.surgery.decimate import decimate
 from keras_seg.surgery.fully_convolutional import fully_convolutional
@@ -10,6 +11,7 @@ from keras_seg.surgery.pyramid import pyramid
 from keras_seg.surgery.transplant import transplant
 
 __all__ = [
+    "cascade",
     "decimate",
     "fully_convolutional",
     "inflate_input",

@@ -1,5 +1,10 @@
 """Removing strides: the hole algorithm, for any functional model."""
 
+import copy
+import weakref
+
+import keras
+
 from keras_seg.surgery import graph
 from keras_seg.surgery import whole_systems  # noqa: F401  (rules of `carry`)
 from keras_seg.surgery import windows  # noqa: F401  (rules of `carry`)
@@ -9,6 +14,9 @@ from keras_seg.surgery.carrying import Surgery
 __all__ = ["set_output_stride"]
 
 OUTPUT_STRIDES = (1, 2, 4, 8, 16, 32)
+
+# For every dense network that is alive, the config of the strided one.
+_strided: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def set_output_stride(model, output_stride, *, input_tensor=None):
@@ -31,8 +39,13 @@ def set_output_stride(model, output_stride, *, input_tensor=None):
     A whole segmentation network is carried like its encoder: the rates of an
     `ASPP` grow with the map, and logits stay at the size of the image. A
     DeepLab v3 trained at output stride 16 is so evaluated at 8, with its own
-    weights. (The way back is the network of output stride 16, with
-    `set_weights`: the weights and their order are the same.)
+    weights.
+
+    The way back is the same call with a larger output stride, on the model
+    that this function returned: it is rebuilt from the network that had the
+    strides, with the weights that it has now. (A model loaded from a file no
+    longer knows that network: build it anew, and use `set_weights`; the
+    weights and their order are the same.)
 
     Source: the hole algorithm of
     [DeepLab](https://arxiv.org/abs/1412.7062), section 3.1.
@@ -48,8 +61,9 @@ def set_output_stride(model, output_stride, *, input_tensor=None):
         names and the weights of `model`.
 
     Raises:
-        ValueError: for another output stride, or one above the model's own;
-            for a layer that can't be carried, by name.
+        ValueError: for another output stride, or one above that of the
+            network that had the strides; for a layer that can't be carried,
+            by name.
 
     Example:
 
@@ -59,6 +73,9 @@ def set_output_stride(model, output_stride, *, input_tensor=None):
     >>> dense = keras_seg.surgery.set_output_stride(model, 8)
     >>> dense.compute_output_shape((1, 64, 96, 3))
     (1, 8, 12, 1280)
+    >>> back = keras_seg.surgery.set_output_stride(dense, 32)
+    >>> back.compute_output_shape((1, 64, 96, 3))
+    (1, 2, 3, 1280)
     """
     if output_stride not in OUTPUT_STRIDES or isinstance(output_stride, bool):
         raise ValueError(
@@ -66,6 +83,12 @@ def set_output_stride(model, output_stride, *, input_tensor=None):
             f"Received: output_stride={output_stride!r}"
         )
     model = graph.functional(model)
+    strided = _strided.get(model)
+    if strided is not None:
+        weights = model.get_weights()
+        # Deserializing empties what it reads.
+        model = keras.saving.deserialize_keras_object(copy.deepcopy(strided))
+        model.set_weights(weights)
     surgery = Surgery(output_stride, graph.data_format_of(model))
     dense = graph.rebuild(
         model, Map, surgery.call, surgery.copier, input_tensor
@@ -74,6 +97,9 @@ def set_output_stride(model, output_stride, *, input_tensor=None):
         raise ValueError(
             f"The output stride of '{model.name}' is "
             f"{surgery.largest_stride}: strides can be removed, not added. "
+            "(If its strides were removed before it was saved, build the "
+            "network anew and use `set_weights`.) "
             f"Received: output_stride={output_stride}"
         )
+    _strided[dense] = strided or keras.saving.serialize_keras_object(model)
     return dense

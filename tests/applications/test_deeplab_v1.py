@@ -87,6 +87,56 @@ def test_sizes_of_the_released_network():
         assert model.get_layer("fc8").output.shape[1] == sizes[-1]
 
 
+def test_sizes_of_the_base_network():
+    """papers.md 11.2: 306 → 154, 78, 40, 39, 39 by pools, 39 by fc6. Ours
+    pads an image of 305 by the row and the column that make it 306."""
+    model = DeepLabV1(
+        tiny_vgg(224),
+        geometry="base",
+        kernel_size=4,
+        rate=4,
+        filters=8,
+        input_shape=(305, 305, 3),
+    )
+    assert model.get_layer("base_pad").output.shape[1:3] == (306, 306)
+    pools = [x for x in model.layers if isinstance(x, layers.MaxPooling2D)]
+    found = [pool.output.shape[1] for pool in pools]
+    assert found == [154, 78, 40, 39, 39]
+    assert [pool.pool_size[0] for pool in pools] == [2, 2, 2, 2, 3]
+    fc6 = model.get_layer("fc1")
+    assert fc6.kernel_size == fc6.dilation_rate == (4, 4)
+    assert model.get_layer("fc8").output.shape[1] == 39
+    assert not [
+        x for x in model.layers if isinstance(x, layers.AveragePooling2D)
+    ]
+    with pytest.raises(ValueError, match="Received: geometry='paper'"):
+        DeepLabV1(backbone(), geometry="paper")
+
+
+def test_the_base_network_is_centred():
+    """Mirrored images have mirrored logits: position i of the scores lies on
+    pixel 8i, but for half a pixel, which is on the other side in the mirror.
+    Here with symmetric kernels, and on a picture as smooth as that is small.
+    """
+    model = DeepLabV1(
+        tiny_vgg(224), geometry="base", kernel_size=4, rate=4, filters=8
+    )
+    randomize(model)
+    for layer in model.layers:
+        if isinstance(layer, layers.Conv2D):
+            kernel, *bias = layer.get_weights()
+            layer.set_weights([kernel + kernel[:, ::-1], *bias])
+    rows, columns = np.mgrid[:97, :145] / 97.0
+    wave = np.stack([np.sin(k * columns + rows) for k in (2, 3, 4)], -1)
+    x = 100 * wave[None].astype("float32")
+    logits = outputs(model, x)
+    mirrored = outputs(model, x[:, :, ::-1])[:, :, ::-1]
+    middle = (slice(None), slice(32, 65), slice(48, 97))
+    gap = np.abs(mirrored[middle] - logits[middle]).max()
+    eight = np.abs(logits[:, 32:65, 56:105] - logits[middle]).max()
+    assert gap < eight / 4
+
+
 def released(model, x):
     """The released network by hand, from the weights of ours."""
     conv = keras.ops.conv

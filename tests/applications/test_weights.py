@@ -1,7 +1,11 @@
+import h5py
 import keras
 import numpy as np
 import pytest
+from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
+from keras_seg.applications import DeepLabV2
+from keras_seg.applications import DeepLabV3
 from keras_seg.applications import FCN32s
 from keras_seg.applications.backbones import encoder
 from keras_seg.applications.backbones import preprocessing_mode
@@ -78,6 +82,44 @@ def test_imagenet_weights_come_through_keras_applications(
     monkeypatch.setattr(module.file_utils, "get_file", get_file)
     assert_same_weights(mobilenet("imagenet"), original)
     assert "mobilenet_v2_weights_tf_dim_ordering" in asked[0]
+
+
+@pytest.mark.parametrize(
+    "name, builder, include_top",
+    [
+        ("VGG16", FCN32s, True),
+        ("ResNet50", DeepLabV3, False),
+        ("ResNet101", DeepLabV2, False),
+    ],
+)
+def test_imagenet_weights_pass_the_surgery(
+    name, builder, include_top, tmp_path, monkeypatch
+):
+    """Random weights in a file of the cache's own layout, to the bit."""
+    if keras.backend.backend() != "torch":
+        pytest.skip("one backend: files and surgery are the same on all")
+    original = application(name, include_top=include_top)
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        save_weights_to_hdf5_group(file, original)
+
+    def get_file(file_name, origin, **options):
+        assert file_name.startswith(name.lower())
+        assert ("notop" in file_name) != include_top
+        return str(path)
+
+    monkeypatch.setattr(keras.src.utils.file_utils, "get_file", get_file)
+    model = builder(name)
+    kept = [x for x in original.layers if x.weights and x.name != "predictions"]
+    assert len(kept) >= 15
+    for layer in kept:
+        for ours, theirs in zip(
+            model.get_layer(layer.name).get_weights(),
+            layer.get_weights(),
+            strict=True,
+        ):
+            # Fully connected weights are a convolution's now.
+            np.testing.assert_array_equal(ours.ravel(), theirs.ravel())
 
 
 def test_offline(monkeypatch):

@@ -111,6 +111,22 @@ def test_fixed_input():
     assert dense.predict_on_batch(picture(33, 47)).shape[-1] == 1280
 
 
+def test_the_way_back():
+    """Strides come back with the weights the dense network has by then."""
+    model = application("MobileNetV2", include_top=False)
+    dense = set_output_stride(model, 8)
+    denser = set_output_stride(dense, 4)
+    randomize(denser, seed=1)
+    model.set_weights(denser.get_weights())
+    x = picture(33, 47)
+    for output_stride in (32, 16):
+        back = set_output_stride(denser, output_stride)
+        expected = outputs(set_output_stride(model, output_stride), x)
+        np.testing.assert_array_equal(outputs(back, x), expected)
+    with pytest.raises(ValueError, match="is 8: strides can be removed, not"):
+        set_output_stride(keras.models.clone_model(dense), 16)
+
+
 @st.composite
 def encoders(draw):
     """A random encoder of every kind of layer that is carried."""

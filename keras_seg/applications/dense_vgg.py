@@ -1,0 +1,120 @@
+"""VGG's network at stride 8, as the first DeepLabs lay it out."""
+
+from keras import layers
+
+from keras_seg.surgery import graph
+
+__all__ = ["base_vgg", "dense_vgg", "has_vgg_plan"]
+
+POOLS = 5
+
+
+def dense_vgg(model, average=True):
+    """VGG's network at stride 8, with the pools of the released LargeFOV.
+
+    Args:
+        model: an encoder of five 2×2 pools and, behind them, convolutions
+            that were fully connected layers.
+        average: bool, whether a 3×3 average pool follows the last pool. It
+            counts the zeros around the map, as Caffe's does.
+
+    Returns:
+        `(network, names)`: the `keras.Model`, and the names of the
+        convolutions behind the pools.
+
+    Raises:
+        ValueError: if the model has another plan.
+    """
+    options = {"data_format": graph.data_format_of(model)}
+
+    def pool(x, copy, number, operation):
+        changes = {"pool_size": (3, 3), "padding": "same"}
+        if number >= POOLS - 1:
+            changes["strides"] = (1, 1)
+        x = copy(operation, **changes)(x)
+        if average and number == POOLS:
+            x = layers.ZeroPadding2D(1, name="pool5a_pad", **options)(x)
+            x = layers.AveragePooling2D(3, 1, name="pool5a", **options)(x)
+        return x
+
+    return _rebuild(model, pool)
+
+
+def base_vgg(model):
+    """VGG's network at stride 8, laid out as the base DeepLab was at first.
+
+    The first three pools are padded by 1 on all sides, the fourth is 2×2
+    with no stride and no padding, the fifth 3×3. An image of 8k + 1 pixels
+    gets a row and a column of zeros in front, and gives k + 1 positions, the
+    first on its first pixel and the last on its last (half a pixel before
+    them: the windows are even).
+
+    Args, returns and raises as `dense_vgg`.
+    """
+    options = {"data_format": graph.data_format_of(model)}
+
+    def pool(x, copy, number, operation):
+        if number == POOLS:
+            changes = {"pool_size": (3, 3), "padding": "same"}
+            return copy(operation, **changes, strides=(1, 1))(x)
+        if number == POOLS - 1:
+            return copy(operation, padding="valid", strides=(1, 1))(x)
+        # After a ReLU, zeros are as good as nothing.
+        pad = layers.ZeroPadding2D(1, name=f"pool{number}_pad", **options)
+        return copy(operation, padding="valid")(pad(x))
+
+    def start(x):
+        pad = ((1, 0), (1, 0))
+        return layers.ZeroPadding2D(pad, name="base_pad", **options)(x)
+
+    return _rebuild(model, pool, start)
+
+
+def has_vgg_plan(model):
+    """Whether an encoder has five pools and two convolutions behind them."""
+    pools, names = _plan(model)
+    return len(pools) == POOLS and len(names) == 2
+
+
+def _rebuild(model, pool, start=lambda x: x):
+    """Gives a VGG other pools, and the rates that go with stride 8.
+
+    `pool(x, copy, number, operation)` is what stands for a pool, `start` for
+    the image.
+    """
+    pools, names = _plan(model)
+    if len(pools) != POOLS or len(names) != 2:
+        raise ValueError(
+            "The first DeepLab needs the plan of VGG: five 2×2 max pools and "
+            "two hidden fully connected layers. The backbone "
+            f"'{model.name}' has {len(pools)} and {len(names)}."
+        )
+    copier = graph.Copier()
+    passed = []
+
+    def call(operation, *args, **kwargs):
+        if operation in pools:
+            passed.append(operation)
+            return pool(*args, copier.copy, len(passed), operation)
+        changes = {}
+        if isinstance(operation, layers.Conv2D) and len(passed) == POOLS - 1:
+            changes = {"dilation_rate": (2, 2)}
+        elif operation.name == names[0]:
+            # 4 = 32 / 8: what the removed strides make of its taps.
+            changes = {"dilation_rate": (4, 4)}
+        return copier.copy(operation, **changes)(*args, **kwargs)
+
+    return graph.rebuild(model, start, call, copier), names
+
+
+def _plan(model):
+    """The 2×2 pools of a model, and the names of what is behind the last."""
+    pools, names = [], list[str]()
+    for layer in model.layers:
+        if isinstance(layer, layers.MaxPooling2D):
+            if layer.strides == layer.pool_size == (2, 2):
+                pools.append(layer)
+            names = []
+        elif isinstance(layer, layers.Conv2D):
+            names.append(layer.name)
+    return pools, names

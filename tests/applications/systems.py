@@ -1,0 +1,45 @@
+"""Every system, small: what the tests of what all of them must do build."""
+
+from keras_seg import applications
+from tests.applications.test_deeplab_v3 import tiny_resnet
+from tests.applications.test_fcn import tiny_vgg
+
+__all__ = ["SYSTEMS", "small"]
+
+VGG = {"filters": 8, "kernel_size": 2, "rate": 4}
+
+# Name of the test: builder, backbone, options.
+SYSTEMS = {
+    "fcn32s": (applications.FCN32s, tiny_vgg, {}),
+    "fcn16s": (applications.FCN16s, tiny_resnet, {}),
+    "fcn8s": (applications.FCN8s, tiny_vgg, {}),
+    "deeplabv1": (applications.DeepLabV1, tiny_vgg, VGG),
+    "deeplabv1_base": (
+        applications.DeepLabV1,
+        tiny_vgg,
+        {**VGG, "geometry": "base", "multi_scale": True},
+    ),
+    "deeplabv2": (
+        applications.DeepLabV2,
+        tiny_resnet,
+        {"scales": (1.0, 0.75, 0.5)},
+    ),
+    "deeplabv3": (applications.DeepLabV3, tiny_resnet, {}),
+    "deeplabv3_cascade": (
+        applications.DeepLabV3,
+        tiny_resnet,
+        {"cascade": 2, "multi_grid": (1, 2, 1)},
+    ),
+    "deeplabv3plus": (applications.DeepLabV3Plus, tiny_resnet, {}),
+    "unet": (applications.UNet, None, {"filters": 2}),
+    "unet_resnet": (applications.UNet, tiny_resnet, {"filters": 2}),
+    "segnet": (applications.SegNet, None, {"filters": 2, "weights": None}),
+}
+
+
+def small(name, **options):
+    """Builds the system of that name with few parameters."""
+    builder, backbone, own = SYSTEMS[name]
+    if backbone is not None:
+        own = {"backbone": backbone(), **own}
+    return builder(**own, **options)

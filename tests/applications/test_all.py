@@ -1,0 +1,123 @@
+"""What every system must do, whichever it is."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import example
+from hypothesis import given
+from hypothesis import strategies as st
+from keras import layers
+
+from keras_seg import applications
+from tests.applications.systems import SYSTEMS
+from tests.applications.systems import small
+from tests.networks import outputs
+from tests.networks import randomize
+
+BACKEND = keras.backend.backend()
+every_system = pytest.mark.parametrize("name", SYSTEMS)
+built = functools.cache(lambda name: small(name, classes=2))
+sizes = st.integers(1, 200)
+
+
+def picture(height, width, channels=3):
+    rng = np.random.default_rng(0)
+    shape = (1, height, width, channels)
+    return rng.uniform(0, 255, shape).astype("float32")
+
+
+@every_system
+@given(sizes, sizes)
+@example(1, 1)
+@example(200, 3)
+def test_logits_have_the_size_of_the_image(name, height, width):
+    model = built(name)
+    if BACKEND == "jax":
+        # Traced, not compiled: shapes are what it is about.
+        image = keras.KerasTensor((1, height, width, 3))
+        shape = keras.backend.compute_output_spec(model, image).shape
+    else:
+        logits = outputs(model, picture(height, width))
+        assert np.isfinite(logits).all()
+        shape = logits.shape
+    assert tuple(shape) == (1, height, width, 2)
+    spec = model.compute_output_shape((1, height, width, 3))
+    assert tuple(spec) == (1, height, width, 2)
+
+
+@every_system
+def test_auxiliary_head(name):
+    """A second output of the image's size, trained by the second loss."""
+    if BACKEND == "jax" and name not in ("fcn8s", "deeplabv2"):
+        pytest.skip("compiles every one of them")
+    model = randomize(small(name, classes=2, auxiliary=True))
+    plain = small(name, classes=2)
+    assert len(model.weights) > len(plain.weights)
+    x = picture(40, 33)
+    first, second = model.predict_on_batch(x)
+    assert first.shape == second.shape == (1, 40, 33, 2)
+    assert first.dtype == second.dtype == "float32"
+    # With no weight on the first loss, its head is left alone.
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", [loss, loss], loss_weights=[0.0, 1.0])
+    scores = [
+        x
+        for x in model.layers
+        if x.weights and "score" in x.name or "fc8" in x.name
+    ]
+    before = [x.get_weights() for x in scores]
+    masks = np.zeros((2, 40, 33), "int32")
+    model.fit(np.repeat(x, 2, 0), [masks, masks], verbose=0)
+    for layer, old in zip(scores, before, strict=True):
+        moved = np.abs(layer.get_weights()[0] - old[0]).max() > 0
+        assert moved == (layer.name == "auxiliary_score"), layer.name
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+@every_system
+def test_channels(name, channels):
+    if BACKEND == "jax" and (channels, name) != (4, "fcn8s"):
+        pytest.skip("compiles every one of them")
+    model = randomize(
+        small(name, classes=2, input_shape=(None, None, channels))
+    )
+    x = picture(40, 33, channels)
+    logits = outputs(model, x)
+    assert logits.shape == (1, 40, 33, 2)
+    # Every channel counts.
+    for channel in range(channels):
+        changed = x.copy()
+        changed[..., channel] = 255 - changed[..., channel]
+        assert np.abs(outputs(model, changed) - logits).max() > 0
+
+
+@every_system
+def test_frozen_batch_norm(name):
+    model = small(name, classes=2, freeze_batch_norm=True)
+    norms = [
+        x
+        for x in model._flatten_layers()
+        if isinstance(x, layers.BatchNormalization)
+    ]
+    frozen = [x for x in norms if not x.trainable]
+    # The backbone's are frozen, those of the head train.
+    head = ("aspp", "low_level", "decoder", "auxiliary")
+    expected = [x for x in norms if not x.path.startswith(head)]
+    own = name == "segnet"
+    assert {x.path for x in frozen} == {
+        x.path for x in (norms if own else expected)
+    }
+
+
+@pytest.mark.parametrize(
+    "builder, options",
+    [
+        (applications.FCN8s, {"geometry": "paper"}),
+        (applications.UNet, {"padding": "valid"}),
+    ],
+)
+def test_networks_that_have_no_auxiliary_head(builder, options):
+    with pytest.raises(ValueError, match="Received: auxiliary=True"):
+        builder(**options, weights=None, auxiliary=True)

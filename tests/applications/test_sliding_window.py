@@ -16,8 +16,8 @@ from tests.networks import relative_difference
 FIRST = {"data_format": "channels_first"}
 
 
-def loop_over_windows(classifier, image):
-    """The definition: every window of the mirrored image, classified."""
+def windows_of(image, classifier):
+    """Every window of the mirrored image."""
     height, width = classifier.input_shape[1:3]
     around = [(n // 2, n - 1 - n // 2) for n in (height, width)]
     mirrored = np.pad(image[0], (*around, (0, 0)), mode="reflect")
@@ -25,9 +25,12 @@ def loop_over_windows(classifier, image):
         mirrored, (height, width), axis=(0, 1)
     )
     windows = np.moveaxis(windows, 2, -1)
-    classes = outputs(
-        classifier, windows.reshape(-1, *classifier.input_shape[1:])
-    )
+    return windows.reshape(-1, *classifier.input_shape[1:])
+
+
+def loop_over_windows(classifier, image):
+    """The definition: the class of every window."""
+    classes = outputs(classifier, windows_of(image, classifier))
     return classes.reshape(1, *image.shape[1:3], -1)
 
 
@@ -117,6 +120,33 @@ def test_any_classifier_is_slid_over_every_pixel(classifier, height, width):
     assert logits.shape == expected.shape
     gap = np.abs(logits - expected).max()
     assert gap < 1e-5 * np.abs(expected).max()
+
+
+def test_a_step_on_an_image_is_one_on_its_windows():
+    """With void pixels left out, of both."""
+    classifier = randomize(tiny())
+    model = SlidingWindow(classifier)
+    for network in (classifier, model):
+        network.compile(
+            keras.optimizers.SGD(0.1),
+            keras.losses.SparseCategoricalCrossentropy(
+                from_logits=True, ignore_class=255
+            ),
+        )
+    start = classifier.get_weights()
+    image = picture(6, 5, 3)
+    mask = np.random.default_rng(0).integers(0, 3, (1, 6, 5))
+    mask[:, :2, 1:] = 255
+    known = mask.ravel() != 255
+    windows = windows_of(image, classifier)[known]
+    model.train_on_batch(image, mask)
+    classifier.train_on_batch(windows, mask.ravel()[known])
+    for before, one, other in zip(
+        start, classifier.get_weights(), model.get_weights(), strict=True
+    ):
+        step = one - before
+        gap = np.abs(other.reshape(one.shape) - one).max()
+        assert gap < 1e-4 * np.abs(step).max()
 
 
 def test_the_pixel_an_even_window_is_around():

@@ -10,14 +10,12 @@ def reflect(x, rows, columns):
     return np.pad(x, ((0, 0), rows, columns, (0, 0)), mode="reflect")
 
 
-# Within the map; longer than the map, to and fro; one position; nothing.
+# Longer than the map, to and fro; one side and one position.
 @pytest.mark.parametrize(
     "padding, rows, columns, size",
     [
-        (2, (2, 2), (2, 2), (5, 4)),
         ((3, 9), (3, 3), (9, 9), (5, 2)),
-        (((0, 7), (11, 3)), (0, 7), (11, 3), (3, 3)),
-        (((4, 0), (0, 0)), (4, 0), (0, 0), (1, 3)),
+        (((0, 7), (0, 0)), (0, 7), (0, 0), (1, 4)),
     ],
 )
 def test_mirror_pad(padding, rows, columns, size):
@@ -42,6 +40,7 @@ def test_every_size_and_side():
 
 
 def test_shapes():
+    assert MirrorPad(2).padding == ((2, 2), (2, 2))
     pad = MirrorPad(((1, 2), (0, 4)))
     assert pad.compute_output_shape((None, None, 5, 2)) == (None, None, 9, 2)
     first = MirrorPad(((1, 2), (0, 4)), data_format="channels_first")

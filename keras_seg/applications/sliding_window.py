@@ -139,17 +139,18 @@ def SlidingWindow(
         classifier = functional(classifier)
         data_format = _check(classifier, data_format)
         if input_shape is None:
-            input_shape = list(classifier.input_shape[1:])
+            input_shape = list(classifier.inputs[0].shape[1:])
             for axis in spatial_axes(data_format):
                 input_shape[axis - 1] = None
         image = image_input(input_tensor, input_shape, data_format)
 
-    window = [classifier.input_shape[n] for n in spatial_axes(data_format)]
-    if classes not in (None, classifier.output_shape[-1]):
+    shape = classifier.inputs[0].shape
+    window = [shape[axis] for axis in spatial_axes(data_format)]
+    if classes not in (None, classifier.outputs[0].shape[-1]):
         classifier = replace_classes(classifier, classes)
     network = fully_convolutional(classifier)
     axis = channel_axis(data_format)
-    x, wanted = image, network.input_shape[axis]
+    x, wanted = image, shape[axis]
     if (x.shape[axis], wanted) == (1, 3):
         x = layers.Concatenate(axis=axis, name="gray_to_rgb")([x] * 3)
     elif x.shape[axis] != wanted:

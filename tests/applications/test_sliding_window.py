@@ -178,8 +178,9 @@ def test_inner_encoder_and_crops():
     x = layers.Add()([layers.Cropping2D(1, name="predictions")(x), y])
     x = layers.GlobalAveragePooling2D()(x)
     classifier = randomize(keras.Model(window, layers.Dense(3)(x)))
+    listed = keras.Model([window], [classifier.output])
     # Names of its layers that the network has for its own are changed.
-    model = SlidingWindow(classifier, classifier_activation="softmax")
+    model = SlidingWindow(listed, classifier_activation="softmax")
     for name in ("crop", "score", "predictions"):
         assert model.get_layer(f"classifier_{name}")
     image = picture(6, 5, 3, high=1)

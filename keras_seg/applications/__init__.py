@@ -7,7 +7,9 @@ from keras_seg.applications.deeplab_v3_plus import DeepLabV3Plus
 from keras_seg.applications.fcn import FCN8s
 from keras_seg.applications.fcn import FCN16s
 from keras_seg.applications.fcn import FCN32s
+from keras_seg.applications.n4 import N4 as N4  # a classifier, not a system
 from keras_seg.applications.segnet import SegNet
+from keras_seg.applications.sliding_window import SlidingWindow
 from keras_seg.applications.unet import UNet
 
 __all__ = [
@@ -19,5 +21,6 @@ __all__ = [
     "FCN32s",
     "FCN8s",
     "SegNet",
+    "SlidingWindow",
     "UNet",
 ]

@@ -10,7 +10,7 @@ from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise
 
-__all__ = ["fully_convolutional"]
+__all__ = ["find_head", "fully_convolutional"]
 
 GLOBAL_POOLING = {
     layers.GlobalAveragePooling2D: layers.AveragePooling2D,
@@ -114,7 +114,7 @@ class _Surgery:
         self.padding = padding
         self.dropout = dropout
         self.copier = graph.Copier()
-        self.roots, self.last = _find_head(classifier)
+        self.roots, self.last = find_head(classifier)
 
     def call(self, operation, *args, **kwargs):
         parts = [
@@ -224,7 +224,7 @@ def _refuse(layer, reason):
     )
 
 
-def _find_head(classifier):
+def find_head(classifier):
     """Finds where the head begins, and the operations that end it.
 
     A global pooling whose result comes back to a map (in a squeeze-and-excite

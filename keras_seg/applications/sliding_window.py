@@ -1,9 +1,9 @@
 """A patch classifier at every pixel of an image."""
 
-from keras import layers
-
+from keras_seg.applications.assembly import as_rgb
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
+from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
 from keras_seg.applications.n4 import N4
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import MirrorPad
@@ -42,6 +42,7 @@ def SlidingWindow(
     classes=None,
     classifier_activation=None,
     include_preprocessing=True,
+    freeze_batch_norm=False,
     data_format=None,
     name="sliding_window",
 ):
@@ -92,6 +93,8 @@ def SlidingWindow(
             brings them to -1 … 1, or they are taken as they come. A
             classifier given as a model gets them as they come. Defaults to
             True.
+        freeze_batch_norm: bool, whether the batch norm of the classifier
+            keeps its statistics and is not trained. Defaults to False.
         data_format: `"channels_last"`, `"channels_first"` or None for that
             of the classifier, or the Keras setting without one.
         name: str, name of the model.
@@ -151,9 +154,9 @@ def SlidingWindow(
     network = fully_convolutional(classifier)
     axis = channel_axis(data_format)
     x, wanted = image, shape[axis]
-    if (x.shape[axis], wanted) == (1, 3):
-        x = layers.Concatenate(axis=axis, name="gray_to_rgb")([x] * 3)
-    elif x.shape[axis] != wanted:
+    if wanted == 3:
+        x = as_rgb(image, data_format)
+    if x.shape[axis] != wanted:
         network = inflate_input(network, x.shape[axis])
     for layer in network.layers:
         if layer.name in NAMES:
@@ -161,6 +164,8 @@ def SlidingWindow(
     around = tuple((size // 2, size - 1 - size // 2) for size in window)
     x = MirrorPad(around, data_format=data_format, name="mirror")(x)
     dense = set_output_stride(network, 1, input_tensor=x)
+    if freeze_batch_norm:
+        freeze(dense)
     return finish(
         dense.outputs[0], image, classifier_activation, data_format, name
     )

@@ -53,7 +53,8 @@ def DeepLabV2(
     | ASPP-L | `"vgg16"` | 6, 12, 18, 24 | 37,877,652 |
     | ASPP | `"resnet101"` | 6, 12, 18, 24 | 44,048,532 |
 
-    (ResNet101 of `keras.applications` has 52,672 biases more.) The paper
+    (ResNet101 of `keras.applications` has 52,672 biases more, which
+    `keras_seg.surgery.drop_biases` takes away exactly.) The paper
     trains its ResNet with batch norm frozen: `freeze_batch_norm=True`. The
     image is padded, below and on the right, by the mean colour to a multiple
     of 8 plus 1, and the scores are enlarged with aligned corners.

@@ -55,7 +55,8 @@ def DeepLabV3(
 
     On `keras.applications.ResNet50` and `ResNet101` it has 39,075,093 and
     58,093,333 weights to train; without the biases that these networks have
-    and the paper's have not, the paper's 39,048,533 and 58,040,661.
+    and the paper's have not (`keras_seg.surgery.drop_biases(model)`), the
+    paper's 39,048,533 and 58,040,661.
 
     Args:
         backbone: str, a name of `keras.applications`, or a functional
@@ -141,8 +142,8 @@ def DeepLabV3Plus(
     follow. Plain convolutions, as in the paper's comparison on ResNet-101.
     Further arguments, result and errors are those of
     `keras_seg.applications.DeepLabV3`. On ResNet-50 and 101 it has
-    40,352,181 and 59,344,309 weights to train, biases of the backbone not
-    counted. Reference:
+    40,352,181 and 59,344,309 weights to train, after
+    `keras_seg.surgery.drop_biases`. Reference:
 
     - [Encoder-Decoder with Atrous Separable Convolution for Semantic Image
       Segmentation](https://arxiv.org/abs/1802.02611)

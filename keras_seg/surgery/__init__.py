@@ -1,5 +1,6 @@
 """Exact operations on Keras models: a model in, a model out."""
 
+from keras_seg.surgery.biases import drop_biases
 from keras_seg.surgery.classes import replace_classes
 from keras_seg.surgery.decimate import decimate
 from keras_seg.surgery.fully_convolutional import fully_convolutional
@@ -11,6 +12,7 @@ from keras_seg.surgery.transplant import transplant
 
 __all__ = [
     "decimate",
+    "drop_biases",
     "fully_convolutional",
     "inflate_input",
     "multi_grid",

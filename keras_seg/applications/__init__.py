@@ -8,6 +8,7 @@ from keras_seg.applications.fcn import FCN8s
 from keras_seg.applications.fcn import FCN16s
 from keras_seg.applications.fcn import FCN32s
 from keras_seg.applications.segnet import SegNet
+from keras_seg.applications.torchvision import from_torchvision
 from keras_seg.applications.unet import UNet
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "FCN8s",
     "SegNet",
     "UNet",
+    "from_torchvision",
 ]

@@ -5,6 +5,7 @@ from keras import layers
 
 from keras_seg.applications.backbones import encoder
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
+from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import CropLike
 from keras_seg.layers import PadToMultiple
@@ -146,9 +147,8 @@ def map_of_stride(network, strided, stride):
 def auxiliary_head(network, strided, classes, data_format):
     """Scores of a map in the middle, for a second loss in training.
 
-    As in torchvision, on the last map of stride 16 of the classifier (in a
-    ResNet, of the third stage): 3×3 with a quarter of the channels, batch
-    norm, ReLU, dropout 0.1, 1×1.
+    As in torchvision, `fcn_head` on the last map of stride 16 of the
+    classifier (in a ResNet, of the third stage).
 
     Args:
         network: `keras.Model`, the encoder in use.
@@ -163,22 +163,7 @@ def auxiliary_head(network, strided, classes, data_format):
         ValueError: if the encoder has no such map.
     """
     x = map_of_stride(network, strided, 16)
-    axis = channel_axis(data_format)
-    options = {"data_format": data_format}
-    x = layers.Conv2D(
-        x.shape[axis] // 4,
-        3,
-        padding="same",
-        use_bias=False,
-        name="auxiliary_conv",
-        **options,
-    )(x)
-    x = layers.BatchNormalization(
-        axis=axis, epsilon=1e-5, name="auxiliary_norm"
-    )(x)
-    x = layers.ReLU(name="auxiliary_relu")(x)
-    x = layers.Dropout(0.1, name="auxiliary_dropout")(x)
-    return layers.Conv2D(classes, 1, name="auxiliary_score", **options)(x)
+    return fcn_head(x, classes, data_format, "auxiliary_")
 
 
 def finish(

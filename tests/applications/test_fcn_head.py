@@ -1,8 +1,10 @@
 import keras
+import pytest
 
 from keras_seg.applications.fcn_head import fcn_head
 
 
+@pytest.mark.once  # The graph is the same on every backend.
 def test_fcn_head():
     """3·3·8·2 of the 3×3, 4 · 2 of batch norm, 2·5 + 5 of the scores."""
     x = keras.Input((9, 7, 8))

@@ -38,7 +38,7 @@ def from_torchvision(
     | `"fcn_resnet101"` | 51,949,141 | 63.7 | 91.9 |
     | `"deeplabv3_resnet50"` | 39,638,869 | 66.4 | 92.4 |
     | `"deeplabv3_resnet101"` | 58,630,997 | 67.4 | 92.4 |
-    | `"deeplabv3_mobilenet_v3_large"` | 11,024,189 | 60.3 | 91.2 |
+    | `"deeplabv3_mobilenet_v3_large"` | 11,025,477 | 60.3 | 91.2 |
     | `"lraspp_mobilenet_v3_large"` | 3,221,538 | 57.9 | 91.2 |
 
     These are trained on the images of COCO with the 20 classes of PASCAL
@@ -89,8 +89,10 @@ def from_torchvision(
 
     Example:
 
-    >>> import keras_seg
-    >>> keras_seg.applications.from_torchvision("lraspp.onnx")
+    >>> from keras_seg.applications import from_torchvision
+    >>> model = from_torchvision("deeplabv3_resnet50")  # doctest: +SKIP
+    >>> model = from_torchvision("my_own.pth")  # doctest: +SKIP
+    >>> from_torchvision("my_own.onnx")
     Traceback (most recent call last):
     ...
     ValueError: `x` must be a torchvision network, its state dict, ...

@@ -92,7 +92,7 @@ def _move_strides(model, data_format):
     copier = graph.Copier()
 
     def call(operation, *args, **kwargs):
-        changes = {}
+        changes: dict = {}
         # Keras counts what stays of a statistic, PyTorch what is new.
         if isinstance(operation, layers.BatchNormalization):
             changes = {"epsilon": 1e-5, "momentum": 0.9}
@@ -123,7 +123,7 @@ def _mobilenet_v3_large(model, image, data_format):
     spread = [f"expanded_conv_{unit}_depthwise" for unit in (12, 13, 14)]
 
     def call(operation, *args, **kwargs):
-        changes = {}
+        changes: dict = {}
         if isinstance(operation, layers.BatchNormalization):
             changes = {"momentum": 0.99}
         elif operation.name == "conv":

@@ -90,11 +90,11 @@ class State:
             return
         module = self.module.get_submodule(prefix)
         for name, expected in _geometry(layer).items():
-            if getattr(module, name) != expected:
+            found = getattr(module, name, None)
+            if found != expected:
                 raise ValueError(
                     f"`x` is not as torchvision builds it: {name} of "
-                    f"'{prefix}' must be {expected}. "
-                    f"Received: {name}={getattr(module, name)}"
+                    f"'{prefix}' must be {expected}. Received: {name}={found}"
                 )
 
 

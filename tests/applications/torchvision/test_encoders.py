@@ -3,12 +3,7 @@ import pytest
 
 from keras_seg.applications.torchvision import encoders
 
-BACKEND = keras.backend.backend()
-
-
-def on_torch():
-    if BACKEND != "torch":
-        pytest.skip("the graph is the same on every backend")
+pytestmark = pytest.mark.once  # The graph is the same on every backend.
 
 
 def build(name):
@@ -19,7 +14,6 @@ def build(name):
 
 def test_rates_of_a_dense_resnet():
     """peers.md 3.3: the first unit of a stage keeps the previous rate."""
-    on_torch()
     encoder, model = build("resnet50")
     assert model.compute_output_shape((1, 65, 97, 3)) == [
         (1, 9, 13, 2048),
@@ -58,7 +52,6 @@ def test_rates_of_a_dense_resnet():
 
 def test_mobilenet():
     """Rate 2 from the unit on that has lost its stride; all sides alike."""
-    on_torch()
     encoder, model = build("mobilenet_v3_large")
     assert model.compute_output_shape((1, 65, 97, 3)) == [
         (1, 5, 7, 960),

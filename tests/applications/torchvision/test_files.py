@@ -12,6 +12,7 @@ from keras_seg.applications.torchvision.files import read
 from tests import torchvision_oracle as oracle
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.once
 
 STATE = {"a.weight": np.arange(6.0).reshape(2, 3), "a.bias": np.ones(2)}
 

@@ -4,6 +4,8 @@ import pytest
 
 from keras_seg.applications.torchvision import heads
 
+pytestmark = pytest.mark.once  # The graph is the same on every backend.
+
 
 def learned(model):
     return sum(int(np.prod(w.shape)) for w in model.trainable_weights)

@@ -70,6 +70,7 @@ def test_computes_the_same(kind):
     assert relative_difference(call(layer, x), theirs(module, x)) < 1e-5
 
 
+@pytest.mark.once
 def test_every_tensor_of_a_pyramid_has_a_place():
     """The names of peers.md 3.2: the pooling is index 0 of its branch."""
     branch = (".0.weight", *(f".1.{name}" for name in NORM))
@@ -102,6 +103,7 @@ def _shape(name):
     return (8, 4, size, size)
 
 
+@pytest.mark.once
 def test_half_precision():
     module = torch.nn.Conv2d(4, 5, 1).to(torch.bfloat16)
     layer = built(layers.Conv2D(5, 1))
@@ -113,6 +115,7 @@ def test_half_precision():
     )
 
 
+@pytest.mark.once
 def test_missing_tensors_and_other_shapes():
     layer = built(layers.Conv2D(5, (3, 1)))
     kernel = np.zeros((5, 4, 3, 1))
@@ -128,6 +131,7 @@ def test_missing_tensors_and_other_shapes():
         State({"a.weight": turned}).fill(layer, "a")
 
 
+@pytest.mark.once
 def test_tensors_that_are_left():
     left = {f"a.{number}": np.zeros(1) for number in range(7)}
     with pytest.raises(ValueError, match="7 tensors .*: a.0, .* a.4, …$"):
@@ -137,6 +141,7 @@ def test_tensors_that_are_left():
     State({"a.num_batches_tracked": np.zeros(())}).check_all_used()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -158,6 +163,7 @@ def test_a_module_built_in_another_way(options, message):
         state.fill(layer, "a")
 
 
+@pytest.mark.once
 def test_another_epsilon():
     modules = torch.nn.ModuleDict({"a": torch.nn.BatchNorm2d(4, eps=1e-3)})
     layer = built(layers.BatchNormalization(epsilon=1e-5))

@@ -10,6 +10,7 @@ from keras_seg.applications.fcn import FCN32s
 from keras_seg.applications.n4 import N4 as N4  # a classifier, not a system
 from keras_seg.applications.segnet import SegNet
 from keras_seg.applications.sliding_window import SlidingWindow
+from keras_seg.applications.torchvision import from_torchvision
 from keras_seg.applications.unet import UNet
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "SegNet",
     "SlidingWindow",
     "UNet",
+    "from_torchvision",
 ]

@@ -18,7 +18,6 @@ from keras_seg.surgery.graph import copy_model
 
 __all__ = [
     "as_rgb",
-    "auxiliary_head",
     "begin",
     "finish",
     "image_input",
@@ -150,39 +149,6 @@ def map_of_stride(network, strided, stride):
         )
     name = levels[stride]._keras_history.operation.name
     return network.get_layer(name).output
-
-
-def auxiliary_head(x, classes, data_format):
-    """Scores of a map in the middle, for a second loss in training.
-
-    As in torchvision: 3×3 with a quarter of the channels, batch norm, ReLU,
-    dropout 0.1, 1×1. It has its place on the last map of stride 16 of the
-    classifier (in a ResNet, of the third stage).
-
-    Args:
-        x: tensor, the map.
-        classes: int.
-        data_format: `"channels_last"` or `"channels_first"`.
-
-    Returns:
-        A tensor of scores.
-    """
-    axis = channel_axis(data_format)
-    options = {"data_format": data_format}
-    x = layers.Conv2D(
-        max(1, x.shape[axis] // 4),
-        3,
-        padding="same",
-        use_bias=False,
-        name="auxiliary_conv",
-        **options,
-    )(x)
-    x = layers.BatchNormalization(
-        axis=axis, epsilon=1e-5, name="auxiliary_norm"
-    )(x)
-    x = layers.ReLU(name="auxiliary_relu")(x)
-    x = layers.Dropout(0.1, name="auxiliary_dropout")(x)
-    return layers.Conv2D(classes, 1, name="auxiliary_score", **options)(x)
 
 
 def finish(

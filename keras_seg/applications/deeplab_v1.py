@@ -3,12 +3,12 @@
 from keras import initializers
 from keras import layers
 
-from keras_seg.applications.assembly import auxiliary_head
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.dense_vgg import base_vgg
 from keras_seg.applications.dense_vgg import dense_vgg
+from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import CropLike
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import channel_axis
@@ -173,7 +173,7 @@ def DeepLabV1(
     second = None
     if auxiliary:
         middle = map_of_stride(network, strided[0], 16)
-        second = auxiliary_head(middle, classes, data_format)
+        second = fcn_head(middle, classes, data_format, "auxiliary_")
     return finish(
         scores,
         image,

@@ -4,12 +4,12 @@ import keras
 from keras import initializers
 from keras import layers
 
-from keras_seg.applications.assembly import auxiliary_head
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.dense_vgg import dense_vgg
 from keras_seg.applications.dense_vgg import has_vgg_plan
+from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import ASPP
 from keras_seg.layers import AlignedScale
 from keras_seg.layers import ResizeLike
@@ -56,7 +56,8 @@ def DeepLabV2(
     | ASPP-L | `"vgg16"` | 6, 12, 18, 24 | 37,877,652 |
     | ASPP | `"resnet101"` | 6, 12, 18, 24 | 44,048,532 |
 
-    (ResNet101 of `keras.applications` has 52,672 biases more.) The paper
+    (ResNet101 of `keras.applications` has 52,672 biases more, which
+    `keras_seg.surgery.drop_biases` takes away exactly.) The paper
     trains its ResNet with batch norm frozen: `freeze_batch_norm=True`. The
     image is padded, below and on the right, by the mean colour to a multiple
     of 8 plus 1, and the scores are enlarged with aligned corners.
@@ -161,7 +162,7 @@ def DeepLabV2(
     heads = [scores]
     if auxiliary:
         middle = map_of_stride(network, strided[0], 16)
-        heads.append(auxiliary_head(middle, classes, data_format))
+        heads.append(fcn_head(middle, classes, data_format, "auxiliary_"))
     scores, *second = _largest(heads, padded, scales, data_format)
     return finish(
         scores,

@@ -3,10 +3,10 @@
 from keras import initializers
 from keras import layers
 
-from keras_seg.applications.assembly import auxiliary_head
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
+from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import ASPP
 from keras_seg.ops.formats import standardize_data_format
 from keras_seg.surgery import cascade as append_copies
@@ -55,7 +55,8 @@ def DeepLabV3(
 
     On `keras.applications.ResNet50` and `ResNet101` it has 39,075,093 and
     58,093,333 weights to train; without the biases that these networks have
-    and the paper's have not, the paper's 39,048,533 and 58,040,661.
+    and the paper's have not (`keras_seg.surgery.drop_biases(model)`), the
+    paper's 39,048,533 and 58,040,661.
 
     Args:
         backbone: str, a name of `keras.applications`, or a functional
@@ -207,7 +208,7 @@ def deeplab(
     second = None
     if auxiliary:
         middle = map_of_stride(network, strided[0], 16)
-        second = auxiliary_head(middle, classes, data_format)
+        second = fcn_head(middle, classes, data_format, "auxiliary_")
     return finish(
         scores,
         image,

@@ -36,8 +36,8 @@ def DeepLabV3Plus(
     follow. Plain convolutions, as in the paper's comparison on ResNet-101.
     Further arguments, result and errors are those of
     `keras_seg.applications.DeepLabV3`. On ResNet-50 and 101 it has
-    40,352,181 and 59,344,309 weights to train, biases of the backbone not
-    counted. Reference:
+    40,352,181 and 59,344,309 weights to train, after
+    `keras_seg.surgery.drop_biases`. Reference:
 
     - [Encoder-Decoder with Atrous Separable Convolution for Semantic Image
       Segmentation](https://arxiv.org/abs/1802.02611)

@@ -2,12 +2,12 @@
 
 from keras import layers
 
-from keras_seg.applications.assembly import auxiliary_head
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.fcn_geometry import OFFSETS
 from keras_seg.applications.fcn_geometry import pad_by_100
+from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import BilinearConvTranspose
 from keras_seg.layers import CropLike
 from keras_seg.layers import ResizeLike
@@ -261,7 +261,7 @@ def _fcn(
     second = None
     if auxiliary:
         middle = map_of_stride(network, network, 16)
-        second = auxiliary_head(middle, classes, data_format)
+        second = fcn_head(middle, classes, data_format, "auxiliary_")
     stride = skips[-1] if skips else 32
     if paper:
         x = enlarge(x, stride, "upscore")

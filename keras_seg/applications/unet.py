@@ -2,11 +2,11 @@
 
 from keras import layers
 
-from keras_seg.applications.assembly import auxiliary_head
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.assembly import prepare
+from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import CropLike
 from keras_seg.layers.base import positive_int
@@ -153,7 +153,9 @@ def UNet(
         stride, x = levels.popitem()
         depth = stride.bit_length() - 1
     x = layers.Dropout(dropout, name="dropout")(x)
-    second = auxiliary_head(x, classes, data_format) if auxiliary else None
+    second = None
+    if auxiliary:
+        second = fcn_head(x, classes, data_format, "auxiliary_")
 
     for level in reversed(range(depth)):
         x = block.enlarge(x, level)

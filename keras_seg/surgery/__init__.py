@@ -1,5 +1,6 @@
 """Exact operations on Keras models: a model in, a model out."""
 
+from keras_seg.surgery.biases import drop_biases
 from keras_seg.surgery.cascade import cascade
 from keras_seg.surgery.classes import replace_classes
 from keras_seg.surgery.decimate import decimate
@@ -13,6 +14,7 @@ from keras_seg.surgery.transplant import transplant
 __all__ = [
     "cascade",
     "decimate",
+    "drop_biases",
     "fully_convolutional",
     "inflate_input",
     "multi_grid",

@@ -4,6 +4,8 @@ import pytest
 
 from keras_seg.applications import DeepLabV2
 from keras_seg.ops import resize
+from keras_seg.surgery import drop_biases
+from tests.applications.test_deeplab_v3 import learned
 from tests.applications.test_deeplab_v3 import tiny_resnet
 from tests.applications.test_fcn import tiny_vgg
 from tests.model_check import check_model
@@ -41,20 +43,21 @@ def test_model(backbone, options, tmp_path, parity):
 
 # papers.md 13.1 and 13.2. ResNet101 of keras.applications has 52,672 biases.
 @pytest.mark.parametrize(
-    "backbone, rates, parameters",
+    "backbone, rates, parameters, biases",
     [
-        ("vgg16", (12,), 20_505_429),
-        ("vgg16", (2, 4, 8, 12), 37_877_652),
-        ("vgg16", (6, 12, 18, 24), 37_877_652),
-        ("resnet101", (6, 12, 18, 24), 44_048_532 + 52_672),
+        ("vgg16", (12,), 20_505_429, 0),
+        ("vgg16", (2, 4, 8, 12), 37_877_652, 0),
+        ("vgg16", (6, 12, 18, 24), 37_877_652, 0),
+        ("resnet101", (6, 12, 18, 24), 44_048_532, 52_672),
     ],
 )
-def test_parameters_of_the_paper(backbone, rates, parameters):
+def test_parameters_of_the_paper(backbone, rates, parameters, biases):
     if BACKEND != "torch":
         pytest.skip("counted on torch")
     model = DeepLabV2(backbone, weights=None, rates=rates)
-    count = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-    assert count == parameters
+    assert learned(model) == parameters + biases
+    if biases:
+        assert learned(drop_biases(model)) == parameters
 
 
 def test_every_branch_begins_from_the_decimated_classifier():

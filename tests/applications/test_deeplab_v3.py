@@ -76,8 +76,13 @@ def test_parameters_of_the_paper(backbone, builder):
     if BACKEND != "torch":
         pytest.skip("counted on torch")
     model = builder(backbone, weights=None)
-    count = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
-    assert count - BIASES[backbone] == LEARNED[backbone, model.name]
+    paper = LEARNED[backbone, model.name]
+    assert learned(model) == paper + BIASES[backbone]
+    assert learned(surgery.drop_biases(model)) == paper
+
+
+def learned(model):
+    return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
 
 
 def test_sizes_and_rates_of_the_paper():

@@ -1,0 +1,45 @@
+"""Two convolutions to scores: torchvision's FCN head."""
+
+from keras import layers
+
+from keras_seg.ops.formats import channel_axis
+
+__all__ = ["fcn_head"]
+
+
+def fcn_head(x, classes, data_format, prefix, momentum=0.99):
+    """3×3 with a quarter of the channels, batch norm, ReLU, dropout 0.1, 1×1.
+
+    Args:
+        x: tensor, a map.
+        classes: int.
+        data_format: `"channels_last"` or `"channels_first"`.
+        prefix: str, what the names of the layers begin with.
+        momentum: float, of the statistics of batch norm. Defaults to 0.99.
+
+    Returns:
+        A tensor of scores, at the size of the map.
+
+    Example:
+
+    >>> import keras
+    >>> fcn_head(keras.Input((9, 7, 16)), 5, "channels_last", "head_").shape
+    (None, 9, 7, 5)
+    """
+    axis = channel_axis(data_format)
+    x = layers.Conv2D(
+        max(1, x.shape[axis] // 4),
+        3,
+        padding="same",
+        use_bias=False,
+        data_format=data_format,
+        name=f"{prefix}conv",
+    )(x)
+    x = layers.BatchNormalization(
+        axis=axis, epsilon=1e-5, momentum=momentum, name=f"{prefix}norm"
+    )(x)
+    x = layers.ReLU(name=f"{prefix}relu")(x)
+    x = layers.Dropout(0.1, name=f"{prefix}dropout")(x)
+    return layers.Conv2D(
+        classes, 1, data_format=data_format, name=f"{prefix}score"
+    )(x)

@@ -1,0 +1,168 @@
+"""The encoders of torchvision: its ResNets and MobileNetV3-Large, dense."""
+
+import dataclasses
+
+import keras
+from keras import layers
+
+from keras_seg.applications.backbones import encoder
+from keras_seg.surgery import drop_biases
+from keras_seg.surgery import graph
+from keras_seg.surgery import set_output_stride
+
+__all__ = ["Encoder", "build", "find"]
+
+# Units of the four stages.
+UNITS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoder:
+    """An encoder on the image.
+
+    Attributes:
+        names: dict from names of its layers to PyTorch's.
+        last: tensor, its map.
+        middle: tensor, an earlier map: what an auxiliary head looks at, or
+            the map of stride 8 of LR-ASPP.
+    """
+
+    names: dict
+    last: keras.KerasTensor
+    middle: keras.KerasTensor
+
+
+def find(names):
+    """The name of the encoder that tensors of these names are of, or None."""
+    if "backbone.16.0.weight" in names:
+        return "mobilenet_v3_large"
+    units = tuple(
+        len({name.split(".")[2] for name in names if name.startswith(stage)})
+        for stage in (f"backbone.layer{number}." for number in (1, 2, 3, 4))
+    )
+    return next((name for name in UNITS if UNITS[name] == units), None)
+
+
+def build(name, image, data_format):
+    """Builds an encoder, with random weights.
+
+    Args:
+        name: str, `"resnet50"`, `"resnet101"` or `"mobilenet_v3_large"`.
+        image: tensor of preprocessed images.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Returns:
+        An `Encoder`.
+    """
+    model, _ = encoder(
+        name, None, include_preprocessing=False, data_format=data_format
+    )
+    if name in UNITS:
+        return _resnet(model, UNITS[name], image, data_format)
+    return _mobilenet_v3_large(model, image, data_format)
+
+
+def _resnet(model, units, image, data_format):
+    """ResNet v1.5 at output stride 8.
+
+    That of `keras.applications` with strides in the 3×3 convolutions, not in
+    the 1×1 ones in front of them, and without biases. Its strides removed,
+    the first unit of a stage sees at the rate of the stage before: what
+    torchvision does, and what the strided network computed.
+    """
+    model = _move_strides(drop_biases(model), data_format)
+    model = set_output_stride(model, 8, input_tensor=image)
+    names = {"conv1_conv": "conv1", "conv1_bn": "bn1"}
+    for stage, count in enumerate(units, start=1):
+        for unit in range(count):
+            ours = f"conv{stage + 1}_block{unit + 1}"
+            theirs = f"layer{stage}.{unit}"
+            if unit == 0:
+                names[f"{ours}_0_conv"] = f"{theirs}.downsample.0"
+                names[f"{ours}_0_bn"] = f"{theirs}.downsample.1"
+            for number in (1, 2, 3):
+                names[f"{ours}_{number}_conv"] = f"{theirs}.conv{number}"
+                names[f"{ours}_{number}_bn"] = f"{theirs}.bn{number}"
+    middle = model.get_layer(f"conv4_block{units[2]}_out").output
+    return Encoder(_prefixed(names), model.output, middle)
+
+
+def _move_strides(model, data_format):
+    """Moves the strides into the 3×3 convolutions, symmetrically padded."""
+    copier = graph.Copier()
+
+    def call(operation, *args, **kwargs):
+        changes: dict = {}
+        # Keras counts what stays of a statistic, PyTorch what is new.
+        if isinstance(operation, layers.BatchNormalization):
+            changes = {"epsilon": 1e-5, "momentum": 0.9}
+        elif operation.name.endswith("_1_conv"):
+            changes = {"strides": 1}
+        elif operation.name.endswith("_2_conv"):
+            unit = operation.name.removesuffix("_2_conv")
+            strides = model.get_layer(f"{unit}_1_conv").strides
+            if strides != (1, 1):
+                pad = layers.ZeroPadding2D(
+                    1, data_format=data_format, name=f"{unit}_2_pad"
+                )
+                args = (pad(args[0]),)
+                changes = {"strides": strides, "padding": "valid"}
+        return copier.copy(operation, **changes)(*args, **kwargs)
+
+    return graph.rebuild(model, lambda x: x, call, copier)
+
+
+def _mobilenet_v3_large(model, image, data_format):
+    """MobileNetV3-Large at output stride 16.
+
+    That of `keras.applications`, padded alike on all sides. Of the last
+    stride, torchvision's depthwise convolutions see at rate 2 from the one
+    that has lost it on.
+    """
+    copier = graph.Copier()
+    spread = [f"expanded_conv_{unit}_depthwise" for unit in (12, 13, 14)]
+
+    def call(operation, *args, **kwargs):
+        changes: dict = {}
+        if isinstance(operation, layers.BatchNormalization):
+            changes = {"momentum": 0.99}
+        elif operation.name == "conv":
+            pad = layers.ZeroPadding2D(
+                1, data_format=data_format, name="conv_pad"
+            )
+            args = (pad(args[0]),)
+            changes = {"padding": "valid"}
+        elif operation.name == f"{spread[0]}_pad":
+            return args[0]
+        elif isinstance(operation, layers.ZeroPadding2D):
+            changes = {"padding": operation.padding[0][1]}
+        elif operation.name in spread:
+            changes = {"strides": 1, "dilation_rate": 2, "padding": "same"}
+        return copier.copy(operation, **changes)(*args, **kwargs)
+
+    model = graph.rebuild(model, lambda x: x, call, copier, image)
+    names = {"conv": "0.0", "conv_1": "16.0"}
+    for unit in range(15):
+        ours = f"expanded_conv_{unit}_" if unit else "expanded_conv_"
+        parts = ["expand"] if unit else []
+        parts += ["depthwise", "squeeze_excite_conv", "project"]
+        if f"{ours}{parts[-2]}" not in {layer.name for layer in model.layers}:
+            parts.remove("squeeze_excite_conv")
+        for number, part in enumerate(parts):
+            theirs = f"{unit + 1}.block.{number}"
+            if part == "squeeze_excite_conv":
+                names[f"{ours}{part}"] = f"{theirs}.fc1"
+                names[f"{ours}{part}_1"] = f"{theirs}.fc2"
+            else:
+                names[f"{ours}{part}"] = f"{theirs}.0"
+    norms = {
+        f"{ours}_bn": f"{theirs[:-1]}1"
+        for ours, theirs in names.items()
+        if "squeeze" not in ours
+    }
+    middle = model.get_layer("expanded_conv_3_project_bn").output
+    return Encoder(_prefixed({**names, **norms}), model.output, middle)
+
+
+def _prefixed(names):
+    return {ours: f"backbone.{theirs}" for ours, theirs in names.items()}

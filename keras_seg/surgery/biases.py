@@ -1,0 +1,132 @@
+"""Without the biases that batch norm takes away."""
+
+import collections
+
+import keras
+from keras import layers
+
+from keras_seg.layers import AtrousConv
+from keras_seg.ops.formats import channel_axis
+from keras_seg.surgery import graph
+
+__all__ = ["drop_biases"]
+
+BIASED = (
+    AtrousConv,
+    layers.Conv2D,
+    layers.Conv2DTranspose,
+    layers.Dense,
+    layers.DepthwiseConv2D,
+    layers.SeparableConv2D,
+)
+
+
+def drop_biases(model):
+    """Rebuilds a network without the biases in front of its batch norms.
+
+    Batch norm subtracts the mean of what comes in, and with it whatever a
+    convolution has added to all of a channel. So, where its mean is moved,
+
+        norm(conv(x) + bias; mean) == norm(conv(x); mean - bias)
+
+    to rounding, and in training mode without: such a bias is a number more
+    to store that learns nothing. The ResNets of `keras.applications` have
+    one in every convolution, those of the papers in none: with their
+    pretrained weights they become the papers' networks, with the papers'
+    numbers of weights.
+
+    Biases that matter are kept: those of layers with an activation, or
+    whose output goes anywhere but into one batch norm of its channels.
+
+    Args:
+        model: functional `keras.Model`.
+
+    Returns:
+        A functional `keras.Model` for images of any size, with the layer
+        names of `model` and, but for these biases and means, its weights.
+
+    Raises:
+        ValueError: if the model has no graph of layers.
+
+    Example:
+
+    >>> import keras, keras_seg
+    >>> model = keras.applications.ResNet50(include_top=False, weights=None)
+    >>> model.count_params()
+    23587712
+    >>> keras_seg.surgery.drop_biases(model).count_params()
+    23561152
+    """
+    model = graph.functional(model)
+    biased = _biased(model)
+    before = {norm: layer for layer, norm in biased.items()}
+    copier = graph.Copier()
+    inner: dict = {}
+
+    def call(operation, *args, **kwargs):
+        if isinstance(operation, keras.Model):
+            if operation not in inner:
+                inner[operation] = drop_biases(operation)
+            return inner[operation](*args, **kwargs)
+        if operation in biased:
+            copy = copier.copy(operation, adapt=_all_but_last, use_bias=False)
+        elif operation in before:
+            adapt = _move_mean(before[operation])
+            copy = copier.copy(operation, adapt=adapt)
+        else:
+            copy = copier.copy(operation)
+        return copy(*args, **kwargs)
+
+    return graph.rebuild(model, lambda x: x, call, copier)
+
+
+def _all_but_last(weights):
+    return weights[:-1]
+
+
+def _move_mean(layer):
+    def adapt(weights):
+        *others, mean, variance = weights
+        return [*others, mean - layer.get_weights()[-1], variance]
+
+    return adapt
+
+
+def _biased(model):
+    """The layers whose biases are taken away, and the norms that do so."""
+    users = collections.defaultdict(list)
+    calls: collections.Counter = collections.Counter()
+
+    def call(operation, *args, **kwargs):
+        calls[operation] += 1
+        for maker in keras.tree.flatten((args, kwargs)):
+            if isinstance(maker, keras.Operation):
+                users[maker].append(operation)
+        return keras.tree.map_structure(lambda _: operation, operation.output)
+
+    ends = graph.walk(model, [None for _ in model.inputs], call)
+    for maker in keras.tree.flatten(ends):
+        users[maker].append(None)
+    return {
+        layer: norm
+        for layer, (norm, *others) in users.items()
+        if not others
+        and calls[layer] == calls[norm] == 1
+        and _takes_away(norm, layer)
+    }
+
+
+def _takes_away(norm, layer):
+    return (
+        isinstance(layer, BIASED)
+        and layer.use_bias
+        and layer.activation is keras.activations.linear
+        and isinstance(norm, layers.BatchNormalization)
+        and norm.axis % len(layer.output.shape) == _channels(layer)
+    )
+
+
+def _channels(layer):
+    if isinstance(layer, layers.Dense):
+        return len(layer.output.shape) - 1
+    return channel_axis(layer.data_format)

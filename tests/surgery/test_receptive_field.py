@@ -237,7 +237,7 @@ def test_channels_first():
     assert field == ReceptiveField((4, 6), 2, (1.5, 2.5))
     x = layers.Conv2D(1, 3, data_format="channels_last", name="last")(x)
     assert receptive_field(keras.Model(image, x)).size == (8, 10)
-    x = layers.Conv2D(1, 3, name="odd", **options)(x)
+    x = layers.Conv2D(1, 1, name="odd", **options)(x)
     with pytest.raises(ValueError, match="'odd' .*'channels_first', that of"):
         receptive_field(keras.Model(image, x))
 

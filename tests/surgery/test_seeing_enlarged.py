@@ -50,7 +50,7 @@ def check(model, height, width):
             sizes.append(last - first + 1)
         elif first > last:
             assert not mask.any()
-    assert len(sizes) > 4
+    assert sizes
     return max(sizes)
 
 
@@ -76,28 +76,31 @@ def interpolating(draw):
     )
 
 
-ENLARGING = {
-    "transposed": transposed,
-    "interpolating": interpolating,
-    "nails": lambda draw: BedOfNails(draw(st.integers(1, 3))),
-    "nearest": lambda draw: NearestUpsampling(draw(st.integers(1, 3))),
-    "keras": lambda draw: layers.UpSampling2D(
-        draw(st.integers(1, 3)),
-        interpolation=draw(st.sampled_from(["nearest", "bilinear"])),
-    ),
-    "bilinear": lambda draw: BilinearUpsampling(draw(st.integers(1, 3))),
-}
+def bilinear(draw):
+    # By these, floats are exact, and no weight is nearly zero.
+    factor = draw(st.sampled_from([1, 2, 4]))
+    if draw(st.booleans()):
+        return BilinearUpsampling(factor)
+    return layers.UpSampling2D(factor, interpolation="bilinear")
+
+
+def nearest(draw):
+    kind = draw(
+        st.sampled_from([BedOfNails, NearestUpsampling, layers.UpSampling2D])
+    )
+    return kind(draw(st.integers(1, 3)))
 
 
 @st.composite
 def decoders(draw):
     """Shrinks, enlarges by some layer, convolves; perhaps enlarges again."""
-    image = keras.Input((48, 4, 1))
+    image = keras.Input((72, 4, 1))
     x = layers.Conv2D(
         1, draw(st.integers(1, 3)), draw(st.integers(1, 2)), padding="same"
     )(image)
     for _ in range(draw(st.integers(1, 2))):
-        x = ENLARGING[draw(st.sampled_from(sorted(ENLARGING)))](draw)(x)
+        kinds = [transposed, interpolating, bilinear, nearest]
+        x = draw(st.sampled_from(kinds))(draw)(x)
         size, stride = draw(st.integers(1, 3)), draw(st.integers(1, 2))
         x = layers.Conv2D(1, size, stride, padding="same")(x)
     return make_positive(keras.Model(image, x))
@@ -105,7 +108,7 @@ def decoders(draw):
 
 @given(model=decoders())
 def test_every_row_sees_what_is_said(model):
-    check(model, 48, 4)
+    check(model, 72, 4)
 
 
 @pytest.mark.parametrize("align_corners, height", [(True, 49), (False, 48)])
@@ -121,6 +124,7 @@ def test_resizing_to_another_map(align_corners, height):
     assert check(model, height, height) == receptive_field(model).size
 
 
+@pytest.mark.once
 def test_resizing_to_a_size_that_does_not_fit():
     """The places drift along the map; two neighbours are still seen."""
     image = keras.Input((45, 5, 1))
@@ -131,6 +135,7 @@ def test_resizing_to_a_size_that_does_not_fit():
     assert receptive_field(model).size == 3 + 8
 
 
+@pytest.mark.once
 def test_unpooled_values_lie_within_their_windows():
     """Where in a window depends on the image: all the places are counted."""
     image = keras.Input((24, 6, 1))

@@ -3,7 +3,6 @@ import math
 import keras
 import numpy as np
 import pytest
-from hypothesis import assume
 from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
@@ -23,6 +22,10 @@ def pair(value):
     return value if isinstance(value, tuple) else (value, value)
 
 
+# TensorFlow 2.21 on a CPU: oneDNN's gradient of a 1×1 convolution with a
+# stride writes beyond its memory, and the process aborts.
+NO_STRIDED_1X1 = keras.backend.backend() == "tensorflow"
+
 KERNELS = st.tuples(st.integers(1, 5), st.integers(1, 5))
 STRIDES = st.tuples(st.integers(1, 2), st.integers(1, 2))
 PADDINGS = st.sampled_from(["same", "valid"])
@@ -37,6 +40,8 @@ def layer_plans(draw):
         )
     )
     kernel, strides = draw(KERNELS), draw(STRIDES)
+    if kernel == (1, 1) and NO_STRIDED_1X1:
+        strides = (1, 1)
     options = {"padding": draw(PADDINGS)}
     if strides == (1, 1):
         options["dilation_rate"] = draw(st.integers(1, 3))
@@ -86,7 +91,7 @@ def networks(draw):
     """A function from the size of the image to a network, none cancels."""
     plans = draw(st.lists(layer_plans(), min_size=1, max_size=3))
     skips = [draw(KERNELS) if draw(st.booleans()) else None for _ in plans]
-    strides, fork = draw(STRIDES), draw(st.booleans())
+    stride, fork = draw(st.integers(1, 2)), draw(st.booleans())
 
     def build(height, width):
         x = image = keras.Input((height, width, 1))
@@ -97,8 +102,8 @@ def networks(draw):
                 x = layers.Add()([x, branch])
         if fork:
             branches = [
-                layers.Conv2D(1, size, strides, padding="same")(x)
-                for size in (1, 4)
+                layers.Conv2D(1, size, stride, padding="same")(x)
+                for size in (2 if NO_STRIDED_1X1 else 1, 4)
             ]
             x = layers.Concatenate()(branches)
         return make_positive(keras.Model(image, x))
@@ -111,29 +116,27 @@ def test_is_the_support_of_the_gradient(build, more):
     """One output in the middle, of an image of any parity."""
     field = receptive_field(build(None, None))
     size = [
-        2 * width + 4 * stride + extra
+        width + 4 * stride + 16 + extra
         for width, stride, extra in zip(
             pair(field.size), pair(field.stride), more, strict=True
         )
     ]
     model = build(*size)
     field = receptive_field(model)
+    position, expected = [], []
+    for length, width, stride, centre in zip(
+        size, *map(pair, (field.size, field.stride, field.centre)), strict=True
+    ):
+        position.append(round((length / 2 - centre) / stride))
+        middle = centre + position[-1] * stride
+        expected.append((middle - (width - 1) / 2, middle + (width - 1) / 2))
+        assert 0 <= expected[-1][0] and expected[-1][1] < length
     shape = model.output_shape[1:]
-    place = [n // 2 for n in shape[:2]]
     weights = np.zeros((1, *shape), "float32")
-    weights[0, place[0], place[1]] = 1
-    image = np.ones((1, *size, 1), "float32")
-    found = gradient(model, image, weights)[0, :, :, 0] != 0
-    for axis in (0, 1):
-        centre = (
-            pair(field.centre)[axis] + place[axis] * (pair(field.stride)[axis])
-        )
-        reach = (pair(field.size)[axis] - 1) / 2
-        assume(0 <= centre - reach and centre + reach < size[axis])
-        assert seen(found.any(axis=1 - axis)) == (
-            centre - reach,
-            centre + reach,
-        )
+    weights[0, position[0], position[1]] = 1
+    found = gradient(model, np.ones((1, *size, 1), "float32"), weights)
+    found = found[0, :, :, 0] != 0
+    assert [seen(found.any(axis=1)), seen(found.any(axis=0))] == expected
 
 
 # Effective padding is the part of the first field before the image.
@@ -188,6 +191,7 @@ def test_pools_with_switches_see_what_pools_see():
     assert fields == [receptive_field(keras.Model(image, pool))] * 2
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("version", ["v2", "v2_vgg16"])
 def test_pyramid_sees_its_largest_rate(version):
     image = keras.Input((24, 6, 1))
@@ -198,6 +202,7 @@ def test_pyramid_sees_its_largest_rate(version):
     assert seen(rows_seen(model, 24, 6)[12]) == (7, 17)
 
 
+@pytest.mark.once
 def test_image_pooling_sees_the_image():
     image = keras.Input((24, 6, 1))
     x = layers.Conv2D(1, 3, 2, padding="same")(image)

@@ -55,16 +55,21 @@ def check(model, height, width):
 
 
 def transposed(draw):
-    stride = draw(st.integers(1, 3))
+    stride, kernel_size = draw(st.integers(1, 3)), draw(st.integers(1, 5))
     return layers.Conv2DTranspose(
         1,
-        draw(st.integers(1, 5)),
+        kernel_size,
         stride,
         padding=draw(st.sampled_from(["same", "valid"])),
-        output_padding=draw(st.integers(0, stride - 1))
-        if stride > 1 and draw(st.booleans())
-        else None,
+        output_padding=draw(
+            st.sampled_from(output_paddings(kernel_size, stride))
+        ),
     )
+
+
+def output_paddings(kernel_size, stride):
+    """Those that TensorFlow takes: n positions become n · stride at most."""
+    return [None, *range(1 - kernel_size % 2, stride)]
 
 
 def interpolating(draw):
@@ -109,6 +114,24 @@ def decoders(draw):
 @given(model=decoders())
 def test_every_row_sees_what_is_said(model):
     check(model, 72, 4)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_crops_of_transposed_convolutions(stride, padding):
+    if keras.backend.backend() == "jax":
+        pytest.skip("a compilation for each: some are drawn above")
+    image = keras.Input((12, 3, 1))
+    for kernel_size in (1, 2, 3, 4, 5):
+        for output_padding in output_paddings(kernel_size, stride):
+            enlarge = layers.Conv2DTranspose(
+                1,
+                kernel_size,
+                stride,
+                padding=padding,
+                output_padding=output_padding,
+            )
+            check(make_positive(keras.Model(image, enlarge(image))), 12, 3)
 
 
 @pytest.mark.parametrize("align_corners, height", [(True, 49), (False, 48)])

@@ -26,12 +26,18 @@ _ROOMS = (
     "visualization",
 )
 
-__all__ = ["__version__", *_ROOMS]
+# What is short to reach, and the room it is in.
+_FUNCTIONS = {"receptive_field": "surgery"}
+
+__all__ = ["__version__", *_ROOMS, *_FUNCTIONS]
 
 
 def __getattr__(name):
     if name in _ROOMS:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _FUNCTIONS:
+        room = importlib.import_module(f"{__name__}.{_FUNCTIONS[name]}")
+        return getattr(room, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -18,6 +18,11 @@ import keras
 import numpy as np
 import pytest
 
+from tests.quick_initializers import draw_by_numpy
+
+if keras.backend.backend() == "jax":
+    draw_by_numpy()
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 hypothesis.settings.register_profile(

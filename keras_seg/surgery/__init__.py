@@ -9,16 +9,20 @@ from keras_seg.surgery.inflate import inflate_input
 from keras_seg.surgery.multi_grid import multi_grid
 from keras_seg.surgery.output_stride import set_output_stride
 from keras_seg.surgery.pyramid import pyramid
+from keras_seg.surgery.receptive_field import ReceptiveField
+from keras_seg.surgery.receptive_field import receptive_field
 from keras_seg.surgery.transplant import transplant
 
 __all__ = [
     "cascade",
+    "ReceptiveField",
     "decimate",
     "drop_biases",
     "fully_convolutional",
     "inflate_input",
     "multi_grid",
     "pyramid",
+    "receptive_field",
     "replace_classes",
     "set_output_stride",
     "transplant",

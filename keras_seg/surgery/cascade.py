@@ -46,7 +46,12 @@ def cascade(model, copies):
     """
     positive_int("copies", copies)
     model = graph.functional(model)
-    *_, (stride, start), _ = [(None, None), *pyramid(model).items()]
+    levels = list(pyramid(model).items())
+    if len(levels) < 2:
+        raise ValueError(
+            f"The network '{model.name}' has no stage behind a stride."
+        )
+    stride, start = levels[-2]
     longer = graph.copy_model(model)
     x = longer.output
     try:

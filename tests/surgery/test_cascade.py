@@ -89,5 +89,5 @@ def test_bad_arguments():
         cascade(two_stages(), 0)
     image = keras.Input((None, None, 3))
     flat = keras.Model(image, layers.Conv2D(2, 3, padding="same")(image))
-    with pytest.raises(ValueError, match="can't be repeated"):
+    with pytest.raises(ValueError, match="has no stage behind a stride"):
         cascade(flat, 1)

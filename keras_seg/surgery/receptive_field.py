@@ -1,0 +1,187 @@
+"""The receptive field of a network, read from its graph."""
+
+import dataclasses
+import math
+from fractions import Fraction
+
+import keras
+
+from keras_seg.ops.formats import spatial_axes
+from keras_seg.surgery import graph
+from keras_seg.surgery import seeing_enlarged  # noqa: F401  (rules of `see`)
+from keras_seg.surgery import seeing_windows  # noqa: F401  (rules of `see`)
+from keras_seg.surgery.reach import Reach
+from keras_seg.surgery.seeing import Field
+from keras_seg.surgery.seeing import through
+
+__all__ = ["ReceptiveField", "receptive_field"]
+
+# A side that is not known: a multiple of all usual strides and scales.
+UNKNOWN_SIZE = 2**10 * 3**2 * 5 * 7
+
+
+@dataclasses.dataclass(frozen=True)
+class ReceptiveField:
+    """What a position of a map sees of the image, in pixels.
+
+    Position i of a side sees the pixels from `centre + i · stride - (size -
+    1) / 2` to `centre + i · stride + (size - 1) / 2`. Each is a number where
+    rows and columns agree, else a pair `(height, width)`. The numbers are
+    exact: ints, floats, or fractions where there is no such float.
+
+    Attributes:
+        size: pixels of the side; `math.inf` where it is the whole image.
+        stride: pixels between the fields of neighbours; None for what is no
+            map, such as the classes of a classifier.
+        centre: the middle of the field of position 0, counted from the
+            middle of the first pixel; negative where it lies in the padding.
+            None for what is no map.
+    """
+
+    size: object
+    stride: object
+    centre: object
+
+
+def receptive_field(model, layer=None, *, global_pooling=True):
+    """Computes the receptive field of a model's output, or of a layer's.
+
+    Layer by layer, for a window of k taps, `r` positions apart, that moves
+    by t, on a map of stride s, the first of them in front by p:
+
+        size ← size + (k - 1) · r · s
+        centre ← centre + ((k - 1) · r / 2 - p) · s
+        stride ← stride · t
+
+    Where maps are joined, the field is the smallest interval that holds the
+    fields of all of them. Not every pixel within it need be seen.
+    [Computing Receptive Fields of Convolutional Neural
+    Networks](https://distill.pub/2019/computing-receptive-fields/) derives
+    this, and what follows for joins.
+
+    A network that enlarges its maps, as a whole segmentation network does,
+    treats neighbouring pixels differently, in a pattern. `size` is that of
+    the pixel that sees most; `centre` is the mean over the pattern: 0, if the
+    scores lie over their own pixels. Of maps that are resized to the size of
+    others (`ResizeLike`), both are taken to cover the same pixels.
+
+    Padding "same" with a stride depends on the size of the map. An input of
+    unknown size is taken for a large multiple of the strides; one of known
+    size for what it is. The image's border is left out: there, part of the
+    field is padding.
+
+    Args:
+        model: functional `keras.Model`; batch norm as in prediction.
+        layer: name of one of its layers, one of its layers, or one of its
+            tensors. Defaults to the output of the model.
+        global_pooling: bool, whether what is computed from a whole map
+            counts: image pooling in an `ASPP`, squeeze-and-excite, group
+            norm. With it the field is the whole image, `math.inf`; without,
+            what the convolutions and pools see. Defaults to True.
+
+    Returns:
+        A `ReceptiveField`; for several outputs, a structure of them.
+
+    Raises:
+        ValueError: for a layer whose window is not known, or a join of maps
+            of different strides, by name; if the model has no such layer, or
+            no map as its input; if nothing is left without global pooling.
+
+    Example:
+
+    >>> import keras, keras_seg
+    >>> vgg = keras.applications.VGG16(include_top=False, weights=None)
+    >>> keras_seg.receptive_field(vgg, "block3_pool")
+    ReceptiveField(size=44, stride=8, centre=3.5)
+    >>> keras_seg.receptive_field(vgg).size
+    212
+    """
+    model = graph.functional(model)
+    data_format = graph.data_format_of(model)
+    if layer is not None:
+        model = _up_to(model, layer)
+    inputs = [_pixels(model, x, data_format) for x in model.inputs]
+    outputs = through(model, inputs)
+    return keras.tree.map_structure(
+        lambda field: _summary(model, field, global_pooling), outputs
+    )
+
+
+def _up_to(model, layer):
+    """The part of a model that a layer's output needs."""
+    output = layer
+    if isinstance(layer, str):
+        names = [x.name for x in model.layers]
+        if layer not in names:
+            raise ValueError(
+                f"The model '{model.name}' has no layer of that name; it has "
+                f"{', '.join(names)}. Received: layer={layer!r}"
+            )
+        layer = model.get_layer(layer)
+    if isinstance(layer, keras.layers.Layer):
+        calls = [
+            node
+            for nodes in model._nodes_by_depth.values()
+            for node in nodes
+            if node.operation is layer
+        ]
+        if len(calls) > 1:
+            raise ValueError(
+                f"The layer '{layer.name}' is used several times in the "
+                f"model '{model.name}': give the tensor that is meant. "
+                f"Received: layer={layer!r}"
+            )
+        output = [tensor for call in calls for tensor in call.outputs]
+        output = output[0] if len(output) == 1 else output
+    try:
+        return keras.Model(model.inputs, output, name=model.name)
+    except ValueError as error:
+        raise ValueError(
+            f"`layer` must be the name of a layer of the model '{model.name}', "
+            f"one of its layers or of its tensors. Received: layer={layer!r}"
+        ) from error
+
+
+def _pixels(model, tensor, data_format):
+    """Every pixel of the image sees itself."""
+    if len(tensor.shape) != 4:
+        raise ValueError(
+            f"The inputs of the model '{model.name}' must be maps: (batch, "
+            "height, width, channels). Received: a model with an input of "
+            f"shape {tuple(tensor.shape)}"
+        )
+    sizes = [tensor.shape[axis] for axis in spatial_axes(data_format)]
+    return Field(
+        tuple(Reach(size or UNKNOWN_SIZE) for size in sizes), data_format
+    )
+
+
+def _summary(model, field, global_pooling):
+    local = field.is_map and all(side.width > 0 for side in field.sides)
+    if not global_pooling and not local:
+        raise ValueError(
+            f"An output of the model '{model.name}' sees the image through "
+            "global pooling or dense layers only. Received: "
+            "global_pooling=False"
+        )
+    whole = field.whole and global_pooling
+    if not field.is_map:
+        return ReceptiveField(math.inf, None, None)
+    return ReceptiveField(
+        size=math.inf if whole else _pair(side.width for side in field.sides),
+        stride=_pair(side.stride for side in field.sides),
+        centre=_pair(side.centre for side in field.sides) if local else None,
+    )
+
+
+def _pair(numbers):
+    height, width = map(_number, numbers)
+    return height if height == width else (height, width)
+
+
+def _number(value):
+    """The plainest number that is exactly this one."""
+    value = Fraction(value)
+    if value.denominator == 1:
+        return int(value)
+    return float(value) if float(value) == value else value

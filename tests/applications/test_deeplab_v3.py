@@ -32,22 +32,23 @@ def tiny_resnet(data_format="channels_last"):
     first = data_format == "channels_first"
     options = {"data_format": data_format, "padding": "same"}
     x = image = keras.Input((3, None, None) if first else (None, None, 3))
+    x = layers.Conv2D(4, 3, 2, name="stem", **options)(x)
     for stage, filters in enumerate((4, 6, 8, 10, 12), start=1):
-        strides = 2
+        if stage > 1:
+            # What a 1×1 with a stride does, in two: the backward of oneDNN,
+            # in TensorFlow 2.21 and PyTorch 2.13, writes past its memory
+            # where such a convolution has a handful of channels.
+            x = layers.AveragePooling2D(
+                1, 2, name=f"stage{stage}_stride", **options
+            )(x)
         for unit in range(3 if stage == 5 else 1):
             name = f"stage{stage}_{unit}"
-            # On the image 3×3: PyTorch 2.13's backward of a strided 1×1 from
-            # 3 channels writes past its memory.
-            size = 3 if stage == 1 else 1
-            x = layers.Conv2D(
-                filters, size, strides, name=f"{name}_1", **options
-            )(x)
+            x = layers.Conv2D(filters, 1, name=f"{name}_1", **options)(x)
             x = layers.Conv2D(filters, 3, name=f"{name}_2", **options)(x)
             x = layers.BatchNormalization(
                 axis=1 if first else 3, name=f"{name}_norm"
             )(x)
             x = layers.ReLU(name=f"{name}_out")(x)
-            strides = 1
     return keras.Model(image, x, name="tiny_resnet")
 
 
@@ -134,7 +135,7 @@ def test_evaluated_at_another_output_stride(builder):
     turned = outputs(first, np.moveaxis(x, -1, 1))
     assert relative_difference(turned, outputs(dense, x)) < 1e-4
     # The denser map was worth computing: the logits are others.
-    assert relative_difference(outputs(dense, x), outputs(trained, x)) > 1e-3
+    assert relative_difference(outputs(dense, x), outputs(trained, x)) > 1e-4
 
 
 def test_cascade():

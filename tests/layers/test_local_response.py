@@ -17,32 +17,30 @@ def formula(x, size=5, alpha=1e-4, beta=0.75, k=1.0):
     return result
 
 
-CONFIGS = [
-    ({}, 3),
-    ({"size": 3, "alpha": 0.5, "beta": 0.5, "k": 2.0}, 7),
-    ({"size": 9, "alpha": 0.1, "beta": 1.0}, 4),
-    ({"size": 1, "alpha": 0.1}, 1),
-]
+@pytest.mark.parametrize(
+    "config, channels",
+    [
+        ({}, 3),
+        ({"size": 9, "alpha": 0.1, "beta": 1.0}, 4),
+        ({"size": 1, "alpha": 0.1}, 1),
+    ],
+)
+def test_formula(config, channels):
+    x = np.random.default_rng(0).normal(0, 9, (2, 3, 4, channels))
+    y = LocalResponseNormalization(**config)(x.astype("float32"))
+    np.testing.assert_allclose(
+        keras.ops.convert_to_numpy(y), formula(x, **config), rtol=1e-5
+    )
 
 
-@pytest.mark.parametrize("config, channels", CONFIGS[:2])
-def test_layer(config, channels):
-    x = np.random.default_rng(0).normal(0, 9, (2, 4, 5, channels))
-    x = x.astype("float32")
+def test_layer():
+    config = {"size": 3, "alpha": 0.5, "beta": 0.5, "k": 2.0}
+    x = np.random.default_rng(0).normal(0, 9, (2, 4, 5, 7)).astype("float32")
     check_layer(
         LocalResponseNormalization,
         config,
         x,
         expected_output=formula(x, **config).astype("float32"),
-    )
-
-
-@pytest.mark.parametrize("config, channels", CONFIGS[2:])
-def test_few_channels(config, channels):
-    x = np.random.default_rng(0).normal(0, 9, (2, 3, 4, channels))
-    y = LocalResponseNormalization(**config)(x.astype("float32"))
-    np.testing.assert_allclose(
-        keras.ops.convert_to_numpy(y), formula(x, **config), rtol=1e-5
     )
 
 

@@ -56,7 +56,9 @@ def DeconvNet(
     that batch norm sees nothing but zeros in a batch of one: train with
     larger ones (theirs is 64), or with `freeze_batch_norm`. Its epsilon is
     1e-5, where the authors' is 1e-9, and its shift begins at 0, where theirs
-    does at 0.001.
+    does at 0.001. In flat areas of an image the values of a window differ by
+    rounding only, so that its maximum, and the logits a little, can differ
+    from backend to backend.
 
     Args:
         weights: None for random weights, `"imagenet"`, or the path of a file
@@ -69,7 +71,7 @@ def DeconvNet(
             `(None, None, 3)`, any size. A gray image, of 1 channel, is taken
             for red, green and blue alike; with more than 3 channels, the
             first are these, and the kernels of the others begin at zero
-            where `weights` are given.
+            where `weights` are given. Two channels are taken as they come.
         classes: int, at least 1. Defaults to 21, of PASCAL VOC.
         classifier_activation: name of an activation, or None for logits.
             Defaults to None.
@@ -152,7 +154,14 @@ def DeconvNet(
         data_format=data_format,
         name="score_fr",
     )(x)
-    model = finish(scores, image, classifier_activation, data_format, name)
+    model = finish(
+        scores,
+        image,
+        classifier_activation,
+        data_format,
+        name,
+        enlarge=False,
+    )
     begin_from_vgg16(
         model, weights, image.shape[channel_axis(data_format)], True
     )

@@ -95,5 +95,12 @@ def SegNetBasic(
         data_format=data_format,
         name="score_fr",
     )(x)
-    model = finish(scores, image, classifier_activation, data_format, name)
+    model = finish(
+        scores,
+        image,
+        classifier_activation,
+        data_format,
+        name,
+        enlarge=False,
+    )
     return freeze(model) if freeze_batch_norm else model

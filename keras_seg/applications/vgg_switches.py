@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from keras_seg.applications import weights as weight_files
+from keras_seg.applications.assembly import as_rgb
 from keras_seg.applications.assembly import prepare
 from keras_seg.layers import MaxPoolWithSwitches
 from keras_seg.layers import MaxUnpool
@@ -38,18 +39,20 @@ def vgg16_blocks(filters=64):
 
 
 def prepare_for_vgg16(image, include_preprocessing, data_format, minimum=1):
-    """Preprocesses the image as VGG16's were; gray is taken for all colours.
+    """Preprocesses the image as VGG16's were, and pads small ones.
+
+    A gray image is taken for red, green and blue alike; two channels, which
+    are no colours, are taken as they come.
 
     Args:
         image: tensor of images.
         include_preprocessing: bool.
         data_format: `"channels_last"` or `"channels_first"`.
-        minimum: int, the smallest size: smaller images are padded.
+        minimum: int, the smallest size. Defaults to 1.
     """
-    x, axis = image, channel_axis(data_format)
-    if x.shape[axis] == 1:
-        x = layers.Concatenate(axis=axis, name="gray_to_rgb")([x] * 3)
-    mode = "caffe" if include_preprocessing else None
+    x = as_rgb(image, data_format)
+    colours = x.shape[channel_axis(data_format)] >= 3
+    mode = "caffe" if include_preprocessing and colours else None
     return prepare(x, mode, 1, data_format, minimum=minimum)
 
 
@@ -133,8 +136,8 @@ def begin_from_vgg16(model, weights, channels, include_top=False):
     Args:
         model: `keras.Model`, changed in place.
         weights: None, to leave it as it is; `"imagenet"` or a path.
-        channels: int, of its images: the kernels of those after the third
-            begin at zero.
+        channels: int, of its images: of two, the first two of VGG16's three
+            are taken; the kernels of those after the third begin at zero.
         include_top: bool, whether it has VGG16's hidden fully connected
             layers, `fc1` and `fc2`, as convolutions.
 

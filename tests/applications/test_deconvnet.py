@@ -191,7 +191,7 @@ def test_decoder_begins_normal():
     assert np.abs(np.corrcoef(kernels[1].flat, kernels[2].flat)[0, 1]) < 0.02
 
 
-@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
 def test_encoder_begins_from_vgg16(channels, tmp_path, monkeypatch):
     """The fully connected layers too: 7·7·24 weights a filter, in order."""
     if BACKEND != "torch":
@@ -226,6 +226,7 @@ def assert_begins_from(model, vgg):
         if layer.name == "block1_conv1":
             assert not kernel[:, :, 3:].any()
             kernel = kernel[:, :, :3]
+            expected = expected[:, :, : kernel.shape[2]]
         np.testing.assert_array_equal(kernel, expected)
         np.testing.assert_array_equal(bias, expected_bias)
         compared += 1
@@ -257,8 +258,6 @@ def test_bad_arguments(tmp_path, monkeypatch):
         DeconvNet(None, classes=0)
     with pytest.raises(ValueError, match="weights='no.h5', which does not"):
         DeconvNet("no.h5")
-    with pytest.raises(ValueError, match="at least 3 channels"):
-        tiny(input_shape=(None, None, 2))
     if BACKEND == "torch":
         monkeypatch.setattr(keras.applications, "VGG16", tiny_vgg16)
         tiny_vgg16(include_top=False).save_weights(path)

@@ -100,7 +100,7 @@ def DeconvNet(
 
     >>> import keras_seg
     >>> model = keras_seg.applications.DeconvNet(
-    ...     weights=None, filters=2, hidden_filters=8)
+    ...     weights=None, filters=3, hidden_filters=8)
     >>> model.compute_output_shape((1, 97, 330, 3))
     (1, 97, 330, 21)
     """

@@ -25,8 +25,8 @@ __all__ = [
     "FCN32s",
     "FCN8s",
     "SegNet",
-    "SlidingWindow",
     "SegNetBasic",
+    "SlidingWindow",
     "UNet",
     "from_torchvision",
 ]

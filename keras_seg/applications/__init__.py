@@ -1,5 +1,6 @@
 """The systems, each built from any classifier."""
 
+from keras_seg.applications.deconvnet import DeconvNet
 from keras_seg.applications.deeplab_v1 import DeepLabV1
 from keras_seg.applications.deeplab_v2 import DeepLabV2
 from keras_seg.applications.deeplab_v3 import DeepLabV3
@@ -9,11 +10,13 @@ from keras_seg.applications.fcn import FCN16s
 from keras_seg.applications.fcn import FCN32s
 from keras_seg.applications.n4 import N4 as N4  # a classifier, not a system
 from keras_seg.applications.segnet import SegNet
+from keras_seg.applications.segnet_basic import SegNetBasic
 from keras_seg.applications.sliding_window import SlidingWindow
 from keras_seg.applications.torchvision import from_torchvision
 from keras_seg.applications.unet import UNet
 
 __all__ = [
+    "DeconvNet",
     "DeepLabV1",
     "DeepLabV2",
     "DeepLabV3",
@@ -22,6 +25,7 @@ __all__ = [
     "FCN32s",
     "FCN8s",
     "SegNet",
+    "SegNetBasic",
     "SlidingWindow",
     "UNet",
     "from_torchvision",

@@ -9,6 +9,7 @@ from keras_seg.layers.conv_transpose import BilinearConvTranspose
 from keras_seg.layers.conv_transpose import BilinearInitializer
 from keras_seg.layers.cropping import CropToSmallest
 from keras_seg.layers.cropping import PadToMultiple
+from keras_seg.layers.local_response import LocalResponseNormalization
 from keras_seg.layers.mirror import MirrorPad
 from keras_seg.layers.nails import BedOfNails
 from keras_seg.layers.nails import NearestUpsampling
@@ -32,6 +33,7 @@ __all__ = [
     "BilinearUpsampling",
     "CropLike",
     "CropToSmallest",
+    "LocalResponseNormalization",
     "MaxPoolWithSwitches",
     "MaxUnpool",
     "MirrorPad",

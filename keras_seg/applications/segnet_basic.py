@@ -1,0 +1,106 @@
+"""SegNet-Basic: SegNet with four convolutions on each side."""
+
+import functools
+
+from keras import layers
+
+from keras_seg.applications.assembly import finish
+from keras_seg.applications.assembly import image_input
+from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
+from keras_seg.applications.vgg_switches import decode
+from keras_seg.applications.vgg_switches import encode
+from keras_seg.layers import LocalResponseNormalization
+from keras_seg.layers.base import positive_int
+from keras_seg.ops.formats import standardize_data_format
+
+__all__ = ["SegNetBasic"]
+
+
+def SegNetBasic(
+    input_tensor=None,
+    input_shape=None,
+    classes=11,
+    classifier_activation=None,
+    filters=64,
+    freeze_batch_norm=False,
+    data_format=None,
+    name="segnet_basic",
+):
+    """SegNet-Basic: the small SegNet, to be trained from random weights.
+
+    Local response normalization of the image; four times a 7×7 convolution,
+    batch norm, ReLU and a 2×2 pool that remembers where its maxima were;
+    four times un-pooling to these places, a 7×7 convolution and batch norm,
+    without ReLU; a 1×1 convolution for the scores. 1,416,587 weights to
+    train for 11 classes, 1,024 of them batch norm's. A value of the last
+    pool sees 106×106 pixels. Reference:
+
+    - [SegNet: A Deep Convolutional Encoder-Decoder Architecture for Image
+      Segmentation](https://arxiv.org/abs/1511.00561)
+
+    The convolutions have biases, as in the authors' network and not as in
+    their text. Pools round up, and each un-pooling is told the size of the
+    map that was pooled. Batch norm's epsilon is 1e-5, where the authors' is
+    1e-9, and its shift begins at 0, where theirs does at 0.001; He normal
+    kernels are Keras's, truncated.
+
+    Args:
+        input_tensor: tensor to use as the image. Defaults to a new input.
+        input_shape: shape of the image without the batch. Defaults to
+            `(None, None, 3)`, any size. Values are 0 … 255; any number of
+            channels.
+        classes: int, at least 1. Defaults to 11, of CamVid.
+        classifier_activation: name of an activation, or None for logits.
+            Defaults to None.
+        filters: int, of every convolution but the last. Defaults to 64.
+        freeze_batch_norm: bool, whether batch norm keeps its statistics and
+            is not trained: for weights that are loaded. Defaults to False.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting: of the image and inside the network.
+        name: str, name of the model.
+
+    Returns:
+        A functional `keras.Model`: images of any size to float32 logits
+        `(batch, height, width, classes)` of the same size.
+
+    Raises:
+        ValueError: for arguments that can't be, naming them.
+
+    Example:
+
+    >>> import keras_seg
+    >>> model = keras_seg.applications.SegNetBasic(filters=4)
+    >>> model.compute_output_shape((1, 97, 33, 3))
+    (1, 97, 33, 11)
+    """
+    positive_int("classes", classes)
+    positive_int("filters", filters)
+    data_format = standardize_data_format(data_format)
+    image = image_input(input_tensor, input_shape, data_format)
+    convolution = functools.partial(
+        layers.Conv2D,
+        kernel_size=7,
+        padding="same",
+        kernel_initializer="he_normal",
+        data_format=data_format,
+    )
+    blocks = ((filters,),) * 4
+    x = LocalResponseNormalization(data_format=data_format, name="norm")(image)
+    x, memory = encode(x, blocks, convolution, data_format)
+    x = decode(x, memory, blocks, convolution, data_format, relu=False)
+    scores = layers.Conv2D(
+        classes,
+        1,
+        kernel_initializer="he_normal",
+        data_format=data_format,
+        name="score_fr",
+    )(x)
+    model = finish(
+        scores,
+        image,
+        classifier_activation,
+        data_format,
+        name,
+        enlarge=False,
+    )
+    return freeze(model) if freeze_batch_norm else model

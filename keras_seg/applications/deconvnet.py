@@ -6,6 +6,7 @@ from keras import layers
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
+from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.vgg_switches import begin_from_vgg16
 from keras_seg.applications.vgg_switches import decode
 from keras_seg.applications.vgg_switches import encode
@@ -30,6 +31,7 @@ def DeconvNet(
     filters=64,
     hidden_filters=4096,
     freeze_batch_norm=False,
+    auxiliary=False,
     data_format=None,
     name="deconvnet",
 ):
@@ -84,6 +86,9 @@ def DeconvNet(
         freeze_batch_norm: bool, whether batch norm keeps its statistics and
             is not trained: for weights that are loaded, or small batches.
             Defaults to False.
+        auxiliary: bool, whether there is a second output, the logits of a
+            head on the last map that is pooled, for a second loss in
+            training. Defaults to False.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting: of the image and inside the network.
         name: str, name of the model.
@@ -139,10 +144,14 @@ def DeconvNet(
             name=name,
         )
 
-    x = prepare_for_vgg16(
+    padded = prepare_for_vgg16(
         image, include_preprocessing, data_format, minimum=224
     )
-    x, memory = encode(x, blocks, convolution, data_format)
+    x, memory = encode(padded, blocks, convolution, data_format)
+    second = None
+    if auxiliary:
+        _, pooled = memory[-1]
+        second = fcn_head(pooled, classes, data_format, "auxiliary_")
     x = normalize(convolution(hidden_filters, "fc1", 7, "valid"), x)
     x = normalize(convolution(hidden_filters, "fc2", 1), x)
     x = normalize(transposed(blocks[-1][-1], "decoder_fc1", 7, "valid"), x)
@@ -160,6 +169,8 @@ def DeconvNet(
         classifier_activation,
         data_format,
         name,
+        padded,
+        auxiliary=second,
         enlarge=False,
     )
     begin_from_vgg16(

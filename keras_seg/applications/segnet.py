@@ -1,22 +1,24 @@
 """SegNet: a decoder that puts values back where the maxima were."""
 
-import keras
+import functools
+
 from keras import layers
 
-from keras_seg.applications import weights as weight_files
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
-from keras_seg.applications.assembly import prepare
-from keras_seg.layers import MaxPoolWithSwitches
-from keras_seg.layers import MaxUnpool
+from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
+from keras_seg.applications.fcn_head import fcn_head
+from keras_seg.applications.vgg_switches import begin_from_vgg16
+from keras_seg.applications.vgg_switches import decode
+from keras_seg.applications.vgg_switches import encode
+from keras_seg.applications.vgg_switches import prepare_for_vgg16
+from keras_seg.applications.vgg_switches import vgg16_blocks
+from keras_seg.applications.weights import check_weights
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import standardize_data_format
 
 __all__ = ["SegNet"]
-
-# VGG16's convolutions: how many, and how often 64 filters, block by block.
-BLOCKS = ((2, 1), (2, 2), (3, 4), (3, 8), (3, 8))
 
 
 def SegNet(
@@ -27,6 +29,8 @@ def SegNet(
     classifier_activation=None,
     include_preprocessing=True,
     filters=64,
+    freeze_batch_norm=False,
+    auxiliary=False,
     data_format=None,
     name="segnet",
 ):
@@ -53,15 +57,23 @@ def SegNet(
             `"imagenet"`.
         input_tensor: tensor to use as the image. Defaults to a new input.
         input_shape: shape of the image without the batch. Defaults to
-            `(None, None, 3)`, any size.
+            `(None, None, 3)`, any size. A gray image, of 1 channel, is taken
+            for red, green and blue alike; with more than 3 channels, the
+            first are these, and the kernels of the others begin at zero
+            where `weights` are given. Two channels are taken as they come.
         classes: int, at least 1. Defaults to 11, of CamVid.
         classifier_activation: name of an activation, or None for logits.
             Defaults to None.
         include_preprocessing: bool, whether images come as RGB of 0 … 255 or
-            are preprocessed already (BGR minus the mean). Images that are
-            not RGB are taken as they come. Defaults to True.
+            are preprocessed already (BGR minus the mean). Defaults to True.
         filters: int, of the first block. Defaults to 64; other numbers leave
             VGG16's plan, and need `weights=None`.
+        freeze_batch_norm: bool, whether batch norm keeps its statistics and
+            is not trained: for weights that are loaded, or small batches.
+            Defaults to False.
+        auxiliary: bool, whether there is a second output, the logits of a
+            head on the last map that is pooled, for a second loss in
+            training. Defaults to False.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting: of the image and inside the network.
         name: str, name of the model.
@@ -81,74 +93,40 @@ def SegNet(
     >>> model.compute_output_shape((1, 97, 33, 3))
     (1, 97, 33, 11)
     """
-    weight_files.check_weights(weights)
+    check_weights(weights)
     positive_int("classes", classes)
     positive_int("filters", filters)
+    if weights is not None and filters != 64:
+        raise ValueError(
+            "VGG16's weights are for 64 filters. "
+            f"Received: weights={str(weights)!r}, filters={filters}"
+        )
     data_format = standardize_data_format(data_format)
     image = image_input(input_tensor, input_shape, data_format)
-    axis = channel_axis(data_format)
-    rgb = image.shape[axis] == 3
-    if weights is not None and (filters != 64 or not rgb):
-        raise ValueError(
-            "VGG16's weights are for 64 filters and RGB images. "
-            f"Received: weights={str(weights)!r}, filters={filters}, image of "
-            f"shape {tuple(image.shape)}"
-        )
-
-    def conv(x, filters, name):
-        x = layers.Conv2D(
-            filters,
-            3,
-            padding="same",
-            kernel_initializer="he_normal",
-            data_format=data_format,
-            name=name,
-        )(x)
-        x = layers.BatchNormalization(
-            axis=axis, epsilon=1e-5, name=f"{name}_norm"
-        )(x)
-        return layers.ReLU(name=f"{name}_relu")(x)
-
-    mode = "caffe" if include_preprocessing and rgb else None
-    x = prepare(image, mode, 1, data_format)
-    memory = []
-    for block, (count, multiple) in enumerate(BLOCKS, start=1):
-        for number in range(1, count + 1):
-            x = conv(x, filters * multiple, f"block{block}_conv{number}")
-        before = x
-        x, switches = MaxPoolWithSwitches(
-            2, data_format=data_format, name=f"block{block}_pool"
-        )(before)
-        memory.append((switches, before))
-
-    for block, (count, multiple) in reversed([*enumerate(BLOCKS, start=1)]):
-        x = MaxUnpool(2, data_format=data_format, name=f"unpool{block}")(
-            x, *memory.pop()
-        )
-        # The last of a block has the channels of the next switches; in the
-        # first block it makes the scores.
-        multiples = [multiple] * (count - 1)
-        multiples += [BLOCKS[block - 2][1]] if block > 1 else []
-        for number, width in enumerate(multiples):
-            name_of = f"decoder{block}_conv{count - number}"
-            x = conv(x, filters * width, name_of)
-    scores = layers.Conv2D(
-        classes,
-        3,
+    convolution = functools.partial(
+        layers.Conv2D,
+        kernel_size=3,
         padding="same",
         kernel_initializer="he_normal",
         data_format=data_format,
-        name="score_fr",
-    )(x)
-    model = finish(scores, image, classifier_activation, data_format, name)
-    if weights is not None:
-        _transplant(model, weights)
-    return model
-
-
-def _transplant(model, weights):
-    """Gives the encoder's convolutions those of VGG16, by their names."""
-    vgg = weight_files.build(keras.applications.VGG16, weights, False, {})
-    for layer in vgg.layers:
-        if layer.weights:
-            model.get_layer(layer.name).set_weights(layer.get_weights())
+    )
+    blocks = vgg16_blocks(filters)
+    padded = prepare_for_vgg16(image, include_preprocessing, data_format)
+    x, memory = encode(padded, blocks, convolution, data_format)
+    second = None
+    if auxiliary:
+        _, pooled = memory[-1]
+        second = fcn_head(pooled, classes, data_format, "auxiliary_")
+    x = decode(x, memory, blocks, convolution, data_format, complete=False)
+    model = finish(
+        convolution(classes, name="score_fr")(x),
+        image,
+        classifier_activation,
+        data_format,
+        name,
+        padded,
+        auxiliary=second,
+        enlarge=False,
+    )
+    begin_from_vgg16(model, weights, image.shape[channel_axis(data_format)])
+    return freeze(model) if freeze_batch_norm else model

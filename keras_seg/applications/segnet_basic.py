@@ -7,6 +7,7 @@ from keras import layers
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
+from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.vgg_switches import decode
 from keras_seg.applications.vgg_switches import encode
 from keras_seg.layers import LocalResponseNormalization
@@ -23,6 +24,7 @@ def SegNetBasic(
     classifier_activation=None,
     filters=64,
     freeze_batch_norm=False,
+    auxiliary=False,
     data_format=None,
     name="segnet_basic",
 ):
@@ -55,6 +57,9 @@ def SegNetBasic(
         filters: int, of every convolution but the last. Defaults to 64.
         freeze_batch_norm: bool, whether batch norm keeps its statistics and
             is not trained: for weights that are loaded. Defaults to False.
+        auxiliary: bool, whether there is a second output, the logits of a
+            head on the last map that is pooled, for a second loss in
+            training. Defaults to False.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting: of the image and inside the network.
         name: str, name of the model.
@@ -85,8 +90,14 @@ def SegNetBasic(
         data_format=data_format,
     )
     blocks = ((filters,),) * 4
-    x = LocalResponseNormalization(data_format=data_format, name="norm")(image)
-    x, memory = encode(x, blocks, convolution, data_format)
+    padded = LocalResponseNormalization(data_format=data_format, name="norm")(
+        image
+    )
+    x, memory = encode(padded, blocks, convolution, data_format)
+    second = None
+    if auxiliary:
+        _, pooled = memory[-1]
+        second = fcn_head(pooled, classes, data_format, "auxiliary_")
     x = decode(x, memory, blocks, convolution, data_format, relu=False)
     scores = layers.Conv2D(
         classes,
@@ -101,6 +112,8 @@ def SegNetBasic(
         classifier_activation,
         data_format,
         name,
+        padded,
+        auxiliary=second,
         enlarge=False,
     )
     return freeze(model) if freeze_batch_norm else model

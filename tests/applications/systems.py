@@ -1,5 +1,8 @@
 """Every system, small: what the tests of what all of them must do build."""
 
+import keras
+from keras import layers
+
 from keras_seg import applications
 from tests.applications.test_deeplab_v3 import tiny_resnet
 from tests.applications.test_fcn import tiny_vgg
@@ -7,6 +10,20 @@ from tests.applications.test_fcn import tiny_vgg
 __all__ = ["SYSTEMS", "small"]
 
 VGG = {"filters": 8, "kernel_size": 2, "rate": 4}
+
+
+def tiny_patch_classifier():
+    """A window of 9×9 to two classes."""
+    return keras.Sequential(
+        [
+            keras.Input((9, 9, 3)),
+            layers.Conv2D(4, 4, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dense(2),
+        ]
+    )
+
 
 # Name of the test: builder, backbone, options.
 SYSTEMS = {
@@ -34,12 +51,21 @@ SYSTEMS = {
     "unet": (applications.UNet, None, {"filters": 2}),
     "unet_resnet": (applications.UNet, tiny_resnet, {"filters": 2}),
     "segnet": (applications.SegNet, None, {"filters": 2, "weights": None}),
+    "segnet_basic": (applications.SegNetBasic, None, {"filters": 2}),
+    "deconvnet": (
+        applications.DeconvNet,
+        None,
+        {"filters": 4, "hidden_filters": 8, "weights": None},
+    ),
+    "sliding_window": (applications.SlidingWindow, tiny_patch_classifier, {}),
 }
 
 
 def small(name, **options):
     """Builds the system of that name with few parameters."""
     builder, backbone, own = SYSTEMS[name]
-    if backbone is not None:
+    if backbone is tiny_patch_classifier:
+        own = {"classifier": backbone(), **own}
+    elif backbone is not None:
         own = {"backbone": backbone(), **own}
     return builder(**own, **options)

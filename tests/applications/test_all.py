@@ -49,7 +49,7 @@ def test_logits_have_the_size_of_the_image(name, height, width):
     assert tuple(spec) == (1, height, width, 2)
 
 
-@every_system
+@pytest.mark.parametrize("name", [x for x in SYSTEMS if x != "sliding_window"])
 def test_auxiliary_head(name):
     """A second output of the image's size, trained by the second loss."""
     if BACKEND == "jax" and name not in ("fcn8s", "deeplabv2"):

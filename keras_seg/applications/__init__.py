@@ -8,7 +8,7 @@ from keras_seg.applications.deeplab_v3_plus import DeepLabV3Plus
 from keras_seg.applications.fcn import FCN8s
 from keras_seg.applications.fcn import FCN16s
 from keras_seg.applications.fcn import FCN32s
-from keras_seg.applications.n4 import N4 as N4  # a classifier, not a system
+from keras_seg.applications.n4 import N4
 from keras_seg.applications.segnet import SegNet
 from keras_seg.applications.segnet_basic import SegNetBasic
 from keras_seg.applications.sliding_window import SlidingWindow
@@ -24,6 +24,7 @@ __all__ = [
     "FCN16s",
     "FCN32s",
     "FCN8s",
+    "N4",
     "SegNet",
     "SegNetBasic",
     "SlidingWindow",

@@ -13,6 +13,7 @@ _TAKEN = (
     "auxiliary",
     "padding",
     "backbone",
+    "classifier",
     "weights",
     "classes",
     "classifier_activation",
@@ -36,7 +37,12 @@ def find_application(name):
     >>> find_application("fcn8s").__name__
     'FCN8s'
     """
-    builders = {key.lower(): key for key in applications.__all__}
+    # What has an image for input; converters and classifiers are there too.
+    builders = {
+        key.lower(): key
+        for key in applications.__all__
+        if "input_tensor" in _parameters(getattr(applications, key))
+    }
     if name.lower() not in builders:
         raise ValueError(
             "`model` must be one of keras_seg.applications: "
@@ -69,7 +75,7 @@ def build_model(settings, classes):
     (1, 97, 33, 3)
     """
     builder = find_application(settings.model)
-    parameters = inspect.signature(builder).parameters
+    parameters = _parameters(builder)
     for key in settings.options:
         if key not in parameters or key in _TAKEN:
             raise ValueError(
@@ -79,6 +85,12 @@ def build_model(settings, classes):
                 f"Received: options={settings.options}"
             )
     arguments = {"weights": settings.weights, "classes": classes}
+    if "weights" not in parameters:
+        if arguments.pop("weights") is not None:
+            raise ValueError(
+                f"{builder.__name__} begins from random weights: `weights` "
+                f"must be none. Received: weights={settings.weights!r}"
+            )
     if "backbone" in parameters:
         arguments["backbone"] = settings.backbone
         if settings.backbone is None and parameters["backbone"].default:
@@ -93,3 +105,7 @@ def build_model(settings, classes):
             f"be none. Received: backbone={settings.backbone!r}"
         )
     return builder(**arguments, **settings.options)
+
+
+def _parameters(function):
+    return inspect.signature(function).parameters

@@ -198,7 +198,7 @@ def rebuild(model, start, call, copier, input_tensor=None):
             "`input_tensor` is one tensor."
         )
     model = functional(model)
-    reached = {}
+    reached: dict[int, keras.KerasTensor] = {}
 
     def call_and_keep(operation, *args, **kwargs):
         values = call(operation, *args, **kwargs)

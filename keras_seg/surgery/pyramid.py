@@ -160,13 +160,12 @@ class _Climb:
 
     def _leave(self, operation, level, outputs):
         """What stands for a map that is one no more: a vector, a sequence."""
-        sequence = None
-        if any(len(tensor.shape) > 2 for tensor in outputs):
-            pooled = isinstance(operation, GLOBAL)
-            sequence = None if pooled else operation
-            if sequence is not None and getattr(operation, "weights", ()):
-                _refuse(operation, "makes a sequence of its map")
-        return dataclasses.replace(level, is_map=False, sequence=sequence)
+        sequence = any(len(tensor.shape) > 2 for tensor in outputs)
+        if not sequence or isinstance(operation, GLOBAL):
+            return dataclasses.replace(level, is_map=False, sequence=None)
+        if _has_weights(operation):
+            _refuse(operation, "makes a sequence of its map")
+        return dataclasses.replace(level, is_map=False, sequence=operation)
 
     def _strides(self, operation, args, kwargs, outputs):
         """The stride of each output, 0 for what has no place; if weighted."""
@@ -182,7 +181,7 @@ class _Climb:
             lambda x: x.tensor if isinstance(x, _Level) else x, (args, kwargs)
         )
         strides = measured_strides(operation, args, kwargs, self.data_format)
-        return strides, bool(getattr(operation, "weights", ()))
+        return strides, _has_weights(operation)
 
     def _record(self, operation, level, reached):
         """Keeps what is the last map of its stride so far."""
@@ -202,6 +201,10 @@ class _Climb:
                 self.before_stride[x.stride] = x
         made = next(x for x in maps if x.stride == stride)
         self.makers.setdefault(stride, []).append((operation, made))
+
+
+def _has_weights(operation):
+    return isinstance(operation, layers.Layer) and bool(operation.weights)
 
 
 def _states_its_stride(operation, data_format):

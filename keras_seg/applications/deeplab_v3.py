@@ -82,8 +82,9 @@ def DeepLabV3(
             what the removed strides make. Defaults to None: the paper's
             (1, 2, 4) if the last stage has three convolutions larger than
             1×1, as every ResNet has, and none otherwise.
-        rates: ints, of the pyramid. Defaults to None: the paper's, 6, 12, 18
-            at output stride 16 and double at 8.
+        rates: ints, of the pyramid; `()` for the 1×1 convolution and the mean
+            alone, as the authors' networks for phones have. Defaults to
+            None: the paper's, 6, 12, 18 at output stride 16 and double at 8.
         normalization: `"batch"`, `"group"` or `"frozen"`, of the pyramid: see
             `keras_seg.layers.ASPP`. Defaults to `"batch"`.
         dropout: float, rate in front of the scores. Defaults to 0.1.

@@ -147,8 +147,9 @@ def map_of_stride(network, strided, stride):
             f"The backbone '{strided.name}' has no map of stride {stride}; "
             f"it has strides {list(levels)}."
         )
-    name = levels[stride]._keras_history.operation.name
-    return network.get_layer(name).output
+    made_by, _, number = levels[stride]._keras_history
+    operation = next(x for x in network.operations if x.name == made_by.name)
+    return keras.tree.flatten(operation.output)[number]
 
 
 def finish(

@@ -7,11 +7,13 @@ import keras
 from keras import layers
 
 from keras_seg.applications import weights as weight_files
+from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery import fully_convolutional
 from keras_seg.surgery import pyramid
 from keras_seg.surgery.graph import functional
+from keras_seg.surgery.graph import with_outputs
 
-__all__ = ["encoder", "find_builder", "preprocessing_mode"]
+__all__ = ["encoder", "find_builder", "maps_fit", "preprocessing_mode"]
 
 # What each family was fed; a family that is not here preprocesses itself.
 MODES = {
@@ -91,8 +93,12 @@ def encoder(
 
     Args:
         backbone: str, a name of `keras.applications`, or a functional
-            `keras.Model` (a classifier or an encoder; used as it is, its
-            weights too).
+            `keras.Model` (a classifier or an encoder, such as a backbone of
+            keras-hub; used as it is, its weights too). Of several outputs
+            the last map counts. It gets the images as they come: what
+            stands outside of it, such as the image converter of a keras-hub
+            preset, goes in front: `input_tensor=Rescaling(scale, offset)(
+            image)`.
         weights: None, `"imagenet"` or the path of a weights file, for a
             backbone given by name.
         include_preprocessing: bool, whether a backbone that preprocesses by
@@ -128,17 +134,45 @@ def encoder(
     return _without_classes(model, dropout, padding), mode
 
 
+def maps_fit(network, padded, levels, data_format):
+    """Whether a map of stride s has 1 / s of the rows and columns.
+
+    Not behind convolutions that do not pad, as in Xception.
+
+    Args:
+        network: `keras.Model`, the encoder on the image.
+        padded: tensor, the padded image.
+        levels: dict from stride to map, of the network's pyramid.
+        data_format: `"channels_last"` or `"channels_first"`.
+    """
+    model = keras.Model(network.inputs, [padded, *levels.values()])
+    shape = network.inputs[0].shape
+    # Any multiple of 32 tells.
+    full, *maps = model.compute_output_shape(
+        [224 if size is None else size for size in shape]
+    )
+    return all(
+        shape[axis] * stride == full[axis]
+        for stride, shape in zip(levels, maps, strict=True)
+        for axis in spatial_axes(data_format)
+    )
+
+
 def _without_classes(model, dropout, padding):
     """Cuts the class scores off, keeps hidden fully connected layers."""
     if any(isinstance(layer, layers.Flatten) for layer in model.layers):
         network = fully_convolutional(model, padding=padding, dropout=dropout)
-        return keras.Model(
-            network.inputs, network.layers[-1].input, name=model.name
-        )
-    if len(model.outputs[0].shape) == 4:
+        return with_outputs(network, network.layers[-1].input)
+    levels = pyramid(model)
+    if len(model.outputs) == 1 and len(model.outputs[0].shape) == 4:
         return model
-    last = list(pyramid(model).values())[-1]
-    return keras.Model(model.inputs, last, name=model.name)
+    if not levels:
+        raise ValueError(
+            f"The backbone '{model.name}' has no map of a convolution that "
+            "class scores could be given to. Received: a model with outputs "
+            f"of shapes {[tuple(x.shape) for x in model.outputs]}"
+        )
+    return with_outputs(model, list(levels.values())[-1])
 
 
 def _is_vgg(builder):

@@ -83,8 +83,9 @@ def DeepLabV3(
             what the removed strides make. Defaults to None: the paper's
             (1, 2, 4) if the last stage has three convolutions larger than
             1×1, as every ResNet has, and none otherwise.
-        rates: ints, of the pyramid. Defaults to None: the paper's, 6, 12, 18
-            at output stride 16 and double at 8.
+        rates: ints, of the pyramid; `()` for the 1×1 convolution and the mean
+            alone, as the authors' networks for phones have. Defaults to
+            None: the paper's, 6, 12, 18 at output stride 16 and double at 8.
         cascade: int, copies of the last stage (the paper's block5, block6,
             block7) that are appended, each at twice the rate of the one
             before, in place of the pyramid: see `keras_seg.surgery.cascade`.

@@ -6,9 +6,11 @@ from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.assembly import prepare
+from keras_seg.applications.backbones import maps_fit
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import CropLike
+from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import spatial_axes
@@ -122,6 +124,7 @@ def UNet(
         )
     block = _Block(filters, padding, data_format)
 
+    fit = True
     if backbone is None:
         image = image_input(input_tensor, input_shape, data_format)
         if valid:
@@ -150,6 +153,7 @@ def UNet(
             freeze_batch_norm=freeze_batch_norm,
         )
         levels = pyramid(network)
+        fit = maps_fit(network, padded, levels, data_format)
         stride, x = levels.popitem()
         depth = stride.bit_length() - 1
     x = layers.Dropout(dropout, name="dropout")(x)
@@ -171,6 +175,10 @@ def UNet(
                     offset, data_format=data_format, name=f"crop{level + 1}"
                 )
                 skip = crop(skip, x)
+            if not fit:
+                x = ResizeLike(
+                    data_format=data_format, name=f"resize{level + 1}"
+                )(x, skip)
             x = join([skip, x])
         x = block.convolve(x, level, "decoder")
     scores = layers.Conv2D(
@@ -188,7 +196,7 @@ def UNet(
         name,
         padded,
         auxiliary=second,
-        enlarge=False,
+        enlarge=not fit,
         crop=not valid,
     )
 

@@ -48,7 +48,9 @@ class ASPP(SpatialLayer):
     Args:
         filters: int, channels of the output: of the classes for `"v2_vgg16"`
             and `"v2"`, 256 in the paper for `"v3"`.
-        rates: ints, one for each branch. Defaults to `(6, 12, 18)`.
+        rates: ints, one for each branch with holes. `"v3"` may have none:
+            `()`, as the authors' networks for phones. Defaults to
+            `(6, 12, 18)`.
         version: `"v3"`, `"v2"` or `"v2_vgg16"`. Defaults to `"v3"`.
         hidden_filters: int, channels between the convolutions of
             `"v2_vgg16"`. Defaults to 1024.
@@ -103,8 +105,8 @@ class ASPP(SpatialLayer):
     ):
         super().__init__(data_format=data_format, **kwargs)
         self.filters = positive_int("filters", filters)
-        self.rates = _standardize_rates(rates)
         self.version = _one_of("version", version, tuple(DROPOUT))
+        self.rates = _standardize_rates(rates, version)
         self.hidden_filters = positive_int("hidden_filters", hidden_filters)
         self.dropout = DROPOUT[version] if dropout is None else dropout
         if not 0 <= self.dropout < 1 or (version == "v2" and self.dropout):
@@ -221,9 +223,11 @@ def _one_of(name, value, allowed):
     return value
 
 
-def _standardize_rates(rates):
-    if not isinstance(rates, (tuple, list)) or not rates:
+def _standardize_rates(rates, version):
+    none = not rates and version != "v3"
+    if not isinstance(rates, (tuple, list)) or none:
         raise ValueError(
-            f"`rates` must be integers, at least one. Received: rates={rates!r}"
+            "`rates` must be integers, at least one unless the version is "
+            f"'v3'. Received: rates={rates!r}, version={version!r}"
         )
     return tuple(positive_int("rates", rate) for rate in rates)

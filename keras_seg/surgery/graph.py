@@ -8,12 +8,18 @@ from keras_seg.ops.formats import standardize_data_format
 
 __all__ = [
     "Copier",
+    "Pad",
     "copy_model",
     "data_format_of",
+    "declared_pyramid",
     "functional",
     "rebuild",
+    "with_outputs",
     "walk",
 ]
+
+# The operation of `keras.ops.pad`, which is not public.
+Pad = type(ops.pad(keras.KerasTensor((1, 1)), 1)._keras_history.operation)
 
 
 def functional(model):
@@ -62,6 +68,29 @@ def data_format_of(model):
         if getattr(layer, "data_format", None) is not None:
             return layer.data_format
     return standardize_data_format(None)
+
+
+def declared_pyramid(model):
+    """Returns the maps that a model names in `pyramid_outputs`, or none.
+
+    Returns:
+        A dict from name to tensor of the model, as the backbones of
+        keras-hub have it: `{"P2": …, "P3": …}`.
+    """
+    declared = getattr(model, "pyramid_outputs", None)
+    return dict(declared) if isinstance(declared, dict) else {}
+
+
+def with_outputs(model, outputs):
+    """Returns the model of the same graph that ends in other tensors of it."""
+    ended = keras.Model(model.inputs, outputs, name=model.name)
+    return _declare(ended, declared_pyramid(model))
+
+
+def _declare(model, maps):
+    if maps:
+        model.pyramid_outputs = maps
+    return model
 
 
 class Copier:
@@ -153,7 +182,8 @@ def rebuild(model, start, call, copier, input_tensor=None):
         input_tensor: tensor to build upon. Defaults to an input of any size.
 
     Returns:
-        A `keras.Model` of the same name.
+        A `keras.Model` of the same name, with the `pyramid_outputs` of
+        `model`.
     """
     if input_tensor is None:
         data_format = data_format_of(model)
@@ -168,15 +198,34 @@ def rebuild(model, start, call, copier, input_tensor=None):
             "`input_tensor` is one tensor."
         )
     model = functional(model)
-    values = walk(model, [start(tensor) for tensor in tensors], call)
-    outputs = keras.tree.map_structure(
-        lambda value: getattr(value, "tensor", value), values
-    )
+    reached: dict[int, keras.KerasTensor] = {}
+
+    def call_and_keep(operation, *args, **kwargs):
+        values = call(operation, *args, **kwargs)
+        for tensor, value in zip(
+            keras.tree.flatten(operation.output),
+            keras.tree.flatten(values),
+            strict=True,
+        ):
+            reached.setdefault(id(tensor), _tensor(value))
+        return values
+
+    values = walk(model, [start(tensor) for tensor in tensors], call_and_keep)
+    outputs = keras.tree.map_structure(_tensor, values)
     if len(inputs) == 1:
         inputs = inputs[0]
     rebuilt = keras.Model(inputs, outputs, name=model.name)
     copier.copy_weights()
-    return rebuilt
+    maps = {
+        name: reached[id(tensor)]
+        for name, tensor in declared_pyramid(model).items()
+        if id(tensor) in reached
+    }
+    return _declare(rebuilt, maps)
+
+
+def _tensor(value):
+    return getattr(value, "tensor", value)
 
 
 def _any_size(tensor, data_format):

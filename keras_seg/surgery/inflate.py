@@ -14,7 +14,7 @@ from keras_seg.surgery import pointwise
 
 __all__ = ["inflate_input"]
 
-PADDING = (layers.ZeroPadding2D, layers.Cropping2D)
+PADDING = (layers.ZeroPadding2D, layers.Cropping2D, graph.Pad)
 
 
 def inflate_input(model, channels):

@@ -48,6 +48,7 @@ OPERATION_NAMES = (
     "Absolute",
     "Add",
     "Cast",
+    "Celu",
     "Clip",
     "Divide",
     "Elu",
@@ -56,24 +57,33 @@ OPERATION_NAMES = (
     "HardSigmoid",
     "HardSilu",
     "HardSwish",
+    "HardTanh",
     "LeakyRelu",
+    "LogSigmoid",
     "Maximum",
     "Minimum",
+    "Mish",
     "Multiply",
     "Negative",
     "Power",
+    "ReLU",
     "Relu",
     "Relu6",
     "Rsqrt",
+    "Selu",
     "Sigmoid",
     "Silu",
     "Softplus",
+    "Softsign",
     "Sqrt",
     "Square",
     "Subtract",
     "Tanh",
     "TrueDivide",
 )
+
+# The same along one axis.
+OPERATION_NAMES_ALONG_AN_AXIS = ("Concatenate", "Split")
 
 
 def is_pointwise(operation, data_format):
@@ -94,7 +104,13 @@ def is_pointwise(operation, data_format):
     >>> is_pointwise(keras.layers.Conv2D(1, 3), "channels_last")
     False
     """
-    if isinstance(operation, ALONG_AN_AXIS):
+    module, name = type(operation).__module__, type(operation).__name__
+    is_operation = module.startswith("keras.") and not isinstance(
+        operation, layers.Layer
+    )
+    if isinstance(operation, ALONG_AN_AXIS) or (
+        is_operation and name in OPERATION_NAMES_ALONG_AN_AXIS
+    ):
         axes = keras.tree.flatten(operation.axis)
         channels = channel_axis(data_format)
         return all(axis in (channels, channels - 4) for axis in axes)
@@ -105,9 +121,6 @@ def is_pointwise(operation, data_format):
         return {1, 2, 3} - {channel_axis(data_format)} <= shared
     if isinstance(operation, LAYERS):
         return True
-    module, name = type(operation).__module__, type(operation).__name__
-    if not module.startswith("keras."):
-        return False
-    if isinstance(operation, layers.Layer):
-        return name in LAYER_NAMES
-    return name in OPERATION_NAMES
+    if is_operation:
+        return name in OPERATION_NAMES
+    return module.startswith("keras.") and name in LAYER_NAMES

@@ -8,6 +8,8 @@ from keras import layers
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import RemovedStridePadding
 from keras_seg.surgery import graph
+from keras_seg.surgery import pointwise
+from keras_seg.surgery.measuring import measured_strides
 
 __all__ = ["pyramid", "stride_of"]
 
@@ -22,6 +24,7 @@ PADDING = (
     layers.Cropping2D,
     PadToMultiple,
     RemovedStridePadding,
+    graph.Pad,
 )
 GLOBAL = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 ENLARGING = (layers.Conv2DTranspose, layers.UpSampling2D)
@@ -35,6 +38,12 @@ def pyramid(model, *, pools=False):
     (two branches of a block), the one computed last is taken; explicit
     padding in front of a strided layer is left out. A network whose strides
     were removed by `keras_seg.surgery.set_output_stride` has fewer levels.
+
+    Where a model names its maps itself, in a dict `model.pyramid_outputs`
+    from any name to tensor, as the backbones of keras-hub do, these are
+    taken for the strides they have; the last map is still the network's. A
+    layer of another package that does several things at once has the stride
+    that is measured of it, in each of its outputs.
 
     Args:
         model: functional `keras.Model`, a classifier or an encoder.
@@ -50,8 +59,8 @@ def pyramid(model, *, pools=False):
         weights work at the size of the image.
 
     Raises:
-        ValueError: if the model enlarges its maps, or a layer has different
-            strides for rows and columns.
+        ValueError: if the model enlarges its maps, or makes of them a
+            sequence; if a layer has different strides for rows and columns.
 
     Example:
 
@@ -63,10 +72,12 @@ def pyramid(model, *, pools=False):
     {2: (32, 32, 96), 4: (16, 16, 144), 8: (8, 8, 192), 16: (4, 4, 576),
      32: (2, 2, 1280)}
     """
-    climb = _Climb()
     model = graph.functional(model)
-    starts = [_Level(tensor) for tensor in model.inputs]
-    graph.walk(model, starts, climb.call)
+    climb = _Climb(graph.data_format_of(model))
+    ends = graph.walk(model, [_start(x) for x in model.inputs], climb.call)
+    for level in keras.tree.flatten(ends):
+        if level.sequence is not None:
+            _refuse(level.sequence, "makes a sequence of its map")
     levels = dict(climb.before_stride)
     levels[climb.last.stride] = climb.last
     if pools:
@@ -75,6 +86,10 @@ def pyramid(model, *, pools=False):
             alone = len(makers) == 1 and isinstance(pool, layers.MaxPooling2D)
             if alone and stride != climb.last.stride:
                 levels[stride] = level
+    for tensor in graph.declared_pyramid(model).values():
+        level = climb.reached.get(id(tensor), climb.last)
+        if level.is_map and level.stride != climb.last.stride:
+            levels[level.stride] = level
     return {
         stride: level.tensor
         for stride, level in sorted(levels.items())
@@ -84,21 +99,31 @@ def pyramid(model, *, pools=False):
 
 @dataclasses.dataclass(frozen=True)
 class _Level:
-    """A tensor and its stride; `weighted` once a convolution made it."""
+    """A tensor and its stride; `weighted` once a convolution made it.
+
+    `sequence` is the operation that made a sequence of the map, if one did.
+    """
 
     tensor: keras.KerasTensor
     stride: int = 1
     weighted: bool = False
     is_map: bool = True
     order: int = 0
+    sequence: object = None
+
+
+def _start(tensor):
+    return _Level(tensor, is_map=len(tensor.shape) == 4)
 
 
 class _Climb:
-    def __init__(self):
+    def __init__(self, data_format):
+        self.data_format = data_format
         self.order = 0
         self.last = _Level(None)
         self.before_stride = {}
         self.makers = {}
+        self.reached = {}
 
     def call(self, operation, *args, **kwargs):
         levels = [
@@ -107,36 +132,96 @@ class _Climb:
             if isinstance(value, _Level)
         ]
         level = max(levels, key=lambda x: (x.is_map, x.stride))
-        if not level.is_map:
+        outputs = keras.tree.flatten(operation.output)
+        is_map = any(len(tensor.shape) == 4 for tensor in outputs)
+        if not level.is_map and not (level.sequence and is_map):
             return keras.tree.map_structure(lambda _: level, operation.output)
         if isinstance(operation, ENLARGING):
-            raise ValueError(
-                f"The layer '{operation.name}' "
-                f"({type(operation).__name__}) enlarges its map: a pyramid "
-                "is found in an encoder, which only shrinks them."
-            )
+            _refuse(operation, "enlarges its map")
         if isinstance(operation, PADDING):
             return level
         self.order += 1
-        if isinstance(operation, (layers.Flatten, *GLOBAL)):
-            return dataclasses.replace(level, is_map=False)
-        strided, weighted = stride_of(operation)
-        stride = level.stride * strided
-        weighted = level.weighted or weighted
+        if not is_map or isinstance(operation, GLOBAL):
+            level = self._leave(operation, level, outputs)
+            return keras.tree.map_structure(lambda _: level, operation.output)
+        strides, weighted = self._strides(operation, args, kwargs, outputs)
+        reached = [
+            _Level(
+                tensor,
+                level.stride * (stride or 1),
+                level.weighted or weighted,
+                bool(stride),
+                self.order,
+            )
+            for tensor, stride in zip(outputs, strides, strict=True)
+        ]
+        self._record(operation, level, reached)
+        return keras.tree.pack_sequence_as(operation.output, reached)
 
-        def above(tensor):
-            return _Level(tensor, stride, weighted, True, self.order)
+    def _leave(self, operation, level, outputs):
+        """What stands for a map that is one no more: a vector, a sequence."""
+        sequence = any(len(tensor.shape) > 2 for tensor in outputs)
+        if not sequence or isinstance(operation, GLOBAL):
+            return dataclasses.replace(level, is_map=False, sequence=None)
+        if _has_weights(operation):
+            _refuse(operation, "makes a sequence of its map")
+        return dataclasses.replace(level, is_map=False, sequence=operation)
 
-        result = keras.tree.map_structure(above, operation.output)
-        if stride > level.stride:
-            before = self.before_stride.get(level.stride, level)
-            if level.order >= before.order:
-                self.before_stride[level.stride] = level
-            self.makers.setdefault(stride, []).append((operation, result))
-        for reached in keras.tree.flatten(result):
-            if reached.stride >= self.last.stride:
-                self.last = reached
-        return result
+    def _strides(self, operation, args, kwargs, outputs):
+        """The stride of each output, 0 for what has no place; if weighted."""
+        maps = [
+            value
+            for value in keras.tree.flatten((args, kwargs))
+            if isinstance(value, _Level) and value.is_map
+        ]
+        if len(maps) > 1 or _states_its_stride(operation, self.data_format):
+            stride, weighted = stride_of(operation)
+            return [stride] * len(outputs), weighted
+        args, kwargs = keras.tree.map_structure(
+            lambda x: x.tensor if isinstance(x, _Level) else x, (args, kwargs)
+        )
+        strides = measured_strides(operation, args, kwargs, self.data_format)
+        return strides, _has_weights(operation)
+
+    def _record(self, operation, level, reached):
+        """Keeps what is the last map of its stride so far."""
+        maps = [x for x in reached if x.is_map]
+        for x in maps:
+            self.reached[id(x.tensor)] = x
+            if x.stride >= self.last.stride:
+                self.last = x
+        stride = max((x.stride for x in maps), default=level.stride)
+        if stride == level.stride:
+            return
+        before = self.before_stride.get(level.stride, level)
+        if level.order >= before.order:
+            self.before_stride[level.stride] = level
+        for x in maps:
+            if x.stride < stride:
+                self.before_stride[x.stride] = x
+        made = next(x for x in maps if x.stride == stride)
+        self.makers.setdefault(stride, []).append((operation, made))
+
+
+def _has_weights(operation):
+    return isinstance(operation, layers.Layer) and bool(operation.weights)
+
+
+def _states_its_stride(operation, data_format):
+    """Keras' own layers do, and what keeps every position where it is."""
+    of_keras = type(operation).__module__.startswith("keras.")
+    return (
+        isinstance(operation, (keras.Model, *STRIDED))
+        or (of_keras and isinstance(operation, layers.Layer))
+        or pointwise.is_pointwise(operation, data_format)
+    )
+
+
+def _refuse(operation, what):
+    raise ValueError(
+        f"The layer '{operation.name}' ({type(operation).__name__}) {what}: "
+        "a pyramid is found in an encoder, which only shrinks its maps."
+    )
 
 
 def stride_of(operation):
@@ -152,9 +237,9 @@ def stride_of(operation):
         ValueError: if rows and columns have different strides.
     """
     if isinstance(operation, keras.Model):
-        inner = _Climb()
         model = graph.functional(operation)
-        graph.walk(model, [_Level(x) for x in model.inputs], inner.call)
+        inner = _Climb(graph.data_format_of(model))
+        graph.walk(model, [_start(x) for x in model.inputs], inner.call)
         return inner.last.stride, inner.last.weighted
     if not isinstance(operation, STRIDED):
         return 1, False

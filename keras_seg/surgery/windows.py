@@ -8,6 +8,8 @@ from keras_seg.layers import AtrousAveragePool
 from keras_seg.layers import AtrousMaxPool
 from keras_seg.layers import RemovedStridePadding
 from keras_seg.layers.removed_stride import RemovedStride
+from keras_seg.ops.formats import spatial_axes
+from keras_seg.surgery import graph
 from keras_seg.surgery.carrying import carry
 from keras_seg.surgery.carrying import refuse
 
@@ -154,6 +156,28 @@ def _(layer, surgery, maps, args, kwargs):
     added = tuple(map(sum, padding))
     return surgery.apply(
         copy,
+        args,
+        kwargs,
+        shift=x.longer_by(*added),
+        padded=tuple(map(sum, zip(x.padded, added, strict=True))),
+    )
+
+
+@carry.register(graph.Pad)
+def _(operation, surgery, maps, args, kwargs):
+    (x,) = maps
+    rows, columns = spatial_axes(surgery.data_format)
+    padding = [tuple(pair) for pair in operation.pad_width]
+    others = set(range(4)) - {rows, columns}
+    if len(padding) != 4 or any(padding[axis] != (0, 0) for axis in others):
+        refuse(operation, f"it pads more than maps: pad_width={padding}")
+    if operation.mode != "constant" and x.rate > 1:
+        refuse(operation, f"it pads by what is there: mode={operation.mode!r}")
+    for axis in (rows, columns):
+        padding[axis] = tuple(amount * x.rate for amount in padding[axis])
+    added = sum(padding[rows]), sum(padding[columns])
+    return surgery.apply(
+        surgery.copier.copy(operation, pad_width=padding),
         args,
         kwargs,
         shift=x.longer_by(*added),

@@ -18,6 +18,7 @@ def picture(height=9, width=8, channels=3, batch=2):
     "config, trainable_weights",
     [
         ({"version": "v3"}, 15),
+        ({"version": "v3", "rates": ()}, 9),
         ({"version": "v3", "normalization": "group"}, 15),
         ({"version": "v2_vgg16", "hidden_filters": 6}, 12),
     ],
@@ -238,7 +239,7 @@ def test_frozen_keeps_its_statistics():
     "arguments, received",
     [
         ({"filters": 0}, "filters=0"),
-        ({"rates": ()}, r"rates=\(\)"),
+        ({"rates": (), "version": "v2"}, r"rates=\(\), version='v2'"),
         ({"rates": 6}, "rates=6"),
         ({"rates": (6, 0)}, "rates=0"),
         ({"rates": (6, 1.5)}, "rates=1.5"),

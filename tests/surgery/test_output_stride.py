@@ -208,6 +208,50 @@ def test_average_pooling_with_padding():
     check_small(small(layers.AveragePooling2D(2, 1, padding="valid")), 1)
 
 
+def test_operations_that_pad():
+    """As pre-activation ResNets of keras-hub pad their max pooling."""
+
+    def pad(x):
+        width = [[0, 0], [1, 1], [1, 2], [0, 0]]
+        return keras.ops.pad(x, width, constant_values=float("-inf"))
+
+    pooling = (layers.Conv2D(4, 3, 2), pad, layers.MaxPooling2D(3, 2))
+    model = randomize(small(*pooling))
+    for output_stride in (4, 2):
+        dense = set_output_stride(model, output_stride)
+        for size in ((48, 56), (49, 59)):
+            x = picture(*size)
+            k = 16 // output_stride
+            assert difference(model, dense, k, x) < 1e-5
+
+    def reflect(x):
+        return keras.ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], "reflect")
+
+    with pytest.raises(ValueError, match="pads by what is there"):
+        set_output_stride(small(reflect), 1)
+    set_output_stride(small(reflect), 2)
+
+    def deepen(x):
+        return keras.ops.pad(x, [[0, 0], [0, 0], [0, 0], [0, 1]])
+
+    with pytest.raises(ValueError, match="pads more than maps"):
+        set_output_stride(small(deepen), 1)
+
+
+def test_operations_that_split_channels():
+    def split(x):
+        one, two = keras.ops.split(x, 2, axis=-1)
+        return keras.ops.concatenate([two, layers.ReLU()(one)], axis=3)
+
+    check_small(small(split), 1)
+
+    def halve(x):
+        return keras.ops.split(x, [2], axis=1)[0]
+
+    with pytest.raises(ValueError, match="neither a convolution"):
+        set_output_stride(small(halve), 1)
+
+
 def test_inner_models_keep_their_layers():
     inner = keras.Sequential(
         [

@@ -2,6 +2,7 @@ import keras
 import pytest
 from keras import layers
 
+from keras_seg.surgery import inflate_input
 from keras_seg.surgery import pyramid
 from keras_seg.surgery import set_output_stride
 
@@ -103,3 +104,79 @@ def test_refuses_decoders():
     model = keras.Model(image, layers.Conv2D(4, 3, (2, 1), name="odd")(image))
     with pytest.raises(ValueError, match="strides of the layer 'odd' differ"):
         pyramid(model)
+
+
+class Block(layers.Layer):
+    """Two convolutions with a stride: one layer, as other packages have."""
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.first = layers.Conv2D(filters, 3, padding="same")
+        self.second = layers.Conv2D(filters, 3, 2, padding="same")
+
+    def build(self, shape):
+        self.first.build(shape)
+        self.second.build(self.first.compute_output_shape(shape))
+
+    def call(self, x):
+        x = self.first(x)
+        return x, self.second(x)
+
+
+def test_blocks_of_other_packages_are_measured():
+    image = keras.Input((None, None, 3))
+    fine, x = Block(4, name="one")(image)
+    _, x = Block(6, name="two")(x)
+    levels = pyramid(keras.Model(image, x))
+    assert {s: t.shape[-1] for s, t in levels.items()} == {1: 4, 2: 6, 4: 6}
+    assert levels[1] is fine and levels[4] is x
+
+
+def test_slicing_is_a_stride():
+    """The stem of CSPDarkNet stacks every other pixel."""
+    image = keras.Input((None, None, 3))
+    x = layers.Concatenate()([image[:, ::2, ::2], image[:, 1::2, 1::2]])
+    x = layers.Conv2D(4, 3, 2, padding="same")(layers.Conv2D(5, 1)(x))
+    assert list(pyramid(keras.Model(image, x))) == [2, 4]
+
+
+def test_means_kept_as_maps_are_none():
+    """A squeeze-and-excite block of operations has no stride."""
+    image = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, 2, padding="same")(image)
+    gate = keras.ops.mean(x, axis=(1, 2), keepdims=True)
+    x = x * keras.ops.sigmoid(layers.Conv2D(4, 1)(gate))
+    assert list(pyramid(keras.Model(image, x))) == [2]
+
+
+def two_convolutions():
+    """The stride is in the second; stride 1 and 2 have one map each."""
+    image = keras.Input((None, None, 3))
+    first = layers.Conv2D(4, 3, padding="same", name="first")(image)
+    relu = layers.ReLU(name="relu")(first)
+    last = layers.Conv2D(5, 3, 2, padding="same", name="last")(relu)
+    return keras.Model(image, layers.ReLU(name="end")(last)), first, last
+
+
+def test_maps_that_a_model_names():
+    model, first, last = two_convolutions()
+    assert pyramid(model)[1]._keras_history.operation.name == "relu"
+    model.pyramid_outputs = {"low": first, "high": last}
+    assert pyramid(model)[1] is first
+    # The last map is the network's, whatever is named.
+    assert pyramid(model)[2] is model.output
+    dense = set_output_stride(model, 1)
+    assert dense.pyramid_outputs["low"] is dense.get_layer("first").output
+    assert dense.pyramid_outputs["high"] is dense.get_layer("last").output
+    wider = inflate_input(model, 5)
+    assert pyramid(wider)[1] is wider.get_layer("first").output
+
+
+def test_refuses_sequences():
+    image = keras.Input((32, 32, 3))
+    x = layers.Conv2D(4, 8, 8)(image)
+    tokens = layers.Reshape((16, 4), name="flat")(x)
+    with pytest.raises(ValueError, match="'flat' .*makes a sequence"):
+        pyramid(keras.Model(image, layers.Dense(5)(tokens)))
+    back = layers.Reshape((4, 4, 4))(tokens)
+    assert list(pyramid(keras.Model(image, x + back))) == [8]

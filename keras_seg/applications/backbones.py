@@ -12,6 +12,7 @@ from keras_seg.surgery import fully_convolutional
 from keras_seg.surgery import pyramid
 from keras_seg.surgery.graph import functional
 from keras_seg.surgery.graph import with_outputs
+from keras_seg.surgery.parity import pad_by_parity
 
 __all__ = ["encoder", "find_builder", "maps_fit", "preprocessing_mode"]
 
@@ -131,7 +132,7 @@ def encoder(
             model = weight_files.build(
                 builder, weights, _is_vgg(builder), options
             )
-    return _without_classes(model, dropout, padding), mode
+    return _without_classes(pad_by_parity(model), dropout, padding), mode
 
 
 def maps_fit(network, padded, levels, data_format):

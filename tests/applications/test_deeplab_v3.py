@@ -7,6 +7,7 @@ from keras_seg import surgery
 from keras_seg.applications import DeepLabV3
 from keras_seg.applications import DeepLabV3Plus
 from keras_seg.layers import ASPP
+from keras_seg.surgery import receptive_field
 from keras_seg.surgery import set_output_stride
 from tests.model_check import check_model
 from tests.networks import outputs
@@ -107,6 +108,17 @@ def test_sizes_and_rates_of_the_paper():
         for unit, rate in enumerate(units, start=1):
             layer = model.get_layer(f"conv5_block{unit}_2_conv")
             assert layer.dilation_rate == (rate, rate)
+
+
+def test_mobilenets_have_a_position_on_every_corner():
+    """As ResNets have, and as the authors' MobileNetV2 has: 513 → 33."""
+    if BACKEND == "jax":
+        pytest.skip("the graph is the same on every backend")
+    model = DeepLabV3("mobilenet_v2", weights=None, input_shape=(513, 513, 3))
+    last = model.get_layer("aspp").input
+    assert last.shape[1:3] == (33, 33)
+    seen = receptive_field(model, last)
+    assert seen.stride == 16 and seen.centre == 0
 
 
 @pytest.mark.parametrize("builder", BUILDERS)

@@ -17,6 +17,9 @@ TENSORFLOW := $(if $(findstring Linux x86_64,$(UNAME)),tensorflow-cpu,tensorflow
 TORCH := torch==2.13.0$(if $(findstring Linux,$(UNAME)),+cpu)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 JAX := jax==0.10.2
+# What the tests compare with. Their dependencies would bring CUDA builds and
+# another TensorFlow; these few are what an import needs.
+ORACLES := torchvision==0.28.0 keras-hub==0.32.0 regex tokenizers
 
 # Waiting threads sleep, so that two backends can share two cores.
 export OMP_WAIT_POLICY := passive
@@ -46,6 +49,7 @@ $(VENV)/.test: $(VENV)/.base
 	$(BIN)/python -m pip install --quiet $(TORCH) 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet $(TORCH) --extra-index-url $(TORCH_INDEX)
 	$(BIN)/python -m pip install --quiet $(JAX) --editable ".[test,lint]"
+	$(BIN)/python -m pip install --quiet --no-deps $(ORACLES)
 	touch $@
 
 demo: $(VENV)/.base

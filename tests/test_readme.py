@@ -3,9 +3,12 @@
 import pathlib
 import re
 
+import keras
+import numpy as np
 import pytest
 
 from keras_seg.data import synthetic
+from tests.applications.torchvision.test_convert import golden_state
 
 README = pathlib.Path(__file__).resolve().parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
@@ -23,8 +26,33 @@ def test_block_runs(number, tmp_path, monkeypatch):
     code = code.replace("applications._FCN8s", "applications.FCN8s")
     code = code.replace("crop=(256, 256)", "crop=(32, 32)")
     code = code.replace("epochs=20", "epochs=1")
-    exec(code, {})
+    names = {}
+    if "from_torchvision" in code:
+        _write_torchvision_file(tmp_path / "deeplab.safetensors")
+        names["images"] = np.zeros((1, 33, 40, 3), "uint8")
+    if "keras_hub" in code:
+        _replace_download(monkeypatch)
+    exec(code, names)
+
+
+def _write_torchvision_file(path):
+    if keras.backend.backend() != "torch":
+        pytest.skip("one backend: that of the other tests is enough")
+    numpy = pytest.importorskip("safetensors.numpy")
+    numpy.save_file(golden_state("deeplabv3_resnet50"), path)
+
+
+def _replace_download(monkeypatch):
+    if keras.backend.backend() != "torch":
+        pytest.skip("one backend: that of the other tests is enough")
+    models = pytest.importorskip("keras_hub", exc_type=ImportError).models
+    from tests.applications.test_hub_backbones import resnet
+
+    small = resnet()
+    monkeypatch.setattr(
+        models.ResNetBackbone, "from_preset", lambda preset: small
+    )
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 5

@@ -107,6 +107,12 @@ def UNet(
     (1, 97, 33, 3)
     """
     check_weights(weights)
+    if weights is not None and backbone is None:
+        raise ValueError(
+            "The paper's encoder begins from random weights: `weights` are "
+            "those of a backbone. Received: "
+            f"weights={str(weights)!r}, backbone=None"
+        )
     positive_int("classes", classes)
     positive_int("filters", filters)
     positive_int("depth", depth)

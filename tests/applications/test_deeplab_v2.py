@@ -60,6 +60,25 @@ def test_parameters_of_the_paper(backbone, rates, parameters, biases):
         assert learned(drop_biases(model)) == parameters
 
 
+@pytest.mark.parametrize(
+    "size, sizes", [(321, (161, 81, 41)), (513, (257, 129, 65))]
+)
+def test_sizes_and_rates_of_the_paper(size, sizes):
+    """papers.md 13.2: res4 at rate 2 and res5 at 4, the 3×3 of the first unit
+    too; every later map has the last size."""
+    if BACKEND != "torch":
+        pytest.skip("the graph is the same on every backend")
+    model = DeepLabV2("resnet101", None, input_shape=(size, size, 3))
+    names = ("conv1_relu", "pool1_pool", "conv3_block4_out", "conv5_block3_out")
+    found = [model.get_layer(name).output.shape[1] for name in names]
+    assert found == [*sizes, sizes[-1]]
+    for block, rate in (("conv4_block1", 2), ("conv5_block1", 4)):
+        for suffix in (block, block.replace("1", "3")):
+            layer = model.get_layer(f"{suffix}_2_conv")
+            assert layer.dilation_rate == (rate, rate)
+    assert model.output_shape == (None, size, size, 21)
+
+
 def test_every_branch_begins_from_the_decimated_classifier():
     """The hidden units drawn for fc6 are the inputs that fc7 keeps."""
     classifier = randomize(vgg())

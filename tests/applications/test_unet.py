@@ -128,3 +128,5 @@ def test_bad_arguments():
         UNet(filters=2.5)
     with pytest.raises(ValueError, match="Received: classes=0"):
         UNet(classes=0)
+    with pytest.raises(ValueError, match="Received: weights='imagenet', back"):
+        UNet(weights="imagenet")

@@ -136,6 +136,12 @@ class _Surgery:
 
     def _root(self, layer, part):
         """`Flatten` or global pooling: where the head begins."""
+        if layer.data_format != self.data_format:
+            _refuse(
+                layer,
+                f"its data format is {layer.data_format!r}, that of the maps "
+                f"{self.data_format!r}",
+            )
         shape = layer.input.shape
         window = tuple(shape[axis] for axis in spatial_axes(self.data_format))
         if None in window:

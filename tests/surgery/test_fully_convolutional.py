@@ -284,3 +284,11 @@ def test_unknown_size_is_refused():
         fully_convolutional(classifier)
     with pytest.raises(ValueError, match="Received: padding='full'"):
         fully_convolutional(classifier, padding="full")
+
+
+def test_two_data_formats_are_refused():
+    image = keras.Input((3, 8, 8))
+    x = layers.Conv2D(4, 3, data_format="channels_first")(image)
+    x = layers.Dense(2)(layers.Flatten(name="flat")(x))
+    with pytest.raises(ValueError, match="'flat'.*'channels_last', that of"):
+        fully_convolutional(keras.Model(image, x))

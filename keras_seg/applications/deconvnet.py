@@ -62,44 +62,18 @@ def DeconvNet(
     rounding only, so that its maximum, and the logits a little, can differ
     from backend to backend.
 
+    Further arguments, result and errors are those of
+    `keras_seg.applications.SegNet`.
+
     Args:
         weights: None for random weights, `"imagenet"`, or the path of a file
             with the weights of VGG16 with its classifier: of the
             convolutions and the hidden fully connected layers. Weights of
             the whole network load with `model.load_weights`. Defaults to
             `"imagenet"`.
-        input_tensor: tensor to use as the image. Defaults to a new input.
-        input_shape: shape of the image without the batch. Defaults to
-            `(None, None, 3)`, any size. A gray image, of 1 channel, is taken
-            for red, green and blue alike; with more than 3 channels, the
-            first are these, and the kernels of the others begin at zero
-            where `weights` are given. Two channels are taken as they come.
         classes: int, at least 1. Defaults to 21, of PASCAL VOC.
-        classifier_activation: name of an activation, or None for logits.
-            Defaults to None.
-        include_preprocessing: bool, whether images come as RGB of 0 … 255 or
-            are preprocessed already (BGR minus the mean). Defaults to True.
-        filters: int, of the first block. Defaults to 64; other numbers leave
-            VGG16's plan, and need `weights=None`.
         hidden_filters: int, of the fully connected layers. Defaults to 4096;
             other numbers need `weights=None`.
-        freeze_batch_norm: bool, whether batch norm keeps its statistics and
-            is not trained: for weights that are loaded, or small batches.
-            Defaults to False.
-        auxiliary: bool, whether there is a second output, the logits of a
-            head on the last map that is pooled, for a second loss in
-            training. Defaults to False.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting: of the image and inside the network.
-        name: str, name of the model.
-
-    Returns:
-        A functional `keras.Model`: images of any size to float32 logits
-        `(batch, height, width, classes)` of the same size.
-
-    Raises:
-        ValueError: for arguments that can't be, naming them.
-        OSError: if weights can't be downloaded.
 
     Example:
 

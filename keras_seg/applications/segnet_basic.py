@@ -46,30 +46,12 @@ def SegNetBasic(
     1e-9, and its shift begins at 0, where theirs does at 0.001; He normal
     kernels are Keras's, truncated.
 
+    It takes values of 0 … 255 and any number of channels as they come.
+    Further arguments, result and errors are those of
+    `keras_seg.applications.SegNet`.
+
     Args:
-        input_tensor: tensor to use as the image. Defaults to a new input.
-        input_shape: shape of the image without the batch. Defaults to
-            `(None, None, 3)`, any size. Values are 0 … 255; any number of
-            channels.
-        classes: int, at least 1. Defaults to 11, of CamVid.
-        classifier_activation: name of an activation, or None for logits.
-            Defaults to None.
         filters: int, of every convolution but the last. Defaults to 64.
-        freeze_batch_norm: bool, whether batch norm keeps its statistics and
-            is not trained: for weights that are loaded. Defaults to False.
-        auxiliary: bool, whether there is a second output, the logits of a
-            head on the last map that is pooled, for a second loss in
-            training. Defaults to False.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting: of the image and inside the network.
-        name: str, name of the model.
-
-    Returns:
-        A functional `keras.Model`: images of any size to float32 logits
-        `(batch, height, width, classes)` of the same size.
-
-    Raises:
-        ValueError: for arguments that can't be, naming them.
 
     Example:
 

@@ -126,18 +126,16 @@ def _mobilenet_v3_large(model, image, data_format):
         changes: dict = {}
         if isinstance(operation, layers.BatchNormalization):
             changes = {"momentum": 0.99}
-        elif operation.name == "conv":
+        elif operation.name in spread:
+            changes = {"strides": 1, "dilation_rate": 2}
+        elif getattr(operation, "strides", (1, 1)) == (2, 2):
             pad = layers.ZeroPadding2D(
-                1, data_format=data_format, name="conv_pad"
+                operation.kernel_size[0] // 2,
+                data_format=data_format,
+                name=f"{operation.name}_pad",
             )
             args = (pad(args[0]),)
             changes = {"padding": "valid"}
-        elif operation.name == f"{spread[0]}_pad":
-            return args[0]
-        elif isinstance(operation, layers.ZeroPadding2D):
-            changes = {"padding": operation.padding[0][1]}
-        elif operation.name in spread:
-            changes = {"strides": 1, "dilation_rate": 2, "padding": "same"}
         return copier.copy(operation, **changes)(*args, **kwargs)
 
     model = graph.rebuild(model, lambda x: x, call, copier, image)

@@ -20,8 +20,10 @@ def backbone(data_format="channels_last"):
     return model
 
 
-@pytest.mark.parametrize("multi_scale", [False, True])
-def test_model(multi_scale, tmp_path, parity):
+@pytest.mark.parametrize(
+    "geometry, multi_scale", [("largefov", False), ("base", True)]
+)
+def test_model(geometry, multi_scale, tmp_path, parity):
     def build(data_format="channels_last", **options):
         return DeepLabV1(
             backbone(data_format),
@@ -30,7 +32,8 @@ def test_model(multi_scale, tmp_path, parity):
             rate=4,
             filters=14,
             multi_scale=multi_scale,
-            name=f"deeplabv1_{multi_scale}",
+            geometry=geometry,
+            name=f"deeplabv1_{geometry}",
             **options,
         )
 

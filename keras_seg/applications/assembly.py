@@ -94,8 +94,7 @@ def begin(
             `keras_seg.applications.FCN32s`.
         data_format: `"channels_last"` or `"channels_first"`.
         padding: of the convolutions that were fully connected layers.
-        multiple, minimum: of `prepare`.
-        remainder: of `prepare`, or a function from the encoder to it.
+        multiple, remainder, minimum: of `prepare`.
         convert: function from the encoder to another model, such as its
             surgery. Defaults to None.
 
@@ -124,8 +123,6 @@ def begin(
         network = convert(network)
     if not include_preprocessing:
         mode = None
-    if callable(remainder):
-        remainder = int(remainder(network))
     padded = prepare(x, mode, multiple, data_format, remainder, minimum)
     network = copy_model(network, padded)
     if freeze_batch_norm:

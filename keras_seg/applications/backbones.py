@@ -13,15 +13,8 @@ from keras_seg.surgery import pyramid
 from keras_seg.surgery.graph import functional
 from keras_seg.surgery.graph import with_outputs
 from keras_seg.surgery.parity import pad_by_parity
-from keras_seg.surgery.pyramid import STRIDED
 
-__all__ = [
-    "encoder",
-    "find_builder",
-    "maps_fit",
-    "on_corners",
-    "preprocessing_mode",
-]
+__all__ = ["encoder", "find_builder", "maps_fit", "preprocessing_mode"]
 
 # What each family was fed; a family that is not here preprocesses itself.
 MODES = {
@@ -163,30 +156,6 @@ def maps_fit(network, padded, levels, data_format):
         shape[axis] * stride == full[axis]
         for stride, shape in zip(levels, maps, strict=True)
         for axis in spatial_axes(data_format)
-    )
-
-
-def on_corners(network):
-    """Whether the positions of an encoder's maps lie on pixels.
-
-    Where windows with a stride are odd, the positions of a padded map are at
-    every second pixel, the first and the last one of an odd size. A window of
-    2×2, such as VGG's pools have, lies in the middle of its pixels.
-
-    Example:
-
-    >>> import keras
-    >>> options = {"include_top": False, "weights": None}
-    >>> on_corners(keras.applications.MobileNetV2(**options))
-    True
-    >>> on_corners(keras.applications.VGG16(**options))
-    False
-    """
-    return all(
-        size % 2
-        for layer in network._flatten_layers()
-        if isinstance(layer, STRIDED) and max(layer.strides) > 1
-        for size in getattr(layer, "pool_size", None) or layer.kernel_size
     )
 
 

@@ -5,7 +5,6 @@ from keras import layers
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
-from keras_seg.applications.backbones import on_corners
 from keras_seg.applications.fcn_geometry import OFFSETS
 from keras_seg.applications.fcn_geometry import pad_by_100
 from keras_seg.applications.fcn_head import fcn_head
@@ -47,10 +46,7 @@ def FCN32s(
 
     With `geometry="aligned"` the image is padded, below and on the right, to
     a multiple of 32, the layers keep the size of their maps, and the result
-    is cropped. Where the positions of the maps lie on pixels, as in ResNets
-    and MobileNets, and not between, as in VGG, it is a multiple plus 1, and
-    scores are enlarged with aligned corners: so they lie over their pixels.
-    With `geometry="paper"`, on a VGG, the network is the
+    is cropped. With `geometry="paper"`, on a VGG, the network is the
     published one: the first convolution pads by 100, pools round up, the
     fully connected layers do not pad, fixed bilinear transposed convolutions
     enlarge, and what they give is cropped from offset 19 (FCN-16s: 5 and 27,
@@ -221,10 +217,8 @@ def _fcn(
         padding="valid" if paper else "same",
         freeze_batch_norm=freeze_batch_norm,
         multiple=1 if paper else 32,
-        remainder=0 if paper else on_corners,
         convert=pad_by_100 if paper else None,
     )
-    corners = on_corners(network)
     levels = pyramid(network, pools=True)
     if missing := [stride for stride in skips if stride not in levels]:
         raise ValueError(
@@ -261,9 +255,8 @@ def _fcn(
             )
             skip = crop(skip, x)
         else:
-            x = ResizeLike(
-                corners, data_format=data_format, name=f"upscore_{pool}"
-            )(x, skip)
+            resize = ResizeLike(data_format=data_format, name=f"upscore_{pool}")
+            x = resize(x, skip)
         x = layers.Add(name=f"fuse_{pool}")([x, skip])
     second = None
     if auxiliary:
@@ -279,7 +272,6 @@ def _fcn(
         data_format,
         name,
         padded,
-        align_corners=corners,
         auxiliary=second,
         enlarge=not paper,
         offset=OFFSETS[stride] if paper else 0,

@@ -3,12 +3,14 @@
 import keras
 from keras import layers
 
+from keras_seg.layers import LocalResponseNormalization
 from keras_seg.layers import Preprocess
 from keras_seg.ops.formats import channel_axis
 
 __all__ = ["is_pointwise"]
 
 LAYERS = (
+    LocalResponseNormalization,
     Preprocess,
     layers.Activation,
     layers.ActivityRegularization,

@@ -12,6 +12,7 @@ from keras_seg.layers import AtrousMaxPool
 from keras_seg.layers import CropLike
 from keras_seg.layers import CropToSmallest
 from keras_seg.layers import MaxPoolWithSwitches
+from keras_seg.layers import MirrorPad
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import RemovedStridePadding
 from keras_seg.ops.atrous import atrous_padding
@@ -115,6 +116,7 @@ def _(layer, fields):
     )
 
 
+@see.register(MirrorPad)
 @see.register(layers.ZeroPadding2D)
 def _(layer, fields):
     return map_of(layer, fields).along(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 from keras_seg import applications
+from keras_seg import receptive_field
 from tests.applications.systems import SYSTEMS
 from tests.applications.systems import small
 from tests.networks import outputs
@@ -75,6 +76,19 @@ def test_auxiliary_head(name):
     for layer, old in zip(scores, before, strict=True):
         moved = np.abs(layer.get_weights()[0] - old[0]).max() > 0
         assert moved == (layer.name == "auxiliary_score"), layer.name
+
+
+@every_system
+def test_a_pixel_sees_what_is_around_it(name):
+    """The centre of what it sees is the pixel, on average, or half a pixel
+    off; not so where an even kernel of fc6 pads one side more, nor where
+    bilinear interpolation is by half pixels and maps lie on whole ones."""
+    if BACKEND != "torch":
+        pytest.skip("the graph is the same on every backend")
+    seen = receptive_field(built(name), global_pooling=False)
+    assert seen.stride == 1
+    shifted = name.startswith("fcn") or name == "unet_resnet"
+    assert abs(seen.centre) <= (16 if shifted else 0.5)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4])

@@ -12,9 +12,10 @@ from keras_seg.layers import Preprocess
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import channel_axis
+from keras_seg.ops.formats import spatial_axes
+from keras_seg.surgery import graph
 from keras_seg.surgery import inflate_input
 from keras_seg.surgery import pyramid
-from keras_seg.surgery.graph import copy_model
 
 __all__ = [
     "as_rgb",
@@ -123,11 +124,31 @@ def begin(
         network = convert(network)
     if not include_preprocessing:
         mode = None
+    minimum = _smallest(network, multiple, remainder, minimum)
     padded = prepare(x, mode, multiple, data_format, remainder, minimum)
-    network = copy_model(network, padded)
+    network = graph.copy_model(network, padded)
     if freeze_batch_norm:
         freeze(network)
     return image, padded, network
+
+
+def _smallest(network, multiple, remainder, minimum):
+    """The smallest size from `minimum` on that leaves an encoder a map.
+
+    Unpadded convolutions, as in Inception, take no image that is smaller
+    than their windows.
+    """
+    shape = [1, *network.inputs[0].shape[1:]]
+    first = minimum + (remainder - minimum) % multiple
+    for size in range(first, first + 512, multiple):
+        for axis in spatial_axes(graph.data_format_of(network)):
+            shape[axis] = size
+        try:
+            network.compute_output_shape(shape)
+        except ValueError:
+            continue
+        return size
+    return minimum
 
 
 def map_of_stride(network, strided, stride):

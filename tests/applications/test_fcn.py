@@ -6,6 +6,7 @@ from keras import layers
 from keras_seg.applications import FCN8s
 from keras_seg.applications import FCN16s
 from keras_seg.applications import FCN32s
+from keras_seg.applications import UNet
 from keras_seg.surgery import transplant
 from tests.model_check import check_model
 from tests.networks import outputs
@@ -189,6 +190,17 @@ def test_at_once_scales_the_maps():
     np.testing.assert_allclose(
         outputs(scaled, x), outputs(plain, x), rtol=1e-3, atol=1e-3
     )
+
+
+@pytest.mark.parametrize("builder", [FCN8s, UNet])
+def test_small_images_of_unpadded_encoders(builder):
+    """InceptionV3 takes no image below 75 pixels; here it is padded."""
+    if keras.backend.backend() != "torch":
+        pytest.skip("the graph is the same on every backend")
+    model = builder("inception_v3", weights=None, classes=2)
+    for size in ((1, 1), (70, 50)):
+        x = np.random.default_rng(0).uniform(0, 255, (1, *size, 3))
+        assert outputs(model, x).shape == (1, *size, 2)
 
 
 def test_input_tensor():

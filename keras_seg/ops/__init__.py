@@ -1,5 +1,6 @@
 """Functions on batches of maps, for every backend."""
 
+from keras_seg.ops import crf
 from keras_seg.ops.atrous import atrous_conv
 from keras_seg.ops.atrous import atrous_depthwise_conv
 from keras_seg.ops.cells import bed_of_nails
@@ -20,6 +21,7 @@ __all__ = [
     "atrous_conv",
     "atrous_depthwise_conv",
     "bed_of_nails",
+    "crf",
     "max_pool",
     "max_pool_with_switches",
     "max_unpool",

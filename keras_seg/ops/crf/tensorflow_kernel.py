@@ -1,0 +1,105 @@
+"""Filtering on a lattice with TensorFlow: products of sparse matrices."""
+
+import tensorflow as tf
+
+__all__ = ["arrays", "lattice_filter", "tables"]
+
+
+def arrays(weighted):
+    """What the filter needs, as arrays."""
+    lattice = weighted.lattice
+    result = {
+        "order": lattice.order,
+        "starts": lattice.starts,
+        "splat_weights": weighted.splat_weights,
+        "neighbours": lattice.neighbours,
+        "vertices": lattice.vertices,
+        "slice_weights": weighted.slice_weights,
+    }
+    if weighted.ratio is not None:
+        result["ratio"] = weighted.ratio
+    return result
+
+
+def tables(arrays, like):
+    """The matrices of splatting, of a blur along each axis and of slicing.
+
+    What is missing is the empty vertex after the last, which stays zero: so
+    every row has as many entries as the others.
+    """
+    del like
+    starts, neighbours = arrays["starts"], arrays["neighbours"]
+    vertices = arrays["vertices"]
+    points, colours = tf.unstack(tf.shape(vertices, tf.int64))
+    size = tf.shape(starts, tf.int64)[0]
+    counts = starts[1:] - starts[:-1]
+    rows = tf.repeat(tf.range(size - 1), counts)
+    result = {
+        "splat": _matrix(
+            rows,
+            arrays["order"],
+            arrays["splat_weights"],
+            (size, points),
+        ),
+        "slice": _matrix(
+            tf.repeat(tf.range(points), tf.cast(colours, tf.int32)),
+            vertices,
+            arrays["slice_weights"],
+            (points, size),
+        ),
+    }
+    own = tf.range(tf.cast(size, tf.int32))
+    rows = tf.repeat(tf.range(size), 3)
+    taps = tf.tile(tf.constant([1, 0.5, 0.5], tf.float32), [size])
+    axes = neighbours.shape[0]
+    result["blurs"] = [
+        _matrix(
+            rows,
+            tf.concat([own[:, None], neighbours[axis]], axis=1),
+            taps,
+            (size, size),
+        )
+        for axis in range(axes)
+    ]
+    if "ratio" in arrays:
+        result["ratio"] = tf.convert_to_tensor(arrays["ratio"])
+    return result
+
+
+def _matrix(rows, columns, values, shape):
+    columns = tf.cast(tf.reshape(columns, [-1]), tf.int64)
+    return tf.raw_ops.SparseTensorToCSRSparseMatrix(
+        indices=tf.stack([rows, columns], axis=1),
+        values=tf.reshape(values, [-1]),
+        dense_shape=tf.stack(shape),
+    )
+
+
+def lattice_filter(tables, x, reverse=False):
+    """Filters `x`, `(points, channels)`; differentiable in `x`."""
+    ratio = tables.get("ratio")
+
+    # The adjoint is the same filter, its axes in reversed order.
+    @tf.custom_gradient
+    def apply(x):
+        def gradient(upstream):
+            if ratio is None:
+                return _filter(tables, upstream, not reverse)
+            return _filter(tables, upstream * ratio, not reverse) / ratio
+
+        return _filter(tables, x, reverse), gradient
+
+    y = apply(x)
+    y.set_shape(x.shape)
+    return y
+
+
+def _filter(tables, x, reverse):
+    blurs = tables["blurs"]
+    for matrix in (
+        tables["splat"],
+        *(reversed(blurs) if reverse else blurs),
+        tables["slice"],
+    ):
+        x = tf.raw_ops.SparseMatrixMatMul(a=matrix, b=x)
+    return x

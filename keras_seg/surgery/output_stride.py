@@ -84,22 +84,38 @@ def set_output_stride(model, output_stride, *, input_tensor=None):
         )
     model = graph.functional(model)
     strided = _strided.get(model)
-    if strided is not None:
-        weights = model.get_weights()
-        # Deserializing empties what it reads.
-        model = keras.saving.deserialize_keras_object(copy.deepcopy(strided))
-        model.set_weights(weights)
-    surgery = Surgery(output_stride, graph.data_format_of(model))
-    dense = graph.rebuild(
-        model, Map, surgery.call, surgery.copier, input_tensor
-    )
-    if surgery.largest_stride < output_stride:
+    dense, reached = _rebuild(model, output_stride, input_tensor)
+    if reached < output_stride and strided is not None:
+        model = _restore(strided, model)
+        dense, reached = _rebuild(model, output_stride, input_tensor)
+    if reached < output_stride:
         raise ValueError(
-            f"The output stride of '{model.name}' is "
-            f"{surgery.largest_stride}: strides can be removed, not added. "
-            "(If its strides were removed before it was saved, build the "
-            "network anew and use `set_weights`.) "
+            f"The output stride of '{model.name}' is {reached}: strides can "
+            "be removed, not added. (If its strides were removed before it "
+            "was saved, build the network anew and use `set_weights`.) "
             f"Received: output_stride={output_stride}"
         )
     _strided[dense] = strided or keras.saving.serialize_keras_object(model)
     return dense
+
+
+def _rebuild(model, output_stride, input_tensor):
+    """Returns the dense network, and the stride its maps reach."""
+    surgery = Surgery(output_stride, graph.data_format_of(model))
+    dense = graph.rebuild(
+        model, Map, surgery.call, surgery.copier, input_tensor
+    )
+    return dense, surgery.largest_stride
+
+
+def _restore(config, dense):
+    """The strided network, with what its layers are by now."""
+    # Deserializing empties what it reads.
+    model = keras.saving.deserialize_keras_object(copy.deepcopy(config))
+    trainable = {layer.name: layer.trainable for layer in dense.layers}
+    for layer in model.layers:
+        wanted = trainable.get(layer.name, layer.trainable)
+        if layer.trainable != wanted:
+            layer.trainable = wanted
+    model.set_weights(dense.get_weights())
+    return model

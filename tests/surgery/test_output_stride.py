@@ -117,12 +117,15 @@ def test_the_way_back():
     dense = set_output_stride(model, 8)
     denser = set_output_stride(dense, 4)
     randomize(denser, seed=1)
+    denser.get_layer("Conv1").trainable = False
     model.set_weights(denser.get_weights())
     x = picture(33, 47)
     for output_stride in (32, 16):
         back = set_output_stride(denser, output_stride)
         expected = outputs(set_output_stride(model, output_stride), x)
         np.testing.assert_array_equal(outputs(back, x), expected)
+        assert not back.get_layer("Conv1").trainable
+        assert back.get_layer("bn_Conv1").trainable
     with pytest.raises(ValueError, match="is 8: strides can be removed, not"):
         set_output_stride(keras.models.clone_model(dense), 16)
 

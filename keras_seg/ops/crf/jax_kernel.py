@@ -1,13 +1,23 @@
 """Filtering on a lattice with JAX: rows of eight points, in a few loops."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-__all__ = ["arrays", "capacities", "lattice_filter", "shapes", "tables"]
+__all__ = [
+    "arrays",
+    "capacities",
+    "compiled",
+    "host_tables",
+    "lattice_filter",
+    "repeat",
+    "shapes",
+    "tables",
+]
 
 # Points summed at once for a vertex; those beyond take further rows.
 _ROW = 8
@@ -38,6 +48,12 @@ def _step(count):
     return step
 
 
+def _rows(points):
+    """Room for points: at most 16 sizes from one power of two to the next."""
+    step = max(_CHUNK, 1 << max(points.bit_length() - 5, 0))
+    return -(-points // step) * step
+
+
 def _whole(count):
     return -(-count // _CHUNK) * _CHUNK
 
@@ -54,11 +70,11 @@ def shapes(points, colours, has_ratio):
         "further_weights": ((further, _ROW), np.float32),
         "further_vertices": ((further,), np.int32),
         "neighbours": ((colours, size, 2), np.int32),
-        "vertices": ((_whole(points), colours), np.int32),
-        "slice_weights": ((_whole(points), colours), np.float32),
+        "vertices": ((_rows(points), colours), np.int32),
+        "slice_weights": ((_rows(points), colours), np.float32),
     }
     if has_ratio:
-        result["ratio"] = ((points, 1), np.float32)
+        result["ratio"] = ((_rows(points), 1), np.float32)
     return result
 
 
@@ -96,7 +112,7 @@ def arrays(weighted, room=None):
     further_vertices[:beyond] = np.arange(size).repeat(extra)
     neighbours = np.full((colours, room[0], 2), size, np.int32)
     neighbours[:, : size + 1] = lattice.neighbours
-    whole = _whole(points)
+    whole = _rows(points)
     result = {
         "size": np.int32(size),
         "rows": rows[: room[0]],
@@ -110,7 +126,7 @@ def arrays(weighted, room=None):
         "slice_weights": _padded(weighted.slice_weights, whole),
     }
     if weighted.ratio is not None:
-        result["ratio"] = weighted.ratio
+        result["ratio"] = _padded(weighted.ratio - 1, whole) + 1
     return result
 
 
@@ -124,6 +140,55 @@ def tables(arrays, like):
     """The arrays as they are."""
     del like
     return {name: jnp.asarray(array) for name, array in arrays.items()}
+
+
+def host_tables(build, images, colours, has_ratio, like):
+    """Tables for the lattices that `build` makes of images, as an array.
+
+    While JAX traces, sizes must be known: there is room for any lattice.
+    """
+    if not isinstance(images, jax.core.Tracer):
+        built = build(np.asarray(images))
+        return [tables(arrays(weighted), like) for weighted in built]
+    points = math.prod(images.shape[:-1])
+    forms = [shapes(points, count, has_ratio) for count in colours]
+
+    def call(images):
+        return [
+            arrays(weighted, capacities(points, count))
+            for weighted, count in zip(
+                build(np.asarray(images)), colours, strict=True
+            )
+        ]
+
+    promised = [
+        {name: jax.ShapeDtypeStruct(*form) for name, form in each.items()}
+        for each in forms
+    ]
+    return jax.pure_callback(call, promised, lax.stop_gradient(images))
+
+
+@functools.cache
+def compiled(function):
+    """Compiles a function of points, tables, transforms and a number.
+
+    Points are filled up to as many as the tables have rows, so that few sizes
+    are compiled.
+    """
+    jitted = jax.jit(function, static_argnums=3)
+
+    def call(points, tables, transforms, number):
+        count = points.shape[0]
+        rows = tables[0]["vertices"].shape[0]
+        points = jnp.pad(points, ((0, rows - count), (0, 0)))
+        return jitted(points, tables, transforms, number)[:count]
+
+    return call
+
+
+def repeat(step, x, times):
+    """`step(step(… x))`, compiled once."""
+    return lax.fori_loop(0, times, lambda _, x: step(x), x)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -141,6 +206,7 @@ def _backward(reverse, tables, upstream):
     ratio = tables.get("ratio")
     if ratio is None:
         return None, _filter(tables, upstream, not reverse)
+    ratio = ratio[: upstream.shape[0]]
     return None, _filter(tables, upstream * ratio, not reverse) / ratio
 
 

@@ -2,7 +2,25 @@
 
 import tensorflow as tf
 
-__all__ = ["arrays", "lattice_filter", "tables"]
+__all__ = [
+    "arrays",
+    "compiled",
+    "host_tables",
+    "lattice_filter",
+    "repeat",
+    "tables",
+]
+
+# What the filter needs, in this order, and the number of axes of each.
+_ARRAYS = {
+    "order": (tf.int32, 1),
+    "starts": (tf.int32, 1),
+    "splat_weights": (tf.float32, 1),
+    "neighbours": (tf.int32, 3),
+    "vertices": (tf.int32, 2),
+    "slice_weights": (tf.float32, 2),
+    "ratio": (tf.float32, 2),
+}
 
 
 def arrays(weighted):
@@ -73,6 +91,45 @@ def _matrix(rows, columns, values, shape):
         values=tf.reshape(values, [-1]),
         dense_shape=tf.stack(shape),
     )
+
+
+def host_tables(build, images, colours, has_ratio, like):
+    """Tables for the lattices that `build` makes of images, as an array."""
+    if tf.is_tensor(images) and hasattr(images, "numpy"):
+        built = build(images.numpy())
+        return [tables(arrays(weighted), like) for weighted in built]
+    names = [name for name in _ARRAYS if has_ratio or name != "ratio"]
+
+    def call(images):
+        made = [arrays(weighted) for weighted in build(images)]
+        return [each[name] for each in made for name in names]
+
+    flat = iter(
+        tf.numpy_function(
+            call, [images], [_ARRAYS[name][0] for name in names] * len(colours)
+        )
+    )
+    result = []
+    for count in colours:
+        each = {name: next(flat) for name in names}
+        for name in names:
+            each[name].set_shape([None] * _ARRAYS[name][1])
+        each["neighbours"].set_shape([count, None, 2])
+        each["vertices"].set_shape([None, count])
+        result.append(tables(each, like))
+    return result
+
+
+def compiled(function):
+    """The function as it is."""
+    return function
+
+
+def repeat(step, x, times):
+    """`step(step(… x))`."""
+    for _ in range(times):
+        x = step(x)
+    return x
 
 
 def lattice_filter(tables, x, reverse=False):

@@ -4,7 +4,14 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
-__all__ = ["arrays", "lattice_filter", "tables"]
+__all__ = [
+    "arrays",
+    "compiled",
+    "host_tables",
+    "lattice_filter",
+    "repeat",
+    "tables",
+]
 
 
 def arrays(weighted):
@@ -36,6 +43,25 @@ def tables(arrays, like):
         name: torch.from_numpy(array).to(like.device)
         for name, array in arrays.items()
     }
+
+
+def host_tables(build, images, colours, has_ratio, like):
+    """Tables for the lattices that `build` makes of images, as an array."""
+    del colours, has_ratio
+    images = images.detach().cpu().numpy()
+    return [tables(arrays(weighted), like) for weighted in build(images)]
+
+
+def compiled(function):
+    """The function as it is."""
+    return function
+
+
+def repeat(step, x, times):
+    """`step(step(… x))`."""
+    for _ in range(times):
+        x = step(x)
+    return x
 
 
 def lattice_filter(tables, x, reverse=False):

@@ -1,0 +1,208 @@
+"""The fully connected CRF on images and scores."""
+
+import numpy as np
+from keras import ops
+
+from keras_seg.ops.crf.features import weighted_lattices
+from keras_seg.ops.crf.kernel import kernel
+from keras_seg.ops.crf.mean_field import mean_field
+from keras_seg.ops.crf.settings import Settings
+
+__all__ = ["dense_crf", "refine"]
+
+# A class that a network rules out can be believed in by neighbours still.
+_LEAST_PROBABILITY = 1e-5
+
+
+def dense_crf(
+    image,
+    logits=None,
+    probabilities=None,
+    iterations="preset",
+    bilateral="preset",
+    gaussian="preset",
+    compatibility=None,
+    normalization="preset",
+    preset="deeplab_v1",
+    return_logits=False,
+):
+    """Refines scores of classes by a fully connected CRF on the image.
+
+    Every pixel is a neighbour of every other, the more so the nearer they are
+    and the more alike in colour:
+
+        E(x) = -Σ_i log P(x_i) + Σ_{i<j} μ(x_i, x_j) Σ_m w_m k_m(f_i, f_j)
+
+    whose marginals mean field approximates, its filters the permutohedral
+    lattice. The same numbers as pydensecrf's, to about 1e-5. References:
+
+    - [Efficient Inference in Fully Connected CRFs with Gaussian Edge
+      Potentials](https://arxiv.org/abs/1210.5644)
+    - [Semantic Image Segmentation with Deep Convolutional Nets and Fully
+      Connected CRFs](https://arxiv.org/abs/1412.7062)
+
+    Gradients flow into the scores and the compatibility, none into the
+    image: the lattice is no continuous function of its features.
+
+    | `preset` | `gaussian` sxy, weight | `bilateral` sxy, srgb, weight | iterations |
+    |---|---|---|---|
+    | `"deeplab_v1"` | 3, 3 | 49, 5, 4 | 10 |
+    | `"deeplab_v2_vgg16"` | 2, 2 | 65, 3, 4 | 10 |
+    | `"deeplab_v2_resnet101"` | 1, 3 | 67, 3, 4 | 10 |
+    | `"deconvnet"` | 3, 3 | 20, 3, 5 | 10 |
+    | `"crf_rnn"` | 3, 3 | 160, 3, 5 | 10 |
+    | `"krahenbuhl"` | 3, 3 | 80, 13, 10 | 5 |
+
+    DeepLab and CRF-RNN divide by the filtered ones after filtering
+    (`"after"`), pydensecrf unless told otherwise by their root before and
+    after (`"symmetric"`), as `"krahenbuhl"` does.
+
+    Args:
+        image: array or tensor `(height, width, channels)` or `(batch, height,
+            width, channels)`, as it was photographed, 0 … 255: not scaled,
+            and without padding.
+        logits: float array or tensor `(…, height, width, classes)`, of at
+            least two classes, at the size of the image.
+        probabilities: the same, after softmax, in place of `logits`. Those
+            below 1e-5 count as that.
+        iterations: int, of mean field, or `"preset"`.
+        bilateral: `keras_seg.ops.crf.Bilateral` or a mapping of its fields
+            `sxy`, `srgb`, `weight`; None for no such kernel; or `"preset"`.
+        gaussian: `keras_seg.ops.crf.Gaussian` or a mapping of `sxy`,
+            `weight`; None; or `"preset"`.
+        compatibility: float array `(classes, classes)`, the *penalty* μ for
+            a pair of classes, or None for Potts', `1 - I`. A pair has no
+            order, so `(μ + μᵀ) / 2` counts. (pydensecrf takes a number `w`
+            as Potts' weight, but a vector or a matrix as penalties with their
+            own sign: its `compat=w` is `w (1 - I)` here and there, its
+            `compat=w * I` an invitation to differ.)
+        normalization: `"after"`, `"symmetric"`, `"before"`, None or
+            `"preset"`.
+        preset: str, the settings that are not given. Defaults to
+            `"deeplab_v1"`.
+        return_logits: bool, whether to return scores whose softmax the
+            probabilities are. Defaults to False.
+
+    Returns:
+        float32 tensor of the shape of `logits`, probabilities.
+
+    Raises:
+        ValueError: for arguments that can't be, naming them.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import keras_seg
+    >>> image = np.zeros((4, 6, 3), "uint8")
+    >>> image[:, 3:] = 200
+    >>> logits = np.zeros((4, 6, 2), "float32")
+    >>> logits[:, :3, 0] = logits[:, 3:, 1] = 1.0
+    >>> logits[1, 1] = (0.0, 0.5)  # one pixel errs
+    >>> refined = keras_seg.dense_crf(image, logits)
+    >>> [round(float(v), 2) for v in refined[1, 1]]
+    [1.0, 0.0]
+    """
+    settings = Settings.of(
+        preset,
+        gaussian=gaussian,
+        bilateral=bilateral,
+        iterations=iterations,
+        normalization=normalization,
+    )
+    if (logits is None) == (probabilities is None):
+        raise ValueError("Give either `logits` or `probabilities`.")
+    if logits is None:
+        probabilities = ops.convert_to_tensor(probabilities, "float32")
+        _check_values("probabilities", probabilities, least=0)
+        logits = ops.log(ops.maximum(probabilities, _LEAST_PROBABILITY))
+    else:
+        logits = ops.convert_to_tensor(logits, "float32")
+        _check_values("logits", logits)
+    image = ops.convert_to_tensor(image)
+    check_shapes(image.shape, logits.shape)
+    transforms = None
+    if compatibility is not None:
+        classes = logits.shape[-1]
+        penalties = ops.convert_to_tensor(compatibility, "float32")
+        if tuple(penalties.shape) != (classes, classes):
+            raise ValueError(
+                "`compatibility` must be a matrix of penalties "
+                f"{(classes, classes)}. Received: shape "
+                f"{tuple(penalties.shape)}"
+            )
+        both_ways = (penalties + ops.transpose(penalties)) / -2
+        transforms = [both_ways] * 2
+    single = len(image.shape) == 3
+    if single:
+        image, logits = image[None], logits[None]
+    refined = refine(image, logits, settings, transforms)
+    if single:
+        refined = refined[0]
+    return refined if return_logits else ops.softmax(refined, axis=-1)
+
+
+def refine(image, logits, settings, transforms=None, weighted=True):
+    """The CRF itself, its arguments checked.
+
+    Args:
+        image: tensor `(batch, height, width, channels)`.
+        logits: float32 tensor `(batch, height, width, classes)`.
+        settings: `Settings`.
+        transforms: of `mean_field`, of the Gaussian and of the bilateral
+            kernel, or of those that there are.
+        weighted: bool, whether the kernels' weights count.
+
+    Returns:
+        Refined logits, of the shape of `logits`.
+    """
+    tables = kernel().host_tables(
+        lambda images: weighted_lattices(images, settings, weighted),
+        image,
+        settings.colours(image.shape[-1]),
+        settings.normalization in ("after", "before"),
+        logits,
+    )
+    points = ops.reshape(logits, (-1, logits.shape[-1]))
+    refined = mean_field(points, tables, settings.iterations, transforms)
+    return ops.reshape(refined, ops.shape(logits))
+
+
+def check_shapes(image, logits):
+    """Raises a `ValueError` where an image and scores don't fit.
+
+    Args:
+        image, logits: shapes; None is a size known only at run time.
+    """
+    fits = len(image) == len(logits) and len(image) in (3, 4)
+    for one, other in zip(image[:-1], logits[:-1], strict=False):
+        fits = fits and (one is None or other is None or one == other)
+    if not fits:
+        raise ValueError(
+            "The image and the scores must be (height, width, channels) and "
+            "(height, width, classes), or batches of these, of one size. "
+            f"Received: image of shape {tuple(image)}, scores of shape "
+            f"{tuple(logits)}"
+        )
+    if logits[-1] is None or logits[-1] < 2:
+        raise ValueError(
+            "There must be scores of at least two classes; beside the logit "
+            "of one class, that of the others is 0. "
+            f"Received: scores of shape {tuple(logits)}"
+        )
+
+
+def _check_values(name, values, least=None):
+    """Refuses what is no number, where values are known."""
+    try:
+        lowest = float(ops.min(ops.stop_gradient(values)))
+        highest = float(ops.max(ops.stop_gradient(values)))
+    except Exception:
+        return
+    if not (np.isfinite(lowest) and np.isfinite(highest)) or (
+        least is not None and lowest < least
+    ):
+        allowed = "finite" if least is None else f"finite, at least {least}"
+        raise ValueError(
+            f"`{name}` must be {allowed}. Received: values from {lowest} to "
+            f"{highest}"
+        )

@@ -7,6 +7,8 @@ from keras_seg.layers.atrous_pooling import AtrousAveragePool
 from keras_seg.layers.atrous_pooling import AtrousMaxPool
 from keras_seg.layers.conv_transpose import BilinearConvTranspose
 from keras_seg.layers.conv_transpose import BilinearInitializer
+from keras_seg.layers.crf import CRFAsRNN
+from keras_seg.layers.crf import DenseCRF
 from keras_seg.layers.cropping import CropToSmallest
 from keras_seg.layers.cropping import PadToMultiple
 from keras_seg.layers.local_response import LocalResponseNormalization
@@ -22,6 +24,8 @@ from keras_seg.layers.unpooling import MaxPoolWithSwitches
 from keras_seg.layers.unpooling import MaxUnpool
 
 __all__ = [
+    "CRFAsRNN",
+    "DenseCRF",
     "ASPP",
     "AlignedScale",
     "AtrousAveragePool",

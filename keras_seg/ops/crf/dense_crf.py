@@ -8,7 +8,7 @@ from keras_seg.ops.crf.kernel import kernel
 from keras_seg.ops.crf.mean_field import mean_field
 from keras_seg.ops.crf.settings import Settings
 
-__all__ = ["dense_crf", "refine"]
+__all__ = ["check_shapes", "dense_crf", "penalties_of", "refine"]
 
 # A class that a network rules out can be believed in by neighbours still.
 _LEAST_PROBABILITY = 1e-5
@@ -44,14 +44,14 @@ def dense_crf(
     Gradients flow into the scores and the compatibility, none into the
     image: the lattice is no continuous function of its features.
 
-    | `preset` | `gaussian` sxy, weight | `bilateral` sxy, srgb, weight | iterations |
+    | `preset` | `gaussian`: sxy, weight | `bilateral`: sxy, srgb, weight | |
     |---|---|---|---|
-    | `"deeplab_v1"` | 3, 3 | 49, 5, 4 | 10 |
-    | `"deeplab_v2_vgg16"` | 2, 2 | 65, 3, 4 | 10 |
-    | `"deeplab_v2_resnet101"` | 1, 3 | 67, 3, 4 | 10 |
-    | `"deconvnet"` | 3, 3 | 20, 3, 5 | 10 |
-    | `"crf_rnn"` | 3, 3 | 160, 3, 5 | 10 |
-    | `"krahenbuhl"` | 3, 3 | 80, 13, 10 | 5 |
+    | `"deeplab_v1"` | 3, 3 | 49, 5, 4 | 10 iterations |
+    | `"deeplab_v2_vgg16"` | 2, 2 | 65, 3, 4 | 10 iterations |
+    | `"deeplab_v2_resnet101"` | 1, 3 | 67, 3, 4 | 10 iterations |
+    | `"deconvnet"` | 3, 3 | 20, 3, 5 | 10 iterations |
+    | `"crf_rnn"` | 3, 3 | 160, 3, 5 | 10 iterations |
+    | `"krahenbuhl"` | 3, 3 | 80, 13, 10 | 5 iterations |
 
     DeepLab and CRF-RNN divide by the filtered ones after filtering
     (`"after"`), pydensecrf unless told otherwise by their root before and
@@ -122,16 +122,8 @@ def dense_crf(
     check_shapes(image.shape, logits.shape)
     transforms = None
     if compatibility is not None:
-        classes = logits.shape[-1]
-        penalties = ops.convert_to_tensor(compatibility, "float32")
-        if tuple(penalties.shape) != (classes, classes):
-            raise ValueError(
-                "`compatibility` must be a matrix of penalties "
-                f"{(classes, classes)}. Received: shape "
-                f"{tuple(penalties.shape)}"
-            )
-        both_ways = (penalties + ops.transpose(penalties)) / -2
-        transforms = [both_ways] * 2
+        penalties = penalties_of(compatibility, logits.shape[-1])
+        transforms = [-penalties] * 2
     single = len(image.shape) == 3
     if single:
         image, logits = image[None], logits[None]
@@ -165,6 +157,21 @@ def refine(image, logits, settings, transforms=None, weighted=True):
     points = ops.reshape(logits, (-1, logits.shape[-1]))
     refined = mean_field(points, tables, settings.iterations, transforms)
     return ops.reshape(refined, ops.shape(logits))
+
+
+def penalties_of(compatibility, classes):
+    """The penalties for pairs, which have no order: `(μ + μᵀ) / 2`.
+
+    Raises:
+        ValueError: if it is no matrix for that many classes.
+    """
+    penalties = ops.convert_to_tensor(compatibility, "float32")
+    if tuple(penalties.shape) != (classes, classes):
+        raise ValueError(
+            "`compatibility` must be a matrix of penalties "
+            f"{(classes, classes)}. Received: shape {tuple(penalties.shape)}"
+        )
+    return (penalties + ops.transpose(penalties)) / 2
 
 
 def check_shapes(image, logits):

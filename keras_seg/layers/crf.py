@@ -1,0 +1,260 @@
+"""The fully connected CRF as the last layer of a network."""
+
+import dataclasses
+
+import keras
+from keras import ops
+
+from keras_seg.layers.base import SpatialLayer
+from keras_seg.layers.base import positive_int
+from keras_seg.ops.crf.dense_crf import check_shapes
+from keras_seg.ops.crf.dense_crf import penalties_of
+from keras_seg.ops.crf.dense_crf import refine
+from keras_seg.ops.crf.settings import Settings
+
+__all__ = ["CRFAsRNN", "DenseCRF"]
+
+
+class _CRF(SpatialLayer):
+    """What both have: settings, and scores and an image as inputs."""
+
+    def __init__(self, preset, data_format, given, **kwargs):
+        # The colours are to be compared as they are.
+        super().__init__(data_format, autocast=False, **kwargs)
+        self.input_spec = None
+        self.settings = Settings.of(preset, **given)
+        # Sparse products and calls of the host are beyond XLA.
+        self.supports_jit = keras.backend.backend() != "tensorflow"
+
+    def compute_output_spec(self, inputs, image, training=None):
+        check_shapes(*map(self._channels_last, (image.shape, inputs.shape)))
+        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        config = {**super().get_config(), **self.settings.as_arguments()}
+        config.pop("autocast", None)
+        return config
+
+    def _channels_last(self, shape):
+        if self.data_format == "channels_last":
+            return shape
+        return (shape[0], *shape[2:], shape[1])
+
+    def _refine(self, logits, image, settings, transforms, weighted):
+        logits = ops.cast(logits, "float32")
+        if self.data_format == "channels_first":
+            logits, image = (
+                ops.transpose(x, (0, 2, 3, 1)) for x in (logits, image)
+            )
+        y = refine(image, logits, settings, transforms, weighted)
+        if self.data_format == "channels_first":
+            y = ops.transpose(y, (0, 3, 1, 2))
+        return ops.cast(y, self.compute_dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class DenseCRF(_CRF):
+    """Refines scores of classes by a fully connected CRF on the image.
+
+    `keras_seg.dense_crf` as a layer, without weights of its own: for the end
+    of a network that was trained without it, as DeepLab v1 and v2 were.
+    Gradients flow into the scores, none into the image. References:
+
+    - [Efficient Inference in Fully Connected CRFs with Gaussian Edge
+      Potentials](https://arxiv.org/abs/1210.5644)
+    - [Semantic Image Segmentation with Deep Convolutional Nets and Fully
+      Connected CRFs](https://arxiv.org/abs/1412.7062)
+
+    The lattice of each image is built by NumPy, on the host, inside compiled
+    functions too. Such a model can be saved as `.keras`; it is not exported
+    into formats that leave Python.
+
+    Args:
+        iterations, bilateral, gaussian, compatibility, normalization, preset:
+            of `keras_seg.dense_crf`.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: logits, of at least two classes.
+        image: the image of that size as it was photographed, 0 … 255,
+            neither scaled nor padded.
+
+    Input shape:
+        `(batch, height, width, classes)` and `(batch, height, width,
+        channels)`, or with the channels second for
+        `data_format="channels_first"`.
+
+    Output shape:
+        That of the logits.
+
+    Raises:
+        ValueError: for settings that can't be, and where the sizes of the
+            two differ.
+
+    Example:
+
+    >>> import numpy as np
+    >>> image = np.zeros((1, 4, 6, 3), "uint8")
+    >>> image[:, :, 3:] = 200
+    >>> logits = np.zeros((1, 4, 6, 2), "float32")
+    >>> logits[:, :, :3, 0] = logits[:, :, 3:, 1] = 1.0
+    >>> logits[:, 1, 1] = (0.0, 0.5)  # one pixel errs
+    >>> refined = DenseCRF(preset="deeplab_v2_vgg16")(logits, image)
+    >>> [int(c) for c in np.asarray(refined)[0, 1].argmax(-1)]
+    [0, 0, 0, 1, 1, 1]
+    """
+
+    def __init__(
+        self,
+        iterations="preset",
+        bilateral="preset",
+        gaussian="preset",
+        compatibility=None,
+        normalization="preset",
+        preset="deeplab_v1",
+        data_format=None,
+        **kwargs,
+    ):
+        given = {
+            "iterations": iterations,
+            "bilateral": bilateral,
+            "gaussian": gaussian,
+            "normalization": normalization,
+        }
+        super().__init__(preset, data_format, given, **kwargs)
+        if compatibility is not None:
+            compatibility = ops.convert_to_numpy(compatibility).tolist()
+        self.compatibility = compatibility
+
+    def call(self, inputs, image):
+        transforms = None
+        if self.compatibility is not None:
+            classes = inputs.shape[self.channel_axis]
+            transforms = [-penalties_of(self.compatibility, classes)] * 2
+        return self._refine(inputs, image, self.settings, transforms, True)
+
+    def get_config(self):
+        return {**super().get_config(), "compatibility": self.compatibility}
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class CRFAsRNN(_CRF):
+    """Mean field of a fully connected CRF whose weights are trained.
+
+    Each iteration is a step of a recurrent network:
+
+        q ← U - μ Σ_m W^(m) K^(m) softmax(q)
+
+    U the logits, K the filters of the Gaussian and the bilateral kernel, W a
+    matrix of weights for each and μ the penalties for pairs of classes, all
+    three of them trained with the network in front. At the start W has the
+    kernels' weights on its diagonal, and `μ = -I`: Potts', less what all
+    classes have alike. Reference:
+
+    - [Conditional Random Fields as Recurrent Neural Networks](
+      https://arxiv.org/abs/1502.03240)
+
+    The deviations stay what they are: the lattice is no continuous function
+    of them, and its gradient would be noise.
+
+    Args:
+        iterations: int, of mean field. Defaults to 10.
+        training_iterations: int, while training. Defaults to 5, as in the
+            paper.
+        bilateral, gaussian, normalization, preset: of `keras_seg.dense_crf`;
+            the preset is `"crf_rnn"` unless told otherwise.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
+        **kwargs: of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: logits, of at least two classes.
+        image: the image of that size, 0 … 255, neither scaled nor padded.
+        training: bool, which number of iterations counts.
+
+    Input shape:
+        `(batch, height, width, classes)` and `(batch, height, width,
+        channels)`, or with the channels second for
+        `data_format="channels_first"`.
+
+    Output shape:
+        That of the logits; logits as well.
+
+    Raises:
+        ValueError: for settings that can't be, and where the sizes of the
+            two differ.
+
+    Example:
+
+    >>> import keras
+    >>> image = keras.Input((None, None, 3))
+    >>> logits = keras.layers.Conv2D(4, 3, padding="same")(image)
+    >>> model = keras.Model(image, CRFAsRNN()(logits, image))
+    >>> [weight.name for weight in model.layers[-1].weights]
+    ['compatibility', 'gaussian_weights', 'bilateral_weights']
+    """
+
+    def __init__(
+        self,
+        iterations="preset",
+        training_iterations=5,
+        bilateral="preset",
+        gaussian="preset",
+        normalization="preset",
+        preset="crf_rnn",
+        data_format=None,
+        **kwargs,
+    ):
+        given = {
+            "iterations": iterations,
+            "bilateral": bilateral,
+            "gaussian": gaussian,
+            "normalization": normalization,
+        }
+        super().__init__(preset, data_format, given, **kwargs)
+        self.training_iterations = positive_int(
+            "training_iterations", training_iterations
+        )
+
+    def build(self, inputs_shape, image_shape):
+        classes = inputs_shape[self.channel_axis]
+
+        def diagonal(name, weight):
+            return self.add_weight(
+                shape=(classes, classes),
+                initializer=keras.initializers.Identity(weight),
+                name=name,
+            )
+
+        self.compatibility = diagonal("compatibility", -1.0)
+        self.kernel_weights = [
+            diagonal(f"{name}_weights", kernel.weight)
+            for name in ("gaussian", "bilateral")
+            if (kernel := getattr(self.settings, name)) is not None
+        ]
+
+    def call(self, inputs, image, training=None):
+        settings = self.settings
+        if training:
+            settings = dataclasses.replace(
+                settings, iterations=self.training_iterations
+            )
+        # Of rows, so both are transposed.
+        transforms = [
+            -ops.transpose(
+                ops.matmul(
+                    ops.cast(self.compatibility, "float32"),
+                    ops.cast(weights, "float32"),
+                )
+            )
+            for weights in self.kernel_weights
+        ]
+        return self._refine(inputs, image, settings, transforms, False)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "training_iterations": self.training_iterations,
+        }

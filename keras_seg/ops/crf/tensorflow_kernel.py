@@ -5,6 +5,7 @@ import tensorflow as tf
 __all__ = [
     "arrays",
     "compiled",
+    "filter_ones",
     "host_tables",
     "lattice_filter",
     "repeat",
@@ -50,8 +51,12 @@ def tables(arrays, like):
     vertices = arrays["vertices"]
     points, colours = tf.unstack(tf.shape(vertices, tf.int64))
     size = tf.shape(starts, tf.int64)[0]
-    counts = starts[1:] - starts[:-1]
-    rows = tf.repeat(tf.range(size - 1), counts)
+    # Every start after the first is that of one row more.
+    entries = tf.shape(arrays["order"])
+    begins = tf.scatter_nd(
+        starts[1:-1, None], tf.ones_like(starts[1:-1]), entries
+    )
+    rows = tf.cast(tf.cumsum(begins), tf.int64)
     result = {
         "splat": _matrix(
             rows,
@@ -81,6 +86,8 @@ def tables(arrays, like):
     ]
     if "ratio" in arrays:
         result["ratio"] = tf.convert_to_tensor(arrays["ratio"])
+    if tf.is_symbolic_tensor(result["splat"]):
+        result["arrays"] = arrays
     return result
 
 
@@ -132,6 +139,17 @@ def repeat(step, x, times):
     return x
 
 
+def filter_ones(arrays):
+    """Filters `(points, 1)` ones: matrices for these alone cost more."""
+    vertices, weights = arrays["vertices"], arrays["slice_weights"]
+    size = tf.shape(arrays["starts"])[0]
+    values = tf.math.unsorted_segment_sum(weights, vertices, size)
+    for pairs in tf.unstack(arrays["neighbours"]):
+        values += tf.reduce_sum(tf.gather(values, pairs), axis=-1) * 0.5
+    values = tf.gather(values, vertices) * weights
+    return tf.reduce_sum(values, axis=-1, keepdims=True)
+
+
 def lattice_filter(tables, x, reverse=False):
     """Filters `x`, `(points, channels)`; differentiable in `x`."""
     ratio = tables.get("ratio")
@@ -140,15 +158,27 @@ def lattice_filter(tables, x, reverse=False):
     @tf.custom_gradient
     def apply(x):
         def gradient(upstream):
+            own = _tables_in_graph(tables, upstream)
             if ratio is None:
-                return _filter(tables, upstream, not reverse)
-            return _filter(tables, upstream * ratio, not reverse) / ratio
+                return _filter(own, upstream, not reverse)
+            return _filter(own, upstream * ratio, not reverse) / ratio
 
         return _filter(tables, x, reverse), gradient
 
     y = apply(x)
     y.set_shape(x.shape)
     return y
+
+
+def _tables_in_graph(own, x):
+    """The tables, made anew where they are of another graph than `x`.
+
+    A gradient that is saved is such a graph, and there matrices cannot be
+    carried into it.
+    """
+    if "arrays" not in own or own["splat"].graph is x.graph:
+        return own
+    return tables(own["arrays"], x)
 
 
 def _filter(tables, x, reverse):

@@ -40,7 +40,7 @@ def arrays(weighted):
 def tables(arrays, like):
     """The arrays as tensors, where `like` is."""
     return {
-        name: torch.from_numpy(array).to(like.device)
+        name: torch.as_tensor(array, device=like.device)
         for name, array in arrays.items()
     }
 

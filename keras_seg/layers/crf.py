@@ -42,10 +42,12 @@ class _CRF(SpatialLayer):
 
     def _refine(self, logits, image, settings, transforms, weighted):
         logits = ops.cast(logits, "float32")
+        image = ops.convert_to_tensor(image)
         if self.data_format == "channels_first":
             logits, image = (
                 ops.transpose(x, (0, 2, 3, 1)) for x in (logits, image)
             )
+        check_shapes(image.shape, logits.shape)
         y = refine(image, logits, settings, transforms, weighted)
         if self.data_format == "channels_first":
             y = ops.transpose(y, (0, 3, 1, 2))

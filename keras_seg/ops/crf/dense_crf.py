@@ -3,8 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_seg.ops.crf.features import weighted_lattices
-from keras_seg.ops.crf.kernel import kernel
+from keras_seg.ops.crf.building import filter_tables
 from keras_seg.ops.crf.mean_field import mean_field
 from keras_seg.ops.crf.settings import Settings
 
@@ -100,7 +99,7 @@ def dense_crf(
     >>> logits[1, 1] = (0.0, 0.5)  # one pixel errs
     >>> refined = keras_seg.dense_crf(image, logits)
     >>> [round(float(v), 2) for v in refined[1, 1]]
-    [1.0, 0.0]
+    [0.98, 0.02]
     """
     settings = Settings.of(
         preset,
@@ -147,13 +146,7 @@ def refine(image, logits, settings, transforms=None, weighted=True):
     Returns:
         Refined logits, of the shape of `logits`.
     """
-    tables = kernel().host_tables(
-        lambda images: weighted_lattices(images, settings, weighted),
-        image,
-        settings.colours(image.shape[-1]),
-        settings.normalization in ("after", "before"),
-        logits,
-    )
+    tables = filter_tables(image, settings, weighted)
     points = ops.reshape(logits, (-1, logits.shape[-1]))
     refined = mean_field(points, tables, settings.iterations, transforms)
     return ops.reshape(refined, ops.shape(logits))

@@ -13,6 +13,7 @@ __all__ = [
     "capacities",
     "compiled",
     "host_tables",
+    "is_on_host",
     "lattice_filter",
     "repeat",
     "shapes",
@@ -136,20 +137,26 @@ def _padded(array, count):
     return result
 
 
-def tables(arrays, like):
+def tables(arrays, like=None):
     """The arrays as they are."""
     del like
     return {name: jnp.asarray(array) for name, array in arrays.items()}
 
 
-def host_tables(build, images, colours, has_ratio, like):
+def is_on_host(images):
+    """Whether NumPy may build the lattices: not for a GPU."""
+    del images
+    return jax.default_backend() == "cpu"
+
+
+def host_tables(build, images, colours, has_ratio):
     """Tables for the lattices that `build` makes of images, as an array.
 
     While JAX traces, sizes must be known: there is room for any lattice.
     """
     if not isinstance(images, jax.core.Tracer):
         built = build(np.asarray(images))
-        return [tables(arrays(weighted), like) for weighted in built]
+        return [tables(arrays(weighted)) for weighted in built]
     points = math.prod(images.shape[:-1])
     forms = [shapes(points, count, has_ratio) for count in colours]
 
@@ -165,7 +172,7 @@ def host_tables(build, images, colours, has_ratio, like):
         {name: jax.ShapeDtypeStruct(*form) for name, form in each.items()}
         for each in forms
     ]
-    return jax.pure_callback(call, promised, lax.stop_gradient(images))
+    return jax.pure_callback(call, promised, images)
 
 
 @functools.cache

@@ -8,8 +8,16 @@ __all__ = ["kernel"]
 def kernel():
     """The module that filters on a lattice with this backend.
 
-    All have `arrays(weighted)`, computed on the host, `tables(arrays, like)`,
-    the same as the backend wants them, and `lattice_filter(tables, x)`.
+    All have
+
+    * `arrays(weighted)`, what the filter needs, made of a `WeightedLattice` on
+      the host, and `tables(arrays, like)`, the same as the backend wants it,
+      where the tensor `like` is;
+    * `lattice_filter(tables, x, reverse=False)`, the filter itself;
+    * `is_on_host(images)`, whether lattices of these are built there, and
+      `host_tables(build, images, colours, has_ratio)`, which does it, in the
+      midst of a compiled function too where there is one;
+    * `compiled(function)` and `repeat(step, x, times)`, for mean field.
     """
     backend = keras.backend.backend()
     if backend == "torch":

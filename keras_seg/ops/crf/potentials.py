@@ -5,6 +5,8 @@ import math
 import numbers
 from collections.abc import Sequence
 
+import numpy as np
+
 __all__ = ["Bilateral", "Gaussian"]
 
 
@@ -55,6 +57,11 @@ class Gaussian:
         _check_deviation(self, "sxy", 2)
         _check_weight(self)
 
+    def deviations(self, channels):
+        """Those of a pixel's features: x and y."""
+        del channels
+        return np.broadcast_to(np.asarray(self.sxy, np.float32), 2)
+
 
 @dataclasses.dataclass(frozen=True)
 class Bilateral:
@@ -82,3 +89,18 @@ class Bilateral:
         _check_deviation(self, "sxy", 2)
         _check_deviation(self, "srgb")
         _check_weight(self)
+
+    def deviations(self, channels):
+        """Those of a pixel's features: x, y and the channels.
+
+        Raises:
+            ValueError: if there are neither one nor as many as channels.
+        """
+        colors = np.asarray(self.srgb, np.float32)
+        if colors.ndim and len(colors) != channels:
+            raise ValueError(
+                "`srgb` must be a number or one for each channel. "
+                f"Received: srgb={self.srgb} for {channels} channels"
+            )
+        positions = np.broadcast_to(np.asarray(self.sxy, np.float32), 2)
+        return np.append(positions, np.broadcast_to(colors, channels))

@@ -67,10 +67,11 @@ class Settings:
         given = {k: v for k, v in given.items() if v is None or v != "preset"}
         return dataclasses.replace(PRESETS[preset], **given)
 
-    def colours(self, channels):
-        """Colours of the vertices of each lattice, for images of channels."""
-        kernels = ((self.gaussian, 3), (self.bilateral, 3 + channels))
-        return [colours for kernel, colours in kernels if kernel is not None]
+    @property
+    def potentials(self):
+        """The Gaussian and the bilateral kernel, those that there are."""
+        both = self.gaussian, self.bilateral
+        return [potential for potential in both if potential is not None]
 
     def as_arguments(self):
         """The fields as JSON has them."""

@@ -7,21 +7,11 @@ __all__ = [
     "compiled",
     "filter_ones",
     "host_tables",
+    "is_on_host",
     "lattice_filter",
     "repeat",
     "tables",
 ]
-
-# What the filter needs, in this order, and the number of axes of each.
-_ARRAYS = {
-    "order": (tf.int32, 1),
-    "starts": (tf.int32, 1),
-    "splat_weights": (tf.float32, 1),
-    "neighbours": (tf.int32, 3),
-    "vertices": (tf.int32, 2),
-    "slice_weights": (tf.float32, 2),
-    "ratio": (tf.float32, 2),
-}
 
 
 def arrays(weighted):
@@ -40,7 +30,7 @@ def arrays(weighted):
     return result
 
 
-def tables(arrays, like):
+def tables(arrays, like=None):
     """The matrices of splatting, of a blur along each axis and of slicing.
 
     What is missing is the empty vertex after the last, which stays zero: so
@@ -100,31 +90,16 @@ def _matrix(rows, columns, values, shape):
     )
 
 
-def host_tables(build, images, colours, has_ratio, like):
+def is_on_host(images):
+    """Whether NumPy may build the lattices: not in a graph, nor on a GPU."""
+    return not tf.is_symbolic_tensor(images) and "CPU" in images.device
+
+
+def host_tables(build, images, colours, has_ratio):
     """Tables for the lattices that `build` makes of images, as an array."""
-    if tf.is_tensor(images) and hasattr(images, "numpy"):
-        built = build(images.numpy())
-        return [tables(arrays(weighted), like) for weighted in built]
-    names = [name for name in _ARRAYS if has_ratio or name != "ratio"]
-
-    def call(images):
-        made = [arrays(weighted) for weighted in build(images)]
-        return [each[name] for each in made for name in names]
-
-    flat = iter(
-        tf.numpy_function(
-            call, [images], [_ARRAYS[name][0] for name in names] * len(colours)
-        )
-    )
-    result = []
-    for count in colours:
-        each = {name: next(flat) for name in names}
-        for name in names:
-            each[name].set_shape([None] * _ARRAYS[name][1])
-        each["neighbours"].set_shape([count, None, 2])
-        each["vertices"].set_shape([None, count])
-        result.append(tables(each, like))
-    return result
+    del colours, has_ratio
+    built = build(images.numpy())
+    return [tables(arrays(weighted)) for weighted in built]
 
 
 def compiled(function):

@@ -8,6 +8,7 @@ __all__ = [
     "arrays",
     "compiled",
     "host_tables",
+    "is_on_host",
     "lattice_filter",
     "repeat",
     "tables",
@@ -45,11 +46,16 @@ def tables(arrays, like):
     }
 
 
-def host_tables(build, images, colours, has_ratio, like):
+def is_on_host(images):
+    """Whether NumPy may build the lattices: not for a GPU."""
+    return images.device.type == "cpu"
+
+
+def host_tables(build, images, colours, has_ratio):
     """Tables for the lattices that `build` makes of images, as an array."""
     del colours, has_ratio
-    images = images.detach().cpu().numpy()
-    return [tables(arrays(weighted), like) for weighted in build(images)]
+    built = build(images.numpy())
+    return [tables(arrays(weighted), images) for weighted in built]
 
 
 def compiled(function):

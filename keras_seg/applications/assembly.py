@@ -7,10 +7,12 @@ from keras_seg.applications.backbones import encoder
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import CropLike
+from keras_seg.layers import DenseCRF
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import Preprocess
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
+from keras_seg.ops.crf import PRESETS
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery import graph
@@ -20,6 +22,7 @@ from keras_seg.surgery import pyramid
 __all__ = [
     "as_rgb",
     "begin",
+    "crf_preset",
     "finish",
     "image_input",
     "map_of_stride",
@@ -173,6 +176,36 @@ def map_of_stride(network, strided, stride):
     return keras.tree.flatten(operation.output)[number]
 
 
+def crf_preset(crf, default, include_preprocessing):
+    """The settings of the CRF that a builder is asked for, or None.
+
+    Args:
+        crf: bool or str, of a builder.
+        default: str, what True stands for.
+        include_preprocessing: bool, of a builder.
+
+    Raises:
+        ValueError: for an unknown name, and where the image is preprocessed
+            already: its colours are not those that the settings are for.
+    """
+    if crf is False:
+        return None
+    if not include_preprocessing:
+        raise ValueError(
+            "The CRF compares the colours of the image as it was "
+            "photographed, 0 … 255; give `include_preprocessing=True`, or "
+            "`keras_seg.layers.DenseCRF` the scores and the image. "
+            f"Received: crf={crf!r}, include_preprocessing=False"
+        )
+    name = default if crf is True else crf
+    if name not in PRESETS:
+        raise ValueError(
+            "`crf` must be a bool or one of "
+            f"{', '.join(map(repr, PRESETS))}. Received: crf={crf!r}"
+        )
+    return name
+
+
 def finish(
     scores,
     image,
@@ -185,6 +218,7 @@ def finish(
     enlarge=True,
     crop=True,
     offset=0,
+    crf=None,
 ):
     """Brings scores to the image and makes the model.
 
@@ -206,13 +240,15 @@ def finish(
             image already.
         crop: bool, whether the scores are cropped to the image.
         offset: int, where the crop begins, from the top left.
+        crf: str, settings of the CRF that refines the scores at last, the
+            auxiliary ones not; or None for no CRF.
 
     Returns:
         A `keras.Model` with logits `(batch, height, width, classes)`; with
         an auxiliary head, a list of two of these.
     """
 
-    def bring(x, prefix, enlarge, crop):
+    def bring(x, prefix, enlarge, crop, crf=None):
         x = layers.Activation("linear", dtype="float32", name=f"{prefix}score")(
             x
         )
@@ -223,6 +259,8 @@ def finish(
             )
         if crop:
             x = CropLike(offset, name=f"{prefix}crop", **options)(x, image)
+        if crf is not None:
+            x = DenseCRF(preset=crf, name="crf", **options)(x, image)
         if data_format == "channels_first":
             x = layers.Permute(
                 (2, 3, 1), dtype="float32", name=f"{prefix}logits"
@@ -235,7 +273,7 @@ def finish(
             )(x)
         return x
 
-    outputs = bring(scores, "", enlarge and padded is not None, crop)
+    outputs = bring(scores, "", enlarge and padded is not None, crop, crf)
     if auxiliary is not None:
         second = bring(auxiliary, "auxiliary_logits_", True, True)
         outputs = [outputs, second]

@@ -4,6 +4,7 @@ from keras import initializers
 from keras import layers
 
 from keras_seg.applications.assembly import begin
+from keras_seg.applications.assembly import crf_preset
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.dense_vgg import base_vgg
@@ -36,6 +37,7 @@ def DeepLabV1(
     dropout=0.5,
     freeze_batch_norm=False,
     auxiliary=False,
+    crf=False,
     seed=0,
     data_format=None,
     name="deeplabv1",
@@ -63,8 +65,7 @@ def DeepLabV1(
     image is padded, below and on the right, by the mean colour to a multiple
     of 8 plus 1, as 321 and 513 are (in the base layout by a first row and
     column, too: 306 is a multiple plus 2), and the scores are enlarged with
-    aligned corners. The CRF is no part of the network, as it was none in
-    training.
+    aligned corners.
 
     Args:
         backbone: str, `"vgg16"` or `"vgg19"`, or a functional `keras.Model`
@@ -101,6 +102,11 @@ def DeepLabV1(
         auxiliary: bool, whether there is a second output, the logits of a
             head on the last map before the fifth pool, for a second loss in
             training. Defaults to False.
+        crf: bool, whether the fully connected CRF refines the logits at last,
+            at the size of the image; or str, a preset of
+            `keras_seg.dense_crf`, where True is `"deeplab_v1"`. The paper
+            trains without it; `keras_seg.layers.DenseCRF` can be put behind a
+            trained network. Defaults to False.
         seed: int, of the draw of filters.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting: of the image and inside the network.
@@ -130,6 +136,7 @@ def DeepLabV1(
             f"Received: geometry={geometry!r}"
         )
     data_format = standardize_data_format(data_format)
+    preset = crf_preset(crf, "deeplab_v1", include_preprocessing)
     strided = []
 
     def convert(model):
@@ -183,6 +190,7 @@ def DeepLabV1(
         padded,
         align_corners=True,
         auxiliary=second,
+        crf=preset,
     )
 
 

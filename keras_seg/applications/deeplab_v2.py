@@ -5,6 +5,7 @@ from keras import initializers
 from keras import layers
 
 from keras_seg.applications.assembly import begin
+from keras_seg.applications.assembly import crf_preset
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.dense_vgg import dense_vgg
@@ -34,6 +35,7 @@ def DeepLabV2(
     dropout=0.5,
     freeze_batch_norm=False,
     auxiliary=False,
+    crf=False,
     seed=0,
     data_format=None,
     name="deeplabv2",
@@ -90,6 +92,12 @@ def DeepLabV2(
         auxiliary: bool, whether there is a second output, the logits of a
             head on the last map of stride 16 of the classifier, of the image
             as it is, for a second loss in training. Defaults to False.
+        crf: bool, whether the fully connected CRF refines the logits at last,
+            at the size of the image; or str, a preset of
+            `keras_seg.dense_crf`, where True is `"deeplab_v2_vgg16"` on a VGG
+            and `"deeplab_v2_resnet101"` on others. The paper trains without
+            it; `keras_seg.layers.DenseCRF` can be put behind a trained
+            network. Defaults to False.
         seed: int, of the draw of filters.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting: of the image and inside the network.
@@ -113,6 +121,7 @@ def DeepLabV2(
     """
     data_format = standardize_data_format(data_format)
     _check_scales(scales)
+    preset = crf_preset(crf, "deeplab_v2_resnet101", include_preprocessing)
     pretrained: list = []
     strided = []
 
@@ -163,6 +172,8 @@ def DeepLabV2(
     if auxiliary:
         middle = map_of_stride(network, strided[0], 16)
         heads.append(fcn_head(middle, classes, data_format, "auxiliary_"))
+    if crf is True and pretrained:
+        preset = "deeplab_v2_vgg16"
     scores, *second = _largest(heads, padded, scales, data_format)
     return finish(
         scores,
@@ -173,6 +184,7 @@ def DeepLabV2(
         padded,
         align_corners=True,
         auxiliary=second[0] if second else None,
+        crf=preset,
     )
 
 

@@ -67,9 +67,10 @@ class DenseCRF(_CRF):
     - [Semantic Image Segmentation with Deep Convolutional Nets and Fully
       Connected CRFs](https://arxiv.org/abs/1412.7062)
 
-    The lattice of each image is built by NumPy, on the host, inside compiled
-    functions too. Such a model can be saved as `.keras`; it is not exported
-    into formats that leave Python.
+    On a CPU, the lattice of each image is built on the host by NumPy, with
+    JAX inside of compiled functions too. In a graph of TensorFlow, and on
+    accelerators, it is built by operations on tensors, so a SavedModel runs
+    without Python.
 
     Args:
         iterations, bilateral, gaussian, compatibility, normalization, preset:
@@ -97,13 +98,23 @@ class DenseCRF(_CRF):
 
     Example:
 
+    Behind any network:
+
+    >>> import keras
+    >>> image = keras.Input((None, None, 3))
+    >>> logits = keras.layers.Conv2D(4, 3, padding="same")(image)
+    >>> refined = DenseCRF(preset="deeplab_v2_vgg16")(logits, image)
+    >>> model = keras.Model(image, refined)
+
+    By itself:
+
     >>> import numpy as np
     >>> image = np.zeros((1, 4, 6, 3), "uint8")
     >>> image[:, :, 3:] = 200
     >>> logits = np.zeros((1, 4, 6, 2), "float32")
     >>> logits[:, :, :3, 0] = logits[:, :, 3:, 1] = 1.0
     >>> logits[:, 1, 1] = (0.0, 0.5)  # one pixel errs
-    >>> refined = DenseCRF(preset="deeplab_v2_vgg16")(logits, image)
+    >>> refined = DenseCRF()(logits, image)
     >>> [int(c) for c in np.asarray(refined)[0, 1].argmax(-1)]
     [0, 0, 0, 1, 1, 1]
     """

@@ -5,7 +5,9 @@ import dataclasses
 from keras import layers
 
 from keras_seg.layers import ASPP
+from keras_seg.layers import CRFAsRNN
 from keras_seg.layers import CropLike
+from keras_seg.layers import DenseCRF
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import ResizeLike
 from keras_seg.surgery.carrying import carry
@@ -28,7 +30,9 @@ def _(layer, surgery, maps, args, kwargs):
     return dataclasses.replace(reference, tensor=result.tensor)
 
 
+@carry.register(CRFAsRNN)
 @carry.register(CropLike)
+@carry.register(DenseCRF)
 @carry.register(PadToMultiple)
 def _(layer, surgery, maps, args, kwargs):
     if any(x.rate > 1 for x in maps):

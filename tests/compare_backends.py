@@ -36,7 +36,9 @@ def test_backends_agree():
             a, b = saved[one][name], saved[other][name]
             assert a.shape == b.shape and np.abs(a).max() > 0
             gap = np.abs(a - b).max() / np.abs(a).max()
-            assert gap < 1e-4, f"{name}: {one} and {other} differ by {gap:.1e}"
+            # The marginals of the CRF have a bound of their own.
+            most = 5e-6 if name.startswith("crf_marginals") else 1e-4
+            assert gap < most, f"{name}: {one} and {other} differ by {gap:.1e}"
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

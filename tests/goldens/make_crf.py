@@ -44,7 +44,11 @@ def main():
     matrix += matrix.T
     arrays["matrix"] = matrix
     arrays["marginals_matrix"] = reference_marginals(
-        image, logits, (20, 10, matrix), (3, 3.0), normalization="after"
+        image,
+        logits,
+        (20, 10, 2 * matrix),
+        (3, 3 * matrix),
+        normalization="after",
     )
     path = pathlib.Path(__file__).with_name("crf.npz")
     np.savez_compressed(path, **arrays)

@@ -2,6 +2,7 @@
 
 from keras_seg.ops.crf.brute_force import exact
 from keras_seg.ops.crf.dense_crf import dense_crf
+from keras_seg.ops.crf.exact_crf import exact_dense_crf
 from keras_seg.ops.crf.filtering import LatticeFilter
 from keras_seg.ops.crf.filtering import permutohedral_filter
 from keras_seg.ops.crf.lattice import Lattice
@@ -19,5 +20,6 @@ __all__ = [
     "Settings",
     "dense_crf",
     "exact",
+    "exact_dense_crf",
     "permutohedral_filter",
 ]

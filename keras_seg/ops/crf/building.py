@@ -11,7 +11,7 @@ from keras_seg.ops.crf.lattice import Lattice
 from keras_seg.ops.crf.potentials import Gaussian
 from keras_seg.ops.crf.weighting import WeightedLattice
 
-__all__ = ["filter_tables", "weighted_lattices"]
+__all__ = ["filter_tables", "pixel_features", "weighted_lattices"]
 
 
 def filter_tables(images, settings, weighted=True):
@@ -86,18 +86,31 @@ def _position_lattice(shape, deviations, normalization, weight):
 
 
 def _lattice(images, deviations, normalization, weight):
+    lattice = Lattice.build(pixel_features(images, deviations))
+    return WeightedLattice.normalized(lattice, normalization, weight)
+
+
+def pixel_features(images, deviations):
+    """Positions and colours of pixels, in deviations.
+
+    Args:
+        images: array `(batch, height, width, channels)`.
+        deviations: array of those of x, y and the channels, or of x and y.
+
+    Returns:
+        float32 array `(batch, height · width, len(deviations))`.
+    """
     batch, height, width, _ = images.shape
     features = np.empty((batch, height, width, len(deviations)), np.float32)
     features[..., 0] = np.arange(width)
     features[..., 1] = np.arange(height)[:, None]
-    features[..., 2:] = images
+    features[..., 2:] = images[..., : len(deviations) - 2]
     features /= deviations.astype(np.float32)
-    lattice = Lattice.build(features.reshape(batch, -1, len(deviations)))
-    return WeightedLattice.normalized(lattice, normalization, weight)
+    return features.reshape(batch, -1, len(deviations))
 
 
 def _graph_features(images, deviations):
-    """Positions and colours in deviations, `(batch, points, d)`."""
+    """`pixel_features` by operations on tensors."""
     batch, height, width, _ = ops.shape(images)
     colors = ops.cast(images[..., : len(deviations) - 2], "float32")
     column = ops.arange(width, dtype="float32")[None, None, :, None]

@@ -15,9 +15,9 @@ def _check_deviation(kernel, field, axes=None):
     if isinstance(value, list):
         value = tuple(value)
         object.__setattr__(kernel, field, value)
-    several = isinstance(value, tuple)
-    fits = all(_is_number(v) and v > 0 for v in (value if several else [value]))
-    if not fits or (several and len(value) != (axes or len(value))):
+    each = value if isinstance(value, tuple) else (value,)
+    fits = bool(each) and all(_is_number(v) and v > 0 for v in each)
+    if not fits or (each is value and axes not in (None, len(each))):
         raise ValueError(
             f"`{field}` must be a deviation above 0, or one for each axis. "
             f"Received: {field}={value!r}"

@@ -158,3 +158,24 @@ def test_bad_input():
         DenseCRF(compatibility=np.eye(2))(logits, image)
     with pytest.raises(ValueError, match="training_iterations=0"):
         CRFAsRNN(training_iterations=0)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="a format of TensorFlow"
+)
+def test_saved_model_of_any_size(tmp_path):
+    """The lattice is part of the graph: no Python when it is served."""
+    import tensorflow as tf
+
+    inputs = keras.Input((None, None, 3)), keras.Input((None, None, 3))
+    model = keras.Model(inputs, DenseCRF(**SETTINGS)(*inputs))
+    model.export(tmp_path, verbose=False)
+    served = tf.saved_model.load(tmp_path).serve
+    logits, image = draw()
+    for rows in (6, 4):
+        part = [x[:, :rows] for x in (logits, image)]
+        np.testing.assert_allclose(
+            served(tuple(map(tf.constant, part))),
+            model.predict(part, verbose=0),
+            atol=1e-5,
+        )

@@ -4,20 +4,27 @@ import numpy as np
 
 __all__ = ["Keys"]
 
-# Of an int64, without its sign.
-_BITS = 63
+# Of an int64, without its sign and the bit of a merge.
+_BITS = 62
 
 
 class Keys:
     """The vertices around points, one key for each point and colour.
 
-    The digits of a key are the coordinates `q_i` and the image's number,
-    each with as many values as the points need, and two more for steps
-    beyond. What does not fit into one word of 63 bits is spread over several;
-    a word is then replaced by its rank among the words that are there.
+    A key is a number of several digits, each with as many values as the
+    points need, and some more for steps beyond: the coordinates `q_i` of the
+    vertex, and its colour as the least significant one. In place of the first
+    two coordinates there are differences, as the most significant digits:
+
+        q_0 - q_1 and q_1 - q_2 tell the first feature and the second one
+
+    which are a pixel's position, so that vertices, sorted by their keys, lie
+    in memory as they lie in the image, next to what they exchange values
+    with. What does not fit into one word of 62 bits is spread over several; a
+    word is then replaced by its rank among the words that are there.
 
     Args:
-        q: int32 array `(d + 1, points)`.
+        q: int32 array `(d + 1, points)`, of the vertices of colour 0.
         rank: int8 array `(d + 1, points)`.
         batch: int, images among the points.
     """
@@ -25,115 +32,157 @@ class Keys:
     def __init__(self, q, rank, batch):
         self.colours, self.points = q.shape
         self.rank = rank
-        # The coordinates sum to what the colour says: one is superfluous.
-        digits, self.words = q[:-1], []
-        image = np.arange(batch).repeat(self.points // batch)
-        lowest = digits.min(axis=1)
-        # From the lowest minus 2 to the highest plus 1.
-        values = [int(n) for n in digits.max(axis=1) - lowest + 4]
-        self.bits, strides = [], []
-        radix = None
-        for digit, low, count in zip(
-            [*digits, image], [*(lowest - 2), 0], [*values, batch], strict=True
-        ):
-            if radix is None or (radix * count).bit_length() > _BITS:
+        self.words, self.bits = [np.zeros(self.points, np.int64)], [0]
+        columns = [np.zeros(self.colours, np.int64)]
+        # The colours' bits come first.
+        radix = self.radix = 1 << (self.colours - 1).bit_length()
+        for digit, weights in self._digits(q, batch):
+            lowest = int(digit.min()) - 2
+            count = int(digit.max()) - lowest + 3
+            if (radix * count).bit_length() > _BITS:
                 radix = 1
                 self.words.append(np.zeros(self.points, np.int64))
                 self.bits.append(0)
-            self.words[-1] += (digit.astype(np.int64) - low) * radix
-            strides.append((len(self.words) - 1, radix))
+                columns.append(np.zeros(self.colours, np.int64))
+            self.words[-1] += (digit - lowest) * np.int64(radix)
+            columns[-1] += weights * radix
             radix *= count
             self.bits[-1] = radix.bit_length()
-        self.strides = np.zeros((self.colours, len(self.words)), np.int64)
-        for i, (word, stride) in enumerate(strides[:-1]):
-            self.strides[i, word] = stride
+        # What a word grows by where a coordinate grows by 1.
+        self.strides = np.stack(columns, axis=1)
 
-    def sort(self, colour):
-        """Sorts the points by their vertex of one colour.
+    def _digits(self, q, batch):
+        """The digits, the least significant first, and how each is made."""
+        unit = np.eye(self.colours, dtype=np.int64)
+        # The coordinates sum to what the colour says: one is superfluous.
+        first = 2 if self.colours > 2 else 0
+        for i in range(first, self.colours - 1):
+            yield q[i], unit[i]
+        for i in range(first):
+            yield q[i] - q[i + 1], unit[i] - unit[i + 1]
+        if batch > 1:
+            image = np.arange(batch).repeat(self.points // batch)
+            yield image, 0 * unit[0]
+
+    def sort(self):
+        """Sorts the points' vertices of all colours.
 
         Returns:
-            `(order, first, unique)`: the points in order, whether each is
-            the first of its vertex, and the vertices' keys, a list of words.
+            `(order, colour, first, unique)`: the points in the order of
+            vertices, the colour of each, whether it is the first of its
+            vertex, and the vertices' keys, a list of words.
         """
-        words = [word.copy() for word in self.words]
-        if colour:
-            for i in range(self.colours - 1):
-                beyond = self.rank[i] > self.colours - 1 - colour
-                for word, stride in zip(words, self.strides[i], strict=True):
-                    if stride:
-                        word -= beyond * stride
+        words = [self._of_all_colours(n) for n in range(len(self.words))]
         if len(words) == 1:
             order, ordered = _sort(words[0], self.bits[0])
-            first = np.empty(self.points, bool)
-            first[0] = True
-            np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-            return order, first, [ordered[first]]
-        order = np.lexsort(words)
-        ordered = [word[order] for word in words]
-        first = np.zeros(self.points, bool)
+            ordered = [ordered]
+        else:
+            order = np.lexsort(words)
+            ordered = [word[order] for word in words]
+        first = np.zeros(len(order), bool)
         first[0] = True
         for word in ordered:
             first[1:] |= word[1:] != word[:-1]
-        return order, first, [word[first] for word in ordered]
+        colour = ordered[0] & (self.radix - 1)
+        return (
+            order % self.points,
+            colour,
+            first,
+            [word[first] for word in ordered],
+        )
 
-    def find(self, among, unique, colour, axis):
-        """Finds the neighbours of vertices, one step along an axis.
+    def _of_all_colours(self, number):
+        """One word of the keys, colour after colour."""
+        strides = self.strides[:, number]
+        result = np.empty((self.colours, self.points), np.int64)
+        result[0] = self.words[number]
+        for colour in range(1, self.colours):
+            word = result[colour]
+            word[:] = result[colour - 1]
+            if number == 0:
+                word += 1
+            # One coordinate more is less by 1.
+            for i in np.flatnonzero(strides):
+                word -= (self.rank[i] == self.colours - colour) * strides[i]
+        return result.ravel()
+
+    def neighbours(self, unique):
+        """Finds the neighbours of vertices, one step along each axis.
+
+        It leads from a colour to the one before, or from 0 to the last.
 
         Args:
-            among: keys, from `sort`, of the colour before.
-            unique: keys, from `sort`.
-            colour: int, theirs.
-            axis: int.
+            unique: the keys from `sort`.
 
-        Returns:
-            `(here, there)`: positions in `unique` of those that have a
-            neighbour, and the neighbours' positions in `among`.
+        Yields:
+            `(here, there)` for each axis: the numbers of the vertices that
+            have a neighbour, and the neighbours'.
         """
-        step = self.strides[axis]
-        if colour == 0:
-            step = step - self.strides.sum(axis=0)
-        wanted = [word + n for word, n in zip(unique, step, strict=True)]
-        if len(wanted) > 1:
-            among, wanted = _ranked(among, wanted)
-        there = np.searchsorted(among[0], wanted[0])
-        np.minimum(there, len(among[0]) - 1, out=there)
-        here = np.flatnonzero(among[0][there] == wanted[0])
-        return here, there[here]
+        is_zero = (unique[0] & (self.radix - 1)) == 0
+        up = -self.strides.sum(axis=0)
+        up[0] += self.colours - 1
+        down = np.zeros_like(up)
+        down[0] = -1
+        parts = []
+        for chosen, step in ((is_zero, up), (~is_zero, down)):
+            words = [
+                word[chosen] + n for word, n in zip(unique, step, strict=True)
+            ]
+            parts.append((np.flatnonzero(chosen), words))
+        for strides in self.strides:
+            found = []
+            for numbers, words in parts:
+                wanted = [w + n for w, n in zip(words, strides, strict=True)]
+                here, there = _find(unique, wanted)
+                found.append((numbers[here], there))
+            yield tuple(map(np.concatenate, zip(*found, strict=True)))
 
 
 def _sort(keys, bits):
     """Returns the order of keys and the keys in that order.
 
-    A sort of keys and positions in one number is several times as fast as
-    an indirect one.
+    NumPy sorts numbers of 16 bits by counting them; a few such passes, the
+    least significant digits first, take half the time of its other sorts.
     """
-    shift = (len(keys) - 1).bit_length()
-    if bits + shift > _BITS:
-        order = np.argsort(keys, kind="stable")
-        return order, keys[order]
-    packed = (keys << shift) | np.arange(len(keys))
-    packed.sort()
-    return packed & ((1 << shift) - 1), packed >> shift
+    order = np.argsort(keys.astype(np.uint16), kind="stable")
+    for shift in range(16, bits, 16):
+        digits = (keys >> shift).astype(np.uint16)
+        order = order[np.argsort(digits[order], kind="stable")]
+    return order, keys[order]
 
 
-def _ranked(among, wanted):
-    """Several words as one: each by its rank, the last most significant.
+def _find(among, wanted):
+    """Where keys are found among others, both in order and none twice.
 
-    What is wanted and not there has no rank and becomes -1.
+    Returns:
+        `(here, there)`: positions in `wanted` and in `among`.
     """
+    if len(among) > 1:
+        return _find_words(among, wanted)
+    # A merge of the two, the last bit telling them apart, leaves a key that
+    # is wanted behind its equal.
+    merged = np.concatenate([among[0] << 1, wanted[0] << 1 | 1])
+    merged.sort(kind="stable")
+    places = np.flatnonzero((merged[1:] ^ merged[:-1]) == 1)
+    there = np.cumsum(~merged & 1)[places] - 1
+    return places - there, there
+
+
+def _find_words(among, wanted):
+    """The same where a key is several words, the last most significant."""
     key = np.zeros(len(among[0]), np.int64)
     sought = np.zeros(len(wanted[0]), np.int64)
-    absent = np.zeros(len(wanted[0]), bool)
+    present = np.ones(len(wanted[0]), bool)
     for words, others in zip(among[::-1], wanted[::-1], strict=True):
         values, ranks = np.unique(words, return_inverse=True)
         places = np.minimum(np.searchsorted(values, others), len(values) - 1)
-        absent |= values[places] != others
+        present &= values[places] == others
         # Ranks before this word, made small again.
         key = key * len(values) + ranks
         sought = sought * len(values) + places
         values, key = np.unique(key, return_inverse=True)
         places = np.minimum(np.searchsorted(values, sought), len(values) - 1)
-        absent |= values[places] != sought
+        present &= values[places] == sought
         sought = places
-    sought[absent] = -1
-    return [key], [sought]
+    # In order and none twice: the rank of a key is its position.
+    return np.flatnonzero(present), sought[present]

@@ -20,10 +20,10 @@ class Lattice:
     ([Adams et al. 2010](https://graphics.stanford.edu/papers/permutohedral/),
     [Krähenbühl and Koltun 2011](https://arxiv.org/abs/1210.5644)).
 
-    There is no hash table. A vertex is one integer, and vertices of
-    different colours never meet: sorting the integers of one colour numbers
-    its vertices and orders the points by vertex at once, and the neighbours
-    along an axis are those a constant away.
+    There is no hash table. A vertex is one integer: sorting them numbers the
+    vertices and orders the points by vertex at once, and neighbours along an
+    axis are those a constant away. Vertices that are near in the first two
+    features, the position of a pixel, get numbers that are near.
 
     Attributes:
         vertices: int32 array `(points, d + 1)`, the vertices around each
@@ -43,7 +43,7 @@ class Lattice:
     >>> import numpy as np
     >>> lattice = Lattice.build(np.array([[0.0], [0.1], [9.0]]))
     >>> lattice.vertices.tolist()
-    [[0, 2], [0, 2], [1, 3]]
+    [[0, 1], [0, 1], [2, 3]]
     """
 
     vertices: np.ndarray
@@ -92,41 +92,26 @@ class Lattice:
 
 
 def _number(keys, points, colours):
-    """Numbers the vertices, colour after colour, by their keys."""
-    vertices = np.empty((points, colours), np.int32)
-    order = np.empty((colours, points), np.int32)
-    entries = np.empty((colours, points), np.int32)
-    starts, found, bases = [], [], [0]
-    for colour in range(colours):
-        by_key, first, unique = keys.sort(colour)
-        order[colour] = by_key
-        entries[colour] = by_key * colours + colour
-        number = np.cumsum(first, dtype=np.int32)
-        number += bases[-1] - 1
-        vertices[by_key, colour] = number
-        starts.append(np.flatnonzero(first) + colour * points)
-        found.append(unique)
-        bases.append(bases[-1] + len(starts[-1]))
-    starts.append([points * colours])
-    return {
-        "vertices": vertices,
-        "starts": np.concatenate(starts).astype(np.int32),
-        "order": order.ravel(),
-        "entries": entries.ravel(),
-        "neighbours": _neighbours(keys, found, bases),
-    }
-
-
-def _neighbours(keys, found, bases):
-    """One step along an axis leads from a colour to the one before."""
-    colours, size = len(found), bases[-1]
+    """Numbers the vertices by their keys."""
+    order, colour, first, unique = keys.sort()
+    number = np.cumsum(first, dtype=np.int32)
+    number -= 1
+    entries = order * colours
+    entries += colour
+    vertices = np.empty(points * colours, np.int32)
+    vertices[entries] = number
+    starts = np.append(np.flatnonzero(first), len(order))
+    size = len(starts) - 1
     neighbours = np.full((colours, size + 1, 2), size, np.int32)
-    for colour, unique in enumerate(found):
-        before = colour - 1 if colour else colours - 1
-        for axis in range(colours):
-            here, there = keys.find(found[before], unique, colour, axis)
-            here += bases[colour]
-            there += bases[before]
-            neighbours[axis, here, 0] = there
-            neighbours[axis, there, 1] = here
-    return neighbours
+    for pairs, (here, there) in zip(
+        neighbours, keys.neighbours(unique), strict=True
+    ):
+        pairs[here, 0] = there
+        pairs[there, 1] = here
+    return {
+        "vertices": vertices.reshape(points, colours),
+        "starts": starts.astype(np.int32),
+        "order": order.astype(np.int32),
+        "entries": entries.astype(np.int32),
+        "neighbours": neighbours,
+    }

@@ -27,7 +27,11 @@ _ROOMS = (
 )
 
 # What is short to reach, and the room it is in.
-_FUNCTIONS = {"dense_crf": "ops.crf", "receptive_field": "surgery"}
+_FUNCTIONS = {
+    "crf_search": "inference",
+    "dense_crf": "ops.crf",
+    "receptive_field": "surgery",
+}
 
 __all__ = ["__version__", *_ROOMS, *_FUNCTIONS]
 

@@ -1,5 +1,7 @@
-"""Prediction and evaluation, at the size of each image."""
+"""Prediction, evaluation and tuning, at the size of each image."""
 
+from keras_seg.inference.crf_search import CRFSearch
+from keras_seg.inference.crf_search import crf_search
 from keras_seg.inference.evaluate import Evaluation
 from keras_seg.inference.evaluate import evaluate
 from keras_seg.inference.predict import predict
@@ -7,7 +9,9 @@ from keras_seg.inference.predict import predict_batch
 from keras_seg.inference.predict import predict_files
 
 __all__ = [
+    "CRFSearch",
     "Evaluation",
+    "crf_search",
     "evaluate",
     "predict",
     "predict_batch",

@@ -11,7 +11,7 @@ from keras_seg.inference.predict import predict_batch
 from keras_seg.metrics import Scores
 from keras_seg.metrics import scores
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "count_pairs", "evaluate"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,7 +99,7 @@ def evaluate(model, data, batch_size=4, *, classes=None, progress=None):
     matrix = np.zeros((count, count), np.int64)
     done = 0
     for images, masks in _batches(data, batch_size):
-        matrix += _count(masks, predict_batch(model, images), count)
+        matrix += count_pairs(masks, predict_batch(model, images), count)
         done += len(images)
         if progress is not None:
             progress(done)
@@ -121,13 +121,30 @@ def _batches(data, batch_size):
     yield np.stack(images), np.stack(masks)
 
 
-def _count(truth, prediction, classes):
-    counted = truth != VOID
+def count_pairs(truth, prediction, classes, ignore_class=VOID):
+    """Counts which class was taken for which.
+
+    Args:
+        truth: integer array.
+        prediction: integer array of that shape.
+        classes: int, their number.
+        ignore_class: int, the id in `truth` that does not count, or None.
+
+    Returns:
+        int64 array `(classes, classes)`, rows are the truth.
+
+    Raises:
+        ValueError: if another id in `truth` is no class.
+    """
+    counted = np.full(truth.shape, True)
+    if ignore_class is not None:
+        counted = truth != ignore_class
     truth = truth[counted].astype(np.int64)
     if truth.size and not 0 <= truth.min() <= truth.max() < classes:
         wrong = np.unique(truth[(truth < 0) | (truth >= classes)])
+        void = "" if ignore_class is None else f", or {ignore_class} for void"
         raise ValueError(
-            f"Masks must hold ids in 0...{classes - 1}, or {VOID} for void. "
+            f"Masks must hold ids in 0...{classes - 1}{void}. "
             f"Received: ids {wrong[:10].tolist()}"
         )
     pairs = truth * classes + prediction[counted]

@@ -1,4 +1,4 @@
-"""Filtering on a lattice with JAX: rows of four points, in a few loops."""
+"""Filtering on a lattice with JAX: rows of eight points, in a few loops."""
 
 import functools
 import math
@@ -21,7 +21,7 @@ __all__ = [
 ]
 
 # Points summed at once for a vertex; those beyond take further rows.
-_ROW = 4
+_ROW = 8
 
 # Vertices or points worked on at once. The loops over them are as long as
 # the lattice is large, whatever room there is for it, and what is gathered

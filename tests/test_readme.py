@@ -32,6 +32,8 @@ def test_block_runs(number, tmp_path, monkeypatch):
         names["images"] = np.zeros((1, 33, 40, 3), "uint8")
     if "keras_hub" in code:
         _replace_download(monkeypatch)
+    if "crf_search" in code:
+        names.update(_refined(images[:2, :12, :16], masks[:2, :12, :16]))
     exec(code, names)
 
 
@@ -40,6 +42,19 @@ def _write_torchvision_file(path):
         pytest.skip("one backend: that of the other tests is enough")
     numpy = pytest.importorskip("safetensors.numpy")
     numpy.save_file(golden_state("deeplabv3_resnet50"), path)
+
+
+def _refined(images, masks):
+    if keras.backend.backend() != "torch":
+        pytest.skip("one backend: that of the other tests is enough")
+    inputs = keras.Input((None, None, 3))
+    model = keras.Model(inputs, keras.layers.Conv2D(3, 1)(inputs))
+    return {
+        "image": images[0],
+        "logits": model.predict(images[:1], verbose=0)[0],
+        "model": model,
+        "pairs": list(zip(images, masks, strict=True)),
+    }
 
 
 def _replace_download(monkeypatch):
@@ -55,4 +70,4 @@ def _replace_download(monkeypatch):
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6

@@ -31,7 +31,7 @@ def filter_tables(images, settings, weighted=True):
         bilateral's, of those that there are.
     """
     running = kernel()
-    images = ops.stop_gradient(images)
+    images = ops.cast(ops.stop_gradient(images), "float32")
     deviations = [
         potential.deviations(images.shape[-1])
         for potential in settings.potentials
@@ -112,7 +112,7 @@ def pixel_features(images, deviations):
 def _graph_features(images, deviations):
     """`pixel_features` by operations on tensors."""
     batch, height, width, _ = ops.shape(images)
-    colors = ops.cast(images[..., : len(deviations) - 2], "float32")
+    colors = images[..., : len(deviations) - 2]
     column = ops.arange(width, dtype="float32")[None, None, :, None]
     row = ops.arange(height, dtype="float32")[None, :, None, None]
     like = ops.zeros((batch, height, width, 1), "float32")

@@ -4,6 +4,7 @@ import numpy as np
 from keras import ops
 
 from keras_seg.ops.crf.building import filter_tables
+from keras_seg.ops.crf.kernel import kernel
 from keras_seg.ops.crf.mean_field import mean_field
 from keras_seg.ops.crf.settings import Settings
 
@@ -193,14 +194,12 @@ def check_shapes(image, logits):
 
 def _check_values(name, values, least=None):
     """Refuses what is no number, where values are known."""
-    try:
-        lowest = float(ops.min(ops.stop_gradient(values)))
-        highest = float(ops.max(ops.stop_gradient(values)))
-    except Exception:
+    if not kernel().is_known(values):
         return
-    if not (np.isfinite(lowest) and np.isfinite(highest)) or (
-        least is not None and lowest < least
-    ):
+    values = ops.stop_gradient(values)
+    lowest, highest = float(ops.min(values)), float(ops.max(values))
+    finite = np.isfinite(lowest) and np.isfinite(highest)
+    if not finite or (least is not None and lowest < least):
         allowed = "finite" if least is None else f"finite, at least {least}"
         raise ValueError(
             f"`{name}` must be {allowed}. Received: values from {lowest} to "

@@ -8,11 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from keras_seg.ops.crf.keeping import kept
+
 __all__ = [
     "arrays",
     "capacities",
     "compiled",
     "host_tables",
+    "is_known",
     "is_on_host",
     "lattice_filter",
     "repeat",
@@ -143,6 +146,11 @@ def tables(arrays, like=None):
     return {name: jnp.asarray(array) for name, array in arrays.items()}
 
 
+def is_known(x):
+    """Whether a tensor has values yet, or is a symbol."""
+    return not isinstance(x, jax.core.Tracer)
+
+
 def is_on_host(images):
     """Whether NumPy may build the lattices: not for a GPU."""
     del images
@@ -154,9 +162,11 @@ def host_tables(build, images, colours, has_ratio):
 
     While JAX traces, sizes must be known: there is room for any lattice.
     """
-    if not isinstance(images, jax.core.Tracer):
-        built = build(np.asarray(images))
-        return [tables(arrays(weighted)) for weighted in built]
+    if is_known(images):
+        return [
+            kept(weighted, lambda x: tables(arrays(x)))
+            for weighted in build(np.asarray(images))
+        ]
     points = math.prod(images.shape[:-1])
     forms = [shapes(points, count, has_ratio) for count in colours]
 

@@ -17,6 +17,7 @@ def kernel():
     * `is_on_host(images)`, whether lattices of these are built there, and
       `host_tables(build, images, colours, has_ratio)`, which does it, in the
       midst of a compiled function too where there is one;
+    * `is_known(x)`, whether a tensor has values yet, or is a symbol;
     * `compiled(function)` and `repeat(step, x, times)`, for mean field.
     """
     backend = keras.backend.backend()

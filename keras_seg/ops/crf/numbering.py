@@ -28,17 +28,24 @@ def number_vertices(keys, weights):
     first = ops.concatenate([ops.ones_like(first[:1]), first])
     number = ops.cumsum(ops.cast(first, "int32")) - 1
     vertices = _scatter(ops.zeros_like(entries), entries, number)
-    starts = ops.nonzero(first)[0]
-    end = ops.zeros_like(starts[:1]) + colours * points
     of_colour_0 = number[points - 1] + 1
     return {
         "order": ops.reshape(order, (-1,)),
-        "starts": ops.concatenate([starts, end]),
+        **_rows(number, first),
         "splat_weights": ops.take(ops.reshape(weights, (-1,)), entries),
         **_neighbours(ordered[first], of_colour_0, step),
         "vertices": ops.transpose(ops.reshape(vertices, (colours, -1))),
         "slice_weights": ops.transpose(weights),
     }
+
+
+def _rows(number, first):
+    """Which vertex each entry is of, or where those of a vertex start."""
+    if keras.backend.backend() == "tensorflow":
+        return {"rows": number}
+    starts = ops.nonzero(first)[0]
+    end = ops.zeros_like(starts[:1]) + first.shape[0]
+    return {"starts": ops.concatenate([starts, end])}
 
 
 def _neighbours(unique, of_colour_0, step):

@@ -1,12 +1,16 @@
 """Filtering on a lattice with TensorFlow: products of sparse matrices."""
 
+import numpy as np
 import tensorflow as tf
+
+from keras_seg.ops.crf.keeping import kept
 
 __all__ = [
     "arrays",
     "compiled",
     "filter_ones",
     "host_tables",
+    "is_known",
     "is_on_host",
     "lattice_filter",
     "repeat",
@@ -19,7 +23,7 @@ def arrays(weighted):
     lattice = weighted.lattice
     result = {
         "order": lattice.order,
-        "starts": lattice.starts,
+        "rows": np.arange(lattice.size).repeat(np.diff(lattice.starts)),
         "splat_weights": weighted.splat_weights,
         "neighbours": lattice.neighbours,
         "vertices": lattice.vertices,
@@ -37,19 +41,12 @@ def tables(arrays, like=None):
     every row has as many entries as the others.
     """
     del like
-    starts, neighbours = arrays["starts"], arrays["neighbours"]
-    vertices = arrays["vertices"]
+    neighbours, vertices = arrays["neighbours"], arrays["vertices"]
     points, colours = tf.unstack(tf.shape(vertices, tf.int64))
-    size = tf.shape(starts, tf.int64)[0]
-    # Every start after the first is that of one row more.
-    entries = tf.shape(arrays["order"])
-    begins = tf.scatter_nd(
-        starts[1:-1, None], tf.ones_like(starts[1:-1]), entries
-    )
-    rows = tf.cast(tf.cumsum(begins), tf.int64)
+    size = tf.shape(neighbours, tf.int64)[1]
     result = {
         "splat": _matrix(
-            rows,
+            tf.cast(arrays["rows"], tf.int64),
             arrays["order"],
             arrays["splat_weights"],
             (size, points),
@@ -90,16 +87,23 @@ def _matrix(rows, columns, values, shape):
     )
 
 
+def is_known(x):
+    """Whether a tensor has values yet, or is a symbol."""
+    return not tf.is_symbolic_tensor(x)
+
+
 def is_on_host(images):
     """Whether NumPy may build the lattices: not in a graph, nor on a GPU."""
-    return not tf.is_symbolic_tensor(images) and "CPU" in images.device
+    return is_known(images) and "CPU" in images.device
 
 
 def host_tables(build, images, colours, has_ratio):
     """Tables for the lattices that `build` makes of images, as an array."""
     del colours, has_ratio
-    built = build(images.numpy())
-    return [tables(arrays(weighted)) for weighted in built]
+    return [
+        kept(weighted, lambda x: tables(arrays(x)))
+        for weighted in build(images.numpy())
+    ]
 
 
 def compiled(function):
@@ -117,7 +121,7 @@ def repeat(step, x, times):
 def filter_ones(arrays):
     """Filters `(points, 1)` ones: matrices for these alone cost more."""
     vertices, weights = arrays["vertices"], arrays["slice_weights"]
-    size = tf.shape(arrays["starts"])[0]
+    size = tf.shape(arrays["neighbours"])[1]
     values = tf.math.unsorted_segment_sum(weights, vertices, size)
     for pairs in tf.unstack(arrays["neighbours"]):
         values += tf.reduce_sum(tf.gather(values, pairs), axis=-1) * 0.5

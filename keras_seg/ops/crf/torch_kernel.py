@@ -4,10 +4,13 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
+from keras_seg.ops.crf.keeping import kept
+
 __all__ = [
     "arrays",
     "compiled",
     "host_tables",
+    "is_known",
     "is_on_host",
     "lattice_filter",
     "repeat",
@@ -46,6 +49,12 @@ def tables(arrays, like):
     }
 
 
+def is_known(x):
+    """Whether a tensor has values yet, or is a symbol."""
+    del x
+    return True
+
+
 def is_on_host(images):
     """Whether NumPy may build the lattices: not for a GPU."""
     return images.device.type == "cpu"
@@ -54,8 +63,10 @@ def is_on_host(images):
 def host_tables(build, images, colours, has_ratio):
     """Tables for the lattices that `build` makes of images, as an array."""
     del colours, has_ratio
-    built = build(images.numpy())
-    return [tables(arrays(weighted), images) for weighted in built]
+    return [
+        kept(weighted, lambda x: tables(arrays(x), images))
+        for weighted in build(images.numpy())
+    ]
 
 
 def compiled(function):

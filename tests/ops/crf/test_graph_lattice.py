@@ -76,6 +76,8 @@ def assert_equals_host(features, x, normalization):
 def number_of_vertices(arrays):
     if BACKEND == "jax":
         return int(arrays["size"])
+    if BACKEND == "tensorflow":
+        return arrays["neighbours"].shape[1] - 1
     return len(arrays["starts"]) - 1
 
 

@@ -42,7 +42,7 @@ def number_vertices(keys, weights):
 def _rows(number, first):
     """Which vertex each entry is of, or where those of a vertex start."""
     if keras.backend.backend() == "tensorflow":
-        return {"rows": number}
+        return {"splat_rows": number}
     starts = ops.nonzero(first)[0]
     end = ops.zeros_like(starts[:1]) + first.shape[0]
     return {"starts": ops.concatenate([starts, end])}

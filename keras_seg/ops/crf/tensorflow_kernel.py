@@ -23,7 +23,7 @@ def arrays(weighted):
     lattice = weighted.lattice
     result = {
         "order": lattice.order,
-        "rows": np.arange(lattice.size).repeat(np.diff(lattice.starts)),
+        "splat_rows": np.arange(lattice.size).repeat(np.diff(lattice.starts)),
         "splat_weights": weighted.splat_weights,
         "neighbours": lattice.neighbours,
         "vertices": lattice.vertices,
@@ -46,7 +46,7 @@ def tables(arrays, like=None):
     size = tf.shape(neighbours, tf.int64)[1]
     result = {
         "splat": _matrix(
-            tf.cast(arrays["rows"], tf.int64),
+            tf.cast(arrays["splat_rows"], tf.int64),
             arrays["order"],
             arrays["splat_weights"],
             (size, points),

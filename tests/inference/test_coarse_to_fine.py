@@ -68,7 +68,7 @@ def test_any_score(counts, seed, levels):
 
 
 def test_order():
-    """By hand: 0, 4, 7 of eight; then by 2 around the best; then by 1."""
+    """By hand, eight values: the ends and the middle, 4 ± 2, 4 ± 1, 5 ± 1."""
     asked = []
 
     def score(point):

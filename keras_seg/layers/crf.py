@@ -31,9 +31,7 @@ class _CRF(SpatialLayer):
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
 
     def get_config(self):
-        config = {**super().get_config(), **self.settings.as_arguments()}
-        config.pop("autocast", None)
-        return config
+        return {**super().get_config(), **self.settings.as_arguments()}
 
     def _channels_last(self, shape):
         if self.data_format == "channels_last":

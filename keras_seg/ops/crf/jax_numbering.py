@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 from jax import lax
 
-from keras_seg.ops.crf.jax_kernel import capacities
-from keras_seg.ops.crf.jax_kernel import shapes
+from keras_seg.ops.crf.jax_rows import capacities
+from keras_seg.ops.crf.jax_rows import shapes
 
 __all__ = ["number_vertices"]
 

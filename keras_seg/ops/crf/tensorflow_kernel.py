@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from keras_seg.ops.crf.eagerly import compiled
+from keras_seg.ops.crf.eagerly import repeat
 from keras_seg.ops.crf.keeping import kept
 
 __all__ = [
@@ -104,18 +106,6 @@ def host_tables(build, images, colours, has_ratio):
         kept(weighted, lambda x: tables(arrays(x)))
         for weighted in build(images.numpy())
     ]
-
-
-def compiled(function):
-    """The function as it is."""
-    return function
-
-
-def repeat(step, x, times):
-    """`step(step(… x))`."""
-    for _ in range(times):
-        x = step(x)
-    return x
 
 
 def filter_ones(arrays):

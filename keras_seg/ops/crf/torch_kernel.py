@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
+from keras_seg.ops.crf.eagerly import compiled
+from keras_seg.ops.crf.eagerly import repeat
 from keras_seg.ops.crf.keeping import kept
 
 __all__ = [
@@ -67,18 +69,6 @@ def host_tables(build, images, colours, has_ratio):
         kept(weighted, lambda x: tables(arrays(x), images))
         for weighted in build(images.numpy())
     ]
-
-
-def compiled(function):
-    """The function as it is."""
-    return function
-
-
-def repeat(step, x, times):
-    """`step(step(… x))`."""
-    for _ in range(times):
-        x = step(x)
-    return x
 
 
 def lattice_filter(tables, x, reverse=False):

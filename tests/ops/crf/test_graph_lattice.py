@@ -139,13 +139,13 @@ def test_room_for_any_lattice():
     """Of the host's arrays with that room, and no vertex is without."""
     import jax
 
-    from keras_seg.ops.crf import jax_kernel
+    from keras_seg.ops.crf import jax_rows
 
     features, _ = draw(2)
     for name in (None, "after"):
         build = functools.partial(graph_arrays, normalization=name)
         arrays = jax.eval_shape(build, features)
-        expected = jax_kernel.shapes(180, 3, has_ratio=name == "after")
+        expected = jax_rows.shapes(180, 3, has_ratio=name == "after")
         assert {k: (v.shape, v.dtype) for k, v in arrays.items()} == expected
 
 

@@ -1,8 +1,16 @@
-"""Pairs of images and masks: read, checked, augmented, batched, or drawn."""
+"""Pairs of images and masks: read, checked, augmented, batched, or drawn.
+
+Only `Batches` needs Keras, and it is imported when it is first used: files
+can be read and checked where no backend is installed.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
 
 from keras_seg.data import augment
+from keras_seg.data import check
+from keras_seg.data import statistics
 from keras_seg.data import synthetic
-from keras_seg.data.batches import Batches
 from keras_seg.data.classes import MAX_CLASSES
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
@@ -15,6 +23,9 @@ from keras_seg.data.images import read_mask
 from keras_seg.data.layout import splits
 from keras_seg.data.pairs import Pair
 
+if TYPE_CHECKING:
+    from keras_seg.data.batches import Batches
+
 __all__ = [
     "MAX_CLASSES",
     "VOID",
@@ -24,10 +35,18 @@ __all__ = [
     "Folder",
     "Pair",
     "augment",
+    "check",
     "from_folder",
     "read_image",
     "read_mask",
     "splits",
+    "statistics",
     "synthetic",
     "voc_colormap",
 ]
+
+
+def __getattr__(name):
+    if name == "Batches":
+        return importlib.import_module(f"{__name__}.batches").Batches
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

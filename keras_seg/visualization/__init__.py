@@ -4,8 +4,10 @@ Images are RGB, 0...255, uint8 or float; masks are integer class ids in
 which 255 is void. Every function returns a uint8 RGB array.
 """
 
+from keras_seg.visualization.coloring import VOID_COLOR
 from keras_seg.visualization.coloring import colorize
 from keras_seg.visualization.coloring import overlay
+from keras_seg.visualization.contact import contact_sheet
 from keras_seg.visualization.files import save_image
 from keras_seg.visualization.files import save_mask
 from keras_seg.visualization.sheets import legend
@@ -13,7 +15,9 @@ from keras_seg.visualization.sheets import overlay_with_legend
 from keras_seg.visualization.sheets import panel
 
 __all__ = [
+    "VOID_COLOR",
     "colorize",
+    "contact_sheet",
     "legend",
     "overlay",
     "overlay_with_legend",

@@ -1,6 +1,7 @@
 """Training: the settings of a run, the recipe, the run folder, `train`."""
 
 from keras_seg.applications.batch_norm import freeze_batch_norm
+from keras_seg.training.freezing import freeze_backbone
 from keras_seg.training.models import build_model
 from keras_seg.training.recipe import recipe
 from keras_seg.training.run_folder import RunError
@@ -15,6 +16,7 @@ __all__ = [
     "SaveRun",
     "Settings",
     "build_model",
+    "freeze_backbone",
     "freeze_batch_norm",
     "recipe",
     "train",

@@ -2,6 +2,7 @@
 
 from keras_seg.applications.batch_norm import freeze_batch_norm
 from keras_seg.training.freezing import freeze_backbone
+from keras_seg.training.freezing import unfreeze
 from keras_seg.training.models import build_model
 from keras_seg.training.recipe import recipe
 from keras_seg.training.run_folder import RunError
@@ -20,4 +21,5 @@ __all__ = [
     "freeze_batch_norm",
     "recipe",
     "train",
+    "unfreeze",
 ]

@@ -2,17 +2,16 @@
 
 import keras
 
-__all__ = ["freeze_backbone"]
+__all__ = ["freeze_backbone", "unfreeze"]
 
 
 def freeze_backbone(model, backbone):
     """Fixes the layers that came from a classifier.
 
     New layers begin with random weights, and their first gradients would
-    spoil the pretrained ones: train the new ones alone, undo it with
-    `model.trainable = True`, compile again, and train the whole at a lower
-    rate. Fixed batch normalization also keeps its statistics; to keep them
-    afterwards, see `keras_seg.training.freeze_batch_norm`.
+    spoil the pretrained ones: train the new ones alone, `unfreeze`, compile
+    again, and train the whole at a lower rate. Fixed batch normalization also
+    keeps its statistics.
 
     Args:
         model: `keras.Model`, changed in place. Call it before `compile`.
@@ -54,4 +53,33 @@ def freeze_backbone(model, backbone):
         )
     for layer in old:
         layer.trainable = False
+    return model
+
+
+def unfreeze(model):
+    """Lets every layer be trained, those inside of others too.
+
+    Not `model.trainable = True`: on TensorFlow Keras does nothing where the
+    model's own flag is True already, and the layers stay fixed without a
+    word.
+
+    Args:
+        model: `keras.Model`, changed in place. Call it before `compile`.
+            Batch normalization is trained again too, unless
+            `keras_seg.training.freeze_batch_norm` follows.
+
+    Returns:
+        The model.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_seg.training import unfreeze
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.layers[0].trainable = False
+    >>> len(unfreeze(model).trainable_weights)
+    2
+    """
+    model.trainable = False
+    model.trainable = True
     return model

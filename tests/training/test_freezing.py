@@ -4,6 +4,7 @@ import pytest
 
 from keras_seg.applications import UNet
 from keras_seg.training import freeze_backbone
+from keras_seg.training import unfreeze
 from tests.networks import outputs
 
 
@@ -52,7 +53,7 @@ def test_only_the_new_layers_are_trained():
         )
     ]
     assert max(moved) > 0
-    model.trainable = True
+    unfreeze(model)
     assert old < {x.name for x in model.layers if x.trainable_weights}
     assert outputs(model, images).shape == (2, 16, 16, 2)
 

@@ -104,6 +104,7 @@ def standardize_class_weights(weights):
     """
     if weights is None:
         return None
+    result: dict[int, float] | list[float]
     if isinstance(weights, dict):
         # The keys of a saved config are strings.
         result = {int(key): float(value) for key, value in weights.items()}

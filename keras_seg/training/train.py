@@ -7,7 +7,7 @@ import keras
 from keras_seg.applications.batch_norm import freeze_batch_norm
 from keras_seg.data import Batches
 from keras_seg.training.models import build_model
-from keras_seg.training.recipe import recipe
+from keras_seg.training.recipes import finetune
 from keras_seg.training.run_folder import RunError
 from keras_seg.training.run_folder import RunFolder
 from keras_seg.training.save_run import SaveRun
@@ -64,7 +64,7 @@ def train(
     >>> model, history = train(
     ...     settings, pairs, classes=synthetic.MEMBRANE_CLASSES, verbose=0)
     >>> sorted(history.history)
-    ['loss', 'mean_iou']
+    ['loss', 'mean_iou', 'pixel_accuracy']
     """
     classes = _class_table(data, validation, classes)
     if out is not None:
@@ -85,8 +85,16 @@ def train(
     model = build_model(settings, len(classes))
     if settings.freezes_batch_norm:
         freeze_batch_norm(model)
-    steps = settings.epochs * len(batches)
-    model.compile(**recipe(settings, len(classes), steps))
+    model.compile(
+        **finetune(
+            data,
+            classes=len(classes),
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+        )
+    )
     callbacks = [keras.callbacks.TerminateOnNaN(), *callbacks]
     if out is not None:
         run = RunFolder.create(out, settings, classes)

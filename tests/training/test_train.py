@@ -86,7 +86,7 @@ def test_callbacks(pairs):
         on_epoch_end=lambda epoch, logs: seen.append(sorted(logs))
     )
     fit(change(epochs=1), pairs[:4], callbacks=[callback])
-    assert seen == [["loss", "mean_iou"]]
+    assert seen == [["loss", "mean_iou", "pixel_accuracy"]]
 
 
 def test_divergence(tmp_path, pairs):

@@ -1,9 +1,8 @@
 """The callbacks of a run, for `train` and for a `fit` of one's own."""
 
-import keras
-
 from keras_seg.training.samples import SamplePanels
 from keras_seg.training.save_run import SaveRun
+from keras_seg.training.watch import StopAtNaN
 from keras_seg.training.watch import WatchClasses
 
 __all__ = ["run_callbacks"]
@@ -18,7 +17,7 @@ def run_callbacks(run, samples=None):
             `(image, mask)`, to draw predictions of: the validation images.
 
     Returns:
-        List of callbacks for `fit`: `TerminateOnNaN`, `WatchClasses`,
+        List of callbacks for `fit`: `StopAtNaN`, `WatchClasses`,
         `SamplePanels` and, last, `SaveRun`. Others go before the last.
 
     Example:
@@ -33,7 +32,7 @@ def run_callbacks(run, samples=None):
     ```
     """
     return [
-        keras.callbacks.TerminateOnNaN(),
+        StopAtNaN(),
         WatchClasses(run.classes),
         *([] if samples is None else [SamplePanels(run, samples)]),
         SaveRun(run),

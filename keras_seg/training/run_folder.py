@@ -199,6 +199,26 @@ class RunFolder:
             writer.writerows(rows)
         return self.path / name
 
+    def scores(self):
+        """The rows of `per_class_iou.csv`, see `Evaluation.rows`.
+
+        Returns:
+            List of dictionaries.
+        """
+        with open(
+            self.path / "per_class_iou.csv", newline="", encoding="utf-8"
+        ) as file:
+            return [
+                {
+                    "id": int(row["id"]),
+                    "name": row["name"],
+                    "iou": float(row["iou"]),
+                    "accuracy": float(row["accuracy"]),
+                    "pixels": int(row["pixels"]),
+                }
+                for row in csv.DictReader(file)
+            ]
+
     def write_text(self, name, text):
         """Writes a text file."""
         with writing(self.path / name) as temporary:

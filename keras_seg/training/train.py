@@ -16,6 +16,7 @@ from keras_seg.training.setup import compiled_model
 from keras_seg.training.setup import training_batches
 from keras_seg.training.setup import whole_images
 from keras_seg.training.source import describe
+from keras_seg.training.watch import StopAtNaN
 from keras_seg.training.watch import warn_of_small_batches
 
 __all__ = ["fit_in_folder", "train"]
@@ -95,7 +96,7 @@ def train(
         batches,
         epochs=settings.epochs,
         validation_data=held_out,
-        callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks],
+        callbacks=[StopAtNaN(), *callbacks],
         verbose=verbose,
     )
     _refuse_divergence(history.history["loss"], settings)

@@ -1,5 +1,6 @@
 """What is said when training goes on, and goes wrong."""
 
+import math
 import warnings
 
 import keras
@@ -8,7 +9,24 @@ import numpy as np
 from keras_seg.metrics import ConfusionMatrix
 from keras_seg.training.errors import RunWarning
 
-__all__ = ["WatchClasses", "validation_matrix", "warn_of_small_batches"]
+__all__ = [
+    "StopAtNaN",
+    "WatchClasses",
+    "validation_matrix",
+    "warn_of_small_batches",
+]
+
+
+class StopAtNaN(keras.callbacks.Callback):
+    """Ends training after a step whose loss is NaN or infinite.
+
+    `keras.callbacks.TerminateOnNaN` does so too, and prints a line on the
+    standard output, where a program may read JSON.
+    """
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(float((logs or {}).get("loss", 0.0))):
+            self.model.stop_training = True
 
 
 class WatchClasses(keras.callbacks.Callback):

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+import zlib
 
 import keras
 import numpy as np
@@ -12,6 +13,16 @@ __all__ = ["read_checkpoint", "restore_variables", "write_checkpoint"]
 
 _FACTS = "facts"
 _FORMAT = 1
+# What NumPy raises for files that are empty, cut off, or of another kind.
+_DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def write_checkpoint(path, model, facts):
@@ -58,7 +69,7 @@ def read_checkpoint(path):
         head = json.loads(arrays.pop(_FACTS).tobytes().decode())
         if head["format"] != _FORMAT:
             raise ValueError(f"its format is {head['format']}")
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise RunError(
             f"{path} cannot be read: {error}. It is damaged, or of another "
             "version of keras_seg. Fix: copy it again from its source, or "

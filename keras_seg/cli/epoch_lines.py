@@ -25,6 +25,17 @@ class ClassLines(keras.callbacks.Callback):
         super().__init__()
         self.classes = classes
         self.most = most
+        self.text = ""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Keras's bar has the line until its own end of the epoch, which
+        # comes after this callback's.
+        self.on_train_end()
+
+    def on_train_end(self, logs=None):
+        if self.text:
+            console.say(self.text)
+        self.text = ""
 
     def on_epoch_end(self, epoch, logs=None):
         rows = _rows(self.model, logs, self.classes)
@@ -35,7 +46,7 @@ class ClassLines(keras.callbacks.Callback):
         shown = [row for row in known if row in lowest]
         text = ", ".join(f"{row['name']} {row['iou']:.3f}" for row in shown)
         which = "" if len(shown) == len(known) else ", the lowest"
-        console.say(f"IoU{which}: {text}")
+        self.text = f"IoU{which}: {text}"
 
 
 class JSONLines(keras.callbacks.Callback):

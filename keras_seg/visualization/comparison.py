@@ -14,7 +14,7 @@ from keras_seg.visualization.sheets import panel
 __all__ = ["comparison", "errors"]
 
 VOID = 255
-WRONG = (214, 39, 40)
+WRONG = (230, 0, 230)  # magenta: no class of VOC is near it
 
 
 def errors(
@@ -22,7 +22,7 @@ def errors(
 ) -> Picture:
     """Marks the pixels of which the class was taken for another.
 
-    Wrong pixels are red, void ones have the colour of void, right ones show
+    Wrong pixels are magenta, void ones have the colour of void, right ones show
     the image, grey and pale.
 
     Args:
@@ -39,7 +39,7 @@ def errors(
     Example:
 
     >>> errors(np.zeros((1, 3)), [[0, 1, 255]], [[0, 0, 0]])[0].tolist()
-    [[140, 140, 140], [214, 39, 40], [224, 224, 192]]
+    [[140, 140, 140], [230, 0, 230], [224, 224, 192]]
     """
     picture, true, found = as_rgb(image), np.asarray(truth), prediction
     found = np.asarray(found)

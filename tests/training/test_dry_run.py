@@ -1,7 +1,6 @@
 import dataclasses
 
 import keras
-import pytest
 
 from keras_seg.data import synthetic
 from keras_seg.training import Settings
@@ -34,7 +33,7 @@ def test_what_is_known_exactly():
     assert 0 <= found.variable_bytes - 4 * 4 * 7474 < 100
     assert found.validation_seconds == 0.0
     assert found.peak_bytes > found.variable_bytes
-    assert found.loss == pytest.approx(0.69, abs=0.2)  # log 2: untrained
+    assert 0.3 < found.loss < 3.0  # log 2 = 0.69, were all logits 0
 
 
 def test_time_of_a_run():

@@ -49,8 +49,13 @@ def run(out, epochs, callbacks=()):
 
 
 if __name__ == "__main__":
-    say = keras.callbacks.LambdaCallback(
-        on_train_begin=lambda logs: print("training", flush=True)
+
+    def say(text):
+        print(text, flush=True)
+
+    says = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: say("begin"),
+        on_epoch_end=lambda epoch, logs: say("epoch"),
     )
-    run(sys.argv[1], int(sys.argv[2]), [say])
-    print("done", flush=True)
+    run(sys.argv[1], int(sys.argv[2]), [says])
+    say("end")

@@ -1,6 +1,5 @@
 """A run that is killed, at any moment, and goes on."""
 
-import csv
 import os
 import random
 import subprocess
@@ -26,21 +25,30 @@ def start(out, epochs):
     )
 
 
-def kill_after(process, seconds):
-    """SIGKILL, so many seconds after its training began."""
-    line = process.stdout.readline()
+def kill_after(process, lines, seconds):
+    """SIGKILL, so many lines and seconds after the process was started."""
+    for _ in range(lines):
+        process.stdout.readline()
     time.sleep(seconds)
+    ended = process.poll() is not None
     process.kill()
     process.communicate()
-    return line
+    return not ended
+
+
+def to_the_end(out, epochs):
+    begin = time.monotonic()
+    process = start(out, epochs)
+    process.communicate()
+    assert process.returncode == 0
+    return time.monotonic() - begin
 
 
 @pytest.mark.once
 @pytest.mark.filterwarnings("ignore:Only")
 def test_killed_once(tmp_path):
     out, whole = tmp_path / "run", tmp_path / "whole"
-    process = start(out, 4)
-    assert kill_after(process, random.uniform(0, 1)) == "training\n"
+    assert kill_after(start(out, 4), 1, random.uniform(0, 1))
     check_whole_files(out)
     for path in (out, whole):
         run_to_kill.run(path, 4)
@@ -49,29 +57,26 @@ def test_killed_once(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:Only")
 def test_killed_twenty_times(tmp_path):
+    """From the first import to the end of the fourth epoch after it."""
     out, whole = tmp_path / "run", tmp_path / "whole"
-    epochs, kills = 60, 0
-    begin = time.monotonic()
-    run_to_kill.run(whole, epochs)
-    each = (time.monotonic() - begin) / epochs
-    with open(whole / "history.csv", newline="") as file:
-        first = float(next(csv.DictReader(file))["seconds"])  # it compiles
-    delays = random.Random(time.time())
-    reached = []
+    epochs, kills, reached = 60, 0, []
+    seconds = to_the_end(whole, epochs) / epochs
     while kills < 20:
         process = start(out, epochs)
-        seconds = delays.uniform(0, first + 3 * each)
-        if kill_after(process, seconds) == "training\n":
-            kills += 1
+        # The first line comes when training begins, the next with an epoch.
+        lines = random.randint(0, 4)
+        if not kill_after(process, lines, random.uniform(0, 2 * seconds)):
+            break
+        kills += 1
+        if out.exists():
             check_whole_files(out)
-            done = 0
-            if (out / "state.npz").is_file():
-                done = read_checkpoint(out / "state.npz")[0]["epoch"]
-            reached.append(done)
+        done = 0
+        if (out / "state.npz").is_file():
+            done = read_checkpoint(out / "state.npz")[0]["epoch"]
+        reached.append(done)
     print("epochs done at each kill:", reached)
-    assert reached[-1] < epochs
-    run_to_kill.run(out, epochs)
+    assert kills == 20 and 0 < reached[-1] < epochs
+    to_the_end(out, epochs)
     check_whole_files(out)
     assert_same_run(out, whole)

@@ -58,14 +58,14 @@ def test_killed_once(tmp_path):
 
 @pytest.mark.slow
 def test_killed_twenty_times(tmp_path):
-    """From the first import to the end of the fourth epoch after it."""
+    """From the first import to the end of the epochs after it."""
     out, whole = tmp_path / "run", tmp_path / "whole"
-    epochs, kills, reached = 60, 0, []
+    epochs, kills, reached = 120, 0, []
     seconds = to_the_end(whole, epochs) / epochs
     while kills < 20:
         process = start(out, epochs)
         # The first line comes when training begins, the next with an epoch.
-        lines = random.randint(0, 4)
+        lines = random.randint(0, 3)
         if not kill_after(process, lines, random.uniform(0, 2 * seconds)):
             break
         kills += 1

@@ -106,3 +106,20 @@ def test_json_has_no_nan(capsys):
         "a": None,
         "b": {"c": [1, "x", None, 0.5]},
     }
+
+
+def test_interrupted(trained, data, invoke, tmp_path, monkeypatch):
+    """It says how to go on."""
+    out = tmp_path / "run"
+    shutil.copytree(trained[1], out)
+    (out / "README.md").unlink()
+
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_seg.training.resume", interrupt)
+    result = invoke("train", data, "--resume", out)
+    assert result.exit_code == 130
+    assert result.stderr == (
+        f"Go on: keras-seg train --resume {out}\nInterrupted.\n"
+    )

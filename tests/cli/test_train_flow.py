@@ -49,6 +49,8 @@ def test_overfit_in_json(data, invoke, tmp_path):
     assert run.settings.flip is False
     assert run.data["source"]["overfit"] == 2
     assert run.data["train"] == run.data["validation"]
+    card = (out / "README.md").read_text()
+    assert "On the 2 images it was trained on, which says little" in card
 
 
 def test_resume(trained, data, invoke, tmp_path):

@@ -14,6 +14,9 @@ from tests.training import run_to_kill
 from tests.training.runs import assert_same_run
 from tests.training.runs import check_whole_files
 
+# Not the generator that every test starts with a seed of its own.
+CHANCE = random.SystemRandom()
+
 
 def start(out, epochs):
     return subprocess.Popen(
@@ -48,7 +51,7 @@ def to_the_end(out, epochs):
 @pytest.mark.filterwarnings("ignore:Only")
 def test_killed_once(tmp_path):
     out, whole = tmp_path / "run", tmp_path / "whole"
-    assert kill_after(start(out, 4), 1, random.uniform(0, 1))
+    assert kill_after(start(out, 4), 1, CHANCE.uniform(0, 1))
     check_whole_files(out)
     for path in (out, whole):
         run_to_kill.run(path, 4)
@@ -65,8 +68,8 @@ def test_killed_twenty_times(tmp_path):
     while kills < 20:
         process = start(out, epochs)
         # The first line comes when training begins, the next with an epoch.
-        lines = random.randint(0, 3)
-        if not kill_after(process, lines, random.uniform(0, 2 * seconds)):
+        lines = CHANCE.randint(0, 3)
+        if not kill_after(process, lines, CHANCE.uniform(0, 2 * seconds)):
             break
         kills += 1
         if out.exists():

@@ -19,6 +19,7 @@ _ROOMS = (
     "data",
     "inference",
     "layers",
+    "losses",
     "metrics",
     "ops",
     "surgery",

@@ -158,7 +158,7 @@ def test_not_a_run_folder(folder, invoke, command):
     result = invoke(command, folder, folder / "images")
     assert result.exit_code == 1
     assert result.stderr == (
-        f"{folder} is not a run folder: it has no settings.json. "
+        f"{folder} is not a run folder: it has no environment.txt. "
         "Fix: pass the folder that keras-seg train wrote (--out).\n"
     )
     result = invoke(command, "nope", folder)

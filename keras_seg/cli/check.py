@@ -46,9 +46,9 @@ def check(
     It needs no backend. Exit code 3 if there is an error among the findings,
     0 if there is none.
     """
-    from keras_seg.data.check import check as check_data
+    from keras_seg.data import check as check_data
 
-    with console.counting("Checking") as progress:
+    with console.progress("Checking") as progress:
         report = check_data(data, split, classes=classes, progress=progress)
     console.say(report.to_json() if json else report.to_text())
     if out is not None:

@@ -66,10 +66,11 @@ def fit_verbosity():
 
 
 @contextlib.contextmanager
-def progress(text, total):
+def progress(text, total=None):
     """A bar on the standard error, if that is a terminal; gone at the end.
 
-    Gives a function of the number done.
+    Gives a function of the number done, and of the total where it is known
+    only later.
     """
     console = Console(stderr=True)
     bar = Progress(
@@ -83,7 +84,9 @@ def progress(text, total):
     )
     with bar:
         task = bar.add_task(text, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done, total=total: bar.update(
+            task, completed=done, total=total
+        )
 
 
 @contextlib.contextmanager

@@ -8,9 +8,9 @@ import importlib
 from typing import TYPE_CHECKING
 
 from keras_seg.data import augment
-from keras_seg.data import check
-from keras_seg.data import statistics
 from keras_seg.data import synthetic
+from keras_seg.data.checks import Report
+from keras_seg.data.checks import check
 from keras_seg.data.classes import MAX_CLASSES
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
@@ -22,6 +22,8 @@ from keras_seg.data.images import read_image
 from keras_seg.data.images import read_mask
 from keras_seg.data.layout import splits
 from keras_seg.data.pairs import Pair
+from keras_seg.data.statistics import ClassStatistics
+from keras_seg.data.statistics import class_statistics
 
 if TYPE_CHECKING:
     from keras_seg.data.batches import Batches
@@ -30,17 +32,19 @@ __all__ = [
     "MAX_CLASSES",
     "VOID",
     "Batches",
+    "ClassStatistics",
     "ClassTable",
     "DataError",
     "Folder",
     "Pair",
+    "Report",
     "augment",
     "check",
+    "class_statistics",
     "from_folder",
     "read_image",
     "read_mask",
     "splits",
-    "statistics",
     "synthetic",
     "voc_colormap",
 ]

@@ -106,7 +106,9 @@ def contact_sheet(
                 width=2,
             )
     if sidebar is not None:
-        canvas.paste(Image.fromarray(np.ascontiguousarray(sidebar)), (right, top))
+        canvas.paste(
+            Image.fromarray(np.ascontiguousarray(sidebar)), (right, top)
+        )
     return np.asarray(canvas)
 
 

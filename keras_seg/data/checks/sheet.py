@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from keras_seg.data.check.facts import read_arrays
+from keras_seg.data.checks.facts import read_arrays
 
 __all__ = ["draw_sheet"]
 
@@ -43,7 +43,7 @@ def _at_fault(report):
 
     Every finding shows its first file before any shows its second.
     """
-    places = {}
+    places: dict[str, tuple] = {}
     for name, data in report.data.items():
         for index in range(len(data)):
             for file in _files(data, name, index):

@@ -1,6 +1,6 @@
 """A report as plain text: verdict, findings, tables."""
 
-from keras_seg.data.check.finding import SEVERITIES
+from keras_seg.data.checks.finding import SEVERITIES
 
 __all__ = ["report_as_text", "table"]
 

@@ -2,14 +2,14 @@
 
 import collections
 
-from keras_seg.data.check import balance
-from keras_seg.data.check import files
-from keras_seg.data.check import images
-from keras_seg.data.check import leakage
-from keras_seg.data.check.finding import SEVERITIES
-from keras_seg.data.check.report import Report
-from keras_seg.data.check.report import SplitSummary
-from keras_seg.data.check.survey import survey
+from keras_seg.data.checks import balance
+from keras_seg.data.checks import files
+from keras_seg.data.checks import images
+from keras_seg.data.checks import leakage
+from keras_seg.data.checks.finding import SEVERITIES
+from keras_seg.data.checks.report import Report
+from keras_seg.data.checks.report import SplitSummary
+from keras_seg.data.checks.survey import survey
 from keras_seg.data.statistics import statistics_of_counts
 
 __all__ = ["check"]
@@ -46,7 +46,7 @@ def check(data, split=None, *, classes=None, progress=None):
     >>> from keras_seg.data import synthetic
     >>> images, masks = synthetic.membranes(12, size=64)
     >>> pairs = list(zip(images, masks))
-    >>> report = check.check({"train": pairs, "val": pairs[:1]}, classes=2)
+    >>> report = check({"train": pairs, "val": pairs[:1]}, classes=2)
     >>> report.ok, [finding.code for finding in report.findings]
     (False, ['KS-D021', 'KS-D034'])
     """
@@ -58,22 +58,26 @@ def check(data, split=None, *, classes=None, progress=None):
             statistics[name] = statistics_of_counts(
                 counts, len(found.classes), found.void_ids
             )
+    wrong_ids = files.find_wrong_ids(found)
     findings = [
         *files.find_unreadable(found),
-        *files.find_wrong_ids(found),
+        *wrong_ids,
         *files.find_sizes(found),
         *files.find_interpolated(found),
         *leakage.find_copies(found),
         *leakage.find_lookalikes(found),
         *leakage.find_same_masks(found),
-        *balance.find_classes_without_pixels(found, statistics),
-        *balance.find_balance(found, statistics),
-        *balance.find_void(found, statistics),
         *images.find_constant(found),
         *images.find_varying_sizes(found),
         *images.find_few(found),
         *images.find_modes(found),
     ]
+    if not wrong_ids:  # Else what the ids say of the classes is nothing.
+        findings += [
+            *balance.find_classes_without_pixels(found, statistics),
+            *balance.find_balance(found, statistics),
+            *balance.find_void(found, statistics),
+        ]
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), f.code))
     splits = {
         name: SplitSummary(

@@ -1,6 +1,6 @@
 """Which classes there are to learn and to measure, and how much is void."""
 
-from keras_seg.data.check.finding import Finding
+from keras_seg.data.checks.finding import Finding
 
 __all__ = ["find_balance", "find_classes_without_pixels", "find_void"]
 
@@ -34,9 +34,7 @@ def find_classes_without_pixels(survey, statistics):
         ("KS-D028", "warning", rest, train, "none in train"),
         ("KS-D029", "note", train, rest, "none outside train"),
     ):
-        missing = [
-            i for i in range(len(total)) if some[i] > 0 and none[i] == 0
-        ]
+        missing = [i for i in range(len(total)) if some[i] > 0 and none[i] == 0]
         if missing and none.any():
             learn = code == "KS-D028"
             findings.append(

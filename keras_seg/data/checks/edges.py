@@ -56,7 +56,7 @@ def find_edges(mask):
     Example:
 
     >>> import numpy as np
-    >>> from keras_seg.data.check.edges import find_edges
+    >>> from keras_seg.data.checks.edges import find_edges
     >>> find_edges(np.array([[0, 0, 0, 2, 5, 5, 5], [0, 0, 0, 0, 5, 5, 5]]))
     Edges(steps=1, slopes=1)
     """

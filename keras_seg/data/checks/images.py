@@ -2,8 +2,8 @@
 
 import collections
 
-from keras_seg.data.check.finding import Finding
-from keras_seg.data.check.leakage import CONSTANT
+from keras_seg.data.checks.finding import Finding
+from keras_seg.data.checks.leakage import CONSTANT
 
 __all__ = ["find_constant", "find_few", "find_modes", "find_varying_sizes"]
 
@@ -51,7 +51,9 @@ def find_varying_sizes(survey):
     )
     if len(sizes) < 2:
         return []
-    small, large = (f"{width}x{height}" for height, width in sizes[:: len(sizes) - 1])
+    small, large = (
+        f"{width}x{height}" for height, width in (sizes[0], sizes[-1])
+    )
     return [
         Finding.of(
             "note",

@@ -2,16 +2,19 @@
 
 import dataclasses
 
-import numpy as np
-
-from keras_seg.data.check.finding import Finding
-from keras_seg.data.check.finding import merge
+from keras_seg.data.checks.finding import Finding
+from keras_seg.data.checks.finding import merge
 from keras_seg.data.classes import VOID
 from keras_seg.data.errors import DataError
 from keras_seg.data.ids import normalize_mask
 from keras_seg.data.ids import refuse_black_and_white
 
-__all__ = ["find_interpolated", "find_sizes", "find_unreadable", "find_wrong_ids"]
+__all__ = [
+    "find_interpolated",
+    "find_sizes",
+    "find_unreadable",
+    "find_wrong_ids",
+]
 
 _MANY = 12  # ids outside the classes; nobody draws as many by mistake
 
@@ -109,9 +112,7 @@ def find_interpolated(survey):
     first = masks[0].mask
     crossings = first.edges.slopes + first.edges.steps
     ids = sorted(set().union(*(pair.mask.between for pair in masks)))
-    only = (
-        f"; the ids {_listing(ids)} come nearly nowhere else" if ids else ""
-    )
+    only = f"; the ids {_listing(ids)} come nearly nowhere else" if ids else ""
     return [
         Finding.of(
             "error",
@@ -142,7 +143,7 @@ def _size_error(pair):
             "expand=True).save(mask)"
         )
     else:
-        guess = "Width and height are exchanged." if swapped else None
+        guess = "Width and height are exchanged." if swapped else ""
         fix = (
             "make the mask again from this image, or resize it: Image.open("
             f"mask).resize(({width}, {height}), Image.Resampling.NEAREST)"
@@ -151,10 +152,9 @@ def _size_error(pair):
     return DataError(
         "KS-D006",
         pair.mask_file,
-        f"is {columns}x{rows} and its image {pair.image_file} "
-        f"{width}x{height}",
+        f"is {columns}x{rows} and its image {pair.image_file} {width}x{height}",
         "an image and its mask have one size",
-        guess=guess,
+        guess=guess or None,
         fix=fix,
     )
 
@@ -162,9 +162,7 @@ def _size_error(pair):
 def _guess_all(found, survey):
     """What the ids of all masks together say, which no single mask does."""
     count = len(survey.classes)
-    outside = sorted(
-        i for i in found - survey.void_ids if not 0 <= i < count
-    )
+    outside = sorted(i for i in found - survey.void_ids if not 0 <= i < count)
     if outside == [count] and 0 not in found:
         return (
             "No mask has a 0, and the largest id is the number of classes: "

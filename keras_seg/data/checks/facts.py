@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL import ImageStat
 
-from keras_seg.data.check.edges import Edges
-from keras_seg.data.check.edges import find_edges
-from keras_seg.data.check.edges import ids_in_between
+from keras_seg.data.checks.edges import Edges
+from keras_seg.data.checks.edges import find_edges
+from keras_seg.data.checks.edges import ids_in_between
 from keras_seg.data.errors import DataError
 from keras_seg.data.images import FORMATS
 from keras_seg.data.images import read_image
@@ -243,5 +243,5 @@ def _grey(image):
 def _digest(array):
     hashed = hashlib.blake2b(digest_size=16)
     hashed.update(f"{array.shape} {array.dtype}".encode())
-    hashed.update(np.ascontiguousarray(array))
+    hashed.update(np.ascontiguousarray(array).data)
     return hashed.digest()

@@ -7,10 +7,10 @@ import pathlib
 import uuid
 from typing import Any
 
-from keras_seg.data.check.finding import SEVERITIES
-from keras_seg.data.check.finding import Finding
-from keras_seg.data.check.sheet import draw_sheet
-from keras_seg.data.check.text import report_as_text
+from keras_seg.data.checks.finding import SEVERITIES
+from keras_seg.data.checks.finding import Finding
+from keras_seg.data.checks.sheet import draw_sheet
+from keras_seg.data.checks.text import report_as_text
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.statistics import ClassStatistics
 

@@ -5,7 +5,7 @@ import shlex
 
 import numpy as np
 
-from keras_seg.data.check.finding import Finding
+from keras_seg.data.checks.finding import Finding
 
 __all__ = ["find_copies", "find_lookalikes", "find_same_masks"]
 
@@ -144,8 +144,7 @@ def find_same_masks(survey):
             "warning",
             "KS-D026",
             [pair.mask_file for _, pair in found],
-            f"is the mask {first.mask_file} once more, and their images "
-            "differ",
+            f"is the mask {first.mask_file} once more, and their images differ",
             "every image has a mask of its own",
             guess="A mask may have been copied, or saved under a wrong name.",
             fix="look at both pairs, and export the wrong mask again",
@@ -156,7 +155,7 @@ def find_same_masks(survey):
 def _shared_stems(survey, leaked):
     """Other images of the same stem: nothing wrong, but easily mixed up."""
     known = {pair.stem for _, pair in leaked}
-    seen: dict[str, object] = {}
+    seen: dict = {}
     found = []
     for pair in survey.pairs:
         first = seen.setdefault(pair.stem, pair)

@@ -6,8 +6,8 @@ import itertools
 import os
 import pathlib
 
-from keras_seg.data.check.facts import PairFacts
-from keras_seg.data.check.facts import read_facts
+from keras_seg.data.checks.facts import PairFacts
+from keras_seg.data.checks.facts import read_facts
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
@@ -115,8 +115,8 @@ def _open(path, split, errors):
 
 
 def _open_split(path, split, errors):
-    folders = find_folders(path, split)
-    return Folder(find_pairs(*folders, problems=errors), None)
+    images, masks, stems = find_folders(path, split)
+    return Folder(find_pairs(images, masks, stems, errors), None)
 
 
 def _read_classes(path, errors):

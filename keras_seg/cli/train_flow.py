@@ -4,18 +4,23 @@ import contextlib
 import dataclasses
 import shlex
 
+import typer
+
 from keras_seg import training
 from keras_seg import visualization
 from keras_seg.cli import console
 from keras_seg.cli.epoch_lines import ClassLines
 from keras_seg.cli.epoch_lines import JSONLines
 from keras_seg.cli.epoch_lines import json_line
+from keras_seg.data import DataError
+from keras_seg.data import check
 from keras_seg.training.memory import in_words
 from keras_seg.training.models import find_application
 
 __all__ = ["Voice", "begin", "go_on", "try_out"]
 
 OVERFIT_IOU = 0.95
+NO_DATA = ("KS-D001", "KS-D002")  # A path that is wrong, not its files.
 
 
 class Voice:
@@ -121,12 +126,34 @@ def try_out(settings, source, out, voice):
 
 
 def _read(source, voice):
-    data, held_out = source.read()
+    """The pairs, if they pass the check; exit code 3 otherwise."""
+    try:
+        data, held_out = source.read(check=False)
+        parts = {"train": data}
+        if held_out is not None and source.overfit is None:
+            parts["val"] = held_out
+        with console.progress("Checking") as progress:
+            report = check(parts, progress=progress)
+        report.raise_if_failed()
+    except DataError as error:
+        if error.code in NO_DATA:
+            raise
+        console.complain("\n".join([str(error), *_notes(error)]))
+        console.complain(
+            f"More: keras-seg check {shlex.quote(str(source.path))}"
+        )
+        raise typer.Exit(3) from None
+    for finding in report.of("warning"):
+        console.complain(str(finding))
     voice.say(
         f"{_count(data)} to train on, {_count(held_out)} held out, "
         f"{len(data.classes)} classes."
     )
     return data, held_out
+
+
+def _notes(error):
+    return getattr(error, "__notes__", [])
 
 
 @contextlib.contextmanager

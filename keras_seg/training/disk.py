@@ -7,8 +7,8 @@ import pathlib
 import shutil
 import uuid
 
-from keras_seg.training.atomic import replacing
-from keras_seg.training.atomic import sync_folder
+from keras_seg.atomic import replacing
+from keras_seg.atomic import sync_folder
 from keras_seg.training.errors import RunError
 from keras_seg.training.memory import in_words
 from keras_seg.training.memory import variable_bytes

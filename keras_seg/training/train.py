@@ -4,7 +4,7 @@ import math
 
 import keras
 
-from keras_seg.training.atomic import remove_leftovers
+from keras_seg.atomic import remove_leftovers
 from keras_seg.training.callbacks import run_callbacks
 from keras_seg.training.disk import check_space
 from keras_seg.training.disk import lock

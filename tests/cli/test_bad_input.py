@@ -1,4 +1,4 @@
-"""A user's mistakes: the sentence, exit code 1, and nothing written."""
+"""A user's mistakes: the sentence, the exit code, and nothing written."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,9 @@ def folder(tmp_path):
     path = tmp_path / "DATA"
     for name in ("images", "labels"):
         (path / name).mkdir(parents=True)
+    rng = np.random.default_rng(0)
     for stem in "ab":
-        save(path / "images" / f"{stem}.png", np.zeros((8, 6, 3)))
+        save(path / "images" / f"{stem}.png", rng.integers(0, 256, (8, 6, 3)))
         save(path / "labels" / f"{stem}.png", np.eye(8, 6))
     ClassTable.default(2).write(path / "classes.csv")
     return path
@@ -84,10 +85,11 @@ CASES = [
     ),
     (
         other_size,
-        "KS-D006  DATA/labels/b.png is 8x6 and its image b.png 6x8; an image "
-        "and its mask have one size. One of them is turned: a camera's EXIF "
-        "orientation may be in the image only. Fix: make the mask again from "
-        "this image, or resize it by nearest.",
+        "KS-D006  DATA/labels/b.png is 8x6 and its image DATA/images/b.png "
+        "6x8; an image and its mask have one size. Width and height are "
+        "exchanged. Fix: make the mask again from this image, or resize it: "
+        "Image.open(mask).resize((6, 8), Image.Resampling.NEAREST)"
+        ".save(mask).",
     ),
     (
         colours,
@@ -137,9 +139,10 @@ def test_train(folder, invoke, tiny, spoil, text):
     spoil(folder)
     out = folder.parent / "run"
     result = invoke("train", folder, "--out", out, *tiny)
-    assert result.stderr.replace(f"{folder.parent}/", "") == f"{text}\n"
+    said = result.stderr.replace(f"{folder.parent}/", "")
+    assert said == f"{text}\nMore: keras-seg check DATA\n"
     assert result.stdout == ""
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert not out.exists()
 
 

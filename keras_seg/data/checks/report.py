@@ -2,11 +2,10 @@
 
 import dataclasses
 import json
-import os
 import pathlib
-import uuid
 from typing import Any
 
+from keras_seg.atomic import replacing
 from keras_seg.data.checks.finding import SEVERITIES
 from keras_seg.data.checks.finding import Finding
 from keras_seg.data.checks.sheet import draw_sheet
@@ -155,12 +154,5 @@ def _split_as_json(split):
 
 
 def _write_text(path, text):
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with open(temporary, "x", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from keras_seg.training.atomic import remove_leftovers
-from keras_seg.training.atomic import replacing
+from keras_seg.atomic import remove_leftovers
+from keras_seg.atomic import replacing
 
 pytestmark = pytest.mark.once
 

@@ -6,6 +6,7 @@ import keras
 
 from keras_seg.applications.batch_norm import freeze_batch_norm
 from keras_seg.data import Batches
+from keras_seg.data import augment
 from keras_seg.training.models import build_model
 from keras_seg.training.recipe import recipe
 from keras_seg.training.run_folder import RunError
@@ -73,9 +74,7 @@ def train(
     batches = Batches(
         data,
         settings.batch_size,
-        crop=settings.crop,
-        flip=settings.flip,
-        scale=settings.scale,
+        _transforms(settings),
         shuffle=True,
         seed=settings.seed,
     )
@@ -122,6 +121,17 @@ def _class_table(data, validation, classes):
             f"{', '.join(classes.names)} and {', '.join(others.names)}"
         )
     return classes
+
+
+def _transforms(settings):
+    transforms = []
+    if settings.scale is not None:
+        transforms.append(augment.RandomScale(*settings.scale))
+    if settings.crop is not None:
+        transforms.append(augment.RandomCrop(settings.crop))
+    if settings.flip:
+        transforms.append(augment.RandomFlip())
+    return transforms
 
 
 def _whole_images(validation, settings: Settings):

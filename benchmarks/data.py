@@ -64,9 +64,7 @@ def write_files(folder):
     from keras_seg import data
 
     if ARGUMENTS.data:
-        source = data.from_folder(
-            ARGUMENTS.data, ARGUMENTS.split, check=False
-        )
+        source = data.from_folder(ARGUMENTS.data, ARGUMENTS.split, check=False)
     else:
         source = list(
             zip(*data.synthetic.shapes(16, size=375, classes=5), strict=True)

@@ -1,6 +1,7 @@
 """The arrays of one batch, filled by several threads."""
 
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class BatchArrays:
         self._indices = indices
         self._lock = threading.Lock()
         shape = (len(indices), *size)
-        self._images = None
+        self._images: Any = None
         self._masks = np.empty(shape, "int32")
         self._weights = np.empty(shape, "float32") if weighted else None
         self._channels = [0] * len(indices)

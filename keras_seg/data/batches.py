@@ -9,6 +9,7 @@ import numpy as np
 from keras_seg.data import augment
 from keras_seg.data.batch_arrays import BatchArrays
 from keras_seg.data.pair_cache import PairCache
+from keras_seg.data.pair_cache import naming_pair
 from keras_seg.data.read_ahead import ReadAhead
 from keras_seg.data.read_ahead import cpu_count
 
@@ -188,12 +189,12 @@ class Batches(keras.utils.PyDataset):
         return parts, arrays.result
 
     def _fill(self, arrays, place, index, stream):
-        try:
+        with naming_pair(index):
             image, mask = self._pairs[index]
-            rng = np.random.default_rng([self.seed, *stream])
             size = augment.size_after(self.transforms)
             if size == augment.INPUT_SIZE:
                 size = mask.shape
+            rng = np.random.default_rng([self.seed, *stream])
             image, mask = augment.apply(self.transforms, image, mask, rng)
             weights = None
             if self.pixel_weights is not None:
@@ -204,9 +205,6 @@ class Batches(keras.utils.PyDataset):
             if image.dtype != np.uint8:
                 image = image.astype("float32", copy=False)
             arrays.fill(place, image, mask, weights)
-        except Exception as error:
-            error.add_note(f"It was pair {index} of the data set.")
-            raise
 
     def _order(self, epoch):
         count = len(self.dataset)

@@ -1,10 +1,11 @@
 """Pairs of a data set, checked, and kept once read."""
 
+import contextlib
 import threading
 
 import numpy as np
 
-__all__ = ["PairCache"]
+__all__ = ["PairCache", "naming_pair"]
 
 _CACHE_BYTES = 2 * 2**30
 
@@ -25,6 +26,9 @@ class PairCache:
     def __init__(self, dataset, keep=True):
         self._dataset = dataset
         self._keep = keep
+        self._empty()
+
+    def _empty(self):
         self._lock = threading.Lock()
         self._pairs: dict = {}
         self._bytes = 0
@@ -50,13 +54,28 @@ class PairCache:
         size = getattr(self._dataset, "size", None)
         if callable(size):
             return np.array([size(i) for i in indices])
-        return np.array([self[i][1].shape for i in indices])
+        sizes = []
+        for index in indices:
+            with naming_pair(index):
+                sizes.append(self[index][1].shape)
+        return np.array(sizes)
 
     def __getstate__(self):
-        return {"dataset": self._dataset, "keep": self._keep}
+        return {"_dataset": self._dataset, "_keep": self._keep}
 
     def __setstate__(self, state):
-        self.__init__(**state)
+        self.__dict__.update(state)
+        self._empty()
+
+
+@contextlib.contextmanager
+def naming_pair(index):
+    """Whatever is raised inside gets a note of the pair it was."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"It was pair {index} of the data set.")
+        raise
 
 
 def _checked(image, mask, index):

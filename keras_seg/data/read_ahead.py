@@ -47,9 +47,7 @@ class ReadAhead:
                 )
             for wanted in (key, *following):
                 if wanted not in self._begun:
-                    self._begun[wanted] = self._begin(
-                        self._pool.submit, wanted
-                    )
+                    self._begun[wanted] = self._begin(self._pool.submit, wanted)
             parts, finish = self._begun.pop(key)
         try:
             for part in parts:

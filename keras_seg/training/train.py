@@ -124,7 +124,7 @@ def _class_table(data, validation, classes):
 
 
 def _transforms(settings):
-    transforms = []
+    transforms: list[augment.Transform] = []
     if settings.scale is not None:
         transforms.append(augment.RandomScale(*settings.scale))
     if settings.crop is not None:

@@ -1,10 +1,10 @@
 """Checks of the arguments of transforms."""
 
-import numbers
-
 import numpy as np
 
 __all__ = ["check_not_negative", "check_probability", "size_of"]
+
+_NUMBER = int | float | np.integer | np.floating
 
 
 def size_of(name, value):
@@ -24,7 +24,7 @@ def size_of(name, value):
             f"Received: {name}={value}"
         )
     for side in sides:
-        if not isinstance(side, numbers.Integral) or side < 1:
+        if not isinstance(side, int | np.integer) or side < 1:
             raise ValueError(
                 f"`{name}` must be an int of 1 or more. Received: {name}={side}"
             )
@@ -34,7 +34,7 @@ def size_of(name, value):
 def check_not_negative(**arguments):
     """Refuse what is not a finite number of 0 or more."""
     for name, value in arguments.items():
-        if not isinstance(value, numbers.Real) or not 0 <= value < np.inf:
+        if not isinstance(value, _NUMBER) or not 0 <= value < np.inf:
             raise ValueError(
                 f"`{name}` must be a number of 0 or more. "
                 f"Received: {name}={value}"
@@ -44,7 +44,7 @@ def check_not_negative(**arguments):
 def check_probability(**arguments):
     """Refuse what is not a number of 0..1."""
     for name, value in arguments.items():
-        if not isinstance(value, numbers.Real) or not 0 <= value <= 1:
+        if not isinstance(value, _NUMBER) or not 0 <= value <= 1:
             raise ValueError(
                 f"`{name}` must be a number of 0..1. Received: {name}={value}"
             )

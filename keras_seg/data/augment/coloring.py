@@ -11,9 +11,7 @@ __all__ = ["ColorJitter", "GreyJitter"]
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 # NTSC's two axes of colour beside luma: those of YIQ.
-_YIQ = np.array(
-    [_LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]]
-)
+_YIQ = np.array([_LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,7 +37,7 @@ class RandomCrop(Transform):
     (4, 9)
     """
 
-    size: int | tuple[int, int]
+    size: tuple[int, int]
     color: float | tuple[float, ...] | None = None
     void: int = VOID
 
@@ -92,7 +92,7 @@ class BalancedCrop(Transform):
     59
     """
 
-    size: int | tuple[int, int]
+    size: tuple[int, int]
     weights: tuple[float, ...] | None = None
     probability: float = 1.0
     color: float | tuple[float, ...] | None = None

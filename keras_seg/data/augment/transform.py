@@ -53,7 +53,7 @@ def apply(transforms, image, mask, rng):
 
     `RandomScale` right before `RandomCrop` computes no more than the window
     that is kept. The mask is the same as otherwise, and so is the image, but
-    for what is rounded: one grey level, in few pixels.
+    for what is rounded: one grey level at most.
 
     Args:
         transforms: sequence of `Transform`s or callables.

@@ -74,4 +74,5 @@ def _split(places, side):
     """The pixel before a place, and how far the place is beyond it."""
     places = places.clip(0, side - 1)
     before = np.floor(places)
-    return before.astype("int64"), (places - before).astype("float32")[..., None]
+    beyond = (places - before).astype("float32")
+    return before.astype("int64"), beyond[..., None]

@@ -47,9 +47,11 @@ def linear_classifier(settings, train):
     batches = data.Batches(
         train,
         settings.batch_size,
-        crop=settings.crop,
-        scale=settings.scale,
-        flip=True,
+        [
+            data.augment.RandomScale(*settings.scale),
+            data.augment.RandomCrop(settings.crop),
+            data.augment.RandomFlip(),
+        ],
         shuffle=True,
         seed=settings.seed,
     )

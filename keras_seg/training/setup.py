@@ -4,6 +4,7 @@ import keras
 
 from keras_seg.applications.batch_norm import freeze_batch_norm
 from keras_seg.data import Batches
+from keras_seg.data import augment
 from keras_seg.training.models import build_model
 from keras_seg.training.recipes import finetune
 
@@ -20,12 +21,17 @@ def training_batches(settings, data):
     Returns:
         `keras_seg.data.Batches`.
     """
+    transforms: list[augment.Transform] = []
+    if settings.scale is not None:
+        transforms.append(augment.RandomScale(*settings.scale))
+    if settings.crop is not None:
+        transforms.append(augment.RandomCrop(settings.crop))
+    if settings.flip:
+        transforms.append(augment.RandomFlip())
     return Batches(
         data,
         settings.batch_size,
-        crop=settings.crop,
-        flip=settings.flip,
-        scale=settings.scale,
+        transforms,
         shuffle=True,
         seed=settings.seed,
     )

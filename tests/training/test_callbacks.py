@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_seg.data import Batches
 from keras_seg.data import synthetic
+from keras_seg.data.augment import RandomFlip
 from keras_seg.metrics import MeanIoU
 from keras_seg.training import RunFolder
 from keras_seg.training import SaveRun
@@ -31,7 +32,7 @@ def test_fit_of_ones_own(tmp_path):
     for name, parts in (("at once", [2]), ("apart", [1, 2])):
         run = RunFolder.create(tmp_path / name, None, CLASSES)
         for epochs in parts:
-            batches = Batches(pairs, 2, flip=True, shuffle=True)
+            batches = Batches(pairs, 2, [RandomFlip()], shuffle=True)
             model = compiled()
             callbacks = run_callbacks(run, pairs[:2])
             assert isinstance(callbacks[-1], SaveRun)

@@ -2,6 +2,7 @@ import numpy as np
 
 from keras_seg.applications import UNet
 from keras_seg.data import Batches
+from keras_seg.data import augment
 from keras_seg.data import synthetic
 from keras_seg.training.recipes import finetune
 from tests.networks import randomize
@@ -17,9 +18,11 @@ def test_first_steps(parity):
     batches = Batches(
         list(zip(images, masks, strict=True)),
         4,
-        crop=32,
-        flip=True,
-        scale=(0.75, 1.5),
+        [
+            augment.RandomScale(0.75, 1.5),
+            augment.RandomCrop(32),
+            augment.RandomFlip(),
+        ],
         shuffle=True,
     )
     model = randomize(UNet(classes=3, filters=4, depth=2, dropout=0.0))

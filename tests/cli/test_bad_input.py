@@ -14,9 +14,9 @@ def folder(tmp_path):
     for name in ("images", "labels"):
         (path / name).mkdir(parents=True)
     rng = np.random.default_rng(0)
-    for stem in "ab":
+    for number, stem in enumerate("ab"):
         save(path / "images" / f"{stem}.png", rng.integers(0, 256, (8, 6, 3)))
-        save(path / "labels" / f"{stem}.png", np.eye(8, 6))
+        save(path / "labels" / f"{stem}.png", np.eye(8, 6, number))
     ClassTable.default(2).write(path / "classes.csv")
     return path
 

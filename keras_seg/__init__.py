@@ -22,6 +22,7 @@ _ROOMS = (
     "losses",
     "metrics",
     "ops",
+    "schedules",
     "surgery",
     "training",
     "visualization",

@@ -70,4 +70,4 @@ def _replace_download(monkeypatch):
 
 
 def test_there_are_blocks():
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7

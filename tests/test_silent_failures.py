@@ -141,18 +141,21 @@ def test_alpha_and_beta():
 def test_masks_for_several_outputs():
     """With as many images in a batch as outputs, Keras takes the mask of the
     first image for the first output."""
-    image = keras.Input((None, None, 3))
-    heads = [keras.layers.Conv2D(2, 1)(image) for _ in range(2)]
-    model = keras.Model(image, heads)
-    model.compile(
-        "sgd", **losses.deep_supervision(model, losses.CrossEntropy())
-    )
+
+    def two_heads():
+        image = keras.Input((None, None, 3))
+        heads = [keras.layers.Conv2D(2, 1)(image) for _ in range(2)]
+        model = keras.Model(image, heads)
+        arguments = losses.deep_supervision(model, losses.CrossEntropy())
+        model.compile("sgd", **arguments)
+        return model
+
     masks = np.zeros((2, 4, 4), "int32")
     with pytest.raises(Exception, match="y_true|structure|losses|tensor"):
-        model.train_on_batch(IMAGES, masks)
+        two_heads().train_on_batch(IMAGES, masks)
     pairs = list(zip(255 * IMAGES, masks, strict=True))
     batches = data.Batches(pairs, 2, outputs=2)
-    history = model.fit(batches, verbose=0).history
+    history = two_heads().fit(batches, verbose=0).history
     assert np.isfinite(history["loss"]).all()
 
 

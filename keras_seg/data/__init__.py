@@ -9,11 +9,17 @@ from keras_seg.data.classes import ClassTable
 from keras_seg.data.classes import voc_colormap
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
-from keras_seg.data.folder import from_folder
 from keras_seg.data.images import read_image
-from keras_seg.data.images import read_mask
-from keras_seg.data.layout import splits
+from keras_seg.data.masks import read_mask
 from keras_seg.data.pairs import Pair
+from keras_seg.data.readers import from_coco
+from keras_seg.data.readers import from_cvat
+from keras_seg.data.readers import from_folder
+from keras_seg.data.readers import from_labelme
+from keras_seg.data.readers import from_stack
+from keras_seg.data.readers import from_voc
+from keras_seg.data.readers import from_yolo
+from keras_seg.data.readers import splits
 
 __all__ = [
     "MAX_CLASSES",
@@ -24,7 +30,13 @@ __all__ = [
     "Folder",
     "Pair",
     "augment",
+    "from_coco",
+    "from_cvat",
     "from_folder",
+    "from_labelme",
+    "from_stack",
+    "from_voc",
+    "from_yolo",
     "read_image",
     "read_mask",
     "splits",

@@ -147,14 +147,16 @@ def test_colour_masks_are_refused(tmp_path):
     path = save(tmp_path / "a.png", colors[IDS])
     assert message(read_mask, path) == (
         "KS-D007  DATA/a.png has mode RGB with 3 different colours; a mask "
-        "has one channel of class ids. The classes look coded as colours. "
-        "Fix: replace every colour by its id and save a single-channel PNG."
+        "has one channel of class ids, or colours that classes.csv names. "
+        "The classes look coded as colours: (0, 0, 0), (0, 128, 0), "
+        "(128, 0, 0). Fix: give every class its colour in the columns r, g "
+        "and b of classes.csv, or replace every colour by its id."
     )
     path = save(tmp_path / "b.png", np.repeat(IDS[..., None], 4, axis=-1))
     assert message(read_mask, path) == (
         "KS-D007  DATA/b.png has mode RGBA with 3 different colours; a mask "
-        "has one channel of class ids. The channels are equal: a grey mask "
-        "was saved as colour. Fix: keep one channel, for example "
+        "has one channel of class ids, or colours that classes.csv names. "
+        "The channels are equal: a grey mask was saved as colour. Fix: keep one channel, for example "
         "Image.open(mask).getchannel(0).save(mask)."
     )
 
@@ -232,7 +234,8 @@ def test_stack(tmp_path):
     for function in (read_image, read_mask):
         assert message(function, path) == (
             "KS-D009  DATA/a.tif is a stack of 3 pages; one image in a file "
-            "is expected. Fix: save each page as a PNG of its own."
+            "is expected. Fix: read it with keras_seg.data.from_stack, or "
+            "save each page as a PNG of its own."
         )
 
 

@@ -22,7 +22,7 @@ __all__ = [
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
 _ORIENTATION = 274
-_SAMPLES, _BITS = 277, 258
+_SAMPLES, _BITS, _PLANES = 277, 258, 284
 
 
 def is_npy(path):
@@ -69,9 +69,12 @@ def needs_tifffile(path, exact):
             with TiffImagePlugin.TiffImageFile(path) as image:
                 samples = image.tag_v2.get(_SAMPLES, 1)
                 bits = max(image.tag_v2.get(_BITS, (1,)))
-                if not exact or samples == 1:
+                planes = image.tag_v2.get(_PLANES, 1) == 2
+                if samples == 1:
                     return False
-                return bits > 8 or samples != len(image.getbands())
+                if bits > 8:  # Pillow mixes up 16-bit planes
+                    return exact or planes
+                return exact and samples != len(image.getbands())
         # A mode that Pillow has no name for.
         except (SyntaxError, ValueError):
             return True

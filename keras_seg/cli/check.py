@@ -30,6 +30,14 @@ def check(
             show_default="those of classes.csv, or the ids found",
         ),
     ] = None,
+    mask_values: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUE:ID,...",
+            help="What the values of the masks mean, such as 0:0,255:1.",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON.")
     ] = False,
@@ -47,9 +55,17 @@ def check(
     0 if there is none.
     """
     from keras_seg.data import check as check_data
+    from keras_seg.data.mask_files import parse_mask_values
 
+    values = None if mask_values is None else parse_mask_values(mask_values)
     with console.progress("Checking") as progress:
-        report = check_data(data, split, classes=classes, progress=progress)
+        report = check_data(
+            data,
+            split,
+            classes=classes,
+            mask_values=values,
+            progress=progress,
+        )
     console.say(report.to_json() if json else report.to_text())
     if out is not None:
         files = ", ".join(path.name for path in report.write(out))

@@ -84,6 +84,14 @@ def train(
             help="Split to train on.", show_default="train, or all images"
         ),
     ] = None,
+    mask_values: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUE:ID,...",
+            help="What the values of the masks mean, such as 0:0,255:1.",
+            show_default=False,
+        ),
+    ] = None,
     val_split: Annotated[
         str | None,
         typer.Option(
@@ -176,7 +184,11 @@ def train(
         seed=seed,
     )
     source = training.DataSource(
-        str(data), train_split, val_split, overfit=overfit
+        str(data),
+        train_split,
+        val_split,
+        overfit=overfit,
+        mask_values=mask_values,
     )
     flow = train_flow.try_out if dry_run else train_flow.begin
     flow(settings, source, out, voice)

@@ -17,11 +17,17 @@ from keras_seg.data.classes import ClassTable
 from keras_seg.data.classes import voc_colormap
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
-from keras_seg.data.folder import from_folder
 from keras_seg.data.images import read_image
-from keras_seg.data.images import read_mask
-from keras_seg.data.layout import splits
+from keras_seg.data.masks import read_mask
 from keras_seg.data.pairs import Pair
+from keras_seg.data.readers import from_coco
+from keras_seg.data.readers import from_cvat
+from keras_seg.data.readers import from_folder
+from keras_seg.data.readers import from_labelme
+from keras_seg.data.readers import from_stack
+from keras_seg.data.readers import from_voc
+from keras_seg.data.readers import from_yolo
+from keras_seg.data.readers import splits
 from keras_seg.data.statistics import ClassStatistics
 from keras_seg.data.statistics import class_statistics
 
@@ -41,7 +47,13 @@ __all__ = [
     "augment",
     "check",
     "class_statistics",
+    "from_coco",
+    "from_cvat",
     "from_folder",
+    "from_labelme",
+    "from_stack",
+    "from_voc",
+    "from_yolo",
     "read_image",
     "read_mask",
     "splits",

@@ -4,24 +4,29 @@ import dataclasses
 import pathlib
 
 from keras_seg.data.errors import DataError
-from keras_seg.data.images import SUFFIXES
+from keras_seg.data.opening import SUFFIXES
 
 __all__ = ["Pair", "find_pairs", "read_stems"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """An image file and the mask file of the same stem.
+    """An image file and the file that its mask is in.
 
     Args:
-        stem: str, the file name without its suffix.
+        stem: str, names the pair in its data set: the image's file name
+            without its suffix.
         image: path of the image.
-        mask: path of the mask.
+        mask: path of the mask, or of the file that describes it, which
+            several pairs may share (COCO) or which may be absent where an
+            image has no object (YOLO).
+        page: optional int, the page of both where they are stacks.
     """
 
     stem: str
     image: pathlib.Path
     mask: pathlib.Path
+    page: int | None = None
 
 
 def find_pairs(images, masks, list_file=None, problems=None):
@@ -57,7 +62,7 @@ def find_pairs(images, masks, list_file=None, problems=None):
                 "KS-D010",
                 list_file or images,
                 "names no image" if list_file else "holds no image",
-                "at least one is needed (PNG, JPEG, TIFF, BMP or WEBP)",
+                "at least one is needed (PNG, JPEG, TIFF, BMP, WEBP or NPY)",
                 fix="put images there, or correct the path",
             )
         )

@@ -5,6 +5,7 @@ import pathlib
 
 from keras_seg.data import from_folder
 from keras_seg.data import splits
+from keras_seg.data.mask_files import parse_mask_values
 from keras_seg.training.errors import RunError
 from keras_seg.training.fingerprint import fingerprint
 
@@ -23,6 +24,8 @@ class DataSource:
             the best; by default `"val"` if there is one.
         overfit: optional int: train on so many images, the first ones, and
             validate on the same.
+        mask_values: optional str such as `"0:0,255:1"`, what the values of
+            the masks mean, see `keras_seg.data.from_folder`.
 
     Example:
 
@@ -42,6 +45,7 @@ class DataSource:
     split: str | None = None
     validation_split: str | None = None
     overfit: int | None = None
+    mask_values: str | None = None
 
     def resolved(self):
         """The same source: an absolute path, the splits that are chosen."""
@@ -70,7 +74,10 @@ class DataSource:
             RunError: if there are fewer images than `overfit`.
         """
         split, validation_split = self._splits()
-        data = from_folder(self.path, split, classes=classes, check=check)
+        options: dict = {"check": check}
+        if self.mask_values is not None:
+            options["mask_values"] = parse_mask_values(self.mask_values)
+        data = from_folder(self.path, split, classes=classes, **options)
         if self.overfit is not None:
             if self.overfit > len(data):
                 raise RunError(
@@ -82,7 +89,7 @@ class DataSource:
         if validation_split is None:
             return data, None
         return data, from_folder(
-            self.path, validation_split, classes=data.classes, check=check
+            self.path, validation_split, classes=data.classes, **options
         )
 
     def _splits(self):

@@ -5,7 +5,9 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from keras_seg.cli import app
@@ -67,3 +69,17 @@ def test_without_keras_or_a_backend(data):
     )
     assert result.returncode == 0, result.stderr
     assert "can be trained on" in result.stdout
+
+
+def test_black_and_white_masks(data):
+    """The fix that is named is the one that works."""
+    for file in (data / "train/labels").iterdir():
+        ids = np.array(Image.open(file))
+        Image.fromarray((255 * (ids > 0)).astype("uint8")).save(file)
+    result = run(data)
+    assert result.exit_code == 3
+    assert "--mask-values 0:0,255:1" in result.output
+    result = run(data, "--mask-values", "0:0,255:1")
+    assert result.exit_code == 0, result.output
+    result = run(data, "--mask-values", "0-1")
+    assert result.exit_code == 1 and "Received: '0-1'" in result.output

@@ -15,7 +15,7 @@ from keras_seg.data.statistics import statistics_of_counts
 __all__ = ["check"]
 
 
-def check(data, split=None, *, classes=None, progress=None):
+def check(data, split=None, *, classes=None, mask_values=None, progress=None):
     """Look at every image and mask, and say all that is wrong with them.
 
     Each file is decoded once, on threads, and what is kept of it is a few
@@ -32,6 +32,7 @@ def check(data, split=None, *, classes=None, progress=None):
             default all of them.
         classes: optional `ClassTable` or number of classes. By default those
             of `data`, of `classes.csv`, or else the ids that are found.
+        mask_values: optional dictionary, of a path, see `from_folder`.
         progress: optional function of the number of pairs done and of all.
 
     Returns:
@@ -50,7 +51,7 @@ def check(data, split=None, *, classes=None, progress=None):
     >>> report.ok, [finding.code for finding in report.findings]
     (False, ['KS-D021', 'KS-D034'])
     """
-    found = survey(data, split, classes, progress)
+    found = survey(data, split, classes, mask_values, progress)
     statistics = {}
     if found.classes is not None:
         for name, pairs in found.facts.items():

@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL import ImageStat
 
+from keras_seg.data.arrays import is_npy
 from keras_seg.data.checks.edges import Edges
 from keras_seg.data.checks.edges import find_edges
 from keras_seg.data.checks.edges import ids_in_between
 from keras_seg.data.errors import DataError
-from keras_seg.data.images import FORMATS
 from keras_seg.data.images import read_image
-from keras_seg.data.images import read_mask
+from keras_seg.data.mask_files import MaskFiles
+from keras_seg.data.opening import FORMATS
 from keras_seg.data.statistics import count_ids
 
 __all__ = [
@@ -118,7 +119,7 @@ def read_facts(data, split, index):
         stem, files = pair.stem, (str(pair.image), str(pair.mask))
         if image is not None:
             mode, turned = _header(pair.image)
-        if ids is not None and getattr(data, "masks", None) is None:
+        if ids is not None and isinstance(data.masks, MaskFiles):
             mask_turned = _header(pair.mask)[1]
     return PairFacts(
         split,
@@ -146,8 +147,8 @@ def read_arrays(data, index, split):
     errors = []
     if hasattr(data, "pairs"):
         readers = (
-            lambda: read_image(data.pairs[index].image),
-            lambda: _raw_ids(data, index),
+            lambda: _read_image(data, index),
+            lambda: data.read_ids(index),
         )
     else:
         name = f"{split}[{index}]"
@@ -166,10 +167,9 @@ def read_arrays(data, index, split):
     return arrays[0], arrays[1], errors
 
 
-def _raw_ids(data, index):
-    if hasattr(data, "read_ids"):
-        return data.read_ids(index)
-    return read_mask(data.pairs[index].mask)
+def _read_image(data, index):
+    pair = data.pairs[index]
+    return read_image(pair.image, data.channels, pair.page)
 
 
 def _integers(mask, name):
@@ -194,6 +194,8 @@ def _integers(mask, name):
 
 def _header(path):
     """Mode and EXIF orientation of a file that is known to be good."""
+    if is_npy(path):
+        return "", 1
     with Image.open(path, formats=FORMATS) as image:
         # A PNG without it would be decoded to look behind its pixels.
         if image.format == "PNG" and "exif" not in image.info:

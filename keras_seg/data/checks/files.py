@@ -38,10 +38,12 @@ def find_wrong_ids(survey):
         return []
     classes = survey.classes
     white = [pair for pair in masks if VOID in pair.mask.ids]
-    if white:
+    if white and not survey.mapped:
         try:
             refuse_black_and_white(
-                id_lists, classes if survey.given else None, white[0].mask_file
+                id_lists,
+                classes if survey.given else None,
+                [pair.mask_file for pair in masks],
             )
         except DataError as error:
             finding = merge([error])[0]

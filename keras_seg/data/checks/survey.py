@@ -14,8 +14,11 @@ from keras_seg.data.folder import Folder
 from keras_seg.data.ids import classes_of_ids
 from keras_seg.data.layout import find_classes
 from keras_seg.data.layout import find_folders
-from keras_seg.data.layout import splits
+from keras_seg.data.mask_files import MaskFiles
+from keras_seg.data.mask_files import color_code
 from keras_seg.data.pairs import find_pairs
+from keras_seg.data.readers.plain import from_pairs
+from keras_seg.data.readers.recognize import recognize
 
 __all__ = ["Survey", "survey"]
 
@@ -36,6 +39,8 @@ class Survey:
         given: bool, whether the classes were given or in a table; otherwise
             they are the ids that the masks have.
         errors: list of `DataError`, on what is not a pair.
+        mapped: bool, whether the ids come through `mask_values`, colours or
+            shapes, and are not the values of the files.
     """
 
     source: str
@@ -44,6 +49,7 @@ class Survey:
     classes: ClassTable | None
     given: bool
     errors: list[DataError]
+    mapped: bool = False
 
     @property
     def pairs(self):
@@ -56,13 +62,14 @@ class Survey:
         return self.classes.void_ids | {255} if self.classes else {255}
 
 
-def survey(data, split=None, classes=None, progress=None):
+def survey(data, split=None, classes=None, mask_values=None, progress=None):
     """Find the pairs of a data set and read each of them once.
 
     Args:
         data: see `check`.
         split: see `check`.
         classes: see `check`.
+        mask_values: see `check`.
         progress: see `check`.
 
     Returns:
@@ -78,12 +85,12 @@ def survey(data, split=None, classes=None, progress=None):
         source = str(data)
         if classes is None:
             classes = _read_classes(data, errors)
-        parts = _open(data, split, errors)
+        parts = _open(data, split, classes, mask_values, errors)
     else:
         source = "data"
         parts = data if isinstance(data, dict) else {split or ALL: data}
-        for part in parts.values():
-            classes = classes or getattr(part, "classes", None)
+    for part in parts.values():
+        classes = classes or getattr(part, "classes", None)
     items = [(part, name, i) for name, part in parts.items()
              for i in range(len(part))]  # fmt: skip
     facts: dict[str, list[PairFacts]] = {name: [] for name in parts}
@@ -96,27 +103,41 @@ def survey(data, split=None, classes=None, progress=None):
     if classes is None:
         classes = _found_classes(everything, errors)
     if isinstance(data, str | pathlib.Path):
-        parts = {n: Folder(part.pairs, classes) for n, part in parts.items()}
-    return Survey(source, parts, facts, classes, given, errors)
+        for part in parts.values():
+            part.classes = classes
+    mapped = any(_is_mapped(part) for part in parts.values())
+    return Survey(source, parts, facts, classes, given, errors, mapped)
 
 
-def _open(path, split, errors):
+def _open(path, split, classes, mask_values, errors):
     """`{split: Folder}`; what keeps one split from opening is an error."""
-    names = splits(path)
+    names, reader = recognize(path)
+    options = (reader, path, classes, mask_values, errors)
     if split is not None or not names:
-        return {split or ALL: _open_split(path, split, errors)}
+        return {split or ALL: _open_split(split, *options)}
     parts = {}
     for name in names:
         try:
-            parts[name] = _open_split(path, name, errors)
+            parts[name] = _open_split(name, *options)
         except DataError as error:
             errors.append(error)
     return parts
 
 
-def _open_split(path, split, errors):
+def _open_split(split, reader, path, classes, mask_values, errors):
+    if reader is not from_pairs:
+        options = {} if mask_values is None else {"mask_values": mask_values}
+        return reader(path, split, classes=classes, check=False, **options)
     images, masks, stems = find_folders(path, split)
-    return Folder(find_pairs(images, masks, stems, errors), None)
+    pairs = find_pairs(images, masks, stems, errors)
+    return Folder(pairs, None, MaskFiles(mask_values, color_code(classes)))
+
+
+def _is_mapped(data):
+    masks = getattr(data, "masks", None)
+    if masks is None:
+        return False
+    return not isinstance(masks, MaskFiles) or masks.values is not None
 
 
 def _read_classes(path, errors):

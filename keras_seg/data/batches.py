@@ -52,7 +52,8 @@ class Batches(keras.utils.PyDataset):
         seed: int, 0 or more.
         drop_remainder: bool, leave out a last batch that is not full.
         cache: bool, keep decoded pairs in memory, up to 2 GiB.
-        workers: int, number of threads; one for each CPU by default.
+        workers: int, number of threads; by default one more than CPUs, for
+            one or another waits.
         pixel_weights: optional callable that takes a transformed mask, an
             integer array `(height, width)`, and gives a float32 array of its
             shape: the third element of a batch, `fit`'s sample weights.
@@ -117,7 +118,7 @@ class Batches(keras.utils.PyDataset):
         self.pixel_weights = pixel_weights
         self.epoch = 0
         self._pairs = PairCache(dataset, keep=cache)
-        self._threads = workers
+        self._threads = workers or cpu_count() + 1
         self._position = None
         self._prepare()
 
@@ -141,7 +142,7 @@ class Batches(keras.utils.PyDataset):
         return self._get(self._ahead, index, _AHEAD if in_epoch else 0)
 
     def __iter__(self):
-        ahead = ReadAhead(self._begin, self._threads or cpu_count())
+        ahead = ReadAhead(self._begin, self._threads)
         try:
             for index in range(len(self)):
                 yield self._get(ahead, index, _AHEAD)
@@ -167,7 +168,7 @@ class Batches(keras.utils.PyDataset):
 
     def _prepare(self):
         self._lock = threading.Lock()
-        self._ahead = ReadAhead(self._begin, self._threads or cpu_count())
+        self._ahead = ReadAhead(self._begin, self._threads)
 
     def _get(self, ahead, index, count):
         last = min(index + count, len(self) - 1)

@@ -106,7 +106,6 @@ def ours(folder):
         ],
         shuffle=True,
         cache=False,
-        workers=ARGUMENTS.threads,
     )
 
     def epoch():
@@ -358,7 +357,11 @@ def main():
         rounds = []
         try:
             for number in range(ARGUMENTS.rounds + 2):
-                found = {e: engines[e].epoch() for e in engines}
+                # In an order of its own: what ran before leaves its mark.
+                names = random.Random(number).sample(
+                    list(engines), len(engines)
+                )
+                found = {e: engines[e].epoch() for e in names}
                 if number > 1:  # Two to start, compile and tune itself.
                     rounds.append(found)
         finally:

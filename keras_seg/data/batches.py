@@ -8,6 +8,9 @@ import numpy as np
 
 from keras_seg.data import augment
 from keras_seg.data.batch_arrays import BatchArrays
+from keras_seg.data.batch_checks import check_positive
+from keras_seg.data.batch_checks import check_transformed
+from keras_seg.data.batch_checks import checked_transforms
 from keras_seg.data.pair_cache import PairCache
 from keras_seg.data.pair_cache import naming_pair
 from keras_seg.data.read_ahead import ReadAhead
@@ -49,7 +52,8 @@ class Batches(keras.utils.PyDataset):
         seed: int, 0 or more.
         drop_remainder: bool, leave out a last batch that is not full.
         cache: bool, keep decoded pairs in memory, up to 2 GiB.
-        workers: int, number of threads; one for each CPU by default.
+        workers: int, number of threads; by default one more than CPUs, for
+            one or another waits.
         pixel_weights: optional callable that takes a transformed mask, an
             integer array `(height, width)`, and gives a float32 array of its
             shape: the third element of a batch, `fit`'s sample weights.
@@ -92,10 +96,10 @@ class Batches(keras.utils.PyDataset):
         # Keras's own workers read ahead, and its fit() throws away one epoch
         # begun: with them, batches read ahead for it turn up in the next.
         super().__init__(workers=1)
-        _check_positive("batch_size", batch_size)
-        _check_positive("outputs", outputs)
+        check_positive("batch_size", batch_size)
+        check_positive("outputs", outputs)
         if workers is not None:
-            _check_positive("workers", workers)
+            check_positive("workers", workers)
         if not isinstance(seed, int | np.integer) or seed < 0:
             raise ValueError(
                 f"`seed` must be an int of 0 or more. Received: seed={seed}"
@@ -112,7 +116,7 @@ class Batches(keras.utils.PyDataset):
             )
         self.dataset = dataset
         self.batch_size = batch_size
-        self.transforms = _checked_transforms(transforms)
+        self.transforms = checked_transforms(transforms)
         self.shuffle = shuffle
         self.seed = int(seed)
         self.drop_remainder = drop_remainder
@@ -120,7 +124,7 @@ class Batches(keras.utils.PyDataset):
         self.outputs = outputs
         self.epoch = 0
         self._pairs = PairCache(dataset, keep=cache)
-        self._threads = workers
+        self._threads = workers or cpu_count() + 1
         self._position = None
         self._prepare()
 
@@ -144,7 +148,7 @@ class Batches(keras.utils.PyDataset):
         return self._get(self._ahead, index, _AHEAD if in_epoch else 0)
 
     def __iter__(self):
-        ahead = ReadAhead(self._begin, self._threads or cpu_count())
+        ahead = ReadAhead(self._begin, self._threads)
         try:
             for index in range(len(self)):
                 yield self._get(ahead, index, _AHEAD)
@@ -170,7 +174,7 @@ class Batches(keras.utils.PyDataset):
 
     def _prepare(self):
         self._lock = threading.Lock()
-        self._ahead = ReadAhead(self._begin, self._threads or cpu_count())
+        self._ahead = ReadAhead(self._begin, self._threads)
 
     def _get(self, ahead, index, count):
         last = min(index + count, len(self) - 1)
@@ -208,7 +212,7 @@ class Batches(keras.utils.PyDataset):
             weights = None
             if self.pixel_weights is not None:
                 weights = np.asarray(self.pixel_weights(mask))
-            _check_transformed(image, mask, weights, size)
+            check_transformed(image, mask, weights, size)
             # uint8, a quarter of the memory: a functional model turns its
             # input into floats by itself on every backend.
             if image.dtype != np.uint8:
@@ -243,45 +247,3 @@ class Batches(keras.utils.PyDataset):
     @functools.cached_property
     def _sizes(self):
         return self._pairs.sizes()
-
-
-def _check_positive(name, value):
-    if not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(
-            f"`{name}` must be an int of 1 or more. Received: {name}={value}"
-        )
-
-
-def _checked_transforms(transforms):
-    if callable(transforms):
-        raise ValueError(
-            "`transforms` must be a sequence of transforms. "
-            f"Received: transforms={transforms}"
-        )
-    transforms = tuple(transforms)
-    for transform in transforms:
-        if not callable(transform):
-            raise ValueError(
-                "`transforms` must be callables (image, mask, rng). "
-                f"Received: {transform!r}"
-            )
-    if augment.size_after(transforms) is None:
-        raise ValueError(
-            "`transforms` must leave one size: put a RandomCrop or a "
-            "BalancedCrop behind what changes sizes, a square one before "
-            f"quarter turns. Received: transforms={transforms}"
-        )
-    return transforms
-
-
-def _check_transformed(image, mask, weights, size):
-    if image.shape[:2] != size or mask.shape != size:
-        raise ValueError(
-            f"`transforms` must give an image and a mask of {size}. "
-            f"Received: an image {image.shape} and a mask {mask.shape}"
-        )
-    if weights is not None and weights.shape != size:
-        raise ValueError(
-            f"`pixel_weights` must give an array of {size}. "
-            f"Received: {weights.shape}"
-        )

@@ -50,6 +50,8 @@ class ReadAhead:
                     self._begun[wanted] = self._begin(self._pool.submit, wanted)
             parts, finish = self._begun.pop(key)
         try:
+            # One wait for all: every wake-up takes the GIL from a thread.
+            concurrent.futures.wait(parts)
             for part in parts:
                 part.result()
         except BaseException:

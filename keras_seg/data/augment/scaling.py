@@ -15,6 +15,10 @@ __all__ = ["RandomScale", "resize_image", "resize_mask"]
 def resize_image(image, size, *, window=None):
     """Resize bilinearly; anti-aliased where it becomes smaller.
 
+    Bytes are rounded between columns and rows, and rows that become more are
+    weighed in steps of 1/256: no value is farther than 1.5 from the exact
+    one.
+
     Args:
         image: array `(height, width, channels)`.
         size: tuple (height, width).
@@ -26,33 +30,72 @@ def resize_image(image, size, *, window=None):
     """
     whole = (0, 0, *size)
     top, left, height, width = whole if window is None else window
-    rows, columns = image.shape[0] / size[0], image.shape[1] / size[1]
-    box = (
-        left * columns,
-        top * rows,
-        min((left + width) * columns, image.shape[1]),
-        min((top + height) * rows, image.shape[0]),
-    )
+    old_height, old_width = image.shape[:2]
+    scale = old_width / size[1]
+    columns = (left * scale, min((left + width) * scale, old_width))
+    scale = old_height / size[0]
+    if size[0] <= old_height:
+        rows = (top * scale, min((top + height) * scale, old_height))
+        return _resample(image, (height, width), rows, columns)
+    # For rows that become more, NumPy takes half as long as Pillow.
+    places = (np.arange(top, top + height) + 0.5) * scale - 0.5
+    places = places.clip(0, old_height - 1)
+    first, last = int(places[0]), min(int(places[-1]) + 2, old_height)
+    used = (last - first, width)
+    image = _resample(image[first:last], used, (0, last - first), columns)
+    return _between_rows(image, places - first)
+
+
+def _resample(image, size, rows, columns):
+    """What lies between two rows and two columns, resized by Pillow."""
+    box = (columns[0], rows[0], columns[1], rows[1])
 
     def resized(pixels):
         return np.asarray(
             Image.fromarray(np.ascontiguousarray(pixels)).resize(
-                (width, height), Image.Resampling.BILINEAR, box=box
+                size[::-1], Image.Resampling.BILINEAR, box=box
             )
         )
 
-    if image.dtype == np.uint8:
-        if image.shape[2] == 3:
-            return resized(image)
-        channels = [resized(image[..., c]) for c in range(image.shape[2])]
-        return np.stack(channels, axis=-1)
-    channels = [
-        resized(image[..., c].astype("float32")) for c in range(image.shape[2])
-    ]
-    result = np.stack(channels, axis=-1)
-    if np.issubdtype(image.dtype, np.integer):
-        result = result.round()
-    return result.astype(image.dtype, copy=False)
+    if image.dtype == np.uint8 and image.shape[2] == 3:
+        return resized(image)
+    channels = image
+    if image.dtype != np.uint8:
+        channels = image.astype("float32", copy=False)
+    result = np.stack(
+        [resized(channels[..., c]) for c in range(image.shape[2])], axis=-1
+    )
+    return _like(image.dtype, result)
+
+
+def _between_rows(image, places):
+    """Rows at some places between those of an image."""
+    before = places.astype("int64")
+    beyond = (places - before)[:, None]
+    integers = image.dtype == np.uint8
+    rows = image.reshape(len(image), -1)
+    rows = rows.astype("uint16" if integers else "float32")
+    steps = np.zeros_like(rows)
+    np.subtract(rows[1:], rows[:-1], out=steps[:-1])
+    if integers:
+        # 256 a + w (b - a) + 128 is below 2^16, and so it does not matter
+        # that b - a may have been below 0.
+        beyond = np.round(256 * beyond)
+        rows <<= 8
+        rows += 128
+    result = steps.take(before, axis=0)
+    result *= beyond.astype(rows.dtype)
+    result += rows.take(before, axis=0)
+    if integers:
+        result >>= 8
+    return _like(image.dtype, result).reshape(len(places), *image.shape[1:])
+
+
+def _like(dtype, values):
+    """Values of a dtype, floats rounded where it has integers."""
+    if np.issubdtype(dtype, np.integer) and values.dtype.kind == "f":
+        values = values.round()
+    return values.astype(dtype, copy=False)
 
 
 def resize_mask(mask, size, *, window=None):

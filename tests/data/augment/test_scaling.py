@@ -74,6 +74,40 @@ def test_resize_image_is_bilinear(dtype, channels):
         assert resized[0, :, channel].tolist() == [0, 25, 75, 100]
 
 
+def tents(old, new):
+    """Weights of bilinear resizing to more pixels, an array (new, old)."""
+    places = ((np.arange(new) + 0.5) * old / new - 0.5).clip(0, old - 1)
+    return np.maximum(0, 1 - abs(places[:, None] - np.arange(old)))
+
+
+@settings(max_examples=60)
+@given(pairs(), st.integers(0, 30), st.integers(0, 30))
+def test_enlarging_against_the_definition(pair, more_rows, more_columns):
+    image, mask = pair
+    size = mask.shape[0] + more_rows, mask.shape[1] + more_columns
+    expected = np.einsum(
+        "ph,qw,hwc->pqc",
+        tents(mask.shape[0], size[0]),
+        tents(mask.shape[1], size[1]),
+        image,
+    )
+    np.testing.assert_allclose(
+        augment.resize_image(image, size),
+        expected,
+        atol=1.5 if image.dtype == np.uint8 else 1e-3,
+        rtol=0,
+    )
+
+
+def test_extremes_do_not_wrap():
+    image = np.zeros((6, 2, 3), "uint8")
+    image[::2] = 255
+    for rows in range(7, 60):
+        column = augment.resize_image(image, (rows, 2))[:, 0, 0]
+        weights = tents(6, rows) @ image[:, 0, 0]
+        np.testing.assert_allclose(column, weights, atol=1)
+
+
 @settings(max_examples=60)
 @given(pairs(), st.data())
 def test_a_window_is_cut_from_the_whole(pair, data):

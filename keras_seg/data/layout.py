@@ -86,13 +86,21 @@ def find_folders(path, split=None):
 
 def missing_split(path, split, names, looked=""):
     """The `DataError` of a split that does not exist or must be chosen."""
-    if split is None:
+    if split is None and names:
         return DataError(
             "KS-D002",
             path,
             f"has the splits {', '.join(names)}",
             "one of them must be chosen",
             fix=f'name it, for example split="{names[0]}"',
+        )
+    if split is None:
+        return DataError(
+            "KS-D002",
+            path,
+            f"names no images{looked}",
+            "a split lists the images that belong to it",
+            fix="add one",
         )
     return DataError(
         "KS-D002",

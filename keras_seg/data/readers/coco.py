@@ -129,7 +129,9 @@ def _files(path):
         found = instances or files
         return {f.stem.removeprefix("instances_"): f for f in found}
     files = [f for f in sorted(path.glob("*.json")) if _looks_like_coco(f)]
-    return {"": files[0]} if len(files) == 1 else None
+    if len(files) < 2:
+        return {"": files[0]} if files else None
+    return {f.stem: f for f in files}
 
 
 def _looks_like_coco(file):

@@ -20,9 +20,9 @@ __all__ = ["from_folder", "recognize", "splits"]
 _LAYOUTS = (
     (cvat_splits, from_cvat),
     (voc_splits, from_voc),
+    (labelme_splits, from_labelme),
     (coco_splits, from_coco),
     (yolo_splits, from_yolo),
-    (labelme_splits, from_labelme),
 )
 
 

@@ -119,9 +119,8 @@ def find_voc_pairs(path, split):
                 fix=f"put them into {folder}, or correct the path",
             )
     if split not in names:
-        if split is None and names:
-            raise missing_split(path, None, names)
-        looked = f": there is no {(_LISTS / f'{split}.txt').as_posix()}"
+        name = f"{split or '*'}.txt"
+        looked = f": there is no {(_LISTS / name).as_posix()}"
         raise missing_split(path, split, names, looked)
     list_file = path / _LISTS / f"{split}.txt"
     return find_pairs(path / _IMAGES, path / _MASKS, list_file)

@@ -88,7 +88,8 @@ def from_yolo(
     if split is None and len(splits) == 1:
         split = splits[0]
     if split not in splits:
-        raise missing_split(file, split, splits)
+        looked = f": there is no {split or 'train'}:"
+        raise missing_split(file, split, splits, looked)
     images = _images(file, content, split)
     table = find_table(file.parent, classes)
     ordered = [names[i] for i in sorted(names)]
@@ -110,8 +111,8 @@ def from_yolo(
 def yolo_splits(path):
     """The splits of YOLO's layout; `None` of another layout."""
     file = pathlib.Path(path) / _TABLE
-    if not file.is_file():
-        return None
+    if not file.is_file() or (file.parent / "masks").is_dir():
+        return None  # masks are pictures
     content = read_yaml(file)
     if not isinstance(content, dict) or "names" not in content:
         return None

@@ -28,11 +28,7 @@ class FrequencyWeightedIoU(ConfusionMatrix):
       https://arxiv.org/abs/1411.4038)
 
     Args:
-        num_classes: int, at least 2. The background is a class.
-        ignore_class: int outside `0...num_classes - 1`, the label of void
-            pixels in the truth, or `None` for none. Defaults to `255`.
-        name: string.
-        dtype: the dtype of `result()`. Defaults to float32.
+        num_classes, ignore_class, name, dtype: see `ConfusionMatrix`.
 
     Call arguments:
         y_true, y_pred, sample_weight: see `ConfusionMatrix`.

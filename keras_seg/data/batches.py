@@ -142,7 +142,7 @@ class Batches(keras.utils.PyDataset):
         return self._get(self._ahead, index, _AHEAD if in_epoch else 0)
 
     def __iter__(self):
-        ahead = ReadAhead(self._begin, self._threads)
+        ahead = ReadAhead(self._threads)
         try:
             for index in range(len(self)):
                 yield self._get(ahead, index, _AHEAD)
@@ -168,13 +168,13 @@ class Batches(keras.utils.PyDataset):
 
     def _prepare(self):
         self._lock = threading.Lock()
-        self._ahead = ReadAhead(self._begin, self._threads)
+        self._ahead = ReadAhead(self._threads)
 
     def _get(self, ahead, index, count):
         last = min(index + count, len(self) - 1)
         epoch = self.epoch
         following = [(epoch, i) for i in range(index + 1, last + 1)]
-        return ahead.get((epoch, index), following)
+        return ahead.get(self._begin, (epoch, index), following)
 
     def _begin(self, submit, key):
         """Hand the pairs of a batch to threads, see `ReadAhead`."""

@@ -148,7 +148,7 @@ class Batches(keras.utils.PyDataset):
         return self._get(self._ahead, index, _AHEAD if in_epoch else 0)
 
     def __iter__(self):
-        ahead = ReadAhead(self._begin, self._threads)
+        ahead = ReadAhead(self._threads)
         try:
             for index in range(len(self)):
                 yield self._get(ahead, index, _AHEAD)
@@ -174,13 +174,14 @@ class Batches(keras.utils.PyDataset):
 
     def _prepare(self):
         self._lock = threading.Lock()
-        self._ahead = ReadAhead(self._begin, self._threads)
+        self._ahead = ReadAhead(self._threads)
 
     def _get(self, ahead, index, count):
         last = min(index + count, len(self) - 1)
         epoch = self.epoch
         following = [(epoch, i) for i in range(index + 1, last + 1)]
-        images, *others = ahead.get((epoch, index), following)
+        key = (epoch, index)
+        images, *others = ahead.get(self._begin, key, following)
         if self.outputs > 1:
             others = [(array,) * self.outputs for array in others]
         return images, *others

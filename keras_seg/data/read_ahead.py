@@ -14,24 +14,24 @@ class ReadAhead:
     batch, with `close()`, and with the object itself.
 
     Args:
-        begin: callable `(submit, key)` that hands the parts of a batch to
-            `submit(function, *arguments)`, and returns the list of what
-            `submit` returned, and a function that gives the batch when all
-            are done.
         workers: int, number of threads.
     """
 
-    def __init__(self, begin, workers):
-        self._begin = begin
+    def __init__(self, workers):
         self._workers = workers
         self._lock = threading.Lock()
         self._pool = None
         self._begun: dict = {}
 
-    def get(self, key, following=()):
+    def get(self, begin, key, following=()):
         """The batch of a key.
 
         Args:
+            begin: callable `(submit, key)` that hands the parts of a batch to
+                `submit(function, *arguments)`, and returns the list of what
+                `submit` returned, and a function that gives the batch when
+                all are done. It is not kept: an object that has both would
+                live for as long as the threads.
             key: hashable.
             following: sequence of the keys that are to be begun as well.
                 What was begun before and is none of them is given up.
@@ -47,7 +47,7 @@ class ReadAhead:
                 )
             for wanted in (key, *following):
                 if wanted not in self._begun:
-                    self._begun[wanted] = self._begin(self._pool.submit, wanted)
+                    self._begun[wanted] = begin(self._pool.submit, wanted)
             parts, finish = self._begun.pop(key)
         try:
             # One wait for all: every wake-up takes the GIL from a thread.

@@ -1,5 +1,4 @@
 import copy
-import gc
 import random
 import threading
 import weakref
@@ -313,8 +312,8 @@ def test_threads_end():
     assert alive()
     gone = weakref.ref(batches)
     del batches, iterator
-    gc.collect()
-    assert wait_for(lambda: not alive()) and gone() is None
+    assert wait_for(lambda: not alive())
+    assert gone() is None
 
 
 @pytest.mark.once

@@ -91,10 +91,10 @@ CASES = [
     ),
     (
         colours,
-        "KS-D007  DATA/labels/b.png has mode RGB with 2 different colours; a "
-        "mask has one channel of class ids. The classes look coded as "
-        "colours. Fix: replace every colour by its id and save a "
-        "single-channel PNG.",
+        "KS-D014  DATA/labels/b.png has 1 pixel of the colour (128, 64, 0); "
+        "every colour is that of a class or of void. The nearest is "
+        "(128, 0, 0) of class 1. Fix: give the colour a line in the class "
+        "table (role 'void' to ignore it), or export the masks again.",
     ),
     (
         outside,
@@ -108,8 +108,8 @@ CASES = [
         "KS-D003  DATA/labels/a.png has the ids 0, 255; the data set has 2 "
         "classes: 0..1, and 255 for void. The masks (2 read) hold nothing "
         "but 0 and 255: they look like black-and-white masks, not like void. "
-        "Fix: write class 1 as 1, for example Image.fromarray(numpy.asarray("
-        "Image.open(mask)) // 255).save(mask).",
+        "Fix: read them with mask_values={0: 0, 255: 1}, on the command line "
+        "--mask-values 0:0,255:1.",
     ),
     (
         text_as_image,
@@ -124,8 +124,8 @@ CASES = [
     (
         empty,
         "KS-D010  DATA/images holds no image; at least one is needed (PNG, "
-        "JPEG, TIFF, BMP or WEBP). Fix: put images there, or correct the "
-        "path.",
+        "JPEG, TIFF, BMP, WEBP or NPY). Fix: put images there, or correct "
+        "the path.",
     ),
 ]
 

@@ -47,14 +47,23 @@ def linear_classifier(settings, train):
     batches = data.Batches(
         train,
         settings.batch_size,
-        crop=settings.crop,
-        scale=settings.scale,
-        flip=True,
+        [
+            data.augment.RandomScale(*settings.scale),
+            data.augment.RandomCrop(settings.crop),
+            data.augment.RandomFlip(),
+        ],
         shuffle=True,
         seed=settings.seed,
     )
-    steps = settings.epochs * len(batches)
-    model.compile(**training.recipe(settings, len(train.classes), steps))
+    model.compile(
+        **training.recipes.finetune(
+            train,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+        )
+    )
     history = model.fit(batches, epochs=settings.epochs, verbose=2)
     return model, history
 

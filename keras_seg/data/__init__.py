@@ -1,8 +1,16 @@
-"""Pairs of images and masks: read, checked, augmented, batched, or drawn."""
+"""Pairs of images and masks: read, checked, augmented, batched, or drawn.
+
+Only `Batches` needs Keras, and it is imported when it is first used: files
+can be read and checked where no backend is installed.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
 
 from keras_seg.data import augment
 from keras_seg.data import synthetic
-from keras_seg.data.batches import Batches
+from keras_seg.data.checks import Report
+from keras_seg.data.checks import check
 from keras_seg.data.classes import MAX_CLASSES
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
@@ -20,16 +28,25 @@ from keras_seg.data.readers import from_stack
 from keras_seg.data.readers import from_voc
 from keras_seg.data.readers import from_yolo
 from keras_seg.data.readers import splits
+from keras_seg.data.statistics import ClassStatistics
+from keras_seg.data.statistics import class_statistics
+
+if TYPE_CHECKING:
+    from keras_seg.data.batches import Batches
 
 __all__ = [
     "MAX_CLASSES",
     "VOID",
     "Batches",
+    "ClassStatistics",
     "ClassTable",
     "DataError",
     "Folder",
     "Pair",
+    "Report",
     "augment",
+    "check",
+    "class_statistics",
     "from_coco",
     "from_cvat",
     "from_folder",
@@ -43,3 +60,9 @@ __all__ = [
     "synthetic",
     "voc_colormap",
 ]
+
+
+def __getattr__(name):
+    if name == "Batches":
+        return importlib.import_module(f"{__name__}.batches").Batches
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

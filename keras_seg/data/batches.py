@@ -1,6 +1,5 @@
 """Batches of images and masks for `fit`, the same on every backend."""
 
-import concurrent.futures
 import functools
 import threading
 
@@ -8,21 +7,31 @@ import keras
 import numpy as np
 
 from keras_seg.data import augment
+from keras_seg.data.batch_arrays import BatchArrays
+from keras_seg.data.batch_checks import check_positive
+from keras_seg.data.batch_checks import check_transformed
+from keras_seg.data.batch_checks import checked_transforms
+from keras_seg.data.pair_cache import PairCache
+from keras_seg.data.pair_cache import naming_pair
+from keras_seg.data.read_ahead import ReadAhead
+from keras_seg.data.read_ahead import cpu_count
 
 __all__ = ["Batches"]
 
-_CACHE_BYTES = 2 * 2**30
+_AHEAD = 2  # batches, beside the one that is asked for
 
 
 class Batches(keras.utils.PyDataset):
     """Batches `(images, masks)` of any sequence of `(image, mask)` pairs.
 
     What a batch holds depends on `seed`, `epoch` and its index alone: not on
-    the backend, the number of workers, or what was read before.
+    the backend, the number of workers, or what was read before. Threads read
+    and transform the next batches while one is trained on.
 
-    The scale is drawn first, then the crop, then the flip. Without `crop` the
-    images of a batch are padded at the bottom and the right to the largest of
-    them, with the mean colour and with void.
+    The transforms come in the order they are given. Where they end in no
+    common size, the images of a batch are padded at the bottom and the right
+    to the largest of them, with the mean colour and with void; transforms
+    that draw a size, such as `RandomScale`, need a crop behind them.
 
     `fit` calls `on_epoch_end` once before its first epoch, so a new object
     trains on epochs 1, 2, …; to go on where another run stopped after k
@@ -32,30 +41,40 @@ class Batches(keras.utils.PyDataset):
 
     Args:
         dataset: a `Folder`, a list of tuples, or anything else with `len()`
-            and `dataset[i] -> (image, mask)`: an image `(height, width, 3)`
-            of 0..255, uint8 or float, and an integer mask `(height, width)`.
+            and `dataset[i] -> (image, mask)`: an image `(height, width,
+            channels)` of 0..255, uint8 or float, and an integer mask
+            `(height, width)`. It is read from several threads.
         batch_size: int.
-        crop: optional int or tuple (height, width), the size of a random
-            crop.
-        flip: bool, mirror every second image.
-        scale: optional tuple (low, high) of a random factor; needs `crop`.
+        transforms: sequence of `keras_seg.data.augment.Transform`s, or of
+            other callables `(image, mask, rng) -> (image, mask)` that leave
+            the size as it is.
         shuffle: bool, draw a new order in every epoch.
         seed: int, 0 or more.
         drop_remainder: bool, leave out a last batch that is not full.
         cache: bool, keep decoded pairs in memory, up to 2 GiB.
-        workers: int, threads that read and augment the images of a batch.
+        workers: int, number of threads; by default one more than CPUs, for
+            one or another waits.
+        pixel_weights: optional callable that takes a transformed mask, an
+            integer array `(height, width)`, and gives a float32 array of its
+            shape: the third element of a batch, `fit`'s sample weights.
+        outputs: int, of the model. With several, masks and weights come as
+            tuples, one for each, as Keras wants them: see
+            `keras_seg.losses.deep_supervision`.
 
     Returns:
-        `batches[i]` is a tuple of images, uint8 `(batch, height, width, 3)`
-        (float32 if the data set has floats), and masks, int32
-        `(batch, height, width)`.
+        `batches[i]` is a tuple of images, uint8 `(batch, height, width,
+        channels)` (float32 if the data set has floats), masks, int32
+        `(batch, height, width)`, and with `pixel_weights` the weights,
+        float32 `(batch, height, width)`; 0 where a batch is padded.
 
     Example:
 
     >>> from keras_seg.data import Batches
+    >>> from keras_seg.data import augment
     >>> from keras_seg.data import synthetic
     >>> images, masks = synthetic.membranes(5, size=64)
-    >>> batches = Batches(list(zip(images, masks)), batch_size=2, crop=32)
+    >>> transforms = [augment.RandomScale(), augment.RandomCrop(32)]
+    >>> batches = Batches(list(zip(images, masks)), 2, transforms)
     >>> [x.shape for x, y in batches]
     [(2, 32, 32, 3), (2, 32, 32, 3), (1, 32, 32, 3)]
     """
@@ -64,41 +83,23 @@ class Batches(keras.utils.PyDataset):
         self,
         dataset,
         batch_size=8,
+        transforms=(),
         *,
-        crop=None,
-        flip=False,
-        scale=None,
         shuffle=False,
         seed=0,
         drop_remainder=False,
         cache=True,
-        workers=1,
+        workers=None,
+        pixel_weights=None,
+        outputs=1,
     ):
         # Keras's own workers read ahead, and its fit() throws away one epoch
         # begun: with them, batches read ahead for it turn up in the next.
         super().__init__(workers=1)
-        _check_positive("batch_size", batch_size)
-        _check_positive("workers", workers)
-        if crop is not None:
-            crop = (crop, crop) if np.ndim(crop) == 0 else tuple(crop)
-            if len(crop) != 2:
-                raise ValueError(
-                    "`crop` must be an int or (height, width). "
-                    f"Received: crop={crop}"
-                )
-            for side in crop:
-                _check_positive("crop", side)
-        if scale is not None:
-            if len(scale) != 2 or not 0 < scale[0] <= scale[1]:
-                raise ValueError(
-                    "`scale` must be (low, high) with 0 < low <= high. "
-                    f"Received: scale={scale}"
-                )
-            if crop is None:
-                raise ValueError(
-                    "`scale` needs `crop`, or every batch would have a size "
-                    f"of its own. Received: scale={scale}, crop=None"
-                )
+        check_positive("batch_size", batch_size)
+        check_positive("outputs", outputs)
+        if workers is not None:
+            check_positive("workers", workers)
         if not isinstance(seed, int | np.integer) or seed < 0:
             raise ValueError(
                 f"`seed` must be an int of 0 or more. Received: seed={seed}"
@@ -115,18 +116,17 @@ class Batches(keras.utils.PyDataset):
             )
         self.dataset = dataset
         self.batch_size = batch_size
-        self.crop = crop
-        self.flip = flip
-        self.scale = scale
+        self.transforms = checked_transforms(transforms)
         self.shuffle = shuffle
         self.seed = int(seed)
         self.drop_remainder = drop_remainder
+        self.pixel_weights = pixel_weights
+        self.outputs = outputs
         self.epoch = 0
-        self._cache: dict | None = {} if cache else None
-        self._cached_bytes = 0
-        self._threads = workers
-        self._lock = threading.Lock()
+        self._pairs = PairCache(dataset, keep=cache)
+        self._threads = workers or cpu_count() + 1
         self._position = None
+        self._prepare()
 
     def __len__(self):
         full, rest = divmod(len(self.dataset), self.batch_size)
@@ -140,68 +140,93 @@ class Batches(keras.utils.PyDataset):
         # global generator, differently on each backend. The order of the
         # calls is the one thing it leaves to go by.
         with self._lock:
-            if self._position is not None:
+            in_epoch = self._position is not None
+            if in_epoch:
                 index = self._position
                 last = index == count - 1
                 self._position = None if last else index + 1
-        return self._batch(index)
+        return self._get(self._ahead, index, _AHEAD if in_epoch else 0)
+
+    def __iter__(self):
+        ahead = ReadAhead(self._begin, self._threads)
+        try:
+            for index in range(len(self)):
+                yield self._get(ahead, index, _AHEAD)
+        finally:
+            ahead.close()
 
     def on_epoch_begin(self):
         self._position = 0
 
     def on_epoch_end(self):
         self._position = None
+        self._ahead.close()
         self.epoch += 1
 
-    def _batch(self, index):
-        order = self._order()
-        start = index * self.batch_size
-        positions = range(start, min(start + self.batch_size, len(order)))
-        if self._threads == 1:
-            pairs = [self._draw(p, order[p]) for p in positions]
-        else:
-            with concurrent.futures.ThreadPoolExecutor(self._threads) as pool:
-                indices = [order[p] for p in positions]
-                pairs = list(pool.map(self._draw, positions, indices))
-        if self.crop is None:
-            size = self._common_size(index, order)
-            pairs = [augment.pad_to(x, y, size) for x, y in pairs]
-        # uint8, a quarter of the memory: a functional model turns its input
-        # into floats by itself on every backend.
-        images = np.stack([image for image, _ in pairs])
-        return images, np.stack([mask for _, mask in pairs])
+    def __getstate__(self):
+        state = self.__dict__.copy()
+        del state["_ahead"], state["_lock"]
+        return state
 
-    def _order(self):
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self._prepare()
+
+    def _prepare(self):
+        self._lock = threading.Lock()
+        self._ahead = ReadAhead(self._begin, self._threads)
+
+    def _get(self, ahead, index, count):
+        last = min(index + count, len(self) - 1)
+        epoch = self.epoch
+        following = [(epoch, i) for i in range(index + 1, last + 1)]
+        images, *others = ahead.get((epoch, index), following)
+        if self.outputs > 1:
+            others = [(array,) * self.outputs for array in others]
+        return images, *others
+
+    def _begin(self, submit, key):
+        """Hand the pairs of a batch to threads, see `ReadAhead`."""
+        epoch, index = key
+        order = self._order(epoch)
+        start = index * self.batch_size
+        indices = [int(i) for i in order[start : start + self.batch_size]]
+        size = augment.size_after(self.transforms)
+        if size == augment.INPUT_SIZE:
+            size = self._common_size(index, order)
+        arrays = BatchArrays(indices, size, self.pixel_weights is not None)
+        parts = [
+            submit(self._fill, arrays, place, pair, (epoch, start + place))
+            for place, pair in enumerate(indices)
+        ]
+        return parts, arrays.result
+
+    def _fill(self, arrays, place, index, stream):
+        with naming_pair(index):
+            image, mask = self._pairs[index]
+            size = augment.size_after(self.transforms)
+            if size == augment.INPUT_SIZE:
+                size = mask.shape
+            rng = np.random.default_rng([self.seed, *stream])
+            image, mask = augment.apply(self.transforms, image, mask, rng)
+            weights = None
+            if self.pixel_weights is not None:
+                weights = np.asarray(self.pixel_weights(mask))
+            check_transformed(image, mask, weights, size)
+            # uint8, a quarter of the memory: a functional model turns its
+            # input into floats by itself on every backend.
+            if image.dtype != np.uint8:
+                image = image.astype("float32", copy=False)
+            arrays.fill(place, image, mask, weights)
+
+    def _order(self, epoch):
         count = len(self.dataset)
         if not self.shuffle:
             return range(count)
         # Positions in the epoch are below `count`: this stream is no pair's.
-        rng = np.random.default_rng([self.seed, self.epoch, count])
-        return rng.permutation(count)
-
-    def _draw(self, position, index):
-        image, mask = self._load(int(index))
-        rng = np.random.default_rng([self.seed, self.epoch, position])
-        if self.scale is not None:
-            image, mask = augment.random_scale(image, mask, self.scale, rng)
-        if self.crop is not None:
-            image, mask = augment.random_crop(image, mask, self.crop, rng)
-        if self.flip:
-            image, mask = augment.random_flip(image, mask, rng)
-        return image, mask.astype("int32")
-
-    def _load(self, index):
-        if self._cache is not None and index in self._cache:
-            return self._cache[index]
-        image, mask = self.dataset[index]
-        pair = _checked(np.asarray(image), np.asarray(mask), index)
-        if self._cache is not None:
-            with self._lock:
-                size = pair[0].nbytes + pair[1].nbytes
-                if self._cached_bytes + size <= _CACHE_BYTES:
-                    self._cached_bytes += size
-                    self._cache[index] = pair
-        return pair
+        return np.random.default_rng([self.seed, epoch, count]).permutation(
+            count
+        )
 
     def _common_size(self, index, order):
         """The size that batch `index` is padded to."""
@@ -221,30 +246,4 @@ class Batches(keras.utils.PyDataset):
 
     @functools.cached_property
     def _sizes(self):
-        indices = range(len(self.dataset))
-        size = getattr(self.dataset, "size", None)
-        if not callable(size):
-            return np.array([self._load(i)[1].shape for i in indices])
-        return np.array([size(i) for i in indices])
-
-
-def _check_positive(name, value):
-    if not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(
-            f"`{name}` must be an int of 1 or more. Received: {name}={value}"
-        )
-
-
-def _checked(image, mask, index):
-    if (
-        image.ndim != 3
-        or image.shape[2] != 3
-        or image.shape[:2] != mask.shape
-        or not np.issubdtype(mask.dtype, np.integer)
-    ):
-        raise ValueError(
-            "A pair must be an image (height, width, 3) and an integer mask "
-            f"(height, width). Received: pair {index} with an image "
-            f"{image.shape} and a mask {mask.shape} of {mask.dtype}"
-        )
-    return image if image.dtype == np.uint8 else image.astype("float32"), mask
+        return self._pairs.sizes()

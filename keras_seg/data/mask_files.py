@@ -11,7 +11,7 @@ from keras_seg.data.masks import has_colors
 from keras_seg.data.masks import read_colors
 from keras_seg.data.masks import read_mask
 
-__all__ = ["MaskFiles", "color_code"]
+__all__ = ["MaskFiles", "color_code", "parse_mask_values"]
 
 _LARGEST = 65535  # of 16-bit masks
 
@@ -68,6 +68,36 @@ def color_code(classes):
     if isinstance(classes, ClassTable) and classes.colors_given:
         return ColorCode.of(classes)
     return None
+
+
+def parse_mask_values(text):
+    """Reads "0:0,255:1" as `{0: 0, 255: 1}`.
+
+    Args:
+        text: str, pairs `value:id` with commas between.
+
+    Returns:
+        Dictionary of int.
+
+    Raises:
+        ValueError: if it is written otherwise.
+
+    Example:
+
+    >>> from keras_seg.data.mask_files import parse_mask_values
+    >>> parse_mask_values("0:0, 255:1")
+    {0: 0, 255: 1}
+    """
+    values = {}
+    for part in text.split(","):
+        value, colon, index = (x.strip() for x in part.partition(":"))
+        if not (colon and value.isdecimal() and index.isdecimal()):
+            raise ValueError(
+                "Mask values are written value:id with commas between, such "
+                f"as 0:0,255:1. Received: {text!r}"
+            )
+        values[int(value)] = int(index)
+    return values
 
 
 def _mapped(ids, values, file):

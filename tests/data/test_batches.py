@@ -1,10 +1,15 @@
+import copy
+import gc
 import random
+import threading
+import weakref
 
 import keras
 import numpy as np
 import pytest
 
 from keras_seg.data import Batches
+from keras_seg.data import augment
 from keras_seg.data import from_folder
 from keras_seg.data import synthetic
 
@@ -79,6 +84,12 @@ def model():
     return network
 
 
+def mirrored_crop(size, scale=False):
+    scales = [augment.RandomScale()] if scale else []
+    return [*scales, augment.RandomCrop(size), augment.RandomFlip()]
+
+
+@pytest.mark.once
 def test_batch():
     batches = Batches(pairs(), 3)
     assert len(batches) == 3
@@ -100,6 +111,7 @@ def test_batch():
             batches[index]
 
 
+@pytest.mark.once
 def test_float_images_stay_floats():
     dataset = [(np.full((4, 4, 3), 0.5), np.zeros((4, 4), "int64"))]
     images, masks = Batches(dataset)[0]
@@ -107,6 +119,7 @@ def test_float_images_stay_floats():
     assert images[0, 0, 0, 0] == 0.5
 
 
+@pytest.mark.once
 def test_padding_to_the_largest_of_the_batch():
     batches = Batches(mixed_sizes(), 2)
     # Batch 0 would be 10x12, batch 1 is 12x12: only their widths agree, and
@@ -120,19 +133,22 @@ def test_padding_to_the_largest_of_the_batch():
     assert (images[1, :10, :12] == 1).all()
 
 
+@pytest.mark.once
 def test_one_size_is_not_padded():
     assert {x.shape[1:] for x, _ in Batches(pairs(), 2)} == {(12, 10, 3)}
 
 
+@pytest.mark.once
 def test_crop():
-    images, masks = Batches(pairs(), 3, crop=(5, 20))[0]
+    images, masks = Batches(pairs(), 3, [augment.RandomCrop((5, 20))])[0]
     assert images.shape == (3, 5, 20, 3) and masks.shape == (3, 5, 20)
     assert (masks[:, :, 10:] == 255).all() and (masks[:, :, :10] < 3).all()
-    images, masks = Batches(mixed_sizes(), 7, crop=8, scale=(0.5, 2))[0]
+    images, masks = Batches(mixed_sizes(), 7, mirrored_crop(8, scale=True))[0]
     assert images.shape == (7, 8, 8, 3)
     assert set(np.unique(masks)) <= {*range(7), 255}
 
 
+@pytest.mark.once
 def test_shuffle():
     batches = Batches(pairs(50), 50, shuffle=True, seed=1)
     first = members(batches[0])
@@ -143,7 +159,10 @@ def test_shuffle():
     assert members(Batches(pairs(50), 50, shuffle=True, seed=2)[0]) != first
 
 
-@pytest.mark.parametrize("options", [{"workers": 4}, {"cache": False}])
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "options", [{"workers": 1}, {"workers": 4}, {"cache": False}]
+)
 def test_batches_depend_on_seed_epoch_and_index_alone(options):
     rng = np.random.default_rng(0)
     dataset = [
@@ -153,7 +172,7 @@ def test_batches_depend_on_seed_epoch_and_index_alone(options):
         )
         for _ in range(10)
     ]
-    drawn = {"crop": 16, "flip": True, "scale": (0.5, 2), "shuffle": True}
+    drawn = {"transforms": mirrored_crop(16, scale=True), "shuffle": True}
     one = Batches(dataset, 4, **drawn)
     two = Batches(dataset, 4, **drawn, **options)
     first = list(one)
@@ -166,7 +185,140 @@ def test_batches_depend_on_seed_epoch_and_index_alone(options):
     assert not equal(list(Batches(dataset, 4, **drawn, seed=1)), first)
 
 
-def test_cache():
+@pytest.mark.once
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_channels(channels):
+    rng = np.random.default_rng(0)
+    dataset = [
+        (rng.integers(0, 256, (9, 12 + i, channels), "uint8"), mask)
+        for i in range(2)
+        for mask in [rng.integers(0, 3, (9, 12 + i))]
+    ]
+    images, masks = Batches(dataset, 2)[0]
+    assert images.shape == (2, 9, 13, channels)
+    for i, (image, mask) in enumerate(dataset):
+        np.testing.assert_array_equal(images[i, :, : 12 + i], image)
+        np.testing.assert_array_equal(masks[i, :, : 12 + i], mask)
+    color = augment.MEAN_COLOR if channels == 3 else 115
+    assert (images[0, :, 12] == color).all() and (masks[0, :, 12] == 255).all()
+
+
+@pytest.mark.once
+def test_batches_are_the_transformed_pairs():
+    rng = np.random.default_rng(0)
+    dataset = [
+        (
+            rng.integers(0, 256, (20, 30, 3), "uint8"),
+            rng.integers(0, 9, (20, 30), "uint8"),
+        )
+        for _ in range(5)
+    ]
+    chain = [*mirrored_crop(16), augment.RandomQuarterTurns()]
+    batches = Batches(dataset, 2, chain, seed=7)
+    batches.epoch = 3
+    images = np.concatenate([batch[0] for batch in batches])
+    masks = np.concatenate([batch[1] for batch in batches])
+    for place, pair in enumerate(dataset):
+        rng = np.random.default_rng([7, 3, place])
+        image, mask = augment.apply(chain, *pair, rng)
+        np.testing.assert_array_equal(images[place], image)
+        np.testing.assert_array_equal(masks[place], mask)
+
+
+@pytest.mark.once
+def test_pixel_weights():
+    def weights(mask):
+        assert mask.dtype == np.uint8
+        return np.where(mask == 1, 2.5, 1).astype("float32")
+
+    dataset = mixed_sizes()
+    batches = Batches(dataset, 2, [augment.RandomFlip()], pixel_weights=weights)
+    for batch in batches:
+        images, masks, found = batch
+        assert found.dtype == np.float32 and found.shape == masks.shape
+        expected = np.where(masks == 1, 2.5, 1) * (masks != 255)
+        np.testing.assert_array_equal(found, expected)
+    bad = Batches(dataset, 2, pixel_weights=lambda mask: mask[1:])
+    with pytest.raises(ValueError) as caught:
+        bad[0]
+    assert str(caught.value) == (
+        "`pixel_weights` must give an array of (9, 12). Received: (8, 12)"
+    )
+
+
+@pytest.mark.once
+def test_transforms_that_change_the_size_are_refused_when_they_do():
+    def cut(image, mask, rng):
+        return image[1:], mask[1:]
+
+    with pytest.raises(ValueError) as caught:
+        Batches(pairs(), 2, [augment.RandomCrop(5), cut])[0]
+    assert str(caught.value) == (
+        "`transforms` must give an image and a mask of (5, 5). "
+        "Received: an image (4, 5, 3) and a mask (4, 5)"
+    )
+    assert caught.value.__notes__ == ["It was pair 0 of the data set."]
+
+
+def alive():
+    return [t for t in threading.enumerate() if "keras_seg" in t.name]
+
+
+class Broken(list):
+    """A list of which one pair cannot be read."""
+
+    def __getitem__(self, index):
+        if index == 5:
+            raise OSError("no such file")
+        return super().__getitem__(index)
+
+
+def wait_for(condition):
+    for _ in range(200):
+        if condition():
+            return True
+        threading.Event().wait(0.02)
+    return False
+
+
+@pytest.mark.once
+def test_errors_of_threads_name_the_pair():
+    with pytest.raises(OSError, match="no such file") as caught:
+        Batches(Broken(pairs()), 2)[0]  # Sizes are looked at first.
+    assert caught.value.__notes__ == ["It was pair 5 of the data set."]
+    batches = Batches(Broken(pairs()), 2, [augment.RandomCrop(4)])
+    served = []
+    with pytest.raises(OSError, match="no such file") as caught:
+        for batch in batches:
+            served.append(members(batch))
+    assert served == [[0, 1], [2, 3]]
+    assert caught.value.__notes__ == ["It was pair 5 of the data set."]
+    assert wait_for(lambda: not alive())
+    assert members(batches[0]) == [0, 1]  # The rest can still be read.
+
+
+@pytest.mark.once
+def test_threads_end():
+    batches = Batches(pairs(20), 2)
+    for _ in batches:
+        assert alive()
+    assert wait_for(lambda: not alive())
+    iterator = iter(batches)
+    next(iterator)
+    iterator.close()
+    assert wait_for(lambda: not alive())
+    # An epoch that is left in the middle, and the object with it.
+    batches.on_epoch_begin()
+    batches[0], batches[1]
+    assert alive()
+    gone = weakref.ref(batches)
+    del batches, iterator
+    gc.collect()
+    assert wait_for(lambda: not alive()) and gone() is None
+
+
+@pytest.mark.once
+def test_the_next_batches_are_read_ahead():
     reads = []
 
     class Dataset(list):
@@ -174,21 +326,64 @@ def test_cache():
             reads.append(index)
             return super().__getitem__(index)
 
-    batches = Batches(Dataset(pairs(4)), 2, crop=4)
-    list(batches), list(batches)
-    assert reads == [0, 1, 2, 3]
-    batches = Batches(Dataset(pairs(4)), 2, crop=4, cache=False)
-    list(batches), list(batches)
-    assert reads == [0, 1, 2, 3] * 3
+    batches = Batches(Dataset(pairs(10)), 2, cache=False)
+    batches._pairs.sizes = lambda: np.full((10, 2), (12, 10))
+    batches[0]
+    assert sorted(reads) == [0, 1]  # Outside of an epoch nothing is.
+    reads.clear()
+    batches.on_epoch_begin()
+    batches[0]
+    assert wait_for(lambda: sorted(reads) == list(range(6)))
+    batches[1]
+    assert wait_for(lambda: sorted(reads) == list(range(8)))
+    # A new epoch begins in the middle of the old one: none of it is left.
+    batches.on_epoch_end()
+    batches.on_epoch_begin()
+    assert [members(batches[0]) for _ in range(5)] == [
+        [0, 1], [2, 3], [4, 5], [6, 7], [8, 9]
+    ]  # fmt: skip
 
 
-def test_cache_limit(monkeypatch):
-    monkeypatch.setattr("keras_seg.data.batches._CACHE_BYTES", 1000)
-    batches = Batches(pairs(4), 2)  # 480 bytes a pair
-    assert [members(b) for b in batches] == [members(b) for b in batches]
-    assert sorted(batches._cache) == [0, 1]
+@pytest.mark.once
+def test_called_from_many_threads():
+    dataset = pairs(24)
+    batches = Batches(dataset, 2, [augment.RandomFlip()], workers=3)
+    found = {}
+
+    def read(index):
+        found[index] = members(batches[index])
+
+    threads = [
+        threading.Thread(target=read, args=(index,)) for index in range(12)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {i: [2 * i, 2 * i + 1] for i in range(12)}
+    batches.on_epoch_begin()
+    served = []
+    threads = [
+        threading.Thread(target=lambda: served.append(members(batches[0])))
+        for _ in range(12)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(served) == [[2 * i, 2 * i + 1] for i in range(12)]
 
 
+@pytest.mark.once
+def test_copies():
+    batches = Batches(pairs(7), 2, mirrored_crop(6), shuffle=True, seed=3)
+    batches.epoch = 4
+    batches[0]
+    again = copy.deepcopy(batches)
+    assert again.epoch == 4 and equal(list(again), list(batches))
+
+
+@pytest.mark.once
 def test_folder(tmp_path):
     images, masks = synthetic.shapes(3, size=32)
     synthetic.write_folder(
@@ -206,7 +401,7 @@ def test_folder(tmp_path):
 @pytest.mark.parametrize("shuffle", [True, False])
 @pytest.mark.parametrize("workers", [1, 3])
 def test_fit_gets_the_same_batches_in_the_same_order(shuffle, workers):
-    options = {"crop": 8, "flip": True, "shuffle": True, "seed": 3}
+    options = {"transforms": mirrored_crop(8), "shuffle": True, "seed": 3}
     random.seed(workers)  # which fit(shuffle=True) draws from
     watched = Watched(pairs(12), 2, **options, workers=workers)
     model().fit(watched, epochs=3, verbose=0, shuffle=shuffle)
@@ -218,7 +413,11 @@ def test_fit_gets_the_same_batches_in_the_same_order(shuffle, workers):
 
 
 def test_training_goes_on_where_it_stopped():
-    options = {"crop": 8, "shuffle": True, "seed": 3}
+    options = {
+        "transforms": [augment.RandomCrop(8)],
+        "shuffle": True,
+        "seed": 3,
+    }
     whole, first, second = model(), model(), model()
     whole.fit(Batches(pairs(4), 2, **options), epochs=4, verbose=0)
     first.fit(Batches(pairs(4), 2, **options), epochs=2, verbose=0)
@@ -239,6 +438,17 @@ def test_uint8_trains_as_float32():
         for data in (pairs(4), floats)
     ]
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-6)
+
+
+def test_fit_takes_pixel_weights():
+    # Scores of zero: log 12 for every pixel, once and three times.
+    batches = Batches(
+        pairs(2),
+        2,
+        pixel_weights=lambda mask: np.where(mask == 1, 3, 1).astype("float32"),
+    )
+    history = model().fit(batches, verbose=0).history
+    np.testing.assert_allclose(history["loss"], 2 * np.log(12), rtol=1e-5)
 
 
 @pytest.mark.parametrize("shuffle", [True, False])
@@ -266,29 +476,29 @@ def test_mixed_sizes_train_and_evaluate(shuffle):
          "Received: batch_size=1.5"),
         ({"workers": 0}, "`workers` must be an int of 1 or more. "
          "Received: workers=0"),
-        ({"crop": 0}, "`crop` must be an int of 1 or more. Received: crop=0"),
-        ({"crop": (4, -1)}, "`crop` must be an int of 1 or more. "
-         "Received: crop=-1"),
-        ({"crop": (4, 4, 3)}, "`crop` must be an int or (height, width). "
-         "Received: crop=(4, 4, 3)"),
-        ({"crop": 4, "scale": (2, 0.5)}, "`scale` must be (low, high) with "
-         "0 < low <= high. Received: scale=(2, 0.5)"),
-        ({"crop": 4, "scale": (0, 1)}, "`scale` must be (low, high) with "
-         "0 < low <= high. Received: scale=(0, 1)"),
-        ({"scale": (1, 2)}, "`scale` needs `crop`, or every batch would have "
-         "a size of its own. Received: scale=(1, 2), crop=None"),
+        ({"transforms": [augment.RandomScale(1, 2)]}, "`transforms` must "
+         "leave one size: put a RandomCrop or a BalancedCrop behind what "
+         "changes sizes, a square one before quarter turns. Received: "
+         "transforms=(RandomScale(low=1, high=2, factors=None),)"),
+        ({"transforms": augment.RandomQuarterTurns()}, "`transforms` must be "
+         "a sequence of transforms. Received: "
+         "transforms=RandomQuarterTurns()"),
+        ({"transforms": ["flip"]}, "`transforms` must be callables (image, "
+         "mask, rng). Received: 'flip'"),
         ({"seed": -1}, "`seed` must be an int of 0 or more. "
          "Received: seed=-1"),
         ({"drop_remainder": True}, "`drop_remainder` leaves no batch. "
          "Received: batch_size=8 for 7 pairs"),
     ],
 )  # fmt: skip
+@pytest.mark.once
 def test_bad_arguments(options, text):
     with pytest.raises(ValueError) as caught:
         Batches(pairs(), **options)
     assert str(caught.value) == text
 
 
+@pytest.mark.once
 def test_empty_data_set():
     with pytest.raises(ValueError) as caught:
         Batches([])
@@ -297,21 +507,12 @@ def test_empty_data_set():
     )
 
 
-@pytest.mark.parametrize(
-    ("image", "mask"),
-    [
-        (np.zeros((4, 4)), np.zeros((4, 4), "uint8")),
-        (np.zeros((4, 4, 4)), np.zeros((4, 4), "uint8")),
-        (np.zeros((4, 4, 3)), np.zeros((4, 5), "uint8")),
-        (np.zeros((4, 4, 3)), np.zeros((4, 4, 1), "uint8")),
-        (np.zeros((4, 4, 3)), np.zeros((4, 4), "float32")),
-    ],
-)
-def test_bad_pairs(image, mask):
-    with pytest.raises(ValueError) as caught:
-        Batches([(image, mask)])[0]
-    assert str(caught.value) == (
-        "A pair must be an image (height, width, 3) and an integer mask "
-        f"(height, width). Received: pair 0 with an image {image.shape} and "
-        f"a mask {mask.shape} of {mask.dtype}"
-    )
+def test_masks_for_several_outputs():
+    batches = Batches(pairs(4), 2, outputs=3, pixel_weights=np.ones_like)
+    images, masks, weights = batches[0]
+    assert len(masks) == len(weights) == 3
+    assert all(mask is masks[0] for mask in masks)
+    alone = Batches(pairs(4), 2)[0]
+    np.testing.assert_array_equal(masks[2], alone[1])
+    with pytest.raises(ValueError, match="Received: outputs=0"):
+        Batches(pairs(4), 2, outputs=0)

@@ -14,7 +14,7 @@ from keras_seg.data.readers.voc import voc_splits
 from keras_seg.data.readers.yolo import from_yolo
 from keras_seg.data.readers.yolo import yolo_splits
 
-__all__ = ["from_folder", "splits"]
+__all__ = ["from_folder", "recognize", "splits"]
 
 # The surer signs first: CVAT's layout is VOC's and one file more.
 _LAYOUTS = (
@@ -92,7 +92,7 @@ def from_folder(
     (3, (64, 64, 3), (64, 64), ('cell', 'membrane'))
     """
     options = {"classes": classes, "check": check, "channels": channels}
-    _, reader = _layout(path)
+    _, reader = recognize(path)
     if reader in (from_pairs, from_voc):
         options["mask_values"] = mask_values
     elif mask_values is not None:
@@ -113,11 +113,19 @@ def splits(path):
     Returns:
         Tuple of names; "train", "val" and "test" come first.
     """
-    return _layout(path)[0]
+    return recognize(path)[0]
 
 
-def _layout(path):
-    """The splits of a folder, and the function that reads it."""
+def recognize(path):
+    """The splits of a folder, and the function that reads it.
+
+    Args:
+        path: str or path of the data set.
+
+    Returns:
+        Tuple of a tuple of names and a function of this room, `from_pairs`
+        where no other layout is there.
+    """
     path = existing(path)
     for find, reader in _LAYOUTS:
         found = find(path)

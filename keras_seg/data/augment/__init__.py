@@ -1,0 +1,50 @@
+"""Joint transforms of an image and its mask, in NumPy and Pillow.
+
+Each is a small frozen dataclass, called as `transform(image, mask, rng)`. It
+never writes into its input and draws from the generator it is handed. A mask
+keeps its dtype, and no id appears in it that was not there, but 255 for void.
+"""
+
+from keras_seg.data.augment.coloring import ColorJitter
+from keras_seg.data.augment.coloring import GreyJitter
+from keras_seg.data.augment.cropping import BalancedCrop
+from keras_seg.data.augment.cropping import RandomCrop
+from keras_seg.data.augment.elastic import ElasticDeformation
+from keras_seg.data.augment.filling import MEAN_COLOR
+from keras_seg.data.augment.filling import pad_to
+from keras_seg.data.augment.filling import window
+from keras_seg.data.augment.mirroring import RandomFlip
+from keras_seg.data.augment.mirroring import RandomQuarterTurns
+from keras_seg.data.augment.moving import RandomRotation
+from keras_seg.data.augment.moving import RandomShift
+from keras_seg.data.augment.moving import rotate
+from keras_seg.data.augment.scaling import RandomScale
+from keras_seg.data.augment.scaling import resize_image
+from keras_seg.data.augment.scaling import resize_mask
+from keras_seg.data.augment.transform import INPUT_SIZE
+from keras_seg.data.augment.transform import Transform
+from keras_seg.data.augment.transform import apply
+from keras_seg.data.augment.transform import size_after
+
+__all__ = [
+    "INPUT_SIZE",
+    "MEAN_COLOR",
+    "BalancedCrop",
+    "ColorJitter",
+    "ElasticDeformation",
+    "GreyJitter",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomQuarterTurns",
+    "RandomRotation",
+    "RandomScale",
+    "RandomShift",
+    "Transform",
+    "apply",
+    "pad_to",
+    "resize_image",
+    "resize_mask",
+    "rotate",
+    "size_after",
+    "window",
+]

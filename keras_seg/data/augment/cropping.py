@@ -1,0 +1,149 @@
+"""Windows of one size, at random places or where a class is."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_seg.data.augment.arguments import check_probability
+from keras_seg.data.augment.arguments import size_of
+from keras_seg.data.augment.filling import window
+from keras_seg.data.augment.transform import Transform
+from keras_seg.data.classes import VOID
+
+__all__ = ["BalancedCrop", "RandomCrop"]
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomCrop(Transform):
+    """Cut a window at a random place, padded where the image is smaller.
+
+    An image that is smaller is padded at the bottom and the right first, as
+    DeepLab's is (https://arxiv.org/abs/1412.7062); all places within are
+    equally likely.
+
+    Args:
+        size: int, or tuple (height, width).
+        color: what the image is padded with: a number, or one for each
+            channel; `None` for the mean colour.
+        void: int, what the mask is padded with.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_seg.data import augment
+    >>> image, mask = np.ones((8, 8, 3), "uint8"), np.ones((8, 8), "uint8")
+    >>> crop = augment.RandomCrop((4, 9))
+    >>> crop(image, mask, np.random.default_rng(0))[1].shape
+    (4, 9)
+    """
+
+    size: tuple[int, int]
+    color: float | tuple[float, ...] | None = None
+    void: int = VOID
+
+    def __post_init__(self):
+        object.__setattr__(self, "size", size_of("size", self.size))
+
+    def __call__(self, image, mask, rng):
+        corner = self.draw(mask.shape, rng)
+        return window(
+            image, mask, corner, self.size, color=self.color, void=self.void
+        )
+
+    def draw(self, size, rng):
+        """The corner (top, left) for an image of some (height, width)."""
+        return tuple(
+            int(rng.integers(max(0, side - length) + 1))
+            for side, length in zip(size, self.size, strict=True)
+        )
+
+    def size_after(self, size):
+        return self.size
+
+
+@dataclasses.dataclass(frozen=True)
+class BalancedCrop(Transform):
+    """Cut a window around a random pixel of a class drawn first.
+
+    Among the classes that the mask has, one is drawn, each as likely as its
+    weight says; then one of its pixels, uniformly. The window has the pixel
+    at its centre (height // 2, width // 2), moved by no more than it takes
+    to lie within the image, padded as for `RandomCrop`. A mask without a
+    class of a weight above 0 gives a window at a random place.
+
+    Args:
+        size: int, or tuple (height, width).
+        weights: optional sequence of float, one for each class id from 0 on;
+            ids beyond have 0. `None`: all classes are equally likely.
+        probability: float, how often a class is drawn; otherwise the window
+            lies at a random place.
+        color: what the image is padded with: a number, or one for each
+            channel; `None` for the mean colour.
+        void: int, what the mask is padded with; never drawn.
+
+    Example: class 1 has one pixel, and half of the windows are around it.
+
+    >>> import numpy as np
+    >>> from keras_seg.data import augment
+    >>> image, mask = np.zeros((99, 99, 3)), np.zeros((99, 99), "uint8")
+    >>> mask[70, 7] = 1
+    >>> crop, rng = augment.BalancedCrop(5), np.random.default_rng(0)
+    >>> sum(bool(crop(image, mask, rng)[1].any()) for _ in range(100))
+    59
+    """
+
+    size: tuple[int, int]
+    weights: tuple[float, ...] | None = None
+    probability: float = 1.0
+    color: float | tuple[float, ...] | None = None
+    void: int = VOID
+
+    def __post_init__(self):
+        object.__setattr__(self, "size", size_of("size", self.size))
+        check_probability(probability=self.probability)
+        if self.weights is not None:
+            weights = tuple(float(weight) for weight in self.weights)
+            object.__setattr__(self, "weights", weights)
+            if not weights or not 0 <= min(weights) <= max(weights) < np.inf:
+                raise ValueError(
+                    "`weights` must be numbers of 0 or more, one for each "
+                    f"class. Received: weights={self.weights}"
+                )
+
+    def __call__(self, image, mask, rng):
+        corner = self.draw(mask, rng)
+        return window(
+            image, mask, corner, self.size, color=self.color, void=self.void
+        )
+
+    def draw(self, mask, rng):
+        """The corner (top, left) for a mask."""
+        chosen = None
+        if rng.random() < self.probability:
+            chosen = self._draw_class(mask, rng)
+        if chosen is None:
+            return RandomCrop(self.size).draw(mask.shape, rng)
+        places = np.flatnonzero(mask == chosen)
+        place = np.unravel_index(places[rng.integers(len(places))], mask.shape)
+        return tuple(
+            int(np.clip(center - length // 2, 0, max(0, side - length)))
+            for center, length, side in zip(
+                place, self.size, mask.shape, strict=True
+            )
+        )
+
+    def _draw_class(self, mask, rng):
+        ids = np.unique(mask)
+        ids = ids[ids != self.void]
+        weights = np.ones(len(ids))
+        if self.weights is not None:
+            table = np.array(self.weights)
+            known = (ids >= 0) & (ids < len(table))
+            ids = ids[known]
+            weights = table[ids.astype("int64")]
+        if weights.sum() == 0:
+            return None
+        return ids[rng.choice(len(ids), p=weights / weights.sum())]
+
+    def size_after(self, size):
+        return self.size

@@ -1,0 +1,213 @@
+"""Other sizes: bilinear for images, nearest for masks."""
+
+import dataclasses
+
+import numpy as np
+from PIL import Image
+
+from keras_seg.data.augment.cropping import RandomCrop
+from keras_seg.data.augment.filling import window as cut
+from keras_seg.data.augment.transform import Transform
+
+__all__ = ["RandomScale", "resize_image", "resize_mask"]
+
+
+def resize_image(image, size, *, window=None):
+    """Resize bilinearly; anti-aliased where it becomes smaller.
+
+    Bytes are rounded between columns and rows, and rows that become more are
+    weighed in steps of 1/256: no value is farther than 1.5 from the exact
+    one.
+
+    Args:
+        image: array `(height, width, channels)`.
+        size: tuple (height, width).
+        window: optional tuple (top, left, height, width), the part of the
+            result that is computed.
+
+    Returns:
+        Array of that size, or that of the window, and the same dtype.
+    """
+    whole = (0, 0, *size)
+    top, left, height, width = whole if window is None else window
+    old_height, old_width = image.shape[:2]
+    scale = old_width / size[1]
+    columns = (left * scale, min((left + width) * scale, old_width))
+    scale = old_height / size[0]
+    if size[0] <= old_height:
+        rows = (top * scale, min((top + height) * scale, old_height))
+        return _resample(image, (height, width), rows, columns)
+    # For rows that become more, NumPy takes half as long as Pillow.
+    places = (np.arange(top, top + height) + 0.5) * scale - 0.5
+    places = places.clip(0, old_height - 1)
+    first, last = int(places[0]), min(int(places[-1]) + 2, old_height)
+    used = (last - first, width)
+    image = _resample(image[first:last], used, (0, last - first), columns)
+    return _between_rows(image, places - first)
+
+
+def _resample(image, size, rows, columns):
+    """What lies between two rows and two columns, resized by Pillow."""
+    box = (columns[0], rows[0], columns[1], rows[1])
+
+    def resized(pixels):
+        return np.asarray(
+            Image.fromarray(np.ascontiguousarray(pixels)).resize(
+                size[::-1], Image.Resampling.BILINEAR, box=box
+            )
+        )
+
+    if image.dtype == np.uint8 and image.shape[2] == 3:
+        return resized(image)
+    channels = image
+    if image.dtype != np.uint8:
+        channels = image.astype("float32", copy=False)
+    result = np.stack(
+        [resized(channels[..., c]) for c in range(image.shape[2])], axis=-1
+    )
+    return _like(image.dtype, result)
+
+
+def _between_rows(image, places):
+    """Rows at some places between those of an image."""
+    before = places.astype("int64")
+    beyond = (places - before)[:, None]
+    integers = image.dtype == np.uint8
+    rows = image.reshape(len(image), -1)
+    rows = rows.astype("uint16" if integers else "float32")
+    steps = np.zeros_like(rows)
+    np.subtract(rows[1:], rows[:-1], out=steps[:-1])
+    if integers:
+        # 256 a + w (b - a) + 128 is below 2^16, and so it does not matter
+        # that b - a may have been below 0.
+        beyond = np.round(256 * beyond)
+        rows <<= 8
+        rows += 128
+    result = steps.take(before, axis=0)
+    result *= beyond.astype(rows.dtype)
+    result += rows.take(before, axis=0)
+    if integers:
+        result >>= 8
+    return _like(image.dtype, result).reshape(len(places), *image.shape[1:])
+
+
+def _like(dtype, values):
+    """Values of a dtype, floats rounded where it has integers."""
+    if np.issubdtype(dtype, np.integer) and values.dtype.kind == "f":
+        values = values.round()
+    return values.astype(dtype, copy=False)
+
+
+def resize_mask(mask, size, *, window=None):
+    """Resize to the nearest pixel, centres on centres; every dtype stays.
+
+    Args:
+        mask: integer array `(height, width)`.
+        size: tuple (height, width).
+        window: optional tuple (top, left, height, width), the part of the
+            result that is computed.
+
+    Returns:
+        Array of that size, or that of the window, and the same dtype.
+    """
+    whole = (0, 0, *size)
+    top, left, height, width = whole if window is None else window
+    # The pixel in which the centre i + 1/2 lies, in whole numbers.
+    rows, columns = (
+        (2 * np.arange(first, first + count) + 1) * old // (2 * new)
+        for first, count, old, new in (
+            (top, height, mask.shape[0], size[0]),
+            (left, width, mask.shape[1], size[1]),
+        )
+    )
+    return mask.take(columns, axis=1).take(rows, axis=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomScale(Transform):
+    """Resize image and mask by one random factor.
+
+    Bilinear, anti-aliased where it becomes smaller, for the image; nearest
+    for the mask. DeepLab v2 draws one of .5, .75, 1, 1.25, 1.5
+    (https://arxiv.org/abs/1606.00915), v3 one of .5 to 2
+    (https://arxiv.org/abs/1706.05587), its code in steps of .25.
+
+    Args:
+        low: float, the smallest factor.
+        high: float, the largest one; the factor is drawn uniformly between.
+        factors: optional sequence of float, one of which is drawn instead.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_seg.data import augment
+    >>> transform = augment.RandomScale(factors=(0.5, 0.75, 1, 1.25, 1.5))
+    >>> image, mask = np.ones((8, 8, 3), "uint8"), np.ones((8, 8), "uint8")
+    >>> image, mask = transform(image, mask, np.random.default_rng(0))
+    >>> mask.shape
+    (12, 12)
+    """
+
+    low: float = 0.5
+    high: float = 2.0
+    factors: tuple[float, ...] | None = None
+
+    def __post_init__(self):
+        if self.factors is not None:
+            factors = tuple(float(factor) for factor in self.factors)
+            object.__setattr__(self, "factors", factors)
+            if not factors or not 0 < min(factors) <= max(factors) < np.inf:
+                raise ValueError(
+                    "`factors` must be numbers above 0. "
+                    f"Received: factors={self.factors}"
+                )
+        elif not 0 < self.low <= self.high < np.inf:
+            raise ValueError(
+                "`low` and `high` must be numbers with 0 < low <= high. "
+                f"Received: low={self.low}, high={self.high}"
+            )
+
+    def __call__(self, image, mask, rng):
+        size = self.draw(mask.shape, rng)
+        return resize_image(image, size), resize_mask(mask, size)
+
+    def draw(self, size, rng):
+        """The new size for one (height, width), each at least 1."""
+        if self.factors is None:
+            factor = rng.uniform(self.low, self.high)
+        else:
+            factor = self.factors[rng.integers(len(self.factors))]
+        return tuple(max(1, round(side * factor)) for side in size)
+
+    def size_after(self, size):
+        return None
+
+    def with_next(self, following):
+        if isinstance(following, RandomCrop):
+            return _ScaledCrop(self, following)
+        return None
+
+
+@dataclasses.dataclass(frozen=True)
+class _ScaledCrop(Transform):
+    """A random crop of what a random scale gives, and nothing beside it."""
+
+    scale: RandomScale
+    crop: RandomCrop
+
+    def __call__(self, image, mask, rng):
+        size = self.scale.draw(mask.shape, rng)
+        top, left = self.crop.draw(size, rng)
+        height, width = (
+            min(side, length)
+            for side, length in zip(size, self.crop.size, strict=True)
+        )
+        part = (top, left, height, width)
+        return cut(
+            resize_image(image, size, window=part),
+            resize_mask(mask, size, window=part),
+            (0, 0),
+            self.crop.size,
+            color=self.crop.color,
+            void=self.crop.void,
+        )

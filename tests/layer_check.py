@@ -68,7 +68,10 @@ def check_layer(
     assert_close(model.predict(batches, verbose=0), output)
 
     # Half precision: documented type, finite values.
-    for policy in ("mixed_bfloat16", "bfloat16", "mixed_float16", "float16"):
+    policies = ("mixed_bfloat16", "float16", "mixed_float16", "bfloat16")
+    if keras.backend.backend() == "jax":  # It compiles every operation anew.
+        policies = policies[:2]
+    for policy in policies:
         half = as_tuple(layer_class(**config, dtype=policy)(*inputs))[0]
         half_dtype = policy.removeprefix("mixed_")
         assert keras.backend.standardize_dtype(half.dtype) == half_dtype

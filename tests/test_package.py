@@ -41,6 +41,8 @@ def test_imports_run_one_way():
     import pathlib
 
     order = {
+        "atomic": 0,
+        "schedules": 0,
         "ops": 0,
         "layers": 1,
         "surgery": 2,
@@ -48,9 +50,10 @@ def test_imports_run_one_way():
         "training": 4,
         "inference": 4,
         "cli": 5,
-        "data": 0,
-        "metrics": 0,
         "visualization": 1,
+        "data": 1,
+        "losses": 1,
+        "metrics": 1,
     }
     root = pathlib.Path(keras_seg.__file__).parent
     for path in root.rglob("*.py"):

@@ -55,8 +55,15 @@ def linear_classifier(settings, train):
         shuffle=True,
         seed=settings.seed,
     )
-    steps = settings.epochs * len(batches)
-    model.compile(**training.recipe(settings, len(train.classes), steps))
+    model.compile(
+        **training.recipes.finetune(
+            train,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+        )
+    )
     history = model.fit(batches, epochs=settings.epochs, verbose=2)
     return model, history
 

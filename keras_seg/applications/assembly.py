@@ -234,7 +234,8 @@ def finish(
         padded: tensor, what `prepare` returned; None where nothing is
             enlarged.
         align_corners: bool, of the enlarging.
-        auxiliary: tensor, the scores of an auxiliary head, or None. They are
+        auxiliary: tensor, the scores of an auxiliary head, or a dict of
+            several by the prefix of their layers' names; or None. They are
             enlarged and cropped whatever the others need.
         enlarge: bool, False where the scores have the size of the padded
             image already.
@@ -245,7 +246,7 @@ def finish(
 
     Returns:
         A `keras.Model` with logits `(batch, height, width, classes)`; with
-        an auxiliary head, a list of two of these.
+        auxiliary scores, a list of these, the others behind the first.
     """
 
     def bring(x, prefix, enlarge, crop, crf=None):
@@ -275,8 +276,12 @@ def finish(
 
     outputs = bring(scores, "", enlarge and padded is not None, crop, crf)
     if auxiliary is not None:
-        second = bring(auxiliary, "auxiliary_logits_", True, True)
-        outputs = [outputs, second]
+        if not isinstance(auxiliary, dict):
+            auxiliary = {"auxiliary_logits_": auxiliary}
+        others = [
+            bring(x, prefix, True, True) for prefix, x in auxiliary.items()
+        ]
+        outputs = [outputs, *others]
     inputs = keras.utils.get_source_inputs(image)
     return keras.Model(
         inputs[0] if len(inputs) == 1 else inputs, outputs, name=name

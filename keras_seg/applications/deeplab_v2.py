@@ -91,7 +91,10 @@ def DeepLabV2(
             its statistics and is not trained. Defaults to False.
         auxiliary: bool, whether there is a second output, the logits of a
             head on the last map of stride 16 of the classifier, of the image
-            as it is, for a second loss in training. Defaults to False.
+            as it is, for a second loss in training; or `"scales"`, the logits
+            of each of the `scales` in their order, as further outputs, for
+            MSC's losses, see `keras_seg.losses.deep_supervision`. Defaults to
+            False.
         crf: bool, whether the fully connected CRF refines the logits at last,
             at the size of the image; or str, a preset of
             `keras_seg.dense_crf`, where True is `"deeplab_v2_vgg16"` on a VGG
@@ -120,7 +123,7 @@ def DeepLabV2(
     (1, 97, 33, 5)
     """
     data_format = standardize_data_format(data_format)
-    _check_scales(scales)
+    _check_scales(scales, auxiliary)
     preset = crf_preset(crf, "deeplab_v2_resnet101", include_preprocessing)
     pretrained: list = []
     strided = []
@@ -169,12 +172,17 @@ def DeepLabV2(
         for layer, values in zip((fc6, fc7), pretrained, strict=True):
             layer.set_weights(values)
     heads = [scores]
-    if auxiliary:
+    if auxiliary and auxiliary != "scales":
         middle = map_of_stride(network, strided[0], 16)
         heads.append(fcn_head(middle, classes, data_format, "auxiliary_"))
     if crf is True and pretrained:
         preset = "deeplab_v2_vgg16"
-    scores, *second = _largest(heads, padded, scales, data_format)
+    maps, *second = _at_scales(heads, padded, scales, data_format)
+    if auxiliary == "scales":
+        second = [{f"scale_{n}_logits_": x for n, x in enumerate(maps, 1)}]
+    scores = maps[0]
+    if len(maps) > 1:
+        scores = layers.Maximum(name="largest")(maps)
     return finish(
         scores,
         image,
@@ -188,15 +196,18 @@ def DeepLabV2(
     )
 
 
-def _largest(heads, padded, scales, data_format):
-    """MSC: the largest of the scores of several sizes of the image.
+def _at_scales(heads, padded, scales, data_format):
+    """MSC: the scores of several sizes of the image, of the first's size.
 
     The first of the heads makes the scores; the others see the image as it
     is.
+
+    Returns:
+        A list: the list of the scores, then what the other heads make.
     """
     options = {"data_format": data_format}
     if len(scales) == 1:
-        return heads
+        return [heads[:1], *heads[1:]]
     network = keras.Model(padded, heads, name="network")
     first, *others = network(padded)
     scores = [first]
@@ -204,13 +215,20 @@ def _largest(heads, padded, scales, data_format):
         x = AlignedScale(scale, name=f"scale_{number}", **options)(padded)
         resize = ResizeLike(True, name=f"scores_{number}", **options)
         scores.append(resize(network(x)[0], first))
-    return [layers.Maximum(name="largest")(scores), *others]
+    return [scores, *others]
 
 
-def _check_scales(scales):
+def _check_scales(scales, auxiliary):
     listed = isinstance(scales, tuple | list) and len(scales) > 0
     if not listed or scales[0] != 1 or not all(s > 0 for s in scales):
         raise ValueError(
             "`scales` must be numbers above 0, 1 the first of them. "
             f"Received: scales={scales!r}"
+        )
+    if auxiliary not in (True, False, "scales") or (
+        auxiliary == "scales" and len(scales) == 1
+    ):
+        raise ValueError(
+            "`auxiliary` must be a bool, or 'scales' where there are several "
+            f"`scales`. Received: auxiliary={auxiliary!r}, scales={scales!r}"
         )

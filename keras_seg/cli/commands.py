@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 import keras_seg
 from keras_seg.cli import console
+from keras_seg.cli.check import check
 from keras_seg.cli.demo import demo
 from keras_seg.cli.evaluate import evaluate
 from keras_seg.cli.predict import predict
@@ -68,7 +69,7 @@ def options(
     """
 
 
-for command in (demo, train, evaluate, predict):
+for command in (demo, check, train, evaluate, predict):
     app.command()(command)
 
 
@@ -76,6 +77,7 @@ def main():
     """Runs the command line; the entry point of `keras-seg`.
 
     Exit codes: 0 done; 1 a mistake in files or settings, in one sentence on
-    the standard error; 2 a mistake in the command; 130 interrupted.
+    the standard error; 2 a mistake in the command; 3 the data has failed the
+    check; 130 interrupted.
     """
     app(prog_name="keras-seg")

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import warnings
 
 from rich.console import Console
 from rich.progress import BarColumn
@@ -11,7 +12,14 @@ from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
 from rich.table import Table
 
-__all__ = ["complain", "fit_verbosity", "progress", "say", "show_scores"]
+__all__ = [
+    "complain",
+    "fit_verbosity",
+    "progress",
+    "say",
+    "show_scores",
+    "warnings_as_lines",
+]
 
 
 def say(text=""):
@@ -26,30 +34,28 @@ def complain(text):
     )
 
 
-def show_scores(evaluation, title):
+def show_scores(rows, title):
     """Prints the table of the scores of each class, and the means.
 
     Args:
-        evaluation: `keras_seg.inference.Evaluation`.
+        rows: dictionaries, those of `keras_seg.inference.Evaluation.rows`.
         title: str.
     """
-    total = max(1, int(evaluation.matrix.sum()))
+    total = max(1, sum(row["pixels"] for row in rows))
     table = Table()
     table.add_column("class")
     for name in ("IoU", "accuracy", "pixels"):
         table.add_column(name, justify="right")
-    for row in evaluation.rows():
+    for row in rows:
         table.add_row(
             row["name"],
             _number(row["iou"]),
             _number(row["accuracy"]),
             f"{100 * row['pixels'] / total:.1f} %",
         )
-    scores = evaluation.scores
     table.add_section()
-    table.add_row(
-        "mean", _number(scores.mean_iou), _number(scores.mean_accuracy)
-    )
+    means = (_mean(row[name] for row in rows) for name in ("iou", "accuracy"))
+    table.add_row("mean", *map(_number, means))
     say(title)
     _console().print(table)
 
@@ -60,10 +66,11 @@ def fit_verbosity():
 
 
 @contextlib.contextmanager
-def progress(text, total):
+def progress(text, total=None):
     """A bar on the standard error, if that is a terminal; gone at the end.
 
-    Gives a function of the number done.
+    Gives a function of the number done, and of the total where it is known
+    only later.
     """
     console = Console(stderr=True)
     bar = Progress(
@@ -77,12 +84,40 @@ def progress(text, total):
     )
     with bar:
         task = bar.add_task(text, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done, total=total: bar.update(
+            task, completed=done, total=total
+        )
+
+
+@contextlib.contextmanager
+def warnings_as_lines(category):
+    """Prints the warnings of a category as a line, without file and number.
+
+    Args:
+        category: class of warnings.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", category)
+        others = warnings.showwarning
+
+        def show(message, kind, *args, **options):
+            if issubclass(kind, category):
+                complain(f"Warning: {message}")
+            else:
+                others(message, kind, *args, **options)
+
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 def _console():
     # A new one each time: the standard output may have been redirected.
     return Console()
+
+
+def _mean(values):
+    known = [value for value in values if value == value]
+    return sum(known) / len(known) if known else float("nan")
 
 
 def _number(value):

@@ -33,7 +33,6 @@ def demo(
     begin = time.monotonic()
     use_backend()
 
-    from keras_seg import inference
     from keras_seg import training
     from keras_seg.data import from_folder
 
@@ -58,20 +57,19 @@ def demo(
         f"Drew {len(pairs)} images of membranes to train on and "
         f"{len(held_out)} to hold out: {data}"
     )
-    training.train(
-        settings,
-        pairs,
-        held_out,
-        run_folder,
-        verbose=console.fit_verbosity(),
-    )
+    with console.warnings_as_lines(training.RunWarning):
+        training.train(
+            settings,
+            pairs,
+            held_out,
+            run_folder,
+            source=training.DataSource(str(data)),
+            verbose=console.fit_verbosity(),
+        )
     run = training.RunFolder.open(run_folder)
-    model = run.load_model()
-    found = inference.evaluate(model, held_out)
-    run.write_table("per_class_iou.csv", found.rows())
-    console.show_scores(found, f"{found.images} held-out images")
+    console.show_scores(run.scores(), f"{len(held_out)} held-out images")
     panels = out / "panels"
-    _draw_panels(model, held_out, panels)
+    _draw_panels(run.load_model(), held_out, panels)
     console.say(f"Wrote {run_folder} and, to look at, {panels}")
     console.say(f"{time.monotonic() - begin:.0f} seconds.")
     images = shlex.quote(str(data / "val" / "images"))

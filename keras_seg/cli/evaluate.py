@@ -50,7 +50,7 @@ def evaluate(
         found = inference.evaluate(model, pairs, progress=progress)
     name = folder.model_path(best=not last).name
     images = "1 image" if found.images == 1 else f"{found.images} images"
-    console.show_scores(found, f"{name}, {images}")
+    console.show_scores(found.rows(), f"{name}, {images}")
     table = f"evaluation_{split}.csv" if split else "evaluation.csv"
     written = folder.write_table(table, found.rows())
     console.say(f"Wrote {written}")

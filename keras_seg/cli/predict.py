@@ -86,7 +86,7 @@ def find_images(paths):
         DataError: a folder holds no image.
     """
     from keras_seg.data import DataError
-    from keras_seg.data.images import SUFFIXES
+    from keras_seg.data.opening import SUFFIXES
 
     found = []
     for path in paths:

@@ -1,27 +1,29 @@
 """`keras-seg train`: a folder of images and masks to a run folder."""
 
-import json
 import pathlib
-import shlex
 from typing import Annotated
 
 import typer
 
-from keras_seg.cli import console
 from keras_seg.cli.backend import use_backend
+from keras_seg.cli.train_options import parse_crop
+from keras_seg.cli.train_options import parse_option
+from keras_seg.cli.train_options import refuse_options
 
 __all__ = ["train"]
 
 
 def train(
+    ctx: typer.Context,
     data: Annotated[
-        pathlib.Path,
+        pathlib.Path | None,
         typer.Argument(
             help="Folder of images and masks: DATA/images and DATA/labels, "
-            "or the same in DATA/train and DATA/val.",
+            "or the same in DATA/train and DATA/val. With --resume, only if "
+            "it has moved.",
             show_default=False,
         ),
-    ],
+    ] = None,
     out: Annotated[
         pathlib.Path, typer.Option(help="Run folder to write.")
     ] = pathlib.Path("run"),
@@ -46,7 +48,10 @@ def train(
             show_default=False,
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1)] = 20,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, show_default="20; 100 with --overfit"),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 8,
     crop: Annotated[
         str,
@@ -79,6 +84,14 @@ def train(
             help="Split to train on.", show_default="train, or all images"
         ),
     ] = None,
+    mask_values: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUE:ID,...",
+            help="What the values of the masks mean, such as 0:0,255:1.",
+            show_default=False,
+        ),
+    ] = None,
     val_split: Annotated[
         str | None,
         typer.Option(
@@ -86,11 +99,60 @@ def train(
             show_default="val, if there is one",
         ),
     ] = None,
+    resume: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Go on with a run that was stopped, in its own settings.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Take a few steps; print memory and time; write nothing.",
+        ),
+    ] = False,
+    overfit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Learn N images by heart, as a test of data and settings.",
+            show_default=False,
+        ),
+    ] = None,
+    json_lines: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="Print a JSON object a line, an epoch a line."
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print warnings and errors only.")
+    ] = False,
 ):
     """Train a network on your own images and masks.
 
-    All files are checked before anything is written.
+    All files are checked before anything is written. After a crash, go on
+    with --resume RUN.
     """
+    if resume is not None:
+        refuse_options(
+            ctx,
+            ("resume", "data", "json_lines", "quiet"),
+            "--resume goes on in the settings of the run.",
+        )
+    elif data is None:
+        raise typer.BadParameter("is missing.", ctx=ctx, param_hint="DATA")
+    if overfit is not None:
+        refuse_options(
+            ctx,
+            set(ctx.params) - {"crop", "scale", "flip", "val_split"},
+            "--overfit takes whole images as they are, and validates on them.",
+        )
+        crop, flip = "none", False
     height_width = parse_crop(crop)
     options = dict(map(parse_option, option or []))
     no_backbone = backbone.lower() == "none"
@@ -99,16 +161,19 @@ def train(
     )
     use_backend()
 
-    from keras_seg import inference
     from keras_seg import training
-    from keras_seg.training.models import find_application
+    from keras_seg.cli import train_flow
 
+    voice = train_flow.Voice(json_lines, quiet)
+    if resume is not None:
+        train_flow.go_on(resume, data, voice)
+        return
     settings = training.Settings(
         model=model,
         backbone=None if no_backbone else backbone,
         weights=None if random else weights,
         options=options,
-        epochs=epochs,
+        epochs=epochs or (20 if overfit is None else 100),
         batch_size=batch_size,
         crop=height_width,
         scale=None if height_width is None else scale,
@@ -118,96 +183,12 @@ def train(
         freeze_batch_norm=freeze_batch_norm,
         seed=seed,
     )
-    find_application(model)
-    training.RunFolder.check_free(out)
-    pairs, held_out = _read(data, train_split, val_split)
-    console.say(
-        f"{_count(pairs)} to train on, {_count(held_out)} held out, "
-        f"{len(pairs.classes)} classes."
+    source = training.DataSource(
+        str(data),
+        train_split,
+        val_split,
+        overfit=overfit,
+        mask_values=mask_values,
     )
-    training.train(
-        settings, pairs, held_out, out, verbose=console.fit_verbosity()
-    )
-    run = training.RunFolder.open(out)
-    seen = pairs if held_out is None else held_out
-    with console.progress("Evaluating", len(seen)) as progress:
-        found = inference.evaluate(run.load_model(), seen, progress=progress)
-    run.write_table("per_class_iou.csv", found.rows())
-    of = "the training images themselves" if held_out is None else "held-out"
-    console.show_scores(found, f"{run.model_path().name}, {_of(found, of)}")
-    if held_out is None:
-        console.say(
-            "Images that were not trained on say more: put some, with their "
-            f"masks, into {data / 'val'}."
-        )
-    names = ", ".join(sorted(file.name for file in run.path.iterdir()))
-    console.say(f"Wrote {out}: {names}")
-    quoted = shlex.quote(str(out))
-    console.say(f"Next: keras-seg predict {quoted} IMAGE... --out predictions")
-
-
-def parse_crop(text):
-    """Returns "240x320" as (240, 320), "256" as (256, 256), "none" as None.
-
-    Example:
-
-    >>> parse_crop("240x320"), parse_crop("256"), parse_crop("none")
-    ((240, 320), (256, 256), None)
-    """
-    if text.lower() == "none":
-        return None
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
-        raise typer.BadParameter(
-            "a crop is a side such as 256, a height and a width such as "
-            f"240x320, or none. Received: {text}",
-            param_hint="--crop",
-        )
-    return int(sides[0]), int(sides[-1])
-
-
-def parse_option(text):
-    """Returns "filters=32" as ("filters", 32).
-
-    Example:
-
-    >>> parse_option("dropout=0.1"), parse_option("name=a b")
-    (('dropout', 0.1), ('name', 'a b'))
-    """
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise typer.BadParameter(
-            f"an option is NAME=VALUE, such as filters=32. Received: {text}",
-            param_hint="--option",
-        )
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
-
-
-def _read(path, train_split, val_split):
-    """The pairs to train on and those held out, all of them checked."""
-    from keras_seg.data import from_folder
-    from keras_seg.data import splits
-
-    names = splits(path)
-    if train_split is None and names:
-        train_split = "train"
-    pairs = from_folder(path, train_split)
-    if val_split is None and "val" in names:
-        val_split = "val"
-    if val_split is None:
-        return pairs, None
-    return pairs, from_folder(path, val_split, classes=pairs.classes)
-
-
-def _count(pairs):
-    count = 0 if pairs is None else len(pairs)
-    return "1 image" if count == 1 else f"{count} images"
-
-
-def _of(found, what):
-    if what == "held-out":
-        return f"{found.images} held-out images"
-    return f"{found.images} images: {what}"
+    flow = train_flow.try_out if dry_run else train_flow.begin
+    flow(settings, source, out, voice)

@@ -1,33 +1,68 @@
-"""Pairs of images and masks: read, checked, augmented, batched, or drawn."""
+"""Pairs of images and masks: read, checked, augmented, batched, or drawn.
+
+Only `Batches` needs Keras, and it is imported when it is first used: files
+can be read and checked where no backend is installed.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
 
 from keras_seg.data import augment
 from keras_seg.data import synthetic
-from keras_seg.data.batches import Batches
+from keras_seg.data.checks import Report
+from keras_seg.data.checks import check
 from keras_seg.data.classes import MAX_CLASSES
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.classes import voc_colormap
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
-from keras_seg.data.folder import from_folder
 from keras_seg.data.images import read_image
-from keras_seg.data.images import read_mask
-from keras_seg.data.layout import splits
+from keras_seg.data.masks import read_mask
 from keras_seg.data.pairs import Pair
+from keras_seg.data.readers import from_coco
+from keras_seg.data.readers import from_cvat
+from keras_seg.data.readers import from_folder
+from keras_seg.data.readers import from_labelme
+from keras_seg.data.readers import from_stack
+from keras_seg.data.readers import from_voc
+from keras_seg.data.readers import from_yolo
+from keras_seg.data.readers import splits
+from keras_seg.data.statistics import ClassStatistics
+from keras_seg.data.statistics import class_statistics
+
+if TYPE_CHECKING:
+    from keras_seg.data.batches import Batches
 
 __all__ = [
     "MAX_CLASSES",
     "VOID",
     "Batches",
+    "ClassStatistics",
     "ClassTable",
     "DataError",
     "Folder",
     "Pair",
+    "Report",
     "augment",
+    "check",
+    "class_statistics",
+    "from_coco",
+    "from_cvat",
     "from_folder",
+    "from_labelme",
+    "from_stack",
+    "from_voc",
+    "from_yolo",
     "read_image",
     "read_mask",
     "splits",
     "synthetic",
     "voc_colormap",
 ]
+
+
+def __getattr__(name):
+    if name == "Batches":
+        return importlib.import_module(f"{__name__}.batches").Batches
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

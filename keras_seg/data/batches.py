@@ -57,6 +57,9 @@ class Batches(keras.utils.PyDataset):
         pixel_weights: optional callable that takes a transformed mask, an
             integer array `(height, width)`, and gives a float32 array of its
             shape: the third element of a batch, `fit`'s sample weights.
+        outputs: int, of the model. With several, masks and weights come as
+            tuples, one for each, as Keras wants them: see
+            `keras_seg.losses.deep_supervision`.
 
     Returns:
         `batches[i]` is a tuple of images, uint8 `(batch, height, width,
@@ -88,11 +91,13 @@ class Batches(keras.utils.PyDataset):
         cache=True,
         workers=None,
         pixel_weights=None,
+        outputs=1,
     ):
         # Keras's own workers read ahead, and its fit() throws away one epoch
         # begun: with them, batches read ahead for it turn up in the next.
         super().__init__(workers=1)
         check_positive("batch_size", batch_size)
+        check_positive("outputs", outputs)
         if workers is not None:
             check_positive("workers", workers)
         if not isinstance(seed, int | np.integer) or seed < 0:
@@ -116,6 +121,7 @@ class Batches(keras.utils.PyDataset):
         self.seed = int(seed)
         self.drop_remainder = drop_remainder
         self.pixel_weights = pixel_weights
+        self.outputs = outputs
         self.epoch = 0
         self._pairs = PairCache(dataset, keep=cache)
         self._threads = workers or cpu_count() + 1
@@ -174,7 +180,11 @@ class Batches(keras.utils.PyDataset):
         last = min(index + count, len(self) - 1)
         epoch = self.epoch
         following = [(epoch, i) for i in range(index + 1, last + 1)]
-        return ahead.get(self._begin, (epoch, index), following)
+        key = (epoch, index)
+        images, *others = ahead.get(self._begin, key, following)
+        if self.outputs > 1:
+            others = [(array,) * self.outputs for array in others]
+        return images, *others
 
     def _begin(self, submit, key):
         """Hand the pairs of a batch to threads, see `ReadAhead`."""

@@ -2,19 +2,16 @@
 
 import csv
 import dataclasses
-import pathlib
 
 import numpy as np
 
+from keras_seg.data.class_files import read_rows
 from keras_seg.data.errors import DataError
 
 __all__ = ["MAX_CLASSES", "VOID", "ClassTable", "voc_colormap"]
 
 VOID = 255
 MAX_CLASSES = 255  # ids 0..254 in one byte, beside void
-
-_VOID_ROLES = ("ignore", "void")
-_EXAMPLE = "a header 'id,name' or 'id,name,r,g,b,role' and a class a line"
 
 
 def voc_colormap(n):
@@ -54,6 +51,10 @@ class ClassTable:
         names: tuple of str, one for each class.
         colors: tuple of (red, green, blue), 0..255, one for each class.
         void_ids: frozenset of int, ids in masks that mean void.
+        void_colors: tuple of (id, (red, green, blue)), the colours that void
+            ids have in masks coded as colours.
+        colors_given: bool, whether the colours are the data set's own, so
+            that masks may be coded in them; `False` where VOC's stand in.
 
     Example:
 
@@ -66,6 +67,11 @@ class ClassTable:
     names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
     void_ids: frozenset[int] = frozenset({VOID})
+    # What follows is how masks may be written, no part of what a class is.
+    void_colors: tuple[tuple[int, tuple[int, int, int]], ...] = (
+        dataclasses.field(default=(), compare=False)
+    )
+    colors_given: bool = dataclasses.field(default=True, compare=False)
 
     def __post_init__(self):
         if not 1 <= len(self.names) <= MAX_CLASSES:
@@ -99,14 +105,18 @@ class ClassTable:
         return cls(
             names=tuple(f"class {i}" for i in range(n)),
             colors=tuple(_voc_color(i) for i in range(n)),
+            colors_given=False,
         )
 
     @classmethod
     def read(cls, path):
-        """Read `classes.csv`: columns id, name and maybe r, g, b and role.
+        """Read `classes.csv` or `classes.yaml`.
 
-        The role "ignore" or "void" marks an id as void; every other row is a
-        class. A class without a colour gets VOC's.
+        The columns of CSV are id, name and maybe r, g, b and role. YAML is
+        one of `{names: [...]}`, `{0: name, 1: name, ...}`, or a list of
+        `{id: , name: , color: [r, g, b], role: }`. The role "ignore" or
+        "void" marks an id as void; every other row is a class. A class
+        without a colour gets VOC's.
 
         Args:
             path: str or path of the file.
@@ -118,7 +128,7 @@ class ClassTable:
             DataError: a column is missing, a value is not an integer, an id
                 comes twice, or the ids are not 0..C-1.
         """
-        rows = _read_rows(path)
+        rows = read_rows(path)
         void_ids = frozenset(i for i, row in rows.items() if row[2])
         ids = sorted(set(rows) - void_ids)
         if ids != list(range(len(ids))) or not 1 <= len(ids) <= MAX_CLASSES:
@@ -139,8 +149,12 @@ class ClassTable:
             )
         return cls(
             names=tuple(rows[i][0] for i in ids),
-            colors=tuple(rows[i][1] for i in ids),
+            colors=tuple(rows[i][1] or _voc_color(i) for i in ids),
             void_ids=void_ids,
+            void_colors=tuple(
+                (i, rows[i][1]) for i in sorted(void_ids) if rows[i][1]
+            ),
+            colors_given=all(rows[i][1] for i in ids),
         )
 
     def write(self, path):
@@ -152,8 +166,10 @@ class ClassTable:
                 zip(self.names, self.colors, strict=True)
             ):
                 writer.writerow([i, name, *color, "class"])
+            void_colors: dict = dict(self.void_colors)
             for i in sorted(self.void_ids):
-                writer.writerow([i, "void", *_voc_color(i), "void"])
+                color = void_colors.get(i, ("", "", ""))
+                writer.writerow([i, "void", *color, "void"])
 
 
 def _voc_color(i):
@@ -165,82 +181,3 @@ def _listing(ids):
     if len(ids) > 12:
         ids = [*ids[:6], "...", *ids[-3:]]
     return ", ".join(map(str, ids)) or "(none)"
-
-
-def _read_rows(path):
-    """`{id: (name, colour, is void)}`, each line checked by itself."""
-    path = pathlib.Path(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            "KS-D011",
-            path,
-            "cannot be read as UTF-8 text",
-            f"a class table has {_EXAMPLE}",
-            fix="write the table again as a UTF-8 text file",
-        ) from error
-    lines = [
-        [cell.strip() for cell in row] for row in csv.reader(text.splitlines())
-    ]
-    header = [cell.lower() for cell in lines[0]] if lines else []
-    if "id" not in header or "name" not in header:
-        raise DataError(
-            "KS-D011",
-            path,
-            f"has on line 1 the columns {', '.join(header) or '(none)'}",
-            "the columns id and name are needed, r, g, b and role are optional",
-            fix=f"write {_EXAMPLE}",
-        )
-    rows = {}
-    for number, cells in enumerate(lines[1:], start=2):
-        if not any(cells):
-            continue
-        row = dict(zip(header, cells, strict=False))
-        i = _integer(path, number, "id", row["id"])
-        if i in rows:
-            raise DataError(
-                "KS-D011",
-                path,
-                f"has on line {number} the id {i} again",
-                "every id comes once",
-                fix="remove one of the two lines",
-            )
-        rows[i] = (
-            row.get("name") or f"class {i}",
-            _color(path, number, i, row),
-            row.get("role", "").lower() in _VOID_ROLES,
-        )
-    return rows
-
-
-def _color(path, number, i, row):
-    cells = [row.get(channel, "") for channel in "rgb"]
-    if not any(cells):
-        return _voc_color(i)
-    values = [
-        _integer(path, number, channel, cell)
-        for channel, cell in zip("rgb", cells, strict=True)
-    ]
-    if max(values) > 255:
-        raise DataError(
-            "KS-D011",
-            path,
-            f"has on line {number} the colour {tuple(values)}",
-            "red, green and blue are integers 0..255",
-            fix="correct the line, or leave r, g and b empty",
-        )
-    return tuple(values)
-
-
-def _integer(path, number, column, cell):
-    # isdecimal, not int(): no sign, no underscores, no spaces inside.
-    if cell.isascii() and cell.isdecimal():
-        return int(cell)
-    raise DataError(
-        "KS-D011",
-        path,
-        f"has on line {number} '{cell}' in the column {column}",
-        "an integer of 0 or more is needed there",
-        fix="correct the line",
-    )

@@ -23,6 +23,33 @@ class DataError(ValueError):
     | KS-D010 | there is nothing to read |
     | KS-D011 | the class table is malformed |
     | KS-D012 | two files have the same stem |
+    | KS-D013 | a text file (JSON, YAML, a list) is malformed |
+    | KS-D014 | a mask has a colour that is no class's, or two classes' |
+    | KS-D015 | a label is not among the classes |
+    | KS-D016 | a package that a file needs is not installed |
+    | KS-D017 | an image has other channels or values than asked for |
+    | KS-D018 | a shape has no area to fill |
+    | KS-D019 | two stacks have different numbers of pages |
+    | KS-D020 | masks look interpolated: ids that come only along edges |
+    | KS-D021 | an image is in two splits |
+    | KS-D022 | an image comes twice in a split, with the same mask |
+    | KS-D023 | an image comes twice, with different masks |
+    | KS-D024 | two splits have other images of the same stem |
+    | KS-D025 | images of two splits look the same, small |
+    | KS-D026 | different images have the same mask |
+    | KS-D027 | a class has no pixel at all |
+    | KS-D028 | a class has no pixel to train on, but some elsewhere |
+    | KS-D029 | a class has pixels to train on, but none elsewhere |
+    | KS-D030 | nearly all pixels are of one class |
+    | KS-D031 | more than half of a mask, or of all masks, is void |
+    | KS-D032 | an image shows nothing: its pixels are all alike |
+    | KS-D033 | the sizes of the images vary |
+    | KS-D034 | a split has very few images |
+    | KS-D035 | images are not plain RGB |
+    | KS-D036 | EXIF turns an image, and its mask may not have been turned |
+
+    From KS-D020 on they are findings of `keras_seg.data.check`, which names
+    all there are; some of them are warnings or notes.
 
     Args:
         code: str, one of the codes above.

@@ -1,115 +1,66 @@
-"""A folder of images and masks as a checked sequence of pairs."""
+"""Pairs of images and masks as a checked sequence of arrays."""
 
 import concurrent.futures
 import itertools
 import os
 
-from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
-from keras_seg.data.ids import classes_of_ids
 from keras_seg.data.ids import ids_of_mask
 from keras_seg.data.ids import normalize_mask
 from keras_seg.data.ids import refuse_black_and_white
 from keras_seg.data.images import read_image
-from keras_seg.data.images import read_mask
 from keras_seg.data.images import read_size
-from keras_seg.data.layout import find_classes
-from keras_seg.data.layout import find_folders
-from keras_seg.data.pairs import find_pairs
+from keras_seg.data.mask_files import MaskFiles
 
-__all__ = ["Folder", "from_folder"]
-
-
-def from_folder(path, split=None, *, classes=None, check=True):
-    """Read a folder of images and masks.
-
-    These layouts are understood, with `labels`, `masks` or `annotations` for
-    the masks:
-
-    - `path/images/*`, `path/labels/*`
-    - `path/<split>/images/*`, `path/<split>/labels/*`
-    - `path/<split>.txt`, a stem a line, beside either
-
-    An image and a mask belong together by their stem. Masks have one channel
-    of class ids 0..C-1, at most 255 of them; 255 is void.
-
-    Args:
-        path: str or path.
-        split: optional str, for example "train". `None` takes all of
-            `path/images`.
-        classes: optional `ClassTable` or number of classes. By default
-            `classes.csv` in `path` or the folder above it, or else the ids
-            that the masks have.
-        check: bool, decode and check every file now; `False` leaves it to
-            `Folder.check()`. Without it only single masks are checked, as
-            they are read.
-
-    Returns:
-        A `Folder`.
-
-    Raises:
-        DataError: a file or the folder is not as it must be.
-
-    Example:
-
-    >>> import tempfile
-    >>> from keras_seg.data import from_folder
-    >>> from keras_seg.data import synthetic
-    >>> path = tempfile.mkdtemp()
-    >>> images, masks = synthetic.membranes(3, size=64)
-    >>> synthetic.write_folder(
-    ...     path, images, masks, synthetic.MEMBRANE_CLASSES)
-    >>> folder = from_folder(path, "train")
-    >>> image, mask = folder[0]
-    >>> len(folder), image.shape, mask.shape, folder.classes.names
-    (3, (64, 64, 3), (64, 64), ('cell', 'membrane'))
-    """
-    pairs = find_pairs(*find_folders(path, split))
-    if isinstance(classes, int):
-        classes = ClassTable.default(classes)
-    if classes is None and (table := find_classes(path)):
-        classes = ClassTable.read(table)
-    if classes is None:
-        files = [pair.mask for pair in pairs]
-        id_lists = list(_map(lambda file: ids_of_mask(read_mask(file)), files))
-        _refuse_black_and_white(id_lists, None, pairs)
-        classes = classes_of_ids(id_lists, files)
-    folder = Folder(pairs, classes)
-    if check:
-        folder.check()
-    return folder
+__all__ = ["Folder", "map_threads"]
 
 
 class Folder:
     """A sequence of `(image, mask)` arrays, read from pairs of files.
 
-    An image is uint8 `(height, width, 3)`, a mask uint8 `(height, width)`
-    with the ids of the classes and 255 for void, whichever ids the files have
-    for it. Every read checks the ids.
+    A mask is uint8 `(height, width)` with the ids of the classes and 255 for
+    void, whichever ids the files have for it. Every read checks the ids.
 
     Args:
         pairs: sequence of `Pair`.
         classes: `ClassTable`.
+        masks: optional callable from a `Pair` to an integer array
+            `(height, width)` of the ids that were written. `None` reads the
+            mask file of the pair.
+        channels: optional int, see `read_image`: 3 gives uint8 RGB; `None`
+            and other numbers the channels of the files, float32 of 0..255
+            where they have more than 8 bits.
     """
 
-    def __init__(self, pairs, classes):
+    def __init__(self, pairs, classes, masks=None, channels=3):
         self.pairs = tuple(pairs)
         self.classes = classes
+        self.masks = MaskFiles() if masks is None else masks
+        self.channels = channels
 
     def __len__(self):
         return len(self.pairs)
 
     def __getitem__(self, index):
-        image, mask, _ = _read(self.pairs[index], self.classes)
+        image, mask, _ = self._read(self.pairs[index])
         return image, mask
 
     def size(self, index):
         """Height and width of a pair, without decoding it."""
-        return read_size(self.pairs[index].mask)
+        return read_size(self.pairs[index].image, self.pairs[index].page)
+
+    def read_ids(self, index):
+        """The ids that were written, before void and classes are looked at.
+
+        Returns:
+            Integer array `(height, width)`.
+        """
+        return self.masks(self.pairs[index])
 
     def subset(self, indices):
         """The pairs at some indices, as a `Folder` of the same classes."""
-        return Folder([self.pairs[i] for i in indices], self.classes)
+        pairs = [self.pairs[i] for i in indices]
+        return Folder(pairs, self.classes, self.masks, self.channels)
 
     def check(self):
         """Decode every file and refuse what could not be trained on.
@@ -122,43 +73,24 @@ class Folder:
                 size or has ids outside the classes; or masks that hold only
                 0 and 255.
         """
-        id_lists = list(
-            _map(lambda pair: _read(pair, self.classes)[2], self.pairs)
-        )
-        _refuse_black_and_white(id_lists, self.classes, self.pairs)
+        id_lists = list(map_threads(lambda p: self._read(p)[2], self.pairs))
+        masks = self.masks
+        if isinstance(masks, MaskFiles) and masks.values is None:
+            refuse_black_and_white(
+                id_lists, self.classes, [pair.mask for pair in self.pairs]
+            )
         return self
 
-
-def _read(pair, classes):
-    image = read_image(pair.image)
-    mask = read_mask(pair.mask)
-    if image.shape[:2] != mask.shape:
-        swapped = image.shape[:2] == mask.shape[::-1]
-        raise DataError(
-            "KS-D006",
-            pair.mask,
-            f"is {mask.shape[1]}x{mask.shape[0]} and its image "
-            f"{pair.image.name} {image.shape[1]}x{image.shape[0]}",
-            "an image and its mask have one size",
-            guess=(
-                "One of them is turned: a camera's EXIF orientation may be "
-                "in the image only."
-                if swapped
-                else None
-            ),
-            fix="make the mask again from this image, or resize it by nearest",
-        )
-    normal = normalize_mask(mask, classes, pair.mask)
-    return image, normal, ids_of_mask(mask)
+    def _read(self, pair):
+        image = read_image(pair.image, self.channels, pair.page)
+        mask = self.masks(pair)
+        if image.shape[:2] != mask.shape:
+            raise _sizes_differ(pair, image, mask)
+        normal = normalize_mask(mask, self.classes, pair.mask)
+        return image, normal, ids_of_mask(mask)
 
 
-def _refuse_black_and_white(id_lists, classes, pairs):
-    if id_lists:
-        first = next((i for i, x in enumerate(id_lists) if 255 in x), 0)
-        refuse_black_and_white(id_lists, classes, pairs[first].mask)
-
-
-def _map(function, items):
+def map_threads(function, items):
     """`map` on threads, in order; Pillow lets go of the GIL to decode."""
     workers = min(8, os.cpu_count() or 1)
     items = iter(items)
@@ -167,3 +99,21 @@ def _map(function, items):
         # results would not.
         while batch := list(itertools.islice(items, 8 * workers)):
             yield from pool.map(function, batch)
+
+
+def _sizes_differ(pair, image, mask):
+    swapped = image.shape[:2] == mask.shape[::-1]
+    return DataError(
+        "KS-D006",
+        pair.mask,
+        f"is {mask.shape[1]}x{mask.shape[0]} and its image "
+        f"{pair.image.name} {image.shape[1]}x{image.shape[0]}",
+        "an image and its mask have one size",
+        guess=(
+            "One of them is turned: a camera's EXIF orientation may be "
+            "in the image only."
+            if swapped
+            else None
+        ),
+        fix="make the mask again from this image, or resize it by nearest",
+    )

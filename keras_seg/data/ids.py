@@ -56,7 +56,7 @@ def normalize_mask(mask, classes, file):
     return mask.astype("uint8")
 
 
-def refuse_black_and_white(id_lists, classes, file):
+def refuse_black_and_white(id_lists, classes, files):
     """Refuse a data set whose masks hold nothing but 0 and 255.
 
     Taken by itself such a mask is class 0 and void; where all are alike, the
@@ -65,7 +65,8 @@ def refuse_black_and_white(id_lists, classes, file):
     Args:
         id_lists: list of the ids of each mask.
         classes: `ClassTable`, or `None` where it was to be found from ids.
-        file: str or path of the first mask that has a 255.
+        files: list of the paths of the masks; the first that has a 255 is
+            named.
 
     Raises:
         DataError: the masks hold 0 and 255 only, 255 among them.
@@ -73,18 +74,19 @@ def refuse_black_and_white(id_lists, classes, file):
     if set().union(*id_lists) != {0, VOID}:
         return
     count = len(id_lists)
+    first = next(i for i, ids in enumerate(id_lists) if VOID in ids)
     raise DataError(
         "KS-D003",
-        file,
-        f"has the ids {_listing(next(i for i in id_lists if VOID in i))}",
+        files[first],
+        f"has the ids {_listing(id_lists[first])}",
         _allowed(classes) if classes else f"ids are 0..C-1, {VOID} is void",
         guess=(
             f"The masks ({count} read) hold nothing but 0 and 255: "
             "they look like black-and-white masks, not like void."
         ),
         fix=(
-            "write class 1 as 1, for example Image.fromarray("
-            "numpy.asarray(Image.open(mask)) // 255).save(mask)"
+            "read them with mask_values={0: 0, 255: 1}, on the command line "
+            "--mask-values 0:0,255:1"
         ),
     )
 

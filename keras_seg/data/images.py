@@ -1,45 +1,96 @@
-"""Image and mask files to arrays, with Pillow."""
-
-import contextlib
-import pathlib
+"""Image and mask files to arrays."""
 
 import numpy as np
-from PIL import Image
 from PIL import ImageOps
-from PIL import UnidentifiedImageError
 
+from keras_seg.data.arrays import is_npy
+from keras_seg.data.arrays import needs_tifffile
+from keras_seg.data.arrays import npy_shape
+from keras_seg.data.arrays import read_npy
+from keras_seg.data.arrays import read_tiff
+from keras_seg.data.arrays import tiff_size
 from keras_seg.data.errors import DataError
+from keras_seg.data.opening import opened
+from keras_seg.data.opening import rawmode
+from keras_seg.data.opening import select_page
 
-__all__ = ["FORMATS", "SUFFIXES", "read_image", "read_mask", "read_size"]
+__all__ = ["read_image", "read_size"]
 
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-
-_MASK_MODES = ("L", "P", "1", "I", "I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTATION = 0x0112  # the EXIF tag; values 5..8 exchange the sides
 
-# Pillow stretches grey pixels of 2 and 4 bits to 0..255; ids must stay as
-# they were written.
-_STRETCH = {"L;2": 85, "L;4": 17}
+# Pillow keeps the high bytes of 16-bit colours. The unpacker for the other
+# byte order gives the low ones; that of four bytes gives both of two channels.
+_LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
 
 
-def read_image(path):
-    """Read an image as RGB, the way a viewer shows it.
+def read_image(path, channels=3, page=None):
+    """Read an image, the way a viewer shows it.
 
-    The EXIF orientation is applied, palettes and grey become RGB, alpha is
-    dropped, and 16 bits become 8 by dividing by 257.
+    The EXIF orientation is applied. With 3 channels palettes, grey and CMYK
+    become RGB, alpha is dropped, and 16 bits become 8 by dividing by 257.
+    Otherwise grey is one channel, alpha is a channel, and 16 bits become
+    float32 by dividing by 257. Floating-point pixels are taken as they are,
+    and must be 0..255.
+
+    TIFF of more than 4 channels, or of more than 8 bits in several, needs
+    `keras-seg[tiff]`. NumPy files are `(height, width)` or
+    `(height, width, channels)`.
 
     Args:
-        path: str or path of a PNG, JPEG, TIFF, BMP or WEBP file.
+        path: str or path of a PNG, JPEG, TIFF, BMP, WEBP or NPY file.
+        channels: int, the number of channels that the file must have; 3, the
+            default, is RGB whatever it has. `None` takes what there is.
+        page: optional int, the page of a TIFF stack.
 
     Returns:
-        uint8 array `(height, width, 3)`.
+        uint8 or float32 array `(height, width, channels)` of 0..255.
 
     Raises:
-        DataError: the file is missing, damaged, too large, or holds no image.
+        DataError: the file is missing, damaged, too large, holds no image,
+            or has other channels or values.
     """
-    with _opened(path) as image:
-        _refuse_stack(path, image)
+    if channels is not None and (type(channels) is not int or channels < 1):
+        raise ValueError(
+            "`channels` must be an int of 1 or more, or None. "
+            f"Received: channels={channels}"
+        )
+    if is_npy(path):
+        pixels = read_npy(path)
+        pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    elif needs_tifffile(path, exact=channels != 3):
+        pixels = read_tiff(path, page)
+    elif channels == 3:
+        return _read_rgb(path, page)
+    else:
+        pixels = _read_channels(path, page)
+    return _fitted(path, pixels, channels)
+
+
+def read_size(path, page=None):
+    """Height and width, from the header alone, orientation applied.
+
+    Args:
+        path: str or path of an image or a mask.
+        page: optional int, the page of a TIFF stack.
+
+    Returns:
+        Tuple `(height, width)`.
+    """
+    if is_npy(path):
+        return npy_shape(path)[:2]
+    if needs_tifffile(path, exact=False):
+        return tiff_size(path, page)
+    with opened(path) as image:
+        if page is not None:
+            select_page(path, image, page)
+        width, height = image.size
+        turned = image.getexif().get(_ORIENTATION, 1) >= 5
+    return (width, height) if turned else (height, width)
+
+
+def _read_rgb(path, page):
+    with opened(path) as image:
+        select_page(path, image, page)
         image = ImageOps.exif_transpose(image)
         if image.mode == "F":
             raise DataError(
@@ -57,140 +108,64 @@ def read_image(path):
         return np.array(image.convert("RGB"))
 
 
-def read_mask(path):
-    """Read a mask as the class ids that were written.
-
-    One channel is read as it is: grey of 1 to 16 bits, and palettes as
-    indices, never through their colours.
-
-    Args:
-        path: str or path of a PNG, TIFF or BMP file.
-
-    Returns:
-        Integer array `(height, width)`.
-
-    Raises:
-        DataError: the file is missing, damaged or too large, is a JPEG, or
-            has colours or fractions instead of ids.
-    """
-    with _opened(path) as image:
-        if image.format in ("JPEG", "MPO"):
-            raise DataError(
-                "KS-D008",
-                path,
-                "is a JPEG",
-                "a mask must be stored without loss, as a PNG",
-                guess="JPEG invents ids along every edge.",
-                fix="export the masks again from their source as index PNG",
-            )
-        _refuse_stack(path, image)
-        rawmode = _rawmode(image)
-        image = ImageOps.exif_transpose(image)
-        if image.mode not in _MASK_MODES:
-            raise _not_ids(path, image)
-        ids = np.array(image)
-        if ids.dtype == bool:
-            return ids.astype("uint8")
-        return ids // np.array(_STRETCH.get(rawmode, 1), ids.dtype)
+def _read_channels(path, page):
+    """All channels of a file, in the bits that it has."""
+    with opened(path) as image:
+        select_page(path, image, page)
+        raw = rawmode(image)
+        high = np.asarray(_plain(ImageOps.exif_transpose(image)))
+    if high.ndim == 2:
+        high = high[..., None]
+    if raw not in _LOW_BYTES:
+        return high
+    with opened(path) as image:
+        image.tile = [image.tile[0]._replace(args=_LOW_BYTES[raw])]
+        low = np.asarray(ImageOps.exif_transpose(image))
+    if raw == "LA;16B":
+        high, low = low[..., ::2], low[..., 1::2]
+    return high.astype("uint16") << 8 | low
 
 
-def read_size(path):
-    """Height and width, from the header alone, orientation applied.
-
-    Args:
-        path: str or path of an image or a mask.
-
-    Returns:
-        Tuple `(height, width)`.
-    """
-    with _opened(path) as image:
-        width, height = image.size
-        turned = image.getexif().get(_ORIENTATION, 1) >= 5
-    return (width, height) if turned else (height, width)
+def _plain(image):
+    """Grey, RGB, or either with alpha: no palette, ink or single bits."""
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode in ("P", "PA"):
+        transparent = image.mode == "PA" or "transparency" in image.info
+        return image.convert("RGBA" if transparent else "RGB")
+    if image.mode in ("CMYK", "YCbCr", "LAB", "HSV"):
+        return image.convert("RGB")
+    return image
 
 
-@contextlib.contextmanager
-def _opened(path):
-    """Open an image; whatever goes wrong inside names the file."""
-    path = pathlib.Path(path)
-    allowed = "a complete PNG, JPEG, TIFF, BMP or WEBP file is expected"
-    if not path.is_file():
+def _fitted(path, pixels, channels):
+    """Pixels of any dtype as 0..255, in the channels that are asked for."""
+    count = pixels.shape[2]
+    if channels == 3 and count == 1:
+        pixels, count = np.repeat(pixels, 3, axis=2), 3
+    if channels is not None and count != channels:
         raise DataError(
-            "KS-D009", path, "does not exist", allowed, fix="correct the path"
+            "KS-D017",
+            path,
+            "has 1 channel" if count == 1 else f"has {count} channels",
+            f"{channels} are asked for",
+            fix=f"read the data with channels={count}",
         )
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            yield image
-    except (DataError, MemoryError):
-        raise
-    except (
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
+    if pixels.dtype == np.uint8:
+        return np.ascontiguousarray(pixels)
+    if pixels.dtype == bool:
+        return pixels.astype("uint8") * np.uint8(255)
+    if pixels.dtype == np.uint16 and channels == 3:
+        return (pixels // 257).astype("uint8")
+    kind = pixels.dtype.kind
+    top = 65535 if pixels.dtype != np.uint8 and kind in "iu" else 255
+    low, high = (pixels.min(), pixels.max()) if pixels.size else (0, 0)
+    if kind not in "iuf" or not (0 <= low and high <= top):
         raise DataError(
-            "KS-D009",
+            "KS-D017",
             path,
-            "has too many pixels to be opened safely",
-            f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0)} are read",
-            fix="cut it into tiles",
-        ) from error
-    # Decoders raise whatever they like at a damaged file: OSError,
-    # SyntaxError, ValueError, struct.error, zlib.error, EOFError.
-    except Exception as error:
-        unknown = isinstance(error, UnidentifiedImageError)
-        raise DataError(
-            "KS-D009",
-            path,
-            f"is {'not an image' if unknown else 'incomplete or damaged'} "
-            f"({path.stat().st_size} bytes)",
-            allowed,
-            fix="copy the file again from its source, or remove it",
-        ) from error
-
-
-def _refuse_stack(path, image):
-    pages = getattr(image, "n_frames", 1)
-    if image.format == "TIFF" and pages > 1:
-        raise DataError(
-            "KS-D009",
-            path,
-            f"is a stack of {pages} pages",
-            "one image in a file is expected",
-            fix="save each page as a PNG of its own",
+            f"has {pixels.dtype} pixels from {low} to {high}",
+            "pixels are 8-bit or 16-bit integers, or floats of 0..255",
+            fix="scale them to 0..255",
         )
-
-
-def _rawmode(image):
-    """How the pixels lie in the file; known only until they are decoded."""
-    arguments = image.tile[0][3] if image.tile else None
-    return arguments[0] if isinstance(arguments, tuple) else arguments
-
-
-def _not_ids(path, image):
-    if image.mode == "F":
-        return DataError(
-            "KS-D007",
-            path,
-            "has floating-point pixels",
-            "a mask has one channel of integer class ids",
-            fix="save the ids as integers in a single-channel PNG",
-        )
-    pixels = np.array(image.convert("RGB"))
-    colors = np.unique(pixels.reshape(-1, 3), axis=0)
-    if (colors == colors[:, :1]).all():
-        guess = "The channels are equal: a grey mask was saved as colour."
-        fix = (
-            "keep one channel, for example "
-            "Image.open(mask).getchannel(0).save(mask)"
-        )
-    else:
-        guess = "The classes look coded as colours."
-        fix = "replace every colour by its id and save a single-channel PNG"
-    return DataError(
-        "KS-D007",
-        path,
-        f"has mode {image.mode} with {len(colors)} different colours",
-        "a mask has one channel of class ids",
-        guess=guess,
-        fix=fix,
-    )
+    return (pixels / np.float32(top / 255)).astype("float32")

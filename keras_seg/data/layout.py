@@ -4,14 +4,24 @@ import pathlib
 
 from keras_seg.data.errors import DataError
 
-__all__ = ["MASK_FOLDERS", "find_classes", "find_folders", "splits"]
+__all__ = [
+    "CLASS_FILES",
+    "MASK_FOLDERS",
+    "existing",
+    "find_classes",
+    "find_folders",
+    "folder_splits",
+    "missing_split",
+    "sorted_splits",
+]
 
+CLASS_FILES = ("classes.csv", "classes.yaml", "classes.yml")
 MASK_FOLDERS = ("labels", "masks", "annotations")
 _FIRST = ("train", "val", "test")
 
 
-def splits(path):
-    """The splits of a data set: folders with images, or lists of stems.
+def folder_splits(path):
+    """The splits of a data set of two folders: folders, or lists of stems.
 
     Args:
         path: str or path of the data set.
@@ -19,12 +29,23 @@ def splits(path):
     Returns:
         Tuple of names; "train", "val" and "test" come first.
     """
-    path = _existing(path)
+    path = existing(path)
     names = {
         folder.name for folder in path.iterdir() if (folder / "images").is_dir()
     }
     if names or (path / "images").is_dir():
         names |= {file.stem for file in path.glob("*.txt") if _lists(file)}
+    if not names and (path / "images").is_dir():
+        names = {
+            folder.name
+            for folder in (path / "images").iterdir()
+            if any((path / m / folder.name).is_dir() for m in MASK_FOLDERS)
+        }
+    return sorted_splits(names)
+
+
+def sorted_splits(names):
+    """Names of splits as a tuple; "train", "val" and "test" come first."""
     rank = {name: i for i, name in enumerate(_FIRST)}
     return tuple(sorted(names, key=lambda n: (rank.get(n, len(rank)), n)))
 
@@ -42,45 +63,66 @@ def find_folders(path, split=None):
     Raises:
         DataError: a folder or the split is missing.
     """
-    path = _existing(path)
+    path = existing(path)
     if split is None:
-        if not (path / "images").is_dir() and splits(path):
-            names = splits(path)
-            raise DataError(
-                "KS-D002",
-                path,
-                f"has the splits {', '.join(names)}",
-                "one of them must be chosen",
-                fix=f'name it, for example split="{names[0]}"',
-            )
-        return _folders(path, None)
+        names = folder_splits(path)
+        nested = names and (path / "images" / names[0]).is_dir()
+        if nested or (names and not (path / "images").is_dir()):
+            raise missing_split(path, None, names)
+        return *_folders(path), None
     list_file = path / f"{split}.txt"
     if not list_file.is_file():
         list_file = None
     if (path / split / "images").is_dir():
-        return _folders(path / split, list_file)
+        return *_folders(path / split), list_file
+    if (path / "images" / split).is_dir():
+        images, masks = _folders(path)
+        return images / split, _existing_masks(masks / split), list_file
     if list_file is None:
-        names = ", ".join(splits(path))
-        raise DataError(
+        looked = f": neither {split}/images nor {split}.txt"
+        raise missing_split(path, split, folder_splits(path), looked)
+    return *_folders(path), list_file
+
+
+def missing_split(path, split, names, looked=""):
+    """The `DataError` of a split that does not exist or must be chosen."""
+    if split is None and names:
+        return DataError(
             "KS-D002",
             path,
-            f"has no split {split}: neither {split}/images nor {split}.txt",
-            f"its splits are {names}" if names else "it has no splits",
-            fix="name one of them" if names else "leave the split out",
+            f"has the splits {', '.join(names)}",
+            "one of them must be chosen",
+            fix=f'name it, for example split="{names[0]}"',
         )
-    return _folders(path, list_file)
+    if split is None:
+        return DataError(
+            "KS-D002",
+            path,
+            f"names no images{looked}",
+            "a split lists the images that belong to it",
+            fix="add one",
+        )
+    return DataError(
+        "KS-D002",
+        path,
+        f"has no split {split}{looked}",
+        f"its splits are {', '.join(names)}" if names else "it has no splits",
+        fix="name one of them" if names else "leave the split out",
+    )
 
 
 def find_classes(path):
-    """`classes.csv` in the folder or the one above, or `None`."""
+    """`classes.csv` or `.yaml`, in the folder or the one above, or `None`."""
     path = pathlib.Path(path).absolute()
     for folder in (path, path.parent):
-        if (folder / "classes.csv").is_file():
-            return folder / "classes.csv"
+        for name in CLASS_FILES:
+            if (folder / name).is_file():
+                return folder / name
     return None
 
 
-def _existing(path):
+def existing(path):
+    """The path of a folder; a `DataError` where there is none."""
     path = pathlib.Path(path)
     if not path.is_dir():
         raise DataError(
@@ -93,7 +135,7 @@ def _existing(path):
     return path
 
 
-def _folders(path, list_file):
+def _folders(path):
     images = path / "images"
     if not images.is_dir():
         raise DataError(
@@ -106,13 +148,25 @@ def _folders(path, list_file):
         )
     for name in MASK_FOLDERS:
         if (path / name).is_dir():
-            return images, path / name, list_file
+            return images, path / name
     raise DataError(
         "KS-D001",
         path,
         f"has no folder of masks; it holds {_content(path)}",
         "masks are looked for in labels, masks or annotations",
         fix="rename the folder of masks to labels",
+    )
+
+
+def _existing_masks(path):
+    if path.is_dir():
+        return path
+    raise DataError(
+        "KS-D001",
+        path,
+        "does not exist",
+        "masks are looked for beside the folder of images",
+        fix="add the masks, or correct the path",
     )
 
 

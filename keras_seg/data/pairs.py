@@ -4,27 +4,32 @@ import dataclasses
 import pathlib
 
 from keras_seg.data.errors import DataError
-from keras_seg.data.images import SUFFIXES
+from keras_seg.data.opening import SUFFIXES
 
 __all__ = ["Pair", "find_pairs", "read_stems"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """An image file and the mask file of the same stem.
+    """An image file and the file that its mask is in.
 
     Args:
-        stem: str, the file name without its suffix.
+        stem: str, names the pair in its data set: the image's file name
+            without its suffix.
         image: path of the image.
-        mask: path of the mask.
+        mask: path of the mask, or of the file that describes it, which
+            several pairs may share (COCO) or which may be absent where an
+            image has no object (YOLO).
+        page: optional int, the page of both where they are stacks.
     """
 
     stem: str
     image: pathlib.Path
     mask: pathlib.Path
+    page: int | None = None
 
 
-def find_pairs(images, masks, list_file=None):
+def find_pairs(images, masks, list_file=None, problems=None):
     """Pair the files of two folders.
 
     Args:
@@ -33,6 +38,8 @@ def find_pairs(images, masks, list_file=None):
         list_file: optional path of a text file of stems, one a line. With it
             only these are paired, in its order; otherwise all are, sorted,
             and every mask must have its image.
+        problems: optional list. With it nothing is raised: each `DataError`
+            is appended, and what can be paired is.
 
     Returns:
         Tuple of `Pair`.
@@ -41,46 +48,60 @@ def find_pairs(images, masks, list_file=None):
         DataError: an image lacks its mask, a mask or a listed stem its image,
             a stem comes twice, or there is nothing.
     """
-    image_files = _by_stem(images)
-    mask_files = _by_stem(masks)
+    report = _raise if problems is None else problems.append
+    image_files = _by_stem(images, report)
+    mask_files = _by_stem(masks, report)
     if list_file is not None:
-        stems = read_stems(list_file)
-        _refuse_unknown(list_file, stems, image_files, images)
+        stems = read_stems(list_file, problems)
+        _report_unknown(list_file, stems, image_files, images, report)
     else:
         stems = {stem: None for stem in sorted(image_files)}
     if not stems:
-        raise DataError(
-            "KS-D010",
-            list_file or images,
-            "names no image" if list_file else "holds no image",
-            "at least one is needed (PNG, JPEG, TIFF, BMP or WEBP)",
-            fix="put images there, or correct the path",
+        report(
+            DataError(
+                "KS-D010",
+                list_file or images,
+                "names no image" if list_file else "holds no image",
+                "at least one is needed (PNG, JPEG, TIFF, BMP, WEBP or NPY)",
+                fix="put images there, or correct the path",
+            )
         )
     for stem in stems:
-        if stem not in mask_files:
-            raise DataError(
-                "KS-D004",
-                image_files[stem],
-                f"has no mask {stem}.png in {masks}",
-                "every image needs a mask of the same stem",
-                guess=_near_miss(stem, mask_files),
-                fix="add the mask, or remove the image",
+        if stem in image_files and stem not in mask_files:
+            report(
+                DataError(
+                    "KS-D004",
+                    image_files[stem],
+                    f"has no mask {stem}.png in {masks}",
+                    "every image needs a mask of the same stem",
+                    guess=_near_miss(stem, mask_files),
+                    fix="add the mask, or remove the image",
+                )
             )
     if list_file is None:
-        for stem in sorted(mask_files):
-            if stem not in image_files:
-                raise DataError(
+        for stem in sorted(mask_files.keys() - image_files.keys()):
+            report(
+                DataError(
                     "KS-D005",
                     mask_files[stem],
                     f"has no image of the stem {stem} in {images}",
                     "every mask needs an image of the same stem",
                     fix="add the image, or remove the mask",
                 )
-    return tuple(Pair(s, image_files[s], mask_files[s]) for s in stems)
+            )
+    return tuple(
+        Pair(stem, image_files[stem], mask_files[stem])
+        for stem in stems
+        if stem in image_files and stem in mask_files
+    )
 
 
-def read_stems(path):
+def read_stems(path, problems=None):
     """Read a list of stems, one a line; empty lines are skipped.
+
+    Args:
+        path: str or path of the list.
+        problems: optional list that takes the errors, see `find_pairs`.
 
     Returns:
         Dictionary from each stem to the number of its line, in order.
@@ -88,55 +109,68 @@ def read_stems(path):
     Raises:
         DataError: a stem comes twice.
     """
+    report = _raise if problems is None else problems.append
     stems: dict[str, int] = {}
     text = pathlib.Path(path).read_text(encoding="utf-8-sig")
     for number, line in enumerate(text.splitlines(), start=1):
         stem = line.strip()
         if stem in stems:
-            raise DataError(
-                "KS-D012",
-                path,
-                f"names {stem} on line {stems[stem]} and on line {number}",
-                "every stem comes once",
-                fix="remove one of the two lines",
+            report(
+                DataError(
+                    "KS-D012",
+                    path,
+                    f"names {stem} on line {stems[stem]} and on line {number}",
+                    "every stem comes once",
+                    fix="remove one of the two lines",
+                )
             )
-        if stem:
+        elif stem:
             stems[stem] = number
     return stems
 
 
-def _by_stem(folder):
+def _raise(error):
+    raise error
+
+
+def _by_stem(folder, report):
     files: dict[str, pathlib.Path] = {}
     for file in sorted(pathlib.Path(folder).iterdir()):
         if file.suffix.lower() not in SUFFIXES or file.name.startswith("."):
             continue
         if file.stem in files:
-            raise DataError(
-                "KS-D012",
-                file,
-                f"has the stem of {files[file.stem].name}",
-                "files are paired by stem, so a folder has each stem once",
-                fix="rename or remove one of the two",
+            report(
+                DataError(
+                    "KS-D012",
+                    file,
+                    f"has the stem of {files[file.stem].name}",
+                    "files are paired by stem, so a folder has each stem once",
+                    fix="rename or remove one of the two",
+                )
             )
+            continue
         files[file.stem] = file
     return files
 
 
-def _refuse_unknown(list_file, stems, image_files, images):
+def _report_unknown(list_file, stems, image_files, images, report):
     for stem, number in stems.items():
         if stem not in image_files:
             suffix = pathlib.PurePath(stem).suffix.lower()
-            raise DataError(
-                "KS-D005",
-                list_file,
-                f"names {stem} on line {number}, which {images} does not have",
-                "every line is the stem of an image",
-                guess=(
-                    f"A stem is written without {suffix}."
-                    if suffix in SUFFIXES
-                    else None
-                ),
-                fix="correct the line, or add the image",
+            report(
+                DataError(
+                    "KS-D005",
+                    list_file,
+                    f"names {stem} on line {number}, which {images} does not "
+                    "have",
+                    "every line is the stem of an image",
+                    guess=(
+                        f"A stem is written without {suffix}."
+                        if suffix in SUFFIXES
+                        else None
+                    ),
+                    fix="correct the line, or add the image",
+                )
             )
 
 

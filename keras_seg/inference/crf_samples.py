@@ -6,7 +6,7 @@ import itertools
 import keras
 import numpy as np
 
-from keras_seg.inference.evaluate import count_pairs
+from keras_seg.metrics import count_pairs
 
 __all__ = ["Sample", "read_samples"]
 

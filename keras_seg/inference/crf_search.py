@@ -15,7 +15,7 @@ from keras_seg.data import VOID
 from keras_seg.inference.coarse_to_fine import coarse_to_fine
 from keras_seg.inference.crf_samples import read_samples
 from keras_seg.inference.crf_space import search_axes
-from keras_seg.inference.evaluate import count_pairs
+from keras_seg.metrics import count_pairs
 from keras_seg.metrics import scores
 from keras_seg.ops.crf import Bilateral
 from keras_seg.ops.crf import Settings

@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_seg.data import VOID
 from keras_seg.data import ClassTable
 from keras_seg.inference.predict import predict_batch
 from keras_seg.metrics import Scores
+from keras_seg.metrics import count_pairs
 from keras_seg.metrics import scores
 
-__all__ = ["Evaluation", "count_pairs", "evaluate"]
+__all__ = ["Evaluation", "evaluate"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -119,33 +119,3 @@ def _batches(data, batch_size):
         images.append(image)
         masks.append(mask)
     yield np.stack(images), np.stack(masks)
-
-
-def count_pairs(truth, prediction, classes, ignore_class=VOID):
-    """Counts which class was taken for which.
-
-    Args:
-        truth: integer array.
-        prediction: integer array of that shape.
-        classes: int, their number.
-        ignore_class: int, the id in `truth` that does not count, or None.
-
-    Returns:
-        int64 array `(classes, classes)`, rows are the truth.
-
-    Raises:
-        ValueError: if another id in `truth` is no class.
-    """
-    counted = np.full(truth.shape, True)
-    if ignore_class is not None:
-        counted = truth != ignore_class
-    truth = truth[counted].astype(np.int64)
-    if truth.size and not 0 <= truth.min() <= truth.max() < classes:
-        wrong = np.unique(truth[(truth < 0) | (truth >= classes)])
-        void = "" if ignore_class is None else f", or {ignore_class} for void"
-        raise ValueError(
-            f"Masks must hold ids in 0...{classes - 1}{void}. "
-            f"Received: ids {wrong[:10].tolist()}"
-        )
-    pairs = truth * classes + prediction[counted]
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)

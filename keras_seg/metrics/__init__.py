@@ -1,12 +1,39 @@
-"""Metrics from one confusion matrix over the whole data set.
+"""Scores of a segmentation over a whole data set.
 
-`MeanIoU` goes into `model.compile(metrics=[...])`; `scores` gives the
-same numbers, and more, from a confusion matrix held in NumPy.
+`MeanIoU`, `PixelAccuracy`, `MeanAccuracy`, `FrequencyWeightedIoU` and
+`ClassIoU` go into `model.compile(metrics=[...])`; `scores` gives the same
+numbers from a confusion matrix held in NumPy. `trimap`, `boundary_f1`,
+`boundary_iou` and `per_image_iou` look at masks and predictions in NumPy.
 """
 
+from keras_seg.metrics.accuracy import MeanAccuracy
+from keras_seg.metrics.accuracy import PixelAccuracy
+from keras_seg.metrics.boundaries import boundary_f1
+from keras_seg.metrics.boundaries import boundary_iou
+from keras_seg.metrics.class_iou import ClassIoU
 from keras_seg.metrics.confusion import ConfusionMatrix
+from keras_seg.metrics.frequency_weighted_iou import FrequencyWeightedIoU
 from keras_seg.metrics.mean_iou import MeanIoU
+from keras_seg.metrics.pairs import count_pairs
+from keras_seg.metrics.per_image import per_image_iou
 from keras_seg.metrics.scores import Scores
 from keras_seg.metrics.scores import scores
+from keras_seg.metrics.trimap import band_distance
+from keras_seg.metrics.trimap import trimap
 
-__all__ = ["ConfusionMatrix", "MeanIoU", "Scores", "scores"]
+__all__ = [
+    "ClassIoU",
+    "ConfusionMatrix",
+    "FrequencyWeightedIoU",
+    "MeanAccuracy",
+    "MeanIoU",
+    "PixelAccuracy",
+    "Scores",
+    "band_distance",
+    "boundary_f1",
+    "boundary_iou",
+    "count_pairs",
+    "per_image_iou",
+    "scores",
+    "trimap",
+]

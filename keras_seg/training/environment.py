@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import platform
+import shlex
+import sys
 
 import keras
 
@@ -11,7 +13,7 @@ __all__ = ["environment"]
 
 
 def environment():
-    """The versions, the backend, the machine and the devices, a line each.
+    """The versions, backend, machine, devices and command, a line each.
 
     Returns:
         str.
@@ -29,6 +31,7 @@ def environment():
     lines.append(("system", platform.platform()))
     lines.append(("devices", ", ".join(_devices(backend))))
     lines.append(("precision", keras.config.dtype_policy().name))
+    lines.append(("command", " ".join(map(shlex.quote, sys.argv))))
     return "".join(f"{name} {value}\n" for name, value in lines)
 
 

@@ -1,22 +1,23 @@
 """The folder of a run: what it was trained with, and what came of it."""
 
 import csv
-import os
+import json
 import pathlib
-import zipfile
-
-import keras
+import time
 
 from keras_seg.data import ClassTable
-from keras_seg.training.atomic import replacing
+from keras_seg.training.disk import new_folder
+from keras_seg.training.disk import writing
 from keras_seg.training.environment import environment
+from keras_seg.training.errors import RunError
+from keras_seg.training.saved_model import load_model
+from keras_seg.training.saved_model import without_optimizer
 from keras_seg.training.settings import Settings
 
-__all__ = ["RunError", "RunFolder"]
+__all__ = ["RunFolder"]
 
-
-class RunError(ValueError):
-    """A run folder, or a run, is not as it must be; the message says why."""
+# What a run folder is known by.
+_MARKS = ("environment.txt", "classes.csv")
 
 
 class RunFolder:
@@ -24,20 +25,28 @@ class RunFolder:
 
     | file | what it holds |
     |---|---|
-    | `settings.json` | `Settings` |
+    | `settings.json` | `Settings`, with what `None` became |
+    | `data.json` | where the data are, how many, their fingerprint |
     | `classes.csv` | names, colours and void ids of the classes |
-    | `environment.txt` | versions, backend, devices |
+    | `environment.txt` | versions, backend, devices, command line |
     | `history.csv` | loss and metrics, a line an epoch |
+    | `class_history.csv` | validation scores of each class and epoch |
+    | `curves.png` | loss and mean IoU, drawn |
+    | `samples/` | image, truth, prediction, error: a picture an epoch |
+    | `best.keras` | the model of the largest validation mean IoU |
     | `model.keras` | the model after the last epoch |
-    | `best.keras` | that of the largest validation mean IoU |
-    | `per_class_iou.csv` | the scores of each class |
+    | `state.npz` | what `resume` goes on from |
+    | `log.txt` | what happened when |
+    | `per_class_iou.csv` | the scores of each class, at the end |
+    | `confusion.png` | which class was taken for which, at the end |
+    | `README.md` | the model card; a run that has one is finished |
 
-    Every file is written under another name first and then moved, so that
-    it is whole whenever it is there.
+    Every file is written in a hidden folder first, synced, and then moved,
+    so that it is whole whenever it is there.
 
     Args:
         path: path of the folder.
-        settings: `Settings`.
+        settings: `Settings`, or `None` for a model built by hand.
         classes: `keras_seg.data.ClassTable`.
     """
 
@@ -60,38 +69,48 @@ class RunFolder:
                 "Fix: choose another folder."
             )
         if path.exists() and any(path.iterdir()):
+            go_on = ""
+            if all((path / name).is_file() for name in _MARKS):
+                go_on = f" go on with keras-seg train --resume {path},"
             raise RunError(
                 f"{path} is not empty; a run never overwrites what is there. "
-                "Fix: choose another folder, or remove this one."
+                f"Fix: choose another folder,{go_on} or remove this one."
             )
 
     @classmethod
-    def create(cls, path, settings, classes):
+    def create(cls, path, settings, classes, data=None):
         """Makes the folder, and writes what is known before the first step.
+
+        It appears with these files in it, or not at all.
 
         Args:
             path: str or path; must not exist, or be an empty folder.
-            settings: `Settings`.
+            settings: `Settings`, or `None` for a model built by hand.
             classes: `keras_seg.data.ClassTable`.
+            data: optional dictionary, for `data.json`.
 
         Returns:
             `RunFolder`.
 
         Raises:
-            RunError: if something is there already.
+            RunError: if something is there already, or the disk is full.
         """
         cls.check_free(path)
-        run = cls(path, settings, classes)
-        run.path.mkdir(parents=True, exist_ok=True)
-        run._write_text("settings.json", settings.to_json())
-        run._write_text("environment.txt", environment())
-        with replacing(run.path / "classes.csv") as temporary:
-            classes.write(temporary)
-        return run
+        settings = settings and settings.resolved()
+        with new_folder(path) as hidden:
+            run = cls(hidden, settings, classes)
+            if settings is not None:
+                run.write_text("settings.json", settings.to_json())
+            if data is not None:
+                run.write_text("data.json", json.dumps(data, indent=2) + "\n")
+            run.write_text("environment.txt", environment())
+            with writing(hidden / "classes.csv") as temporary:
+                classes.write(temporary)
+        return cls(path, settings, classes)
 
     @classmethod
     def open(cls, path):
-        """Opens the folder of a run that has a model.
+        """Opens the folder of a run.
 
         Args:
             path: str or path.
@@ -100,7 +119,7 @@ class RunFolder:
             `RunFolder`.
 
         Raises:
-            RunError: if it is not one.
+            RunError: if it is not one, or its settings can't be read.
             DataError: if its class table is malformed.
         """
         path = pathlib.Path(path)
@@ -108,28 +127,25 @@ class RunFolder:
         if not path.is_dir():
             found = "is not a folder" if path.exists() else "does not exist"
             raise RunError(f"{path} {found}; a run folder is expected. {fix}")
-        needed = ("settings.json", "classes.csv")
-        missing = [name for name in needed if not (path / name).is_file()]
+        missing = [name for name in _MARKS if not (path / name).is_file()]
         if missing:
             raise RunError(
                 f"{path} is not a run folder: it has no "
                 f"{' and no '.join(missing)}. {fix}"
             )
-        if not any((path / n).is_file() for n in ("best.keras", "model.keras")):
-            raise RunError(
-                f"{path} has no model: neither best.keras nor model.keras; "
-                "its training ended before the first epoch did. "
-                "Fix: train again, into another folder."
-            )
-        try:
-            text = (path / "settings.json").read_text(encoding="utf-8")
-            settings = Settings.from_json(text)
-        except (ValueError, OSError) as error:
-            raise RunError(
-                f"{path / 'settings.json'} cannot be read: {error} "
-                "Fix: correct the file, or train again."
-            ) from error
-        return cls(path, settings, ClassTable.read(path / "classes.csv"))
+        run = cls(path, None, ClassTable.read(path / "classes.csv"))
+        run.settings = run._read("settings.json", Settings.from_json)
+        return run
+
+    @property
+    def is_finished(self):
+        """Whether all epochs were trained and all files are written."""
+        return (self.path / "README.md").is_file()
+
+    @property
+    def data(self):
+        """What `data.json` holds, a dictionary, or `None`."""
+        return self._read("data.json", json.loads)
 
     def model_path(self, best=True):
         """The file of the model: `best.keras` if asked for and there."""
@@ -151,34 +167,22 @@ class RunFolder:
         Raises:
             RunError: if the file is missing, incomplete, or not of this run.
         """
-        # The layers of saved models register themselves when imported.
-        import keras_seg.layers  # noqa: F401
-
         path = self.model_path(best)
         if not path.is_file():
+            instead = self.path / "best.keras"
             raise RunError(
                 f"{path} does not exist. Fix: load the model with best=True."
+                if instead.is_file()
+                else f"{self.path} has no model: neither best.keras nor "
+                "model.keras; its first epoch has not ended. Fix: go on with "
+                f"keras-seg train --resume {self.path}."
             )
-        if not zipfile.is_zipfile(path):
-            raise RunError(
-                f"{path} is not a Keras model, or is incomplete "
-                f"({os.path.getsize(path)} bytes). Fix: copy it again from "
-                "its source, or train again."
-            )
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        classes = model.output_shape[-1]
-        if classes != len(self.classes):
-            raise RunError(
-                f"{path} has {classes} classes, and classes.csv beside it "
-                f"{len(self.classes)}. Fix: put back the table it was "
-                "trained with."
-            )
-        return model
+        return load_model(path, len(self.classes))
 
     def save_model(self, model, name):
-        """Saves a model as `name` in the folder."""
-        with replacing(self.path / name) as temporary:
-            model.save(temporary)
+        """Saves a model as `name`, without the state of its optimizer."""
+        with writing(self.path / name) as temporary:
+            without_optimizer(model).save(temporary)
 
     def write_table(self, name, rows):
         """Writes rows, dictionaries with the same keys, as a CSV file.
@@ -187,7 +191,7 @@ class RunFolder:
             The path of the file.
         """
         with (
-            replacing(self.path / name) as temporary,
+            writing(self.path / name) as temporary,
             open(temporary, "w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
@@ -195,6 +199,55 @@ class RunFolder:
             writer.writerows(rows)
         return self.path / name
 
-    def _write_text(self, name, text):
-        with replacing(self.path / name) as temporary:
+    def scores(self):
+        """The rows of `per_class_iou.csv`, see `Evaluation.rows`.
+
+        Returns:
+            List of dictionaries.
+        """
+        with open(
+            self.path / "per_class_iou.csv", newline="", encoding="utf-8"
+        ) as file:
+            return [
+                {
+                    "id": int(row["id"]),
+                    "name": row["name"],
+                    "iou": float(row["iou"]),
+                    "accuracy": float(row["accuracy"]),
+                    "pixels": int(row["pixels"]),
+                }
+                for row in csv.DictReader(file)
+            ]
+
+    def write_text(self, name, text):
+        """Writes a text file."""
+        with writing(self.path / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
+
+    def write_picture(self, name, picture):
+        """Writes an RGB array as a picture; `name` may have a folder."""
+        from keras_seg.visualization import save_image
+
+        path = self.path / name
+        path.parent.mkdir(exist_ok=True)
+        with writing(path) as temporary:
+            save_image(temporary, picture)
+
+    def log(self, text):
+        """Adds a line, with the time, to `log.txt`."""
+        path = self.path / "log.txt"
+        before = path.read_text(encoding="utf-8") if path.is_file() else ""
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        self.write_text("log.txt", f"{before}{now}  {text}\n")
+
+    def _read(self, name, parse):
+        path = self.path / name
+        if not path.is_file():
+            return None
+        try:
+            return parse(path.read_text(encoding="utf-8"))
+        except (ValueError, OSError) as error:
+            raise RunError(
+                f"{path} cannot be read: {error} "
+                "Fix: correct the file, or train again."
+            ) from error

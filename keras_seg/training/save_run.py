@@ -1,18 +1,34 @@
 """The callback that writes a run folder while a model trains."""
 
 import math
+import time
 
 import keras
+
+from keras_seg.inference import Evaluation
+from keras_seg.training.checkpoint import read_checkpoint
+from keras_seg.training.checkpoint import restore_variables
+from keras_seg.training.checkpoint import write_checkpoint
+from keras_seg.training.curves_file import CurvesFile
+from keras_seg.training.disk import writing
+from keras_seg.training.generators import generator_states
+from keras_seg.training.generators import set_generator_states
+from keras_seg.training.watch import validation_matrix
 
 __all__ = ["SaveRun"]
 
 
 class SaveRun(keras.callbacks.Callback):
-    """Writes the history, the last and the best model after every epoch.
+    """Writes the history, the models and the state after every epoch.
 
     In place of `keras.callbacks.ModelCheckpoint`, which writes over the old
-    file: after a crash in the midst of it neither the old model nor the new
-    one is left.
+    file, and of `BackupAndRestore`, which forgets which model was the best:
+    after a crash in the midst of them neither the old file nor the new one
+    is left.
+
+    The state comes last: until it is there the epoch does not count, and
+    `restore` goes on from the one before, which then writes the same files
+    again. Give `fit` this callback after all others.
 
     Args:
         run: `keras_seg.training.RunFolder`.
@@ -22,8 +38,15 @@ class SaveRun(keras.callbacks.Callback):
     Example:
 
     ```python
-    run = RunFolder.create("runs/a", settings, classes)
-    model.fit(batches, validation_data=held_out, callbacks=[SaveRun(run)])
+    saving = SaveRun(RunFolder.create("runs/a", None, classes))
+    begin = saving.restore(model, batches)  # 0 in a new folder
+    model.fit(
+        batches,
+        epochs=20,
+        initial_epoch=begin,
+        validation_data=held_out,
+        callbacks=[saving],
+    )
     ```
     """
 
@@ -32,18 +55,83 @@ class SaveRun(keras.callbacks.Callback):
         self.run = run
         self.monitor = monitor
         self.best = -math.inf
+        self.best_epoch = None
         self.rows = []
+        self.class_rows = []
+        self._generators = None
+        self._begin = time.monotonic()
+        self._curves = CurvesFile(self.run)
+
+    def restore(self, model, batches):
+        """Sets model, optimizer and batches to where the run stopped.
+
+        Args:
+            model: compiled `keras.Model`, built as for the first epoch.
+            batches: `keras_seg.data.Batches`.
+
+        Returns:
+            int, the number of epochs that are done: `initial_epoch` of
+            `fit`.
+
+        Raises:
+            RunError: if the state is damaged, or of another model.
+        """
+        path = self.run.path / "state.npz"
+        if not path.is_file():
+            return 0
+        facts, arrays = read_checkpoint(path)
+        restore_variables(model, arrays, path)
+        self.rows = facts["rows"]
+        self.class_rows = facts["class_rows"]
+        self.best_epoch = facts["best_epoch"]
+        if self.best_epoch is not None:
+            self.best = facts["best"]
+        batches.epoch = facts["epoch"]
+        self._generators = facts["generators"]
+        return facts["epoch"]
+
+    def on_train_begin(self, logs=None):
+        # Here: `fit` itself may draw from them before its first step.
+        if self._generators is not None:
+            set_generator_states(self._generators)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._begin = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {name: float(value) for name, value in (logs or {}).items()}
-        self.rows.append({"epoch": epoch + 1, **logs})
+        seconds = round(time.monotonic() - self._begin, 1)
+        self.rows.append({"epoch": epoch + 1, **logs, "seconds": seconds})
+        self._write_tables(epoch, logs)
+        if not math.isfinite(logs.get("loss", 0.0)):
+            return  # The last good model stays.
+        if logs.get(self.monitor, -math.inf) > self.best:
+            self.best = logs[self.monitor]
+            self.best_epoch = epoch + 1
+            self.run.save_model(self.model, "best.keras")
+        self.run.save_model(self.model, "model.keras")
+        self._curves.draw(self.rows, self.best_epoch)
+        self._write_state(epoch)
+
+    def _write_tables(self, epoch, logs):
         # An epoch that ended early, on a NaN, has no validation.
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         rows = [{name: r.get(name, "") for name in names} for r in self.rows]
         self.run.write_table("history.csv", rows)
-        if not math.isfinite(logs.get("loss", 0.0)):
-            return  # The last good model stays.
-        self.run.save_model(self.model, "model.keras")
-        if logs.get(self.monitor, -math.inf) > self.best:
-            self.best = logs[self.monitor]
-            self.run.save_model(self.model, "best.keras")
+        matrix = validation_matrix(self.model, logs)
+        if matrix is not None:
+            found = Evaluation(matrix, self.run.classes, 0).rows()
+            self.class_rows += [{"epoch": epoch + 1, **row} for row in found]
+            self.run.write_table("class_history.csv", self.class_rows)
+
+    def _write_state(self, epoch):
+        facts = {
+            "epoch": epoch + 1,
+            "best": self.best if self.best_epoch else None,
+            "best_epoch": self.best_epoch,
+            "generators": generator_states(),
+            "rows": self.rows,
+            "class_rows": self.class_rows,
+        }
+        with writing(self.run.path / "state.npz") as temporary:
+            write_checkpoint(temporary, self.model, facts)

@@ -107,6 +107,18 @@ class Settings:
             return self.weights is not None
         return self.freeze_batch_norm
 
+    def resolved(self):
+        """The same settings, with what each `None` stands for in its place.
+
+        Example:
+
+        >>> Settings(weights=None).resolved().freeze_batch_norm
+        False
+        """
+        return dataclasses.replace(
+            self, freeze_batch_norm=self.freezes_batch_norm
+        )
+
     def to_json(self):
         """The settings as JSON text, a line each."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"

@@ -4,17 +4,22 @@ import math
 
 import keras
 
-from keras_seg.applications.batch_norm import freeze_batch_norm
-from keras_seg.data import Batches
-from keras_seg.data import augment
-from keras_seg.training.models import build_model
-from keras_seg.training.recipe import recipe
-from keras_seg.training.run_folder import RunError
+from keras_seg.atomic import remove_leftovers
+from keras_seg.training.callbacks import run_callbacks
+from keras_seg.training.disk import check_space
+from keras_seg.training.disk import lock
+from keras_seg.training.errors import RunError
+from keras_seg.training.finish import finish
 from keras_seg.training.run_folder import RunFolder
-from keras_seg.training.save_run import SaveRun
-from keras_seg.training.settings import Settings
+from keras_seg.training.setup import class_table
+from keras_seg.training.setup import compiled_model
+from keras_seg.training.setup import training_batches
+from keras_seg.training.setup import whole_images
+from keras_seg.training.source import describe
+from keras_seg.training.watch import StopAtNaN
+from keras_seg.training.watch import warn_of_small_batches
 
-__all__ = ["train"]
+__all__ = ["fit_in_folder", "train"]
 
 
 def train(
@@ -24,6 +29,7 @@ def train(
     out=None,
     *,
     classes=None,
+    source=None,
     callbacks=(),
     verbose="auto",
 ):
@@ -31,7 +37,8 @@ def train(
 
     The seed sets the initial weights, the order of the images and all
     augmentation: the same settings and data give, on one backend and CPU,
-    the same run.
+    the same run. With a run folder, `resume` goes on after a crash and ends
+    with the same weights.
 
     Args:
         settings: `Settings`.
@@ -41,7 +48,10 @@ def train(
         out: optional str or path of the run folder to write, see
             `RunFolder`.
         classes: `keras_seg.data.ClassTable`; that of `data` by default.
-        callbacks: `keras.callbacks.Callback`s, further ones.
+        source: optional `DataSource` that `data` and `validation` were read
+            from, for `resume` to read them again.
+        callbacks: `keras.callbacks.Callback`s, further ones. `resume` does
+            not know what they remember.
         verbose: that of `fit`.
 
     Returns:
@@ -51,7 +61,8 @@ def train(
     Raises:
         ValueError: for settings or data that can't be; nothing has been
             written then.
-        RunError: if `out` is not free, or the loss became NaN.
+        RunError: if `out` is not free, the disk is full, or the loss became
+            NaN.
 
     Example:
 
@@ -65,93 +76,97 @@ def train(
     >>> model, history = train(
     ...     settings, pairs, classes=synthetic.MEMBRANE_CLASSES, verbose=0)
     >>> sorted(history.history)
-    ['loss', 'mean_iou']
+    ['loss', 'mean_iou', 'pixel_accuracy']
     """
-    classes = _class_table(data, validation, classes)
+    classes = class_table(data, validation, classes)
     if out is not None:
         RunFolder.check_free(out)
-    keras.utils.set_random_seed(settings.seed)
-    batches = Batches(
-        data,
-        settings.batch_size,
-        _transforms(settings),
-        shuffle=True,
-        seed=settings.seed,
-    )
-    held_out = None
-    if validation is not None:
-        held_out = _whole_images(validation, settings)
-    model = build_model(settings, len(classes))
-    if settings.freezes_batch_norm:
-        freeze_batch_norm(model)
-    steps = settings.epochs * len(batches)
-    model.compile(**recipe(settings, len(classes), steps))
-    callbacks = [keras.callbacks.TerminateOnNaN(), *callbacks]
+    batches = training_batches(settings, data)
+    held_out = whole_images(settings, validation)
+    model = compiled_model(settings, len(classes), data)
+    warn_of_small_batches(model, settings.batch_size)
     if out is not None:
-        run = RunFolder.create(out, settings, classes)
-        callbacks.append(SaveRun(run))
+        check_space(out, model)
+        facts = describe(data, validation, source)
+        run = RunFolder.create(out, settings, classes, facts)
+        return fit_in_folder(
+            run, model, data, validation, batches, held_out, callbacks, verbose
+        )
     history = model.fit(
         batches,
         epochs=settings.epochs,
         validation_data=held_out,
-        callbacks=callbacks,
+        callbacks=[StopAtNaN(), *callbacks],
         verbose=verbose,
     )
-    _refuse_divergence(history, settings)
+    _refuse_divergence(history.history["loss"], settings)
     return model, history
 
 
-def _class_table(data, validation, classes):
-    if classes is None:
-        classes = getattr(data, "classes", None)
-    if classes is None:
-        raise ValueError(
-            "`classes` must be a ClassTable where the data has none of its "
-            "own. Received: classes=None"
-        )
-    if len(classes) < 2:
-        raise ValueError(
-            "A network tells at least 2 classes apart, the background is "
-            f"one of them. Received: 1 class, {classes.names[0]!r}"
-        )
-    others = getattr(validation, "classes", classes)
-    if others.names != classes.names:
-        raise ValueError(
-            "`data` and `validation` must have the same classes. Received: "
-            f"{', '.join(classes.names)} and {', '.join(others.names)}"
-        )
-    return classes
+def fit_in_folder(
+    run, model, data, validation, batches, held_out, callbacks, verbose
+):
+    """Trains from the first epoch that `run` does not have, to the end.
+
+    Args:
+        run: `RunFolder`.
+        model: compiled `keras.Model`.
+        data: see `train`.
+        validation: see `train`.
+        batches: `keras_seg.data.Batches` of `data`.
+        held_out: those of `validation`, or `None`.
+        callbacks: see `train`.
+        verbose: that of `fit`.
+
+    Returns:
+        Tuple (model, history), as `train`; the history is that of all
+        epochs.
+    """
+    seen = data if validation is None else validation
+    *watchers, saving = run_callbacks(run, seen)
+    settings = run.settings
+    with lock(run.path / "classes.csv"):
+        remove_leftovers(run.path)
+        begin = saving.restore(model, batches)
+        run.log(f"Training, on {keras.config.backend()}, after epoch {begin}.")
+        if begin < settings.epochs:
+            model.fit(
+                batches,
+                epochs=settings.epochs,
+                initial_epoch=begin,
+                validation_data=held_out,
+                callbacks=[*watchers, *callbacks, saving],
+                verbose=verbose,
+            )
+            losses = [row["loss"] for row in saving.rows]
+            _refuse_divergence(losses, settings, run)
+        # To overfit on purpose is to validate on what is trained on.
+        facts = run.data
+        others = facts["validation"] not in (None, facts["train"])
+        finish(run, seen, others, saving)
+    return model, _history(saving.rows)
 
 
-def _transforms(settings):
-    transforms: list[augment.Transform] = []
-    if settings.scale is not None:
-        transforms.append(augment.RandomScale(*settings.scale))
-    if settings.crop is not None:
-        transforms.append(augment.RandomCrop(settings.crop))
-    if settings.flip:
-        transforms.append(augment.RandomFlip())
-    return transforms
+def _history(rows):
+    history = keras.callbacks.History()
+    history.epoch = [row["epoch"] - 1 for row in rows]
+    names = [name for name in rows[0] if name not in ("epoch", "seconds")]
+    history.history = {name: [row[name] for row in rows] for name in names}
+    return history
 
 
-def _whole_images(validation, settings: Settings):
-    """Batches without padding, which would be seen by the network."""
-    size = getattr(validation, "size", None)
-    if size is None:
-
-        def size(i):
-            return validation[i][1].shape
-
-    sizes = {tuple(size(i)) for i in range(len(validation))}
-    several = settings.validation_batch_size if len(sizes) == 1 else 1
-    return Batches(validation, several)
-
-
-def _refuse_divergence(history, settings):
-    loss = history.history["loss"]
-    if not math.isfinite(loss[-1]):
-        raise RunError(
-            f"The loss became {loss[-1]} in epoch {len(loss)}: training has "
-            "diverged. Fix: lower the learning rate. "
-            f"Received: learning_rate={settings.learning_rate}"
-        )
+def _refuse_divergence(losses, settings, run=None):
+    if math.isfinite(losses[-1]):
+        return
+    kept = ""
+    if run is not None and run.model_path().is_file():
+        kept = f" The models in {run.path} are those from before."
+    text = (
+        f"The loss became {losses[-1]} in epoch {len(losses)}: training has "
+        f"diverged.{kept} Fix: lower the learning rate; if that does not "
+        "help, look for images with NaN, for float16, and at a loss of your "
+        f"own. Received: learning_rate={settings.learning_rate}"
+    )
+    if run is not None:
+        run.log(text)
+    raise RunError(text)

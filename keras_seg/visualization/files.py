@@ -1,13 +1,12 @@
 """Index masks and pictures as files, never half-written."""
 
-import os
-import uuid
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from keras_seg.atomic import replacing
 from keras_seg.visualization.coloring import VOID_COLOR
 from keras_seg.visualization.coloring import as_ids
 from keras_seg.visualization.coloring import as_rgb
@@ -63,14 +62,6 @@ def _write(path: Path, image: Image.Image) -> None:
             "The suffix must name a format of pictures, such as .png or "
             f".jpg. Received: path={str(path)!r}"
         )
-    # In the same folder: a rename is atomic within one file system only.
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     options = {"quality": 92} if kind == "JPEG" else {}
-    try:
-        with open(temporary, "xb") as file:
-            image.save(file, format=kind, **options)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        image.save(temporary, format=kind, **options)

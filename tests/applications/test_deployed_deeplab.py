@@ -16,7 +16,7 @@ from keras_seg.applications import DeepLabV3
 from keras_seg.data.augment import resize_image
 from keras_seg.data.augment import resize_mask
 from keras_seg.data.images import read_image
-from keras_seg.data.images import read_mask
+from keras_seg.data.masks import read_mask
 from keras_seg.data.pairs import read_stems
 from keras_seg.metrics import MeanIoU
 from tests import tflite_weights

@@ -1,4 +1,4 @@
-"""A user's mistakes: the sentence, exit code 1, and nothing written."""
+"""A user's mistakes: the sentence, the exit code, and nothing written."""
 
 import numpy as np
 import pytest
@@ -13,9 +13,10 @@ def folder(tmp_path):
     path = tmp_path / "DATA"
     for name in ("images", "labels"):
         (path / name).mkdir(parents=True)
-    for stem in "ab":
-        save(path / "images" / f"{stem}.png", np.zeros((8, 6, 3)))
-        save(path / "labels" / f"{stem}.png", np.eye(8, 6))
+    rng = np.random.default_rng(0)
+    for number, stem in enumerate("ab"):
+        save(path / "images" / f"{stem}.png", rng.integers(0, 256, (8, 6, 3)))
+        save(path / "labels" / f"{stem}.png", np.eye(8, 6, number))
     ClassTable.default(2).write(path / "classes.csv")
     return path
 
@@ -84,17 +85,18 @@ CASES = [
     ),
     (
         other_size,
-        "KS-D006  DATA/labels/b.png is 8x6 and its image b.png 6x8; an image "
-        "and its mask have one size. One of them is turned: a camera's EXIF "
-        "orientation may be in the image only. Fix: make the mask again from "
-        "this image, or resize it by nearest.",
+        "KS-D006  DATA/labels/b.png is 8x6 and its image DATA/images/b.png "
+        "6x8; an image and its mask have one size. Width and height are "
+        "exchanged. Fix: make the mask again from this image, or resize it: "
+        "Image.open(mask).resize((6, 8), Image.Resampling.NEAREST)"
+        ".save(mask).",
     ),
     (
         colours,
-        "KS-D007  DATA/labels/b.png has mode RGB with 2 different colours; a "
-        "mask has one channel of class ids. The classes look coded as "
-        "colours. Fix: replace every colour by its id and save a "
-        "single-channel PNG.",
+        "KS-D014  DATA/labels/b.png has 1 pixel of the colour (128, 64, 0); "
+        "every colour is that of a class or of void. The nearest is (128, 0, "
+        "0) of class 1. Fix: give the colour a line in the class table (role "
+        "'void' to ignore it), or export the masks again.",
     ),
     (
         outside,
@@ -108,8 +110,8 @@ CASES = [
         "KS-D003  DATA/labels/a.png has the ids 0, 255; the data set has 2 "
         "classes: 0..1, and 255 for void. The masks (2 read) hold nothing "
         "but 0 and 255: they look like black-and-white masks, not like void. "
-        "Fix: write class 1 as 1, for example Image.fromarray(numpy.asarray("
-        "Image.open(mask)) // 255).save(mask).",
+        "Fix: read them with mask_values={0: 0, 255: 1}, on the command line "
+        "--mask-values 0:0,255:1.",
     ),
     (
         text_as_image,
@@ -124,8 +126,8 @@ CASES = [
     (
         empty,
         "KS-D010  DATA/images holds no image; at least one is needed (PNG, "
-        "JPEG, TIFF, BMP or WEBP). Fix: put images there, or correct the "
-        "path.",
+        "JPEG, TIFF, BMP, WEBP or NPY). Fix: put images there, or correct "
+        "the path.",
     ),
 ]
 
@@ -137,9 +139,10 @@ def test_train(folder, invoke, tiny, spoil, text):
     spoil(folder)
     out = folder.parent / "run"
     result = invoke("train", folder, "--out", out, *tiny)
-    assert result.stderr.replace(f"{folder.parent}/", "") == f"{text}\n"
+    said = result.stderr.replace(f"{folder.parent}/", "")
+    assert said == f"{text}\nMore: keras-seg check DATA\n"
     assert result.stdout == ""
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert not out.exists()
 
 
@@ -158,7 +161,7 @@ def test_not_a_run_folder(folder, invoke, command):
     result = invoke(command, folder, folder / "images")
     assert result.exit_code == 1
     assert result.stderr == (
-        f"{folder} is not a run folder: it has no settings.json. "
+        f"{folder} is not a run folder: it has no environment.txt. "
         "Fix: pass the folder that keras-seg train wrote (--out).\n"
     )
     result = invoke(command, "nope", folder)

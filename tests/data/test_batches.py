@@ -504,3 +504,14 @@ def test_empty_data_set():
     assert str(caught.value) == (
         "`dataset` must have at least one pair. Received: an empty data set"
     )
+
+
+def test_masks_for_several_outputs():
+    batches = Batches(pairs(4), 2, outputs=3, pixel_weights=np.ones_like)
+    images, masks, weights = batches[0]
+    assert len(masks) == len(weights) == 3
+    assert all(mask is masks[0] for mask in masks)
+    alone = Batches(pairs(4), 2)[0]
+    np.testing.assert_array_equal(masks[2], alone[1])
+    with pytest.raises(ValueError, match="Received: outputs=0"):
+        Batches(pairs(4), 2, outputs=0)

@@ -90,9 +90,9 @@ def test_black_and_white(tmp_path):
     path = write(tmp_path, [[[0, 0]], [[0, 255]], [[255, 0]]])
     guess = (
         "The masks (3 read) hold nothing but 0 and 255: they look like "
-        "black-and-white masks, not like void. Fix: write class 1 as 1, for "
-        "example Image.fromarray(numpy.asarray(Image.open(mask)) // 255)"
-        ".save(mask)."
+        "black-and-white masks, not like void. Fix: read them with "
+        "mask_values={0: 0, 255: 1}, on the command line "
+        "--mask-values 0:0,255:1."
     )
     assert message(path, "KS-D003", classes=2) == (
         "KS-D003  DATA/labels/1.png has the ids 0, 255; the data set has 2 "
@@ -107,9 +107,10 @@ def test_black_and_white(tmp_path):
 
 def test_the_fix_for_black_and_white_works(tmp_path):
     path = write(tmp_path, [[[0, 255]], [[255, 0]]])
-    for mask in (path / "labels").iterdir():
-        Image.fromarray(np.asarray(Image.open(mask)) // 255).save(mask)
-    assert from_folder(path)[0][1].tolist() == [[0, 1]]
+    folder = from_folder(path, mask_values={0: 0, 255: 1})
+    assert folder[0][1].tolist() == [[0, 1]]
+    assert folder.subset([1])[0][1].tolist() == [[1, 0]]
+    assert folder.classes == ClassTable.default(2)
 
 
 def test_sizes_differ(tmp_path):
@@ -133,9 +134,10 @@ def test_rgb_mask(tmp_path):
     path = write(tmp_path, [[[0, 1]], [[[0, 0, 0], [128, 0, 0]]]])
     expected = (
         "KS-D007  DATA/labels/1.png has mode RGB with 2 different colours; a "
-        "mask has one channel of class ids. The classes look coded as "
-        "colours. Fix: replace every colour by its id and save a "
-        "single-channel PNG."
+        "mask has one channel of class ids, or colours that classes.csv "
+        "names. The classes look coded as colours: (0, 0, 0), (128, 0, 0). "
+        "Fix: give every class its colour in the columns r, g and b of "
+        "classes.csv, or replace every colour by its id."
     )
     assert message(path, "KS-D007") == expected
     assert message(path, "KS-D007", classes=2) == expected

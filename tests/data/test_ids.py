@@ -75,16 +75,18 @@ def test_off_by_one():
 
 def test_black_and_white():
     with pytest.raises(DataError) as caught:
-        refuse_black_and_white([[0], [0, 255]], ClassTable.default(2), "b.png")
+        refuse_black_and_white(
+            [[0], [0, 255]], ClassTable.default(2), ["a.png", "b.png"]
+        )
     assert str(caught.value) == (
         "KS-D003  b.png has the ids 0, 255; the data set has 2 classes: "
         "0..1, and 255 for void. The masks (2 read) hold nothing but 0 and "
         "255: they look like black-and-white masks, not like void. "
-        "Fix: write class 1 as 1, for example Image.fromarray("
-        "numpy.asarray(Image.open(mask)) // 255).save(mask)."
+        "Fix: read them with mask_values={0: 0, 255: 1}, on the command line "
+        "--mask-values 0:0,255:1."
     )
     for fine in ([[0, 255], [1]], [[0], [0]], [[0, 1, 255]]):
-        refuse_black_and_white(fine, ClassTable.default(2), "b.png")
+        refuse_black_and_white(fine, ClassTable.default(2), "ab")
 
 
 def test_classes_of_ids():

@@ -1,6 +1,3 @@
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -9,6 +6,8 @@ from keras_seg.data import DataError
 from keras_seg.data import read_image
 from keras_seg.data import read_mask
 from keras_seg.data.images import read_size
+from tests.data.raw_png import png_chunk
+from tests.data.raw_png import write_png
 
 pytestmark = pytest.mark.once
 
@@ -26,35 +25,6 @@ def message(function, path):
         function(path)
     assert caught.value.file == str(path)
     return str(caught.value).replace(str(path.parent), "DATA")
-
-
-def raw_png(path, rows, bits, color_type=0):
-    """A PNG of few bits a pixel, which Pillow reads but does not write."""
-
-    def chunk(name, body):
-        check = zlib.crc32(name + body)
-        return (
-            struct.pack(">I", len(body))
-            + name
-            + body
-            + struct.pack(">I", check)
-        )
-
-    packed = b""
-    for row in rows:
-        text = "".join(f"{value:0{bits}b}" for value in row)
-        text = text.ljust(-(-len(text) // 8) * 8, "0")
-        packed += b"\0" + int(text, 2).to_bytes(len(text) // 8, "big")
-    head = struct.pack(
-        ">IIBBBBB", len(rows[0]), len(rows), bits, color_type, 0, 0, 0
-    )
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", head)
-        + chunk(b"IDAT", zlib.compress(packed))
-        + chunk(b"IEND", b"")
-    )
-    return path
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff", "bmp", "webp"])
@@ -126,7 +96,7 @@ def test_masks_are_read_as_ids(tmp_path):
 def test_grey_masks_of_few_bits_keep_their_ids(tmp_path, bits):
     # Pillow gives 0, 85, 170, 255 for the four values of two bits.
     ids = IDS & (2**bits - 1)
-    path = raw_png(tmp_path / "a.png", ids.tolist(), bits)
+    path = write_png(tmp_path / "a.png", ids[..., None], bits)
     np.testing.assert_array_equal(read_mask(path), ids)
 
 
@@ -147,14 +117,17 @@ def test_colour_masks_are_refused(tmp_path):
     path = save(tmp_path / "a.png", colors[IDS])
     assert message(read_mask, path) == (
         "KS-D007  DATA/a.png has mode RGB with 3 different colours; a mask "
-        "has one channel of class ids. The classes look coded as colours. "
-        "Fix: replace every colour by its id and save a single-channel PNG."
+        "has one channel of class ids, or colours that classes.csv names. "
+        "The classes look coded as colours: (0, 0, 0), (0, 128, 0), "
+        "(128, 0, 0). Fix: give every class its colour in the columns r, g "
+        "and b of classes.csv, or replace every colour by its id."
     )
     path = save(tmp_path / "b.png", np.repeat(IDS[..., None], 4, axis=-1))
     assert message(read_mask, path) == (
         "KS-D007  DATA/b.png has mode RGBA with 3 different colours; a mask "
-        "has one channel of class ids. The channels are equal: a grey mask "
-        "was saved as colour. Fix: keep one channel, for example "
+        "has one channel of class ids, or colours that classes.csv names. "
+        "The channels are equal: a grey mask was saved as colour. "
+        "Fix: keep one channel, for example "
         "Image.open(mask).getchannel(0).save(mask)."
     )
 
@@ -232,7 +205,8 @@ def test_stack(tmp_path):
     for function in (read_image, read_mask):
         assert message(function, path) == (
             "KS-D009  DATA/a.tif is a stack of 3 pages; one image in a file "
-            "is expected. Fix: save each page as a PNG of its own."
+            "is expected. Fix: read it with keras_seg.data.from_stack, or "
+            "save each page as a PNG of its own."
         )
 
 
@@ -244,3 +218,86 @@ def test_decompression_bomb(tmp_path, monkeypatch):
             "KS-D009  DATA/a.png has too many pixels to be opened safely; "
             "at most 2000 are read. Fix: cut it into tiles."
         )
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_all_channels_of_png(tmp_path, channels, bits):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 2**bits, (5, 7, channels), f"uint{bits}")
+    path = write_png(tmp_path / "a.png", pixels, bits)
+    for asked in (None, channels):
+        if asked == 3:
+            continue  # RGB, whatever the file has
+        image = read_image(path, channels=asked)
+        assert image.shape == pixels.shape
+        if bits == 8:
+            assert image.dtype == np.uint8
+            np.testing.assert_array_equal(image, pixels)
+        else:
+            assert image.dtype == np.float32
+            np.testing.assert_allclose(image, pixels / 257, rtol=1e-6)
+    assert read_image(path).dtype == np.uint8
+    assert message(lambda p: read_image(p, 9), path) == (
+        f"KS-D017  DATA/a.png has {channels} "
+        f"{'channel' if channels == 1 else 'channels'}; 9 are asked for. "
+        f"Fix: read the data with channels={channels}."
+    )
+
+
+def test_all_channels_of_other_modes(tmp_path):
+    path = save(tmp_path / "1.png", IDS > 0)
+    assert read_image(path, None)[..., 0].tolist() == [
+        [0, 255, 255],
+        [255, 255, 0],
+    ]
+    palette = Image.fromarray(IDS)
+    palette.putpalette([9, 8, 7, 255, 0, 0, 0, 255, 0])
+    palette.save(tmp_path / "p.png")
+    assert read_image(tmp_path / "p.png", None)[0, 0].tolist() == [9, 8, 7]
+    palette.save(tmp_path / "t.png", transparency=b"\x00\xff\xff")
+    assert read_image(tmp_path / "t.png", None)[0, 0].tolist() == [9, 8, 7, 0]
+    ink = Image.new("CMYK", (3, 2))
+    ink.save(tmp_path / "c.jpg")
+    assert read_image(tmp_path / "c.jpg", None).shape == (2, 3, 3)
+
+
+def test_orientation_of_16_bits(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 65536, (2, 3, 3), "uint16")
+    path = write_png(tmp_path / "a.png", pixels, 16)
+    # The eXIf chunk of a TIFF header with the one tag, before the data.
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    body = exif.tobytes().removeprefix(b"Exif\0\0")
+    with Image.open(path) as image:
+        start = image.tile[0][2] - 8
+    content = path.read_bytes()
+    chunk = png_chunk(b"eXIf", body)
+    path.write_bytes(content[:start] + chunk + content[start:])
+    image = read_image(path, None)
+    expected = np.rot90(pixels, -1) / 257
+    np.testing.assert_allclose(image, expected, rtol=1e-6)
+
+
+def test_page(tmp_path):
+    pages = [np.full((2, 3), i, "uint8") for i in range(3)]
+    first, *rest = [Image.fromarray(page) for page in pages]
+    path = tmp_path / "a.tif"
+    first.save(path, save_all=True, append_images=rest)
+    for i in range(3):
+        assert (read_image(path, page=i) == i).all()
+        assert (read_mask(path, page=i) == i).all()
+        assert read_size(path, i) == (2, 3)
+    for i in (3, -1):
+        assert message(lambda p, i=i: read_mask(p, i), path) == (
+            f"KS-D009  DATA/a.tif has no page {i}; its pages are 0..2. "
+            "Fix: name one of them."
+        )
+    png = save(tmp_path / "a.png", IDS)
+    np.testing.assert_array_equal(read_mask(png, 0), IDS)
+
+
+@pytest.mark.parametrize("channels", [0, -1, 2.0, True, "3"])
+def test_bad_channels(tmp_path, channels):
+    with pytest.raises(ValueError, match=f"Received: channels={channels}"):
+        read_image(tmp_path / "a.png", channels)

@@ -31,7 +31,8 @@ def difference(model, dense, stride, x):
 @pytest.mark.parametrize("name", ["VGG16", "ResNet50", "MobileNetV2"])
 def test_dense_maps_hold_the_strided_ones(name, parity):
     model = application(name, include_top=False, input_shape=(None, None, 3))
-    for output_stride in (16, 8, 4):
+    # The graphs are everywhere alike; the others compile for every stride.
+    for output_stride in (16, 8, 4) if BACKEND == "torch" else (4,):
         dense = set_output_stride(model, output_stride)
         for size in ((64, 96), (97, 75)):
             x = picture(*size)
@@ -72,18 +73,17 @@ def test_other_networks(name):
 
 
 @pytest.mark.parametrize(
-    "size, output_strides", [((96, 128), (16, 8, 4)), ((107, 81), (8,))]
+    "size, output_stride", [((96, 128), 4), ((107, 81), 8)]
 )
-def test_nasnet(size, output_strides):
+def test_nasnet(size, output_stride):
     """Keras has it for fixed sizes only, and not on PyTorch."""
     skip_unless_chosen("NASNetMobile", "tensorflow")
     model = application(
         "NASNetMobile", include_top=False, input_shape=(*size, 3)
     )
-    for output_stride in output_strides:
-        dense = set_output_stride(model, output_stride)
-        stride = 32 // output_stride
-        assert difference(model, dense, stride, picture(*size)) < 1e-5
+    dense = set_output_stride(model, output_stride)
+    stride = 32 // output_stride
+    assert difference(model, dense, stride, picture(*size)) < 1e-5
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,7 @@ from keras_seg.applications import UNet
 from keras_seg.data import Batches
 from keras_seg.data import augment
 from keras_seg.data import synthetic
-from keras_seg.training import Settings
-from keras_seg.training import recipe
+from keras_seg.training.recipes import finetune
 from tests.networks import randomize
 
 
@@ -27,8 +26,7 @@ def test_first_steps(parity):
         shuffle=True,
     )
     model = randomize(UNet(classes=3, filters=4, depth=2, dropout=0.0))
-    settings = Settings(model="unet", backbone=None, weights=None)
-    model.compile(**recipe(settings, 3, steps=10))
+    model.compile(**finetune(images, classes=3, epochs=10))
     losses = [float(model.train_on_batch(*batches[i])[0]) for i in range(2)]
     assert np.isfinite(losses).all() and losses[0] != losses[1]
     parity("training_losses", np.array(losses))

@@ -7,6 +7,7 @@ from keras_seg.data import ClassTable
 from keras_seg.training import RunError
 from keras_seg.training import RunFolder
 from keras_seg.training import Settings
+from keras_seg.training.saved_model import without_optimizer
 
 CLASSES = ClassTable(
     ("sky", "road"), ((1, 2, 3), (4, 5, 6)), frozenset({9, 255})
@@ -33,7 +34,7 @@ def message(tmp_path, function, *args):
 
 def test_round_trip(run):
     again = RunFolder.open(str(run.path))
-    assert again.settings == Settings(seed=5)
+    assert again.settings == Settings(seed=5, freeze_batch_norm=True)
     assert again.classes == CLASSES
     names = {file.name for file in run.path.iterdir()}
     assert names == {
@@ -60,7 +61,8 @@ def test_not_free(tmp_path, run):
         tmp_path, RunFolder.create, run.path, Settings(), CLASSES
     ) == (
         "HERE/a/run is not empty; a run never overwrites what is there. "
-        "Fix: choose another folder, or remove this one."
+        "Fix: choose another folder, go on with keras-seg train --resume "
+        "HERE/a/run, or remove this one."
     )
     file = tmp_path / "file"
     file.write_text("")
@@ -80,7 +82,7 @@ def test_not_a_run(tmp_path):
         f"HERE/b does not exist; a run folder is expected. {FIX}"
     )
     assert message(tmp_path, RunFolder.open, tmp_path) == (
-        "HERE is not a run folder: it has no settings.json and no "
+        "HERE is not a run folder: it has no environment.txt and no "
         f"classes.csv. {FIX}"
     )
     (tmp_path / "file").write_text("")
@@ -91,10 +93,10 @@ def test_not_a_run(tmp_path):
 
 def test_no_model(tmp_path, run):
     (run.path / "model.keras").unlink()
-    assert message(tmp_path, RunFolder.open, run.path) == (
+    assert message(tmp_path, RunFolder.open(run.path).load_model) == (
         "HERE/a/run has no model: neither best.keras nor model.keras; its "
-        "training ended before the first epoch did. Fix: train again, into "
-        "another folder."
+        "first epoch has not ended. Fix: go on with keras-seg train --resume "
+        "HERE/a/run."
     )
 
 
@@ -148,3 +150,28 @@ def test_write_table(run):
     rows = [{"name": "sky, blue", "iou": 0.5}, {"name": "road", "iou": 1.0}]
     path = run.write_table("t.csv", rows)
     assert path.read_text() == 'name,iou\n"sky, blue",0.5\nroad,1.0\n'
+
+
+def test_models_are_saved_without_their_optimizer(run):
+    """Adam keeps two numbers for each weight: a file three times as large."""
+    compiled = model()
+    compiled.compile("adam", "mse")
+    compiled.optimizer.build(compiled.trainable_variables)
+    run.save_model(compiled, "best.keras")
+    assert compiled.compiled
+    assert keras.saving.load_model(run.path / "best.keras").compiled is False
+    twin = without_optimizer(compiled)
+    assert twin.get_config() == compiled.get_config()
+    assert twin.layers[-1] is compiled.layers[-1]
+
+
+def test_log(run):
+    run.log("first")
+    run.log("second")
+    lines = (run.path / "log.txt").read_text().splitlines()
+    assert [line[19:] for line in lines] == ["  first", "  second"]
+
+
+def test_a_run_without_settings(tmp_path):
+    RunFolder.create(tmp_path / "run", None, CLASSES)
+    assert RunFolder.open(tmp_path / "run").settings is None

@@ -1,13 +1,22 @@
 import csv
+import errno
 import math
+import os
+import pathlib
+import types
 
 import keras
 import pytest
 
 from keras_seg.data import ClassTable
+from keras_seg.training import RunError
 from keras_seg.training import RunFolder
 from keras_seg.training import SaveRun
 from keras_seg.training import Settings
+from keras_seg.training import run_folder
+from keras_seg.training import save_run
+from keras_seg.training.checkpoint import read_checkpoint
+from tests.training.runs import check_whole_files
 
 
 @pytest.fixture
@@ -16,7 +25,9 @@ def saving(tmp_path):
     output = keras.layers.Conv2D(2, 1, kernel_initializer="zeros")(image)
     run = RunFolder.create(tmp_path, Settings(), ClassTable.default(2))
     callback = SaveRun(run)
-    callback.set_model(keras.Model(image, output))
+    model = keras.Model(image, output)
+    model.compile("sgd", "mse")
+    callback.set_model(model)
     return callback
 
 
@@ -52,10 +63,12 @@ def test_history(saving):
     saving.on_epoch_end(0, {"loss": 0.5, "val_loss": 0.25})
     saving.on_epoch_end(1, {"loss": math.nan})
     with open(saving.run.path / "history.csv", newline="") as file:
-        assert list(csv.DictReader(file)) == [
-            {"epoch": "1", "loss": "0.5", "val_loss": "0.25"},
-            {"epoch": "2", "loss": "nan", "val_loss": ""},
-        ]
+        rows = list(csv.DictReader(file))
+    assert all(float(row.pop("seconds")) >= 0 for row in rows)
+    assert rows == [
+        {"epoch": "1", "loss": "0.5", "val_loss": "0.25"},
+        {"epoch": "2", "loss": "nan", "val_loss": ""},
+    ]
 
 
 def test_nan_does_not_replace_a_model(saving):
@@ -65,17 +78,93 @@ def test_nan_does_not_replace_a_model(saving):
     assert kernel(saving, best=False) == kernel(saving, best=True) == 1.0
 
 
-def test_old_models_survive_a_failure(saving, monkeypatch):
+def test_the_state_comes_last(saving, monkeypatch):
+    """Killed before it, the run does the epoch again; after, it is done."""
+    names = []
+    writing = save_run.writing
+
+    def spy(path):
+        names.append(path.name)
+        return writing(path)
+
+    for module in (save_run, run_folder):
+        monkeypatch.setattr(module, "writing", spy)
     epochs(saving, 0.5)
-    before = sorted(saving.run.path.iterdir())
+    names = [name for name in names if name != "curves.png"]
+    assert names == ["history.csv", "best.keras", "model.keras", "state.npz"]
+
+
+def test_restore(saving):
+    """Best value and history go on; the optimizer's step too."""
+    epochs(saving, 0.25, 0.5)
+    saving.model.optimizer.iterations.assign(7)
+    epochs(saving, 0.25)
+    again = SaveRun(saving.run)
+    model = keras.models.clone_model(saving.model)
+    model.compile("sgd", "mse")
+    batches = types.SimpleNamespace(epoch=0)
+    assert again.restore(model, batches) == batches.epoch == 1
+    assert again.best == 0.5 and again.best_epoch == 2
+    assert again.rows == saving.rows
+    assert int(model.optimizer.iterations) == 7
+    again.set_model(model)
+    again.on_epoch_end(1, {"loss": 1.0, "val_mean_iou": 0.5})
+    assert kernel(again, best=True) == 2.0  # not larger
+
+
+def test_nothing_to_restore(saving):
+    batches = types.SimpleNamespace(epoch=0)
+    assert saving.restore(saving.model, batches) == batches.epoch == 0
+
+
+def full_disk(monkeypatch, name):
+    """No room for a file of that name."""
+    real = os.replace
+
+    def replace(source, target):
+        if pathlib.Path(target).name == name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+
+
+@pytest.mark.parametrize(
+    "name", ["history.csv", "best.keras", "model.keras", "state.npz"]
+)
+def test_full_disk(saving, monkeypatch, name):
+    """A sentence, no half-written file, and a state to go on from."""
+    epochs(saving, 0.5)
     set_kernel(saving, 2.0)
-
-    def fail(path):
-        path.write_bytes(b"half of a mod")
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(saving.model, "save", fail)
-    with pytest.raises(OSError, match="No space left"):
+    full_disk(monkeypatch, name)
+    with pytest.raises(RunError) as caught:
         saving.on_epoch_end(1, {"loss": 1.0, "val_mean_iou": 0.9})
+    text = str(caught.value)
+    assert text.startswith(
+        f"{saving.run.path / name} cannot be written: No space left on device"
+    )
+    assert text.endswith("What was written before is whole. Fix: make room.")
+    check_whole_files(saving.run.path)
+    assert not any(p.name.startswith(".") for p in saving.run.path.iterdir())
+    facts, arrays = read_checkpoint(saving.run.path / "state.npz")
+    assert facts["epoch"] == 1 and facts["best"] == 0.5
+    assert arrays["model_00000"].ravel()[0] == 1.0
+
+
+@pytest.mark.once
+def test_full_disk_for_real(saving):
+    """The system itself refuses a write in the midst of a file."""
+    resource = pytest.importorskip("resource")
+    epochs(saving, 0.5)
+    set_kernel(saving, 2.0)
+    size = (saving.run.path / "model.keras").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, before[1]))
+    try:
+        with pytest.raises(RunError, match=r"best\.keras cannot be written"):
+            saving.on_epoch_end(1, {"loss": 1.0, "val_mean_iou": 0.9})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    check_whole_files(saving.run.path)
     assert kernel(saving, best=False) == kernel(saving, best=True) == 1.0
-    assert sorted(saving.run.path.iterdir()) == before
+    assert not any(p.name.startswith(".") for p in saving.run.path.iterdir())

@@ -1,5 +1,8 @@
 import csv
 import dataclasses
+import re
+import shutil
+import types
 
 import keras
 import numpy as np
@@ -11,6 +14,13 @@ from keras_seg.training import RunError
 from keras_seg.training import RunFolder
 from keras_seg.training import Settings
 from keras_seg.training import train
+from keras_seg.visualization import can_plot
+from tests.training.runs import check_whole_files
+
+# Small networks predict one class at first.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Only:keras_seg.training.RunWarning"
+)
 
 SETTINGS = Settings(
     model="unet",
@@ -41,21 +51,33 @@ def change(**values):
 
 def test_run_folder(tmp_path, pairs):
     model, history = fit(SETTINGS, pairs[:5], pairs[5:], tmp_path / "run")
-    assert {file.name for file in (tmp_path / "run").iterdir()} == {
-        "settings.json",
+    drawn = {"curves.png", "confusion.png"} if can_plot() else set()
+    assert {file.name for file in (tmp_path / "run").iterdir()} == drawn | {
+        "README.md",
+        "best.keras",
+        "class_history.csv",
         "classes.csv",
+        "data.json",
         "environment.txt",
         "history.csv",
+        "log.txt",
         "model.keras",
-        "best.keras",
+        "per_class_iou.csv",
+        "samples",
+        "settings.json",
+        "state.npz",
     }
+    check_whole_files(tmp_path / "run")
+    samples = sorted(p.name for p in (tmp_path / "run/samples").iterdir())
+    assert samples == ["epoch_001.png", "epoch_002.png"]
     run = RunFolder.open(tmp_path / "run")
-    assert run.settings == SETTINGS
+    assert run.settings == SETTINGS.resolved()
     assert run.classes == synthetic.MEMBRANE_CLASSES
     with open(run.path / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     for name, values in history.history.items():
         assert [float(row[name]) for row in rows] == pytest.approx(values)
+    assert_class_history(run, history)
     last = run.load_model(best=False)
     image = pairs[0][0][None, :37, :41]
     np.testing.assert_allclose(
@@ -63,6 +85,19 @@ def test_run_folder(tmp_path, pairs):
         keras.ops.convert_to_numpy(model(image)),
         atol=1e-5,
     )
+
+
+def assert_class_history(run, history):
+    """Its mean over the classes is Keras's metric of the same epoch."""
+    with open(run.path / "class_history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for epoch, mean in enumerate(history.history["val_mean_iou"], start=1):
+        ious = [float(r["iou"]) for r in rows if int(r["epoch"]) == epoch]
+        assert len(ious) == 2
+        assert np.nanmean(ious) == pytest.approx(mean, abs=1e-6)
+    best = max(history.history["val_mean_iou"])
+    ious = [row["iou"] for row in run.scores()]
+    assert np.nanmean(ious) == pytest.approx(best, abs=1e-3)
 
 
 def test_same_seed_same_run(pairs):
@@ -86,7 +121,7 @@ def test_callbacks(pairs):
         on_epoch_end=lambda epoch, logs: seen.append(sorted(logs))
     )
     fit(change(epochs=1), pairs[:4], callbacks=[callback])
-    assert seen == [["loss", "mean_iou"]]
+    assert seen == [["loss", "mean_iou", "pixel_accuracy"]]
 
 
 def test_divergence(tmp_path, pairs):
@@ -101,9 +136,12 @@ def test_divergence(tmp_path, pairs):
         fit(SETTINGS, pairs[:4], None, out, callbacks=[Spoil()])
     assert str(caught.value) == (
         "The loss became nan in epoch 1: training has diverged. Fix: lower "
-        "the learning rate. Received: learning_rate=0.001"
+        "the learning rate; if that does not help, look for images with NaN, "
+        "for float16, and at a loss of your own. "
+        "Received: learning_rate=0.001"
     )
     assert not (out / "model.keras").exists()
+    assert not RunFolder.open(out).is_finished
 
 
 @pytest.mark.parametrize(
@@ -140,3 +178,17 @@ def test_folder_is_not_free(tmp_path, pairs):
     (tmp_path / "a").write_text("")
     with pytest.raises(RunError, match="is not empty"):
         fit(SETTINGS, pairs, out=tmp_path)
+
+
+def test_no_room_on_the_disk(tmp_path, pairs, monkeypatch):
+    usage = types.SimpleNamespace(free=100_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(RunError) as caught:
+        fit(SETTINGS, pairs, out=tmp_path / "run")
+    # 7474 weights of 4 bytes: 4 times, and Adam's two slots twice.
+    assert re.sub(r"\d MiB", "N MiB", str(caught.value)) == (
+        f"{tmp_path / 'run'} needs N MiB for its models and the state of "
+        "training, and the disk has N MiB free. Fix: free some, or write to "
+        "another disk."
+    )
+    assert list(tmp_path.iterdir()) == []

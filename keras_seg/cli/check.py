@@ -1,0 +1,77 @@
+"""`keras-seg check`: what is wrong with a folder of images and masks."""
+
+import pathlib
+import shlex
+import sys
+from typing import Annotated
+
+import typer
+
+from keras_seg.cli import console
+
+__all__ = ["check"]
+
+
+def check(
+    data: Annotated[
+        pathlib.Path,
+        typer.Argument(help="Folder of images and masks.", show_default=False),
+    ],
+    split: Annotated[
+        str | None,
+        typer.Option(help="The one split to check.", show_default="all"),
+    ] = None,
+    classes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=255,
+            help="Number of classes.",
+            show_default="those of classes.csv, or the ids found",
+        ),
+    ] = None,
+    mask_values: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VALUE:ID,...",
+            help="What the values of the masks mean, such as 0:0,255:1.",
+            show_default=False,
+        ),
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the report as JSON.")
+    ] = False,
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="Folder for report.txt, report.json and sheet.png.",
+            show_default=False,
+        ),
+    ] = None,
+):
+    """Check images and masks before anything is trained on them.
+
+    It needs no backend. Exit code 3 if there is an error among the findings,
+    0 if there is none.
+    """
+    from keras_seg.data import check as check_data
+    from keras_seg.data.mask_files import parse_mask_values
+
+    values = None if mask_values is None else parse_mask_values(mask_values)
+    with console.progress("Checking") as progress:
+        report = check_data(
+            data,
+            split,
+            classes=classes,
+            mask_values=values,
+            progress=progress,
+        )
+    console.say(report.to_json() if json else report.to_text())
+    if out is not None:
+        files = ", ".join(path.name for path in report.write(out))
+        print(f"Wrote {out}: {files}", file=sys.stderr if json else None)
+    if not report.ok:
+        raise typer.Exit(3)
+    if not json:
+        quoted = shlex.quote(str(data))
+        console.say(f"\nNext: keras-seg train {quoted} --out RUN")

@@ -1,0 +1,154 @@
+"""Which classes there are to learn and to measure, and how much is void."""
+
+from keras_seg.data.checks.finding import Finding
+
+__all__ = ["find_balance", "find_classes_without_pixels", "find_void"]
+
+DOMINANT = 0.995
+HALF = 0.5
+
+
+def find_classes_without_pixels(survey, statistics):
+    """Classes that are nowhere, or not in every split: KS-D027 to KS-D029.
+
+    Args:
+        survey: `Survey`.
+        statistics: dictionary from the names of the splits to
+            `ClassStatistics`.
+
+    Returns:
+        List of `Finding`.
+    """
+    if survey.classes is None or not statistics:
+        return []
+    total = sum(part.pixels for part in statistics.values())
+    findings = []
+    nowhere = [i for i, pixels in enumerate(total) if pixels == 0]
+    if nowhere and any(total):
+        findings.append(_nowhere(survey, nowhere))
+    if "train" not in statistics or len(statistics) < 2:
+        return findings
+    train = statistics["train"].pixels
+    rest = total - train
+    for code, severity, some, none, text in (
+        ("KS-D028", "warning", rest, train, "none in train"),
+        ("KS-D029", "note", train, rest, "none outside train"),
+    ):
+        missing = [i for i in range(len(total)) if some[i] > 0 and none[i] == 0]
+        if missing and none.any():
+            learn = code == "KS-D028"
+            findings.append(
+                Finding.of(
+                    severity,
+                    code,
+                    [survey.source],
+                    f"has pixels of {_names(survey, missing)}, but {text}",
+                    "a model learns only what it is trained on"
+                    if learn
+                    else "what has no pixel cannot be measured",
+                    fix="divide the images anew, so that every class is in "
+                    "train" + ("" if learn else " and in val"),
+                )
+            )
+    return findings
+
+
+def find_balance(survey, statistics):
+    """One class that is nearly everything: KS-D030."""
+    findings = []
+    for name, part in statistics.items():
+        if len(part.pixels) < 2 or not part.labelled:
+            continue
+        largest = int(part.pixels.argmax())
+        share = part.shares[largest]
+        if share > DOMINANT:
+            findings.append(
+                Finding.of(
+                    "warning",
+                    "KS-D030",
+                    [survey.source],
+                    f"({name}) has {100 * share:.2f} % of its pixels in "
+                    f"{_names(survey, [largest])}",
+                    "a model that says nothing else is then nearly always "
+                    "right",
+                    guess="Pixel accuracy will look excellent; read the IoU "
+                    "of each class instead.",
+                    fix="weigh the classes in the loss, or crop around the "
+                    "rare ones",
+                )
+            )
+    return findings
+
+
+def find_void(survey, statistics):
+    """More void than labels, in one mask or in all: KS-D031."""
+    findings = []
+    for name, part in statistics.items():
+        if part.void_share > HALF:
+            findings.append(
+                Finding.of(
+                    "warning",
+                    "KS-D031",
+                    [survey.source],
+                    f"({name}) is void in {100 * part.void_share:.0f} % of "
+                    "its pixels",
+                    "void is not trained on and not measured",
+                    guess="The background may have been written as void.",
+                    fix="check which ids mean void",
+                )
+            )
+    if findings:
+        return findings
+    voids = []
+    for pair in survey.pairs:
+        if pair.mask is not None:
+            is_void = [i in survey.void_ids for i in pair.mask.ids.tolist()]
+            share = pair.mask.pixels[is_void].sum() / pair.mask.pixels.sum()
+            if share > HALF:
+                voids.append((pair, share))
+    if not voids:
+        return []
+    pair, share = voids[0]
+    return [
+        Finding.of(
+            "warning" if any(s == 1 for _, s in voids) else "note",
+            "KS-D031",
+            [pair.mask_file for pair, _ in voids],
+            f"is void in {100 * share:.0f} % of its pixels",
+            "void is not trained on and not measured",
+            fix="label more of it, or leave the pair out",
+        )
+    ]
+
+
+def _nowhere(survey, missing):
+    if survey.given:
+        guess = None
+        fix = "take the classes out of the table, or add images of them"
+    else:
+        guess = (
+            "The classes are those up to the largest id that was found: the "
+            "ids may be grey levels, drawn to be seen."
+        )
+        fix = "write classes.csv, or number the ids from 0 without a gap"
+    if 0 in missing:
+        guess = "No mask has a 0: the ids may start at 1 instead of 0."
+        fix = "subtract 1 from every id but void, or name class 0 in a table"
+    return Finding.of(
+        "warning",
+        "KS-D027",
+        [survey.source],
+        f"has no pixel of {_names(survey, missing)}",
+        "a class without pixels is neither learned nor measured",
+        guess=guess,
+        fix=fix,
+    )
+
+
+def _names(survey, ids):
+    names = [survey.classes.names[i] for i in ids]
+    if len(names) > 8:
+        names = [*names[:7], f"{len(names) - 7} more"]
+    if len(names) < 2:
+        return f"the class {names[0]}"
+    return f"the classes {', '.join(names[:-1])} and {names[-1]}"

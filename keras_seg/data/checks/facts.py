@@ -1,0 +1,249 @@
+"""What one pass over the files of a pair tells, in a few hundred bytes."""
+
+import dataclasses
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL import ImageStat
+
+from keras_seg.data.arrays import is_npy
+from keras_seg.data.checks.edges import Edges
+from keras_seg.data.checks.edges import find_edges
+from keras_seg.data.checks.edges import ids_in_between
+from keras_seg.data.errors import DataError
+from keras_seg.data.images import read_image
+from keras_seg.data.mask_files import MaskFiles
+from keras_seg.data.opening import FORMATS
+from keras_seg.data.statistics import count_ids
+
+__all__ = [
+    "ImageFacts",
+    "MaskFacts",
+    "PairFacts",
+    "read_arrays",
+    "read_facts",
+]
+
+THUMBNAIL = 16
+_ORIENTATION = 0x0112
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFacts:
+    """An image as far as the check needs it.
+
+    Args:
+        size: tuple (height, width), orientation applied.
+        mode: Pillow's mode of the file, "" for an array.
+        orientation: int, EXIF's, 1 if there is none.
+        digest: bytes, the hash of the decoded pixels.
+        deviation: float, the standard deviation of the grey values.
+        thumbnail: uint8 array, the grey image in 16x16 averages.
+    """
+
+    size: tuple[int, int]
+    mode: str
+    orientation: int
+    digest: bytes
+    deviation: float
+    thumbnail: NDArray[np.uint8]
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskFacts:
+    """A mask as far as the check needs it.
+
+    Args:
+        size: tuple (height, width), orientation applied.
+        orientation: int, EXIF's, 1 if there is none.
+        digest: bytes, the hash of the ids.
+        ids: int64 array, in order.
+        pixels: int64 array, the pixels of each id.
+        edges: `Edges`.
+        between: tuple of int, `ids_in_between` of an interpolated mask.
+    """
+
+    size: tuple[int, int]
+    orientation: int
+    digest: bytes
+    ids: NDArray[np.int64]
+    pixels: NDArray[np.int64]
+    edges: Edges
+    between: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class PairFacts:
+    """A pair: what could be read of it, and what could not.
+
+    Args:
+        split: str.
+        index: int, its place in the split.
+        stem: str.
+        image_file: str, the path, or a name for an array.
+        mask_file: str.
+        image: `ImageFacts`, or `None` if it cannot be read.
+        mask: `MaskFacts`, or `None` if it cannot be read.
+        errors: tuple of `DataError`.
+    """
+
+    split: str
+    index: int
+    stem: str
+    image_file: str
+    mask_file: str
+    image: ImageFacts | None
+    mask: MaskFacts | None
+    errors: tuple[DataError, ...] = ()
+
+
+def read_facts(data, split, index):
+    """Decode a pair once and keep what the check asks for.
+
+    Args:
+        data: a `Folder`, or a sequence of `(image, mask)` arrays.
+        split: str, the name of `data`.
+        index: int.
+
+    Returns:
+        A `PairFacts`; what cannot be read is among its errors.
+    """
+    name = f"{split}[{index}]"
+    stem, files = str(index), (name, name)
+    mode, turned, mask_turned = "", 1, 1
+    image, ids, errors = read_arrays(data, index, split)
+    if hasattr(data, "pairs"):
+        pair = data.pairs[index]
+        stem, files = pair.stem, (str(pair.image), str(pair.mask))
+        if image is not None:
+            mode, turned = _header(pair.image)
+        if ids is not None and isinstance(data.masks, MaskFiles):
+            mask_turned = _header(pair.mask)[1]
+    return PairFacts(
+        split,
+        index,
+        stem,
+        *files,
+        None if image is None else _image_facts(image, mode, turned),
+        None if ids is None else _mask_facts(ids, mask_turned),
+        tuple(errors),
+    )
+
+
+def read_arrays(data, index, split):
+    """The image and the ids of a pair, each `None` if it cannot be read.
+
+    Args:
+        data: a `Folder`, or a sequence of `(image, mask)` arrays.
+        index: int.
+        split: str, the name of `data`, for errors.
+
+    Returns:
+        Tuple (image, ids, list of `DataError`). The ids are as written, not
+        yet compared with the classes.
+    """
+    errors = []
+    if hasattr(data, "pairs"):
+        readers = (
+            lambda: _read_image(data, index),
+            lambda: data.read_ids(index),
+        )
+    else:
+        name = f"{split}[{index}]"
+        image, mask = data[index]
+        readers = (
+            lambda: np.asarray(image),
+            lambda: _integers(np.asarray(mask), name),
+        )
+    arrays = []
+    for read in readers:
+        try:
+            arrays.append(read())
+        except DataError as error:
+            errors.append(error)
+            arrays.append(None)
+    return arrays[0], arrays[1], errors
+
+
+def _read_image(data, index):
+    pair = data.pairs[index]
+    return read_image(pair.image, data.channels, pair.page)
+
+
+def _integers(mask, name):
+    """A mask from memory as `(height, width)`, if it holds ids."""
+    if mask.ndim == 3 and mask.shape[2] == 1:
+        mask = mask[..., 0]
+    if mask.ndim == 2 and mask.dtype.kind in "biu":
+        return mask.astype("uint8") if mask.dtype == bool else mask
+    raise DataError(
+        "KS-D007",
+        name,
+        f"has a mask of shape {mask.shape} and dtype {mask.dtype}",
+        "a mask is an integer array (height, width) of class ids",
+        guess=(
+            "The ids may have been divided by 255."
+            if mask.dtype.kind == "f" and mask.size and mask.max() <= 1
+            else None
+        ),
+        fix="make it integers, for example mask.astype('uint8')",
+    )
+
+
+def _header(path):
+    """Mode and EXIF orientation of a file that is known to be good."""
+    if is_npy(path):
+        return "", 1
+    with Image.open(path, formats=FORMATS) as image:
+        # A PNG without it would be decoded to look behind its pixels.
+        if image.format == "PNG" and "exif" not in image.info:
+            return image.mode, 1
+        return image.mode, image.getexif().get(_ORIENTATION, 1)
+
+
+def _image_facts(image, mode, orientation):
+    grey = _grey(image)
+    small = grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    return ImageFacts(
+        image.shape[:2],
+        mode,
+        orientation,
+        _digest(image),
+        ImageStat.Stat(grey).stddev[0],
+        np.array(small),
+    )
+
+
+def _mask_facts(mask, orientation):
+    ids, pixels = count_ids(mask)
+    edges = find_edges(mask)
+    # The same ids have the same hash, whatever the depth of the file.
+    small = ids.size == 0 or (ids[0] >= 0 and ids[-1] <= 255)
+    return MaskFacts(
+        mask.shape,
+        orientation,
+        _digest(mask.astype("uint8" if small else "int64")),
+        ids,
+        pixels,
+        edges,
+        ids_in_between(mask) if edges.smooth else (),
+    )
+
+
+def _grey(image):
+    if image.dtype != np.uint8:
+        image = np.clip(image, 0, 255).astype("uint8")
+    if image.ndim == 3 and image.shape[2] == 3:
+        return Image.fromarray(np.ascontiguousarray(image)).convert("L")
+    if image.ndim == 3:
+        image = image.mean(axis=2).astype("uint8")
+    return Image.fromarray(image)
+
+
+def _digest(array):
+    hashed = hashlib.blake2b(digest_size=16)
+    hashed.update(f"{array.shape} {array.dtype}".encode())
+    hashed.update(np.ascontiguousarray(array).data)
+    return hashed.digest()

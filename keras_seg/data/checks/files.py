@@ -1,0 +1,185 @@
+"""What is wrong with single files: encoding, ids, sizes, interpolation."""
+
+import dataclasses
+
+from keras_seg.data.checks.finding import Finding
+from keras_seg.data.checks.finding import merge
+from keras_seg.data.classes import VOID
+from keras_seg.data.errors import DataError
+from keras_seg.data.ids import normalize_mask
+from keras_seg.data.ids import refuse_black_and_white
+
+__all__ = [
+    "find_interpolated",
+    "find_sizes",
+    "find_unreadable",
+    "find_wrong_ids",
+]
+
+_MANY = 12  # ids outside the classes; nobody draws as many by mistake
+
+
+def find_unreadable(survey):
+    """Files that are missing, damaged, or no masks: KS-D001 to KS-D012."""
+    errors = [*survey.errors]
+    for pair in survey.pairs:
+        errors += pair.errors
+    return merge(errors)
+
+
+def find_wrong_ids(survey):
+    """Ids that are neither a class nor void, and 0/255 masks: KS-D003."""
+    if survey.classes is None and survey.given:
+        return []
+    masks = [pair for pair in survey.pairs if pair.mask is not None]
+    id_lists = [pair.mask.ids.tolist() for pair in masks]
+    found = set().union(*id_lists)
+    if not found:
+        return []
+    classes = survey.classes
+    white = [pair for pair in masks if VOID in pair.mask.ids]
+    if white and not survey.mapped:
+        try:
+            refuse_black_and_white(
+                id_lists,
+                classes if survey.given else None,
+                [pair.mask_file for pair in masks],
+            )
+        except DataError as error:
+            finding = merge([error])[0]
+            files = [pair.mask_file for pair in white]
+            return [
+                dataclasses.replace(
+                    finding, count=len(files), files=tuple(files[:5])
+                )
+            ]
+    if not survey.given or classes is None:
+        return []
+    errors = []
+    for pair in masks:
+        try:
+            # A mask of these ids stands for the file.
+            normalize_mask(pair.mask.ids[None], classes, pair.mask_file)
+        except DataError as error:
+            errors.append(error)
+    findings = merge(errors)
+    guess = _guess_all(found, survey)
+    if guess is None or not errors:
+        return findings
+    files = [error.file for error in errors]
+    return [
+        dataclasses.replace(
+            findings[0], guess=guess, count=len(files), files=tuple(files[:5])
+        )
+    ]
+
+
+def find_sizes(survey):
+    """An image and a mask of different sizes: KS-D006, KS-D036."""
+    errors, unsure = [], []
+    for pair in survey.pairs:
+        if pair.image is None or pair.mask is None:
+            continue
+        image, mask = pair.image, pair.mask
+        if image.size != mask.size:
+            errors.append(_size_error(pair))
+        elif image.orientation > 1 and mask.orientation == 1:
+            # Where turning exchanges the sides, equal sizes tell that the
+            # mask was drawn on the turned image.
+            if image.orientation < 5 or mask.size[0] == mask.size[1]:
+                unsure.append(pair)
+    findings = merge(errors)
+    if unsure:
+        first = unsure[0]
+        findings.append(
+            Finding.of(
+                "warning",
+                "KS-D036",
+                [pair.image_file for pair in unsure],
+                f"is turned by EXIF (orientation {first.image.orientation}), "
+                f"its mask {first.mask_file} is not",
+                "a mask belongs to the image as a viewer shows it",
+                guess="The sizes agree either way, so only the eye can tell.",
+                fix="look at sheet.png of keras-seg check DATA --out REPORT",
+            )
+        )
+    return findings
+
+
+def find_interpolated(survey):
+    """Masks whose edges are slopes of ids: KS-D020, see `Edges`."""
+    masks = [p for p in survey.pairs if p.mask and p.mask.edges.smooth]
+    if not masks:
+        return []
+    first = masks[0].mask
+    crossings = first.edges.slopes + first.edges.steps
+    ids = sorted(set().union(*(pair.mask.between for pair in masks)))
+    only = f"; the ids {_listing(ids)} come nearly nowhere else" if ids else ""
+    return [
+        Finding.of(
+            "error",
+            "KS-D020",
+            [pair.mask_file for pair in masks],
+            f"has ids between the two sides at {first.edges.slopes} of "
+            f"{crossings} crossings of an edge{only}",
+            "an edge goes from one id to the other at once",
+            guess="The mask was resized by interpolation, or smoothed.",
+            fix="make the masks again from their source, and resize them by "
+            "Image.open(mask).resize(size, Image.Resampling.NEAREST)",
+        )
+    ]
+
+
+def _size_error(pair):
+    (height, width), (rows, columns) = pair.image.size, pair.mask.size
+    swapped = pair.image.size == pair.mask.size[::-1]
+    turned = pair.image.orientation >= 5 and pair.mask.orientation == 1
+    if swapped and turned:
+        guess = (
+            f"EXIF turns the image (orientation {pair.image.orientation}), "
+            "and the mask was drawn on it as it was before."
+        )
+        fix = (
+            "turn the mask as well: ImageOps.exif_transpose of a copy that "
+            "has the image's EXIF, or Image.open(mask).rotate(angle, "
+            "expand=True).save(mask)"
+        )
+    else:
+        guess = "Width and height are exchanged." if swapped else ""
+        fix = (
+            "make the mask again from this image, or resize it: Image.open("
+            f"mask).resize(({width}, {height}), Image.Resampling.NEAREST)"
+            ".save(mask)"
+        )
+    return DataError(
+        "KS-D006",
+        pair.mask_file,
+        f"is {columns}x{rows} and its image {pair.image_file} {width}x{height}",
+        "an image and its mask have one size",
+        guess=guess or None,
+        fix=fix,
+    )
+
+
+def _guess_all(found, survey):
+    """What the ids of all masks together say, which no single mask does."""
+    count = len(survey.classes)
+    outside = sorted(i for i in found - survey.void_ids if not 0 <= i < count)
+    if outside == [count] and 0 not in found:
+        return (
+            "No mask has a 0, and the largest id is the number of classes: "
+            "the ids start at 1 instead of 0."
+        )
+    if len(outside) > _MANY and max(found) <= VOID:
+        return (
+            f"There are {len(outside)} ids outside the classes: the masks "
+            "look as if JPEG or an interpolation had gone over them, or as "
+            "if they were photographs."
+        )
+    return None
+
+
+def _listing(ids):
+    if len(ids) > 12:
+        return ", ".join(map(str, [*ids[:6], "...", *ids[-3:]]))
+    return ", ".join(map(str, ids))

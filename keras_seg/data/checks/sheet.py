@@ -1,0 +1,175 @@
+"""The pictures of a report: images, and their masks over them."""
+
+import numpy as np
+from PIL import Image
+
+from keras_seg.data.checks.facts import read_arrays
+
+__all__ = ["draw_sheet"]
+
+BOX = (180, 240)  # height and width of a picture on the sheet
+OUTSIDE_COLOR = (255, 0, 255)
+VOID = 255
+_LEGEND = 40  # classes, the most frequent; more would not be told apart
+
+
+def draw_sheet(report, tiles):
+    """Draw the sheet of a `Report`: files at fault first, then samples."""
+    from keras_seg import visualization
+
+    marked = _at_fault(report)[:tiles]
+    taken = {place for place, _ in marked}
+    plain = [p for p in _samples(report, tiles) if p not in taken]
+    chosen = marked + [(p, "") for p in plain[: tiles - len(marked)]]
+    if not chosen:
+        chosen = [((None, 0), "")]
+    rows, titles, marks = [], [], []
+    for (name, index), codes in chosen:
+        rows.append(_pictures(report, name, index))
+        titles.append(_title(report, name, index))
+        marks.append(codes)
+    return visualization.contact_sheet(
+        rows,
+        titles,
+        marks,
+        heading=report.to_text().partition("\n")[0],
+        key=_key(report),
+        box=BOX,
+    )
+
+
+def _at_fault(report):
+    """`((split, index), codes)` for the files that findings name.
+
+    Every finding shows its first file before any shows its second.
+    """
+    places: dict[str, tuple] = {}
+    for name, data in report.data.items():
+        for index in range(len(data)):
+            for file in _files(data, name, index):
+                places.setdefault(file, (name, index))
+    named = [
+        (rank, order, file, finding.code)
+        for order, finding in enumerate(report.findings)
+        if finding.severity != "note"
+        for rank, file in enumerate(finding.files)
+    ]
+    codes: dict[tuple, list[str]] = {}
+    for _, _, file, code in sorted(named):
+        if file in places:
+            short = code.removeprefix("KS-")
+            known = codes.setdefault(places[file], [])
+            if short not in known:
+                known.append(short)
+    return [(place, " ".join(found)) for place, found in codes.items()]
+
+
+def _samples(report, count):
+    """Pairs in equal distances, from all splits in turn."""
+    parts = []
+    for name, data in report.data.items():
+        number = min(count, len(data))
+        step = len(data) / max(1, number)
+        parts.append([(name, int(i * step)) for i in range(number)])
+    wanted = []
+    share = -(-count // max(1, len(parts)))
+    for part in parts:
+        step = max(1, len(part) / share)
+        wanted += [part[int(i * step)] for i in range(min(share, len(part)))]
+    return wanted + [p for part in parts for p in part if p not in wanted]
+
+
+def _files(data, name, index):
+    if not hasattr(data, "pairs"):
+        return (f"{name}[{index}]",)
+    return str(data.pairs[index].image), str(data.pairs[index].mask)
+
+
+def _title(report, name, index):
+    if name is None:
+        return "nothing to show"
+    data = report.data[name]
+    if not hasattr(data, "pairs"):
+        return f"{name}[{index}]"
+    return f"{name}: {data.pairs[index].image.name}"
+
+
+def _pictures(report, name, index):
+    """Image and overlay, made small first, so that outlines stay crisp."""
+    from keras_seg import visualization
+
+    if name is None:
+        return None, None
+    image, ids, _ = read_arrays(report.data[name], index, name)
+    small = None if image is None else _fit(_as_picture(image))
+    if ids is None or report.classes is None:
+        return small, None
+    colors = np.asarray(report.classes.colors)
+    mask, outside = _normal(ids, report.classes)
+    mask, outside = (_fit(a, nearest=True) for a in (mask, outside))
+    if small is not None and image.shape[:2] == ids.shape:
+        drawn = visualization.overlay(small, mask, colors)
+        void = mask == VOID
+        light = np.asarray(visualization.VOID_COLOR)
+        drawn[void] = np.rint(0.35 * drawn[void] + 0.65 * light)
+    else:
+        drawn = visualization.colorize(mask, colors)
+    drawn[outside > 0] = OUTSIDE_COLOR
+    return small, drawn
+
+
+def _normal(ids, classes):
+    """0..C-1 and 255, and where there was anything else."""
+    known = (ids >= 0) & (ids < len(classes))
+    void = np.isin(ids, list(classes.void_ids | {VOID}))
+    mask = np.where(known, ids, VOID).astype("uint8")
+    return mask, (~known & ~void).astype("uint8")
+
+
+def _as_picture(image):
+    """uint8 RGB of whatever channels there are."""
+    image = np.clip(image, 0, 255).astype("uint8")
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.shape[2] < 3:
+        return np.repeat(image[..., :1], 3, axis=2)
+    return image[..., :3]
+
+
+def _fit(array, nearest=False):
+    height, width = array.shape[:2]
+    scale = min(BOX[0] / height, BOX[1] / width)
+    size = (
+        min(BOX[1], max(1, round(width * scale))),
+        min(BOX[0], max(1, round(height * scale))),
+    )
+    how = Image.Resampling.NEAREST if nearest else Image.Resampling.LANCZOS
+    if scale > 1:  # small pictures keep their pixels visible
+        how = Image.Resampling.NEAREST
+    return np.array(Image.fromarray(array).resize(size, how))
+
+
+def _key(report):
+    from keras_seg import visualization
+
+    if report.classes is None:
+        return None
+    parts = [s.statistics for s in report.splits.values() if s.statistics]
+    pixels = sum(
+        (part.pixels for part in parts), np.zeros(len(report.classes), "int64")
+    )
+    void = sum(part.void for part in parts)
+    present = np.flatnonzero(pixels)
+    frequent = present[np.argsort(-pixels[present], kind="stable")[:_LEGEND]]
+    shown = np.sort(frequent)
+    names = [f"{i}  {report.classes.names[i]}" for i in shown]
+    colors = [report.classes.colors[i] for i in shown]
+    total = max(1, int(pixels.sum()) + void)
+    shares = [pixels[i] / total for i in shown]
+    names += ["void", "an id outside the classes"]
+    colors += [visualization.VOID_COLOR, OUTSIDE_COLOR]
+    outside = any(f.code == "KS-D003" for f in report.findings)
+    if not outside:
+        names, colors = names[:-1], colors[:-1]
+    shares += [void / total, 0.0][: len(names) - len(shares)]
+    return visualization.legend(names, np.asarray(colors), shares)

@@ -1,0 +1,182 @@
+"""The facts of a whole data set, read in one pass."""
+
+import concurrent.futures
+import dataclasses
+import itertools
+import os
+import pathlib
+
+from keras_seg.data.checks.facts import PairFacts
+from keras_seg.data.checks.facts import read_facts
+from keras_seg.data.classes import ClassTable
+from keras_seg.data.errors import DataError
+from keras_seg.data.folder import Folder
+from keras_seg.data.ids import classes_of_ids
+from keras_seg.data.layout import find_classes
+from keras_seg.data.layout import find_folders
+from keras_seg.data.mask_files import MaskFiles
+from keras_seg.data.mask_files import color_code
+from keras_seg.data.pairs import find_pairs
+from keras_seg.data.readers.plain import from_pairs
+from keras_seg.data.readers.recognize import recognize
+
+__all__ = ["Survey", "survey"]
+
+ALL = "all"  # the name of what is in no split
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What the families of checks look at.
+
+    Args:
+        source: str, the folder, or "data".
+        data: dictionary from the names of the splits to a `Folder` or
+            another sequence of pairs.
+        facts: dictionary from the names of the splits to a list of
+            `PairFacts`, in order.
+        classes: `ClassTable`, or `None` where not even that can be told.
+        given: bool, whether the classes were given or in a table; otherwise
+            they are the ids that the masks have.
+        errors: list of `DataError`, on what is not a pair.
+        mapped: bool, whether the ids come through `mask_values`, colours or
+            shapes, and are not the values of the files.
+    """
+
+    source: str
+    data: dict[str, object]
+    facts: dict[str, list[PairFacts]]
+    classes: ClassTable | None
+    given: bool
+    errors: list[DataError]
+    mapped: bool = False
+
+    @property
+    def pairs(self):
+        """The facts of all pairs, split after split."""
+        return list(itertools.chain.from_iterable(self.facts.values()))
+
+    @property
+    def void_ids(self):
+        """The ids that mean void."""
+        return self.classes.void_ids | {255} if self.classes else {255}
+
+
+def survey(data, split=None, classes=None, mask_values=None, progress=None):
+    """Find the pairs of a data set and read each of them once.
+
+    Args:
+        data: see `check`.
+        split: see `check`.
+        classes: see `check`.
+        mask_values: see `check`.
+        progress: see `check`.
+
+    Returns:
+        A `Survey`.
+
+    Raises:
+        DataError: a path has no data set, or not that split.
+    """
+    errors: list[DataError] = []
+    if isinstance(classes, int):
+        classes = ClassTable.default(classes)
+    if isinstance(data, str | pathlib.Path):
+        source = str(data)
+        if classes is None:
+            classes = _read_classes(data, errors)
+        parts = _open(data, split, classes, mask_values, errors)
+    else:
+        source = "data"
+        parts = data if isinstance(data, dict) else {split or ALL: data}
+    for part in parts.values():
+        classes = classes or getattr(part, "classes", None)
+    items = [(part, name, i) for name, part in parts.items()
+             for i in range(len(part))]  # fmt: skip
+    facts: dict[str, list[PairFacts]] = {name: [] for name in parts}
+    for done, found in enumerate(_read(items), start=1):
+        facts[found.split].append(found)
+        if progress:
+            progress(done, len(items))
+    given = classes is not None
+    everything = list(itertools.chain.from_iterable(facts.values()))
+    if classes is None:
+        classes = _found_classes(everything, errors)
+    if isinstance(data, str | pathlib.Path):
+        for part in parts.values():
+            part.classes = classes
+    mapped = any(_is_mapped(part) for part in parts.values())
+    return Survey(source, parts, facts, classes, given, errors, mapped)
+
+
+def _open(path, split, classes, mask_values, errors):
+    """`{split: Folder}`; what keeps one split from opening is an error."""
+    names, reader = recognize(path)
+    options = (reader, path, classes, mask_values, errors)
+    if split is not None or not names:
+        return {split or ALL: _open_split(split, *options)}
+    parts = {}
+    for name in names:
+        try:
+            parts[name] = _open_split(name, *options)
+        except DataError as error:
+            errors.append(error)
+    return parts
+
+
+def _open_split(split, reader, path, classes, mask_values, errors):
+    if reader is not from_pairs:
+        options = {} if mask_values is None else {"mask_values": mask_values}
+        return reader(path, split, classes=classes, check=False, **options)
+    images, masks, stems = find_folders(path, split)
+    pairs = find_pairs(images, masks, stems, errors)
+    return Folder(pairs, None, MaskFiles(mask_values, color_code(classes)))
+
+
+def _is_mapped(data):
+    masks = getattr(data, "masks", None)
+    if masks is None:
+        return False
+    return not isinstance(masks, MaskFiles) or masks.values is not None
+
+
+def _read_classes(path, errors):
+    table = find_classes(path)
+    try:
+        return ClassTable.read(table) if table else None
+    except DataError as error:
+        errors.append(error)
+        return None
+
+
+def _found_classes(pairs, errors):
+    """The classes that the masks ask for, as `from_folder` has them."""
+    masks = [pair for pair in pairs if pair.mask is not None]
+    good = []
+    for pair in masks:
+        try:
+            if set(pair.mask.ids.tolist()) != {255}:
+                classes_of_ids([pair.mask.ids.tolist()], [pair.mask_file])
+            good.append(pair)
+        except DataError as error:
+            errors.append(error)
+    if not good:
+        return None
+    try:
+        return classes_of_ids(
+            [pair.mask.ids.tolist() for pair in good],
+            [pair.mask_file for pair in good],
+        )
+    except DataError as error:
+        errors.append(error)
+        return None
+
+
+def _read(items):
+    """`read_facts` on threads, in order; decoders let go of the GIL."""
+    workers = min(8, os.cpu_count() or 1)
+    items = iter(items)
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        # A few at a time, so that what is read does not pile up.
+        while batch := list(itertools.islice(items, 8 * workers)):
+            yield from pool.map(lambda item: read_facts(*item), batch)

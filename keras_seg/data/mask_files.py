@@ -1,0 +1,120 @@
+"""The raw ids of pairs whose masks are pictures."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_seg.data.classes import ClassTable
+from keras_seg.data.colors import ColorCode
+from keras_seg.data.errors import DataError
+from keras_seg.data.masks import has_colors
+from keras_seg.data.masks import read_colors
+from keras_seg.data.masks import read_mask
+
+__all__ = ["MaskFiles", "color_code", "parse_mask_values"]
+
+_LARGEST = 65535  # of 16-bit masks
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskFiles:
+    """Reads the mask file of a pair, as ids or through colours.
+
+    Args:
+        values: optional dictionary from values in one-channel masks to ids;
+            `None` takes the values for ids.
+        colors: optional `ColorCode`, for masks with colours.
+        by_color: bool, read palettes and grey through their colours as well.
+    """
+
+    values: dict[int, int] | None = None
+    colors: ColorCode | None = None
+    by_color: bool = False
+
+    def __post_init__(self):
+        values = self.values
+        if values is None:
+            return
+        if not isinstance(values, dict) or not all(
+            isinstance(v, int | np.integer) and 0 <= v <= _LARGEST
+            for pair in values.items()
+            for v in pair
+        ):
+            raise ValueError(
+                "`mask_values` must be a dictionary from values in the masks "
+                f"to ids, integers of 0..{_LARGEST}. "
+                f"Received: mask_values={values}"
+            )
+
+    def __call__(self, pair):
+        if self.colors and (self.by_color or has_colors(pair.mask)):
+            pixels = read_colors(pair.mask, pair.page)
+            return self.colors.decode(pixels, pair.mask)
+        ids = read_mask(pair.mask, pair.page)
+        if self.values is None:
+            return ids
+        return _mapped(ids, self.values, pair.mask)
+
+
+def color_code(classes):
+    """The colours that masks of these classes may be coded in, or `None`.
+
+    Args:
+        classes: `ClassTable`, number of classes, or `None`.
+
+    Returns:
+        A `ColorCode` where the table's colours are its own.
+    """
+    if isinstance(classes, ClassTable) and classes.colors_given:
+        return ColorCode.of(classes)
+    return None
+
+
+def parse_mask_values(text):
+    """Reads "0:0,255:1" as `{0: 0, 255: 1}`.
+
+    Args:
+        text: str, pairs `value:id` with commas between.
+
+    Returns:
+        Dictionary of int.
+
+    Raises:
+        ValueError: if it is written otherwise.
+
+    Example:
+
+    >>> from keras_seg.data.mask_files import parse_mask_values
+    >>> parse_mask_values("0:0, 255:1")
+    {0: 0, 255: 1}
+    """
+    values = {}
+    for part in text.split(","):
+        value, colon, index = (x.strip() for x in part.partition(":"))
+        if not (colon and value.isdecimal() and index.isdecimal()):
+            raise ValueError(
+                "Mask values are written value:id with commas between, such "
+                f"as 0:0,255:1. Received: {text!r}"
+            )
+        values[int(value)] = int(index)
+    return values
+
+
+def _mapped(ids, values, file):
+    table = np.full(_LARGEST + 1, -1, "int32")
+    table[list(values)] = list(values.values())
+    mapped = table[ids.clip(0, _LARGEST)]
+    unmapped = (mapped < 0) | (ids < 0) | (ids > _LARGEST)
+    if unmapped.any():
+        strange = np.unique(ids[unmapped]).tolist()
+        listed = ", ".join(map(str, strange[:6]))
+        dots = ", ..." if len(strange) > 6 else ""
+        known = ", ".join(map(str, sorted(values)))
+        raise DataError(
+            "KS-D003",
+            file,
+            f"has the values {listed}{dots}",
+            f"mask_values names {known}",
+            fix="give every value an id there, 255 to ignore it",
+        )
+    return mapped

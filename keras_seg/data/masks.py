@@ -1,0 +1,174 @@
+"""Mask files to class ids, or to the colours that code them."""
+
+import numpy as np
+from PIL import ImageOps
+
+from keras_seg.data.arrays import is_npy
+from keras_seg.data.arrays import read_npy
+from keras_seg.data.errors import DataError
+from keras_seg.data.opening import opened
+from keras_seg.data.opening import rawmode
+from keras_seg.data.opening import select_page
+
+__all__ = ["has_colors", "read_colors", "read_mask"]
+
+_ID_MODES = ("L", "P", "1", "I", "I;16", "I;16L", "I;16B", "I;16N")
+_COLOR_MODES = ("RGB", "RGBA", "RGBX", "PA")
+
+# Pillow stretches grey pixels of 2 and 4 bits to 0..255; ids must stay as
+# they were written.
+_STRETCH = {"L;2": 85, "L;4": 17}
+
+
+def read_mask(path, page=None):
+    """Read a mask as the class ids that were written.
+
+    One channel is read as it is: grey of 1 to 16 bits, and palettes as
+    indices, never through their colours. The orientation is that of the
+    mask's own EXIF tag, as an image's is of its own: a mask that was drawn
+    over the image as viewers show it needs none.
+
+    Args:
+        path: str or path of a PNG, TIFF, BMP or NPY file.
+        page: optional int, the page of a TIFF stack.
+
+    Returns:
+        Integer array `(height, width)`.
+
+    Raises:
+        DataError: the file is missing, damaged or too large, is a JPEG, or
+            has colours or fractions instead of ids.
+    """
+    if is_npy(path):
+        return _ids_of_array(path, read_npy(path))
+    with opened(path) as image:
+        _refuse_jpeg(path, image)
+        select_page(path, image, page)
+        raw = rawmode(image)
+        image = _without_alpha(ImageOps.exif_transpose(image))
+        if image.mode not in _ID_MODES:
+            raise _not_ids(path, image)
+        ids = np.array(image)
+        if ids.dtype == bool:
+            return ids.astype("uint8")
+        return ids // np.array(_STRETCH.get(raw, 1), ids.dtype)
+
+
+def has_colors(path):
+    """Whether a mask has colours rather than one channel, from its header."""
+    if is_npy(path):
+        return False
+    with opened(path) as image:
+        return image.mode in _COLOR_MODES
+
+
+def read_colors(path, page=None):
+    """Read a mask that codes its classes as colours.
+
+    Palettes and grey become their colours. The orientation is that of the
+    mask's own EXIF tag.
+
+    Args:
+        path: str or path of a PNG, TIFF or BMP file.
+        page: optional int, the page of a TIFF stack.
+
+    Returns:
+        uint8 array `(height, width, 3)`.
+
+    Raises:
+        DataError: the file is missing, damaged or too large, is a JPEG, has
+            more than 8 bits a channel, or is transparent in places.
+    """
+    with opened(path) as image:
+        _refuse_jpeg(path, image)
+        select_page(path, image, page)
+        if "16" in (rawmode(image) or "") or image.mode in ("I", "F"):
+            raise DataError(
+                "KS-D007",
+                path,
+                "has colours of more than 8 bits a channel",
+                "class colours have red, green and blue of 0..255",
+                fix="save the mask with 8 bits a channel",
+            )
+        image = _without_alpha(ImageOps.exif_transpose(image))
+        if image.mode in ("RGBA", "LA", "PA"):
+            raise DataError(
+                "KS-D007",
+                path,
+                "is transparent in places",
+                "a mask has one colour for each class, and is opaque",
+                fix="flatten the mask onto the colour of its background",
+            )
+        return np.array(image.convert("RGB"))
+
+
+def _ids_of_array(path, ids):
+    if ids.ndim == 3 and ids.shape[2] == 1:
+        ids = ids[..., 0]
+    if ids.dtype == bool:
+        return ids.astype("uint8")
+    if ids.ndim == 2 and ids.dtype.kind in "iu":
+        return ids
+    raise DataError(
+        "KS-D007",
+        path,
+        f"has {ids.dtype} values of the shape {ids.shape}",
+        "a mask has one channel of integer class ids",
+        fix="save an integer array (height, width)",
+    )
+
+
+def _refuse_jpeg(path, image):
+    if image.format in ("JPEG", "MPO"):
+        raise DataError(
+            "KS-D008",
+            path,
+            "is a JPEG",
+            "a mask must be stored without loss, as a PNG",
+            guess="JPEG invents ids along every edge.",
+            fix="export the masks again from their source as index PNG",
+        )
+
+
+def _without_alpha(image):
+    """Alpha that is 255 everywhere says nothing."""
+    if image.mode in ("LA", "RGBA", "PA"):
+        if image.getchannel("A").getextrema() == (255, 255):
+            return image.convert("L" if image.mode == "LA" else "RGB")
+    return image
+
+
+def _not_ids(path, image):
+    if image.mode == "F":
+        return DataError(
+            "KS-D007",
+            path,
+            "has floating-point pixels",
+            "a mask has one channel of integer class ids",
+            fix="save the ids as integers in a single-channel PNG",
+        )
+    pixels = np.array(image.convert("RGB"))
+    colors = np.unique(pixels.reshape(-1, 3), axis=0)
+    if (colors == colors[:, :1]).all():
+        guess = "The channels are equal: a grey mask was saved as colour."
+        fix = (
+            "keep one channel, for example "
+            "Image.open(mask).getchannel(0).save(mask)"
+        )
+    else:
+        listed = ", ".join(str(tuple(c)) for c in colors[:4].tolist())
+        dots = ", ..." if len(colors) > 4 else ""
+        guess = f"The classes look coded as colours: {listed}{dots}."
+        fix = (
+            "give every class its colour in the columns r, g and b of "
+            "classes.csv, or replace every colour by its id"
+        )
+    return DataError(
+        "KS-D007",
+        path,
+        f"has mode {image.mode} with {len(colors)} different colours",
+        "a mask has one channel of class ids, or colours that classes.csv "
+        "names",
+        guess=guess,
+        fix=fix,
+    )

@@ -1,0 +1,141 @@
+"""Opening picture files with Pillow; whatever goes wrong names the file."""
+
+import contextlib
+import pathlib
+
+from PIL import Image
+from PIL import UnidentifiedImageError
+
+from keras_seg.data.errors import DataError
+
+__all__ = [
+    "FORMATS",
+    "SUFFIXES",
+    "guarded",
+    "opened",
+    "rawmode",
+    "refuse_large",
+    "select_page",
+]
+
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".npy")
+
+
+@contextlib.contextmanager
+def opened(path):
+    """Open a picture with Pillow.
+
+    Args:
+        path: str or path.
+
+    Yields:
+        `PIL.Image.Image`.
+
+    Raises:
+        DataError: the file is missing, damaged or too large.
+    """
+    with guarded(path), Image.open(path, formats=FORMATS) as image:
+        yield image
+
+
+@contextlib.contextmanager
+def guarded(path):
+    """Turn whatever a decoder raises inside into a `DataError`.
+
+    Args:
+        path: str or path of the file that is decoded.
+
+    Raises:
+        DataError: the file does not exist, or something was raised.
+    """
+    path = pathlib.Path(path)
+    kinds = "NPY" if path.suffix.lower() == ".npy" else _kinds()
+    allowed = f"a complete {kinds} file is expected"
+    if not path.is_file():
+        raise DataError(
+            "KS-D009", path, "does not exist", allowed, fix="correct the path"
+        )
+    try:
+        yield
+    except (DataError, MemoryError):
+        raise
+    except (
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ) as error:
+        raise _too_large(path) from error
+    # Decoders raise whatever they like at a damaged file: OSError,
+    # SyntaxError, ValueError, struct.error, zlib.error, EOFError.
+    except Exception as error:
+        unknown = isinstance(error, UnidentifiedImageError)
+        raise DataError(
+            "KS-D009",
+            path,
+            f"is {'not an image' if unknown else 'incomplete or damaged'} "
+            f"({path.stat().st_size} bytes)",
+            allowed,
+            fix="copy the file again from its source, or remove it",
+        ) from error
+
+
+def refuse_large(path, pixels):
+    """Refuse more pixels than Pillow would open."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and pixels > 2 * limit:
+        raise _too_large(path)
+
+
+def select_page(path, image, page):
+    """Turn to a page of a TIFF stack; other files have the page 0 only.
+
+    Args:
+        path: str or path, named in errors.
+        image: `PIL.Image.Image`, just opened.
+        page: optional int; `None` wants a file of one page.
+
+    Raises:
+        DataError: the page does not exist, or one of many must be chosen.
+    """
+    pages = image.n_frames if image.format == "TIFF" else 1
+    if page is None and pages > 1:
+        raise DataError(
+            "KS-D009",
+            path,
+            f"is a stack of {pages} pages",
+            "one image in a file is expected",
+            fix=(
+                "read it with keras_seg.data.from_stack, or save each page "
+                "as a PNG of its own"
+            ),
+        )
+    if page is not None and not 0 <= page < pages:
+        raise DataError(
+            "KS-D009",
+            path,
+            f"has no page {page}",
+            f"its pages are 0..{pages - 1}",
+            fix="name one of them",
+        )
+    if page:
+        image.seek(page)
+
+
+def rawmode(image):
+    """How the pixels lie in the file; known only until they are decoded."""
+    arguments = image.tile[0][3] if image.tile else None
+    return arguments[0] if isinstance(arguments, tuple) else arguments
+
+
+def _kinds():
+    return f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+
+
+def _too_large(path):
+    return DataError(
+        "KS-D009",
+        path,
+        "has too many pixels to be opened safely",
+        f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0)} are read",
+        fix="cut it into tiles",
+    )

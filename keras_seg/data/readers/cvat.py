@@ -1,0 +1,134 @@
+"""CVAT's "Segmentation mask 1.1": VOC's layout, colours in labelmap.txt."""
+
+import pathlib
+
+from keras_seg.data.classes import VOID
+from keras_seg.data.classes import ClassTable
+from keras_seg.data.colors import ColorCode
+from keras_seg.data.errors import DataError
+from keras_seg.data.folder import Folder
+from keras_seg.data.layout import existing
+from keras_seg.data.mask_files import MaskFiles
+from keras_seg.data.readers.labels import VOID_NAMES
+from keras_seg.data.readers.labels import match_labels
+from keras_seg.data.readers.plain import find_table
+from keras_seg.data.readers.voc import find_voc_pairs
+from keras_seg.data.readers.voc import voc_splits
+from keras_seg.data.text import malformed
+from keras_seg.data.text import read_text
+
+__all__ = ["cvat_splits", "from_cvat", "read_labelmap"]
+
+_LABELMAP = "labelmap.txt"
+_LINE = "a line is name:red,green,blue:parts:actions"
+
+
+def from_cvat(path, split=None, *, classes=None, check=True, channels=3):
+    """Read an export of CVAT in the format "Segmentation mask 1.1".
+
+    `path` holds `labelmap.txt`, `SegmentationClass`, `JPEGImages` and
+    `ImageSets/Segmentation/default.txt`. Every mask is read through its
+    colours, palettes as well: CVAT promises neither indices nor the same
+    colours in two exports. Classes are the labels in the order of
+    `labelmap.txt`, the background among them; the labels void, ignore,
+    ignored and __ignore__ mean void.
+
+    Args:
+        path: str or path of the unpacked archive.
+        split: optional str, the list's name; needed where there are several.
+        classes: optional `ClassTable`, whose names the labels are matched
+            with, or number of classes. By default `classes.csv` in the folder
+            or above, or else the labels.
+        check: bool, decode and check every file now.
+        channels: optional int, see `read_image`.
+
+    Returns:
+        A `Folder`.
+
+    Raises:
+        DataError: a file or the folder is not as it must be.
+    """
+    file = existing(path) / _LABELMAP
+    colors = read_labelmap(file)
+    pairs = find_voc_pairs(path, split)
+    labels = match_labels(
+        list(colors), _of(find_table(path, classes), colors, file), file, None
+    )
+    ids = tuple(labels.id_of(name, file, "") for name in colors)
+    code = ColorCode(ids, tuple(colors), tuple(colors.values()))
+    masks = MaskFiles(colors=code, by_color=True)
+    folder = Folder(pairs, labels.classes, masks, channels)
+    if check:
+        folder.check()
+    return folder
+
+
+def cvat_splits(path):
+    """The lists of CVAT's layout; `None` of another layout."""
+    if not (existing(path) / _LABELMAP).is_file():
+        return None
+    return voc_splits(path)
+
+
+def read_labelmap(path):
+    """Read the colours of labels.
+
+    Args:
+        path: str or path of `labelmap.txt`, lines of
+            `name:red,green,blue:parts:actions`; empty ones and those that
+            begin with # are skipped.
+
+    Returns:
+        Dictionary from each label to (red, green, blue), in order.
+
+    Raises:
+        DataError: a line is not such, a label comes twice, or there is none.
+    """
+    colors: dict[str, tuple[int, int, int]] = {}
+    lines = read_text(pathlib.Path(path)).splitlines()
+    for number, line in enumerate(lines, start=1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        # From the right: CVAT allows a colon in the name of a label.
+        name, *rest = line.rsplit(":", 3)
+        cells = rest[0].split(",") if len(rest) == 3 else []
+        color = tuple(int(c) for c in cells if c.strip().isdecimal())
+        if not name or len(cells) != 3 or len(color) != 3 or max(color) > 255:
+            raise malformed(
+                path, f"has on line {number} '{line}'", _LINE, "export it again"
+            )
+        if name in colors:
+            raise malformed(
+                path,
+                f"has on line {number} the label {name} again",
+                "every label comes once",
+                "remove one of the two lines",
+            )
+        colors[name] = color
+    if not set(colors) - set(VOID_NAMES):
+        raise DataError(
+            "KS-D010", path, "names no label", _LINE, fix="export it again"
+        )
+    return colors
+
+
+def _of(classes, colors, file):
+    """The labels as a class table, in order and in their own colours."""
+    if isinstance(classes, ClassTable):
+        return classes
+    names = [name for name in colors if name not in VOID_NAMES]
+    if classes is not None and classes != len(names):
+        raise DataError(
+            "KS-D015",
+            file,
+            f"names {len(names)} labels",
+            f"{classes} classes are asked for",
+            fix="correct the number, or leave it out",
+        )
+    void = [name for name in colors if name in VOID_NAMES]
+    return ClassTable(
+        tuple(names),
+        tuple(colors[name] for name in names),
+        void_colors=tuple((VOID, colors[name]) for name in void),
+    )

@@ -1,0 +1,155 @@
+"""labelme: a JSON file of shapes beside each image."""
+
+import pathlib
+
+from keras_seg.data.errors import DataError
+from keras_seg.data.folder import Folder
+from keras_seg.data.folder import map_threads
+from keras_seg.data.layout import existing
+from keras_seg.data.layout import missing_split
+from keras_seg.data.layout import sorted_splits
+from keras_seg.data.opening import SUFFIXES
+from keras_seg.data.pairs import Pair
+from keras_seg.data.readers.labelme_masks import LabelmeMasks
+from keras_seg.data.readers.labels import match_labels
+from keras_seg.data.readers.plain import find_table
+from keras_seg.data.readers.records import value
+from keras_seg.data.text import read_json
+from keras_seg.data.text import read_text
+
+__all__ = ["from_labelme", "labelme_splits"]
+
+_PEEK = 2**16
+
+
+def from_labelme(
+    path,
+    split=None,
+    *,
+    classes=None,
+    check=True,
+    channels=3,
+    background="background",
+):
+    """Read the files of labelme as masks of classes.
+
+    `path` or `path/<split>` holds images and a JSON file of the same stem for
+    each. Polygons, rectangles, circles and masks are filled, later ones over
+    earlier ones; points, lines and line strips have no area and are refused.
+    Group ids are ignored. A pixel is in a polygon if its centre is.
+    Coordinates are those of the image as viewers and labelme show it, its
+    EXIF orientation applied.
+
+    Args:
+        path: str or path.
+        split: optional str, a folder in `path`.
+        classes: optional `ClassTable`, whose names the labels are matched
+            with, or number of classes, the background included. By default
+            `classes.csv` in the folder or above, or else labelme's
+            `labels.txt`, a label a line, or else all labels of the folder,
+            sorted. Pixels in no shape are a class background, as are those
+            labelled `_background_`; `__ignore__` is void.
+        check: bool, decode and check every file now.
+        channels: optional int, see `read_image`.
+        background: optional str, the class of pixels in no shape; `None`
+            makes them void.
+
+    Returns:
+        A `Folder`.
+
+    Raises:
+        DataError: a file or the folder is not as it must be.
+    """
+    root = existing(path)
+    names = labelme_splits(root) or ()
+    if split is None and names:
+        raise missing_split(root, None, names)
+    if split is not None and split not in names:
+        raise missing_split(root, split, names)
+    folder = root / split if split else root
+    pairs = _pairs(folder)
+    table = find_table(folder, classes)
+    parts = [root / name for name in names] or [root]
+    labels = match_labels(
+        _labels(folder, parts, table), table, folder, background
+    )
+    data = Folder(pairs, labels.classes, LabelmeMasks(labels), channels)
+    if check:
+        data.check()
+    return data
+
+
+def labelme_splits(path):
+    """The folders with labelme's files; `None` of another layout."""
+    path = pathlib.Path(path)
+    if _has_shapes(path):
+        return ()
+    names = {f.name for f in path.iterdir() if f.is_dir() and _has_shapes(f)}
+    return sorted_splits(names) if names else None
+
+
+def _has_shapes(folder):
+    """Whether the first JSON file of an image has shapes."""
+    stems = {f.stem for f in folder.iterdir() if f.suffix.lower() in SUFFIXES}
+    for file in sorted(folder.glob("*.json")):
+        if file.stem in stems:
+            with open(file, encoding="utf-8", errors="replace") as text:
+                return '"shapes"' in text.read(_PEEK)
+    return False
+
+
+def _pairs(folder):
+    files = {f.stem: f for f in sorted(folder.glob("*.json"))}
+    pairs: dict[str, Pair] = {}
+    for image in sorted(folder.iterdir()):
+        stem = image.stem
+        if image.suffix.lower() not in SUFFIXES or stem.startswith("."):
+            continue
+        if stem in pairs:
+            raise DataError(
+                "KS-D012",
+                image,
+                f"has the stem of {pairs[stem].image.name}",
+                "an image and its JSON file are paired by stem",
+                fix="rename or remove one of the two",
+            )
+        if stem not in files:
+            raise DataError(
+                "KS-D004",
+                image,
+                f"has no {stem}.json",
+                "every image needs the JSON file that labelme saves",
+                fix="save it in labelme, without shapes too, or remove it",
+            )
+        pairs[stem] = Pair(stem, image, files[stem])
+    for stem in files:
+        if stem not in pairs:
+            raise DataError(
+                "KS-D005",
+                files[stem],
+                f"has no image of the stem {stem} beside it",
+                "every JSON file needs its image",
+                fix="put the image there, or remove the file",
+            )
+    return list(pairs.values())
+
+
+def _labels(folder, parts, table):
+    """labelme's list of labels, or all that occur in any split."""
+    for place in (folder, folder.parent):
+        if (place / "labels.txt").is_file():
+            lines = read_text(place / "labels.txt").splitlines()
+            return list(dict.fromkeys(x.strip() for x in lines if x.strip()))
+    if table is not None and not isinstance(table, int):
+        return []  # checked as each file is read
+    files = [f for part in parts for f in sorted(part.glob("*.json"))]
+    found: set[str] = set().union(*map_threads(_labels_of, files))
+    return sorted(found)
+
+
+def _labels_of(file):
+    shapes = value(read_json(file), "shapes", list, file, "the file")
+    return {
+        value(shape, "label", str, file, f"shape {number}")
+        for number, shape in enumerate(shapes, start=1)
+    }

@@ -1,0 +1,135 @@
+"""Labels of annotation tools, by name, to class ids."""
+
+import dataclasses
+
+from keras_seg.data.classes import MAX_CLASSES
+from keras_seg.data.classes import VOID
+from keras_seg.data.classes import ClassTable
+from keras_seg.data.errors import DataError
+
+__all__ = ["VOID_NAMES", "Labels", "is_background", "match_labels"]
+
+VOID_NAMES = ("void", "ignore", "ignored", "__ignore__")
+_BACKGROUND = ("background", "_background_")
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """What the labels of a data set mean.
+
+    Args:
+        classes: `ClassTable`.
+        ids: dictionary from each label to its id.
+        background: int, the id of the pixels that no shape covers.
+    """
+
+    classes: ClassTable
+    ids: dict[str, int]
+    background: int = VOID
+
+    def id_of(self, label, file, where):
+        """The id of a label; a `DataError` where it is unknown."""
+        if label in self.ids:
+            return self.ids[label]
+        if label in VOID_NAMES:
+            return VOID
+        raise _unknown(label, self.classes, file, where)
+
+
+def is_background(label):
+    """Whether a label is a usual name of the background."""
+    return label in _BACKGROUND
+
+
+def match_labels(labels, classes, file, background="background"):
+    """Give ids to labels: by a class table, or in their order.
+
+    Without a table the background is class 0 and the labels follow; a label
+    that is called background is moved there. The labels void, ignore,
+    ignored and __ignore__ mean void.
+
+    Args:
+        labels: list of str, in order.
+        classes: `ClassTable`, whose names are matched, or number of classes,
+            the background included, or `None`.
+        file: str or path, named in errors.
+        background: optional str, the class of the pixels that no shape
+            covers, added if there is none; `None` makes them void.
+
+    Returns:
+        `Labels`.
+
+    Raises:
+        DataError: a label is not in the table, the table has no background,
+            or there are more labels than classes.
+    """
+    labels = [label for label in labels if label not in VOID_NAMES]
+    if isinstance(classes, ClassTable):
+        return _in_table(labels, classes, file, background)
+    names = [x for x in labels if is_background(x) or x == background]
+    if background is not None and not names:
+        names = [background]
+    names += [x for x in labels if x not in names]
+    _check_count(len(names), classes, file)
+    default = ClassTable.default(len(names))
+    table = ClassTable(tuple(names), default.colors, colors_given=False)
+    ids = {name: i for i, name in enumerate(names)}
+    return Labels(table, ids, VOID if background is None else 0)
+
+
+def _in_table(labels, classes, file, background):
+    ids = {name: i for i, name in enumerate(classes.names)}
+    known = [i for name, i in ids.items() if is_background(name)]
+    for label in labels:
+        if is_background(label) and known:
+            ids.setdefault(label, known[0])
+        if label not in ids:
+            raise _unknown(label, classes, file, "")
+    if background is None:
+        return Labels(classes, ids)
+    if background not in ids and not known:
+        raise DataError(
+            "KS-D015",
+            file,
+            "has pixels that no shape covers",
+            f"one of the classes {', '.join(classes.names)} must be called "
+            f"{background}, to be theirs",
+            fix=(
+                "add the class to the table, or name another one, or None "
+                "for void, with background= of the reader"
+            ),
+        )
+    return Labels(classes, ids, ids.get(background, *known[:1]))
+
+
+def _check_count(count, classes, file):
+    if classes is not None and classes != count:
+        raise DataError(
+            "KS-D015",
+            file,
+            f"has {count} classes, the background included",
+            f"{classes} are asked for",
+            fix="correct the number, or leave it out",
+        )
+    if not 1 <= count <= MAX_CLASSES:
+        raise DataError(
+            "KS-D015",
+            file,
+            f"has {count} classes",
+            f"1..{MAX_CLASSES} are possible",
+            fix="merge some of them",
+        )
+
+
+def _unknown(label, classes, file, where):
+    return DataError(
+        "KS-D015",
+        file,
+        f"has {where}the label {label}",
+        f"the classes are {', '.join(classes.names[:20])}"
+        + (", ..." if len(classes) > 20 else ""),
+        fix=(
+            "correct the label, add it to the class table, or call it "
+            "__ignore__ for void"
+        ),
+    )

@@ -1,0 +1,70 @@
+"""Folders of images and masks, a mask file for each image."""
+
+import pathlib
+
+from keras_seg.data.classes import ClassTable
+from keras_seg.data.folder import Folder
+from keras_seg.data.folder import map_threads
+from keras_seg.data.ids import classes_of_ids
+from keras_seg.data.ids import ids_of_mask
+from keras_seg.data.ids import refuse_black_and_white
+from keras_seg.data.layout import find_classes
+from keras_seg.data.layout import find_folders
+from keras_seg.data.mask_files import MaskFiles
+from keras_seg.data.mask_files import color_code
+from keras_seg.data.pairs import find_pairs
+
+__all__ = ["find_table", "from_files", "from_pairs"]
+
+
+def from_pairs(
+    path, split=None, *, classes=None, check=True, mask_values=None, channels=3
+):
+    """Read the layout that `from_folder` documents first; see there."""
+    pairs = find_pairs(*find_folders(path, split))
+    classes = find_table(path, classes)
+    return from_files(pairs, classes, check, mask_values, channels)
+
+
+def find_table(path, classes):
+    """The class table of a data set.
+
+    Args:
+        path: str or path of its folder.
+        classes: what the user gave: a `ClassTable`, an int or `None`.
+
+    Returns:
+        What was given, or the `ClassTable` in the folder, or `None`.
+    """
+    if classes is None and (table := find_classes(pathlib.Path(path))):
+        return ClassTable.read(table)
+    return classes
+
+
+def from_files(pairs, classes, check, mask_values, channels):
+    """A `Folder` of pairs that have a mask file each.
+
+    Args:
+        pairs: sequence of `Pair`.
+        classes: `ClassTable`, number of classes, or `None` to find them in
+            the masks, which decodes them all.
+        check: bool, decode and check every file.
+        mask_values: optional dictionary, see `from_folder`.
+        channels: optional int, see `read_image`.
+
+    Returns:
+        A `Folder`.
+    """
+    masks = MaskFiles(mask_values, color_code(classes))
+    if isinstance(classes, int):
+        classes = ClassTable.default(classes)
+    if classes is None:
+        files = [pair.mask for pair in pairs]
+        id_lists = list(map_threads(lambda p: ids_of_mask(masks(p)), pairs))
+        if mask_values is None:
+            refuse_black_and_white(id_lists, None, files)
+        classes = classes_of_ids(id_lists, files)
+    folder = Folder(pairs, classes, masks, channels)
+    if check:
+        folder.check()
+    return folder

@@ -1,0 +1,164 @@
+"""Outlines, discs and run lengths to the pixels that they cover."""
+
+import dataclasses
+
+import numpy as np
+
+__all__ = ["Region", "disc", "fill", "paint", "runs", "whole"]
+
+_CHUNK = 2**22  # crossings of outlines with rows that are held at once
+
+
+@dataclasses.dataclass(frozen=True)
+class Region:
+    """Some pixels of an image, in a window around them.
+
+    Args:
+        top: int, the row of the window's first.
+        left: int, the column of the window's first.
+        inside: bool array, which pixels of the window.
+    """
+
+    top: int
+    left: int
+    inside: np.ndarray
+
+    def area(self):
+        """The number of its pixels."""
+        return int(np.count_nonzero(self.inside))
+
+    def write(self, ids, value):
+        """Write a value into those pixels of an array, in place."""
+        rows, columns = self.inside.shape
+        window = ids[
+            self.top : self.top + rows, self.left : self.left + columns
+        ]
+        window[self.inside] = value
+
+
+def fill(outlines, size):
+    """The pixels whose centre lies in at least one of some polygons.
+
+    A pixel (row i, column j) covers the square from (j, i) to (j + 1, i + 1)
+    of x and y, as in COCO, labelme's canvas and YOLO; its centre is at
+    (j + 1/2, i + 1/2). A polygon that crosses itself is filled by the
+    even-odd rule. A centre on a left or upper edge is inside, on a right or
+    lower one outside: polygons that share an edge neither overlap nor leave a
+    gap.
+
+    Args:
+        outlines: list of arrays `(points, 2)` of x, y.
+        size: tuple (height, width); what lies outside of it is cut off.
+
+    Returns:
+        A `Region`.
+
+    Example:
+
+    >>> from keras_seg.data.readers.polygons import fill
+    >>> fill([[(0, 0), (2, 0), (2, 1), (0, 1)]], (3, 3)).area()
+    2
+    """
+    # Centres come to whole numbers.
+    outlines = [np.asarray(xy, "float64") - 0.5 for xy in outlines]
+    points = np.concatenate(outlines)
+    low, high = (
+        np.clip(np.ceil(bound), 0, size[::-1]).astype("int64")
+        for bound in (points.min(axis=0), points.max(axis=0))
+    )
+    (left, top), (columns, rows) = low, high - low
+    inside = np.zeros((rows, columns), bool)
+    for xy in outlines:
+        inside |= _even_odd(xy - low, rows, columns)
+    return Region(int(top), int(left), inside)
+
+
+def disc(center, radius, size):
+    """The pixels whose centre is nearer to a point than a radius.
+
+    Args:
+        center: tuple (x, y).
+        radius: float.
+        size: tuple (height, width).
+
+    Returns:
+        A `Region`.
+    """
+    x = np.arange(size[1]) + 0.5 - center[0]
+    y = np.arange(size[0]) + 0.5 - center[1]
+    return whole(x**2 + y[:, None] ** 2 < radius**2)
+
+
+def runs(counts, size):
+    """The pixels of COCO's uncompressed run lengths.
+
+    The runs go down the columns, zeros first.
+
+    Args:
+        counts: integer array of run lengths, whose sum is the image's pixels.
+        size: tuple (height, width).
+
+    Returns:
+        A `Region`.
+    """
+    values = np.arange(len(counts)) % 2 == 1
+    return whole(np.repeat(values, counts).reshape(size[::-1]).T)
+
+
+def whole(inside, top=0, left=0):
+    """A bool array as a `Region`, cut to where it is true."""
+    rows = np.flatnonzero(inside.any(axis=1))
+    columns = np.flatnonzero(inside.any(axis=0))
+    if not len(rows):
+        return Region(top, left, inside[:0, :0])
+    first, last = (rows[0], columns[0]), (rows[-1] + 1, columns[-1] + 1)
+    window = inside[first[0] : last[0], first[1] : last[1]].copy()
+    return Region(top + int(first[0]), left + int(first[1]), window)
+
+
+def paint(regions, size, background, by_area=True):
+    """Ids of an image from regions, one over the other.
+
+    Args:
+        regions: list of tuples (`Region`, id).
+        size: tuple (height, width).
+        background: int, the id of all other pixels.
+        by_area: bool, whether the smaller lies over the larger; of equal
+            ones, and where it is `False`, the later over the earlier.
+
+    Returns:
+        uint16 array `(height, width)`.
+    """
+    ids = np.full(size, background, "uint16")
+    if by_area:
+        regions = sorted(regions, key=lambda pair: -pair[0].area())
+    for region, value in regions:
+        region.write(ids, value)
+    return ids
+
+
+def _even_odd(xy, rows, columns):
+    """Which whole-numbered points lie inside, by the parity of crossings."""
+    start, end = xy, np.roll(xy, -1, axis=0)
+    # From its upper end: an edge gives the same numbers to both its sides.
+    turned = (start[:, 1] > end[:, 1])[:, None]
+    start, end = np.where(turned, end, start), np.where(turned, start, end)
+    first = np.ceil(start[:, 1]).clip(0, rows).astype("int64")
+    count = np.ceil(end[:, 1]).clip(0, rows).astype("int64") - first
+    parity = np.zeros(rows * (columns + 1), bool)
+    parts = 1 + int(count.sum()) // _CHUNK
+    for part in np.array_split(np.flatnonzero(count), parts):
+        edge = np.repeat(part, count[part])
+        steps = np.arange(len(edge)) - np.repeat(
+            np.cumsum(count[part]) - count[part], count[part]
+        )
+        row = first[edge] + steps
+        (x0, y0), (x1, y1) = start[edge].T, end[edge].T
+        x = x0 + (row - y0) / (y1 - y0) * (x1 - x0)
+        column = np.ceil(x).clip(0, columns).astype("int64")
+        crossings = np.bincount(
+            row * (columns + 1) + column, minlength=parity.size
+        )
+        parity ^= crossings % 2 == 1
+    parity = parity.reshape(rows, columns + 1)
+    return np.logical_xor.accumulate(parity, axis=1)[:, :-1]

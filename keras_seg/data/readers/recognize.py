@@ -1,0 +1,133 @@
+"""One door to all layouts: which one a folder has, and its reader."""
+
+from keras_seg.data.layout import existing
+from keras_seg.data.layout import folder_splits
+from keras_seg.data.readers.coco import coco_splits
+from keras_seg.data.readers.coco import from_coco
+from keras_seg.data.readers.cvat import cvat_splits
+from keras_seg.data.readers.cvat import from_cvat
+from keras_seg.data.readers.labelme import from_labelme
+from keras_seg.data.readers.labelme import labelme_splits
+from keras_seg.data.readers.plain import from_pairs
+from keras_seg.data.readers.voc import from_voc
+from keras_seg.data.readers.voc import voc_splits
+from keras_seg.data.readers.yolo import from_yolo
+from keras_seg.data.readers.yolo import yolo_splits
+
+__all__ = ["from_folder", "recognize", "splits"]
+
+# The surer signs first: CVAT's layout is VOC's and one file more.
+_LAYOUTS = (
+    (cvat_splits, from_cvat),
+    (voc_splits, from_voc),
+    (labelme_splits, from_labelme),
+    (coco_splits, from_coco),
+    (yolo_splits, from_yolo),
+)
+
+
+def from_folder(
+    path,
+    split=None,
+    *,
+    classes=None,
+    check=True,
+    mask_values=None,
+    channels=3,
+):
+    """Read a folder of images and masks in any layout that is known.
+
+    Two folders, with `labels`, `masks` or `annotations` for the masks:
+
+    - `path/images/*`, `path/labels/*`
+    - `path/<split>/images/*`, `path/<split>/labels/*`
+    - `path/images/<split>/*`, `path/labels/<split>/*`
+    - `path/<split>.txt`, a stem a line, beside any of them
+
+    An image and a mask belong together by their stem. Masks have one channel
+    of class ids 0..C-1, at most 255 of them, and 255 for void; or colours,
+    where the class table names the colour of each class.
+
+    Other layouts are recognised and read by the function of their name, which
+    has further options: `from_cvat` (`labelmap.txt`), `from_voc`
+    (`ImageSets/Segmentation`), `from_coco` (`annotations/*.json`),
+    `from_yolo` (`data.yaml`), `from_labelme` (a JSON file beside each image).
+
+    Args:
+        path: str or path.
+        split: optional str, for example "train". `None` takes all of
+            `path/images`, or the only split of another layout.
+        classes: optional `ClassTable` or number of classes. By default
+            `classes.csv` or `classes.yaml` in `path` or the folder above it,
+            or else what the layout says, or else the ids that the masks have.
+        check: bool, decode and check every file now; `False` leaves it to
+            `Folder.check()`. Without it only single masks are checked, as
+            they are read. Masks are still decoded where nothing else tells
+            the classes.
+        mask_values: optional dictionary from values in one-channel masks to
+            class ids, such as `{0: 0, 255: 1}` for black and white, or
+            `{0: 255, 1: 0, 2: 1}` for classes from 1 on and 0 for void. Any
+            other value is an error. `None` takes the values for ids.
+        channels: optional int, the channels of images, see `read_image`.
+
+    Returns:
+        A `Folder`.
+
+    Raises:
+        DataError: a file or the folder is not as it must be.
+
+    Example:
+
+    >>> import tempfile
+    >>> from keras_seg.data import from_folder
+    >>> from keras_seg.data import synthetic
+    >>> path = tempfile.mkdtemp()
+    >>> images, masks = synthetic.membranes(3, size=64)
+    >>> synthetic.write_folder(
+    ...     path, images, masks, synthetic.MEMBRANE_CLASSES)
+    >>> folder = from_folder(path, "train")
+    >>> image, mask = folder[0]
+    >>> len(folder), image.shape, mask.shape, folder.classes.names
+    (3, (64, 64, 3), (64, 64), ('cell', 'membrane'))
+    """
+    options = {"classes": classes, "check": check, "channels": channels}
+    _, reader = recognize(path)
+    if reader in (from_pairs, from_voc):
+        options["mask_values"] = mask_values
+    elif mask_values is not None:
+        raise ValueError(
+            "`mask_values` is for masks that hold ids; "
+            f"{path} is read by {reader.__name__}. "
+            f"Received: mask_values={mask_values}"
+        )
+    return reader(path, split, **options)
+
+
+def splits(path):
+    """The splits of a data set in any layout that `from_folder` reads.
+
+    Args:
+        path: str or path of the data set.
+
+    Returns:
+        Tuple of names; "train", "val" and "test" come first.
+    """
+    return recognize(path)[0]
+
+
+def recognize(path):
+    """The splits of a folder, and the function that reads it.
+
+    Args:
+        path: str or path of the data set.
+
+    Returns:
+        Tuple of a tuple of names and a function of this room, `from_pairs`
+        where no other layout is there.
+    """
+    path = existing(path)
+    for find, reader in _LAYOUTS:
+        found = find(path)
+        if found is not None:
+            return found, reader
+    return folder_splits(path), from_pairs

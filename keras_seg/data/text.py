@@ -1,0 +1,138 @@
+"""Text files of a data set: UTF-8, JSON and YAML, with errors by line."""
+
+import json
+import pathlib
+import reprlib
+
+import yaml
+
+from keras_seg.data.errors import DataError
+
+__all__ = ["brief", "malformed", "read_json", "read_text", "read_yaml"]
+
+_short = reprlib.Repr()
+_short.maxlevel, _short.maxstring = 2, 60
+
+
+def brief(value):
+    """A value as text for an error: short, however large the value is."""
+    return _short.repr(value)
+
+
+def malformed(path, found, allowed, fix="correct the file", guess=None):
+    """The `DataError` of a text file that is not as it must be."""
+    return DataError("KS-D013", path, found, allowed, fix=fix, guess=guess)
+
+
+def read_text(path):
+    """Read a UTF-8 file, with or without a byte order mark.
+
+    Args:
+        path: str or path.
+
+    Returns:
+        str.
+
+    Raises:
+        DataError: the file is missing or is not UTF-8.
+    """
+    try:
+        return pathlib.Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise malformed(
+            path,
+            "cannot be read as UTF-8 text",
+            "a text file is expected",
+            "correct the path, or write the file again as UTF-8",
+        ) from error
+
+
+def read_json(path):
+    """Read a JSON file.
+
+    Args:
+        path: str or path.
+
+    Returns:
+        The value, of dict, list, str, int, float, bool and `None`.
+
+    Raises:
+        DataError: the file is missing or is not JSON; NaN and infinities,
+            which JSON does not have, are refused.
+    """
+    try:
+        return json.loads(read_text(path), parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise malformed(
+            path,
+            f"is not JSON on line {error.lineno}, column {error.colno} "
+            f"({error.msg})",
+            "a complete JSON file is expected",
+            "export it again",
+        ) from error
+    except (_Constant, RecursionError) as error:
+        nested = isinstance(error, RecursionError)
+        raise malformed(
+            path,
+            "is nested too deeply" if nested else f"holds {error}",
+            "a JSON file of plain numbers is expected",
+            "export it again",
+        ) from error
+
+
+def read_yaml(path):
+    """Read a YAML file of plain values; no key may come twice.
+
+    Args:
+        path: str or path.
+
+    Returns:
+        The value, of dict, list, str, int, float, bool, date and `None`.
+
+    Raises:
+        DataError: the file is missing, is not YAML, asks for Python objects,
+            or has a key twice.
+    """
+    try:
+        return yaml.load(read_text(path), _Loader)  # noqa: S506
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        mark = getattr(error, "problem_mark", None)
+        line = f" on line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        raise malformed(
+            path,
+            f"is not plain YAML{line} ({problem})",
+            "a YAML file of names and numbers is expected",
+        ) from error
+
+
+class _Constant(Exception):
+    """NaN or an infinity."""
+
+
+def _refuse_constant(name):
+    raise _Constant(name)
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which also refuses a key that comes twice."""
+
+
+def _mapping(loader, node):
+    pairs = loader.construct_pairs(node, deep=True)
+    keys = {}
+    for (key, value), (key_node, _) in zip(pairs, node.value, strict=True):
+        if isinstance(key, dict | list) or key in keys:
+            raise yaml.constructor.ConstructorError(
+                problem=f"the key {brief(key)} again, or no plain key",
+                problem_mark=key_node.start_mark,
+            )
+        keys[key] = value
+    return keys
+
+
+_Loader.add_constructor(
+    yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
+)

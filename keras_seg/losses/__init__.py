@@ -1,0 +1,29 @@
+"""Losses of integer masks and logits, with void pixels left out.
+
+Each is a `keras.losses.Loss` for `compile`; `class_weights` and
+`border_weights` compute weights for them from masks.
+"""
+
+from keras_seg.losses.border_weights import border_weights
+from keras_seg.losses.class_weights import class_weights
+from keras_seg.losses.combined import Sum
+from keras_seg.losses.cross_entropy import CrossEntropy
+from keras_seg.losses.deep_supervision import deep_supervision
+from keras_seg.losses.dice import Dice
+from keras_seg.losses.focal import Focal
+from keras_seg.losses.hard_examples import OnlineHardExamples
+from keras_seg.losses.lovasz import LovaszSoftmax
+from keras_seg.losses.tversky import Tversky
+
+__all__ = [
+    "CrossEntropy",
+    "Dice",
+    "Focal",
+    "LovaszSoftmax",
+    "OnlineHardExamples",
+    "Sum",
+    "Tversky",
+    "border_weights",
+    "class_weights",
+    "deep_supervision",
+]

@@ -1,0 +1,77 @@
+"""What every loss of segmentation is called with."""
+
+import keras
+from keras import ops
+
+from keras_seg.losses.pixels import flatten
+
+__all__ = ["SegmentationLoss", "check_stride"]
+
+
+class SegmentationLoss(keras.losses.Loss):
+    """The base of the losses: a subclass gives `of_pixels(pixels)`.
+
+    A `keras.losses.Loss` for `compile`, which takes integer masks, leaves out
+    void pixels, and works in float32 whatever the dtype of the logits.
+
+    A pixel whose id is neither a class nor `ignore_class` is a mistake in the
+    masks. It is not dropped in silence: the loss is NaN, also where nothing
+    can be raised (inside a compiled training step), and
+    `keras.callbacks.TerminateOnNaN` stops the training. The gradient leaves
+    such a pixel out, so that the weights stay finite.
+
+    Args:
+        ignore_class: int, the label of void pixels, or None for none.
+        stride: int, every how many rows and columns of masks and logits
+            count, from the first on.
+        name: str.
+        summed: bool, whether the loss is a sum over the batch, not a mean:
+            under `tf.distribute` the sums of the replicas are then added.
+    """
+
+    def __init__(self, ignore_class, stride, name, summed=False):
+        super().__init__(
+            name=name,
+            reduction="sum" if summed else "sum_over_batch_size",
+            dtype="float32",
+        )
+        check_stride(stride)
+        self.ignore_class = None if ignore_class is None else int(ignore_class)
+        self.stride = int(stride)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        # Keras would multiply the weights into what `call` returns, along
+        # the wrong axes for one weight an image.
+        if sample_weight is not None:
+            y_true = (y_true, sample_weight)
+        return super().__call__(y_true, y_pred)
+
+    def call(self, y_true, y_pred):
+        weighted = isinstance(y_true, tuple)
+        masks, weights = y_true if weighted else (y_true, None)
+        pixels = flatten(
+            masks,
+            y_pred,
+            weights,
+            ignore_class=self.ignore_class,
+            stride=self.stride,
+        )
+        loss = self.of_pixels(pixels) + pixels.trouble
+        return ops.reshape(loss, (1,))
+
+    def of_pixels(self, pixels):
+        raise NotImplementedError
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "ignore_class": self.ignore_class,
+            "stride": self.stride,
+        }
+
+
+def check_stride(stride):
+    if stride != int(stride) or stride < 1:
+        raise ValueError(
+            f"`stride` must be an integer of at least 1. Received: {stride=}"
+        )

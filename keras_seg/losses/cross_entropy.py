@@ -1,0 +1,107 @@
+"""Cross-entropy with void, class weights, and the papers' reductions."""
+
+import keras
+from keras import ops
+
+from keras_seg.losses.base import SegmentationLoss
+from keras_seg.losses.class_weights import standardize_class_weights
+from keras_seg.losses.class_weights import weight_vector
+from keras_seg.losses.reductions import check_reduction
+from keras_seg.losses.reductions import reduce
+
+__all__ = ["CrossEntropy"]
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class CrossEntropy(SegmentationLoss):
+    """The cross-entropy of each pixel's class, `-log softmax(logits)[id]`.
+
+    Where there is nothing to choose (mean, no weights) it equals Keras's
+    `SparseCategoricalCrossentropy(from_logits=True, ignore_class=255)`.
+    Beyond it: class weights, sample weights for pixels and for images, the
+    reductions of the papers, and NaN for a wrong id.
+
+    | `reduction` | what it is | who has it |
+    | --- | --- | --- |
+    | `"mean"` | the mean over the valid pixels of the batch; with class \
+weights, divided by the sum of the weights of the valid pixels | DeepLab, \
+PyTorch |
+    | `"mean_over_pixels"` | divided by the number of valid pixels, whatever \
+the weights are | SegNet |
+    | `"per_image"` | `"mean"` in each image, then the mean over the images \
+that have a valid pixel | |
+    | `"sum"` | summed over the valid pixels of the batch | FCN |
+
+    Sample weights multiply the values and never come into a divisor, as in
+    Keras. References:
+
+    - [Fully Convolutional Networks for Semantic Segmentation](
+      https://arxiv.org/abs/1411.4038)
+    - [SegNet](https://arxiv.org/abs/1511.00561), class weights
+    - [DeepLab](https://arxiv.org/abs/1606.00915), labels at stride 8
+
+    Args:
+        ignore_class: int, the label of void pixels, or None for none.
+            Defaults to 255.
+        class_weights: floats of at least 0, one a class, as from
+            `keras_seg.losses.class_weights`; or a dict of them by id, 1 for
+            the classes that are not there. Defaults to None, all 1.
+        reduction: str, see above. Defaults to `"mean"`.
+        stride: int. With 8, only every 8th row and column of masks and logits
+            counts, from the first on. On logits that were enlarged eightfold
+            with aligned corners, for an image of `8k + 1`, that is Caffe's
+            loss of DeepLab v1 and v2, on the small map with decimated labels.
+            Defaults to 1.
+        name: str.
+
+    Call arguments:
+        y_true: class ids `(batch, height, width)` or with a last axis of size
+            1, integer or whole floats. Any other id than those of the classes
+            and `ignore_class` makes the loss NaN.
+        y_pred: logits `(batch, height, width, classes)`.
+        sample_weight: one weight a pixel, in a shape of `y_true`, or one an
+            image, `(batch,)`; or None.
+
+    Returns:
+        A float32 scalar, 0 for a batch that is void.
+
+    Example:
+
+    >>> import numpy as np
+    >>> loss = CrossEntropy()
+    >>> logits = np.zeros((1, 1, 3, 21))
+    >>> round(float(loss(np.array([[[0, 20, 255]]]), logits)), 4)  # log 21
+    3.0445
+    """
+
+    def __init__(
+        self,
+        ignore_class=255,
+        class_weights=None,
+        reduction="mean",
+        stride=1,
+        name="cross_entropy",
+    ):
+        check_reduction(reduction)
+        super().__init__(ignore_class, stride, name, reduction == "sum")
+        self.class_weights = standardize_class_weights(class_weights)
+        # `reduction` is the attribute of Keras, which knows no such names.
+        self.pixel_reduction = reduction
+
+    def values(self, pixels):
+        """The loss of each pixel, `(batch, pixels)`, unweighted."""
+        return ops.sparse_categorical_crossentropy(
+            pixels.ids, pixels.logits, from_logits=True
+        )
+
+    def of_pixels(self, pixels):
+        weights = weight_vector(self.class_weights, pixels.classes)
+        values = self.values(pixels)
+        return reduce(values, pixels, weights, self.pixel_reduction)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "class_weights": self.class_weights,
+            "reduction": self.pixel_reduction,
+        }

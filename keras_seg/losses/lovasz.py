@@ -1,0 +1,133 @@
+"""The Lovász-softmax loss: the IoU, extended to probabilities."""
+
+import keras
+from keras import ops
+
+from keras_seg.losses.base import SegmentationLoss
+from keras_seg.losses.reductions import safe_divide
+from keras_seg.losses.tversky import mean_over_images
+
+__all__ = ["LovaszSoftmax"]
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class LovaszSoftmax(SegmentationLoss):
+    """The Lovász extension of the Jaccard loss, the mean over classes.
+
+    Where every probability is 0 or 1 it is one minus the intersection over
+    union of the classes; in between it is its convex continuation: the errors
+    `|g - p|` of a class, the largest first, each times what the pixel adds to
+    the Jaccard loss when all pixels to it are taken for errors.
+
+    Reference:
+
+    - [The Lovász-Softmax loss](https://arxiv.org/abs/1705.08790)
+
+    Args:
+        classes: `"present"`, the classes that are in the truth, or `"all"`.
+            Defaults to `"present"`.
+        per_image: bool, whether each image has a loss of its own, the mean of
+            which over the images that have a valid pixel is taken; or the
+            batch is one set of pixels. Defaults to False.
+        ignore_class, stride, name: see `CrossEntropy`.
+
+    Call arguments:
+        y_true, y_pred: see `CrossEntropy`.
+        sample_weight: None; with `per_image`, also one weight an image. The
+            loss of a set has no weights of pixels.
+
+    Returns:
+        A float32 scalar, 0 for a batch that is void.
+
+    Raises:
+        ValueError: for weights of pixels.
+
+    Example: two pixels of class 0, one of which is found
+
+    >>> import numpy as np
+    >>> logits = np.array([[[[99.0, 0.0], [0.0, 99.0]]]])
+    >>> round(float(LovaszSoftmax()(np.array([[[0, 0]]]), logits)), 4)
+    0.5
+    """
+
+    def __init__(
+        self,
+        classes="present",
+        per_image=False,
+        ignore_class=255,
+        stride=1,
+        name="lovasz_softmax",
+    ):
+        super().__init__(ignore_class, stride, name)
+        if classes not in ("present", "all"):
+            raise ValueError(
+                f"`classes` must be 'present' or 'all'. Received: {classes=}"
+            )
+        self.classes = classes
+        self.per_image = bool(per_image)
+
+    def of_pixels(self, pixels):
+        weights = pixels.image_weights
+        if pixels.pixel_weights is not None or (
+            weights is not None and not self.per_image
+        ):
+            raise ValueError(
+                "The Lovász loss of a set of pixels has no weights of pixels; "
+                "it takes one weight an image with per_image=True. Received: "
+                f"a `sample_weight`, per_image={self.per_image}"
+            )
+        # (sets, classes, pixels): what is sorted lies side by side.
+        truth = ops.one_hot(pixels.ids, pixels.classes, axis=1, dtype="float32")
+        truth = truth * ops.expand_dims(pixels.valid, 1)
+        probabilities = ops.transpose(ops.softmax(pixels.logits), (0, 2, 1))
+        errors = ops.abs(truth - probabilities)
+        # Void pixels come last, and are no errors.
+        errors = ops.where(ops.expand_dims(pixels.valid, 1) > 0, errors, -1.0)
+        if not self.per_image:
+            truth, errors = _one_set(truth), _one_set(errors)
+        losses = _extension(errors, truth)
+        counted = ops.any(truth > 0, axis=-1)
+        if self.classes == "all":
+            # A set without a valid pixel has no class at all.
+            counted = counted | ops.any(errors >= 0, axis=-1)
+        counted = ops.cast(counted, "float32")
+        losses = safe_divide(
+            ops.sum(losses * counted, axis=-1), ops.sum(counted, axis=-1)
+        )
+        if not self.per_image:
+            return losses[0]
+        return mean_over_images(losses, weights, pixels.valid)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "classes": self.classes,
+            "per_image": self.per_image,
+        }
+
+
+def _one_set(x):
+    x = ops.transpose(x, (1, 0, 2))
+    return ops.reshape(x, (1, x.shape[0], -1))
+
+
+def _extension(errors, truth):
+    """The sum of the sorted errors, each times its step of the Jaccard loss.
+
+    With `I` the pixels of the class that are not yet taken for errors and `U`
+    the union, a pixel of the class lowers `I` by 1, any other raises `U` by 1:
+    the steps are `1 / U` and `I / (U · (U - 1))`, exact also where the
+    difference of two losses would not be.
+    """
+    order = ops.argsort(-ops.stop_gradient(errors), axis=-1)
+    errors = ops.take_along_axis(errors, order, axis=-1)
+    truth = ops.take_along_axis(truth, order, axis=-1)
+    total = ops.sum(truth, axis=-1, keepdims=True)
+    intersection = total - ops.cumsum(truth, axis=-1)
+    union = total + ops.cumsum(1 - truth, axis=-1)
+    others = ops.maximum(union - 1, 1.0)
+    steps = ops.where(truth > 0, 1 / union, intersection / (union * others))
+    # Without a pixel of the class, the first error is the whole loss.
+    first = ops.cast(union == 1, "float32")
+    steps = ops.where(total > 0, steps, first)
+    return ops.sum(ops.maximum(errors, 0.0) * steps, axis=-1)

@@ -1,0 +1,122 @@
+"""Masks and logits as flat pixels: void and wrong ids handled once."""
+
+from typing import Any
+from typing import NamedTuple
+
+from keras import ops
+
+__all__ = ["Pixels", "flatten"]
+
+
+class Pixels(NamedTuple):
+    """The pixels of a batch, those of an image in a row.
+
+    Nothing depends on how many of them are void: the same compiled program
+    serves every batch.
+
+    Attributes:
+        ids: int32 `(batch, pixels)`, the class; 0 where there is none.
+        valid: float32 `(batch, pixels)`, 1 where there is a class, 0 where
+            the pixel is void or has a wrong id.
+        logits: float32 `(batch, pixels, classes)`.
+        pixel_weights: float32 `(batch, pixels)`, or None.
+        image_weights: float32 `(batch,)`, or None.
+        trouble: float32, 0, or NaN if any pixel has a wrong id.
+    """
+
+    ids: Any
+    valid: Any
+    logits: Any
+    pixel_weights: Any
+    image_weights: Any
+    trouble: Any
+
+    @property
+    def classes(self):
+        return self.logits.shape[-1]
+
+
+def flatten(masks, logits, weights=None, *, ignore_class=255, stride=1):
+    """Brings masks, logits and weights to one form.
+
+    Args:
+        masks: float32 tensor of class ids, `(batch, height, width)` or with
+            a last axis of size 1.
+        logits: float32 tensor `(batch, height, width, classes)`.
+        weights: float32 tensor or None: one weight a pixel, in a shape of the
+            masks, or one an image, `(batch,)` or with further axes of size 1.
+        ignore_class: int, the id of void pixels, or None for none.
+        stride: int, every how many rows and columns count.
+
+    Returns:
+        `Pixels`.
+
+    Raises:
+        ValueError: for shapes that do not belong together.
+    """
+    masks = _without_channel(masks, logits)
+    _check_shapes(masks, logits)
+    if stride > 1:
+        masks = masks[:, ::stride, ::stride]
+        logits = logits[:, ::stride, ::stride]
+    batch, classes = ops.shape(logits)[0], logits.shape[-1]
+    ids = ops.reshape(masks, (batch, -1))
+    # A fraction is no id. In float32, since no other integer than the id
+    # itself is rounded to one of 0...255.
+    right = (ids >= 0) & (ids < classes) & ops.equal(ids, ops.floor(ids))
+    wrong = ops.logical_not(right)
+    if ignore_class is not None:
+        void = ops.equal(ids, float(ignore_class))
+        right = right & ops.logical_not(void)
+        wrong = wrong & ops.logical_not(void)
+    pixel_weights, image_weights = _weights(weights, masks, stride)
+    return Pixels(
+        ids=ops.cast(ops.where(right, ids, 0.0), "int32"),
+        valid=ops.cast(right, "float32"),
+        logits=ops.reshape(logits, (batch, -1, classes)),
+        pixel_weights=pixel_weights,
+        image_weights=image_weights,
+        trouble=ops.where(ops.any(wrong), float("nan"), 0.0),
+    )
+
+
+def _without_channel(x, logits):
+    """Masks or weights without their axis of size 1 for channels."""
+    if len(x.shape) == len(logits.shape) and x.shape[-1] == 1:
+        return ops.squeeze(x, axis=-1)
+    return x
+
+
+def _check_shapes(masks, logits):
+    shape, expected = tuple(masks.shape), tuple(logits.shape)[:-1]
+    fits = len(shape) == len(expected) == 3 and all(
+        a == b or a is None or b is None
+        for a, b in zip(shape, expected, strict=True)
+    )
+    if not fits or logits.shape[-1] is None or logits.shape[-1] < 2:
+        raise ValueError(
+            "`y_true` must hold class ids, (batch, height, width) or (batch, "
+            "height, width, 1), and `y_pred` logits of at least 2 classes, "
+            "(batch, height, width, classes). Received: y_true of shape "
+            f"{shape}, y_pred of shape {tuple(logits.shape)}"
+        )
+
+
+def _weights(weights, masks, stride):
+    """The weights as (those of pixels, those of images); both may be None."""
+    if weights is None:
+        return None, None
+    batch = ops.shape(masks)[0]
+    shape = tuple(weights.shape)
+    if len(shape) <= 4 and all(size == 1 for size in shape[1:]):
+        return None, ops.broadcast_to(ops.reshape(weights, (-1,)), (batch,))
+    if len(shape) == 4 and shape[-1] == 1:
+        weights = ops.squeeze(weights, axis=-1)
+    if len(shape) not in (3, 4) or len(weights.shape) != 3:
+        raise ValueError(
+            "`sample_weight` must hold one weight a pixel, (batch, height, "
+            "width), or one an image, (batch,). "
+            f"Received: sample_weight of shape {shape}"
+        )
+    weights = weights[:, ::stride, ::stride]
+    return ops.reshape(weights, (batch, -1)), None

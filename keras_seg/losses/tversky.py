@@ -1,0 +1,144 @@
+"""The Tversky loss: false positives and false negatives weighed apart."""
+
+import keras
+from keras import ops
+
+from keras_seg.losses.base import SegmentationLoss
+from keras_seg.losses.reductions import safe_divide
+
+__all__ = ["Tversky"]
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class Tversky(SegmentationLoss):
+    """One minus the Tversky index, the mean over the classes present.
+
+    With `p` the probabilities of a class and `g` 1 where it is the truth,
+    summed over the valid pixels:
+
+    ```
+    TP = Σ p·g    FP = Σ p·(1 - g)    FN = Σ (1 - p)·g
+    index = (TP + smooth) / (TP + alpha·FP + beta·FN + smooth)
+    ```
+
+    `alpha` weighs the false positives and `beta` the false negatives, as in
+    the papers (Keras to 3.15.1 has them the other way round). The Dice loss
+    is that of 0.5 and 0.5, the Jaccard loss that of 1 and 1. References:
+
+    - [Tversky loss function for image segmentation using 3D fully
+      convolutional deep networks](https://arxiv.org/abs/1706.05721)
+
+    Args:
+        alpha: float of at least 0. Defaults to 0.3, and `beta` to 0.7, the
+            paper's best.
+        beta: float of at least 0, not 0 together with `alpha`.
+        per_image: bool, whether each image has an index of its own, and the
+            loss is the mean over the images that have a valid pixel; or one
+            index is counted over the whole batch. Defaults to False.
+        smooth: float of at least 0. Defaults to 0: classes that are absent
+            are left out, so that nothing is divided by 0.
+        ignore_class, stride, name: see `CrossEntropy`.
+
+    Call arguments:
+        y_true, y_pred: see `CrossEntropy`.
+        sample_weight: weights of pixels, which multiply the terms of the
+            sums; or of images: with `per_image` they multiply the losses of
+            the images, else they are weights of all their pixels.
+
+    Returns:
+        A float32 scalar, 0 for a batch that is void.
+
+    Example: a pixel of class 0 with probabilities of 0.8 and 0.2
+
+    >>> import numpy as np
+    >>> loss = Tversky(alpha=0.3, beta=0.7)
+    >>> logits = np.log([[[[0.8, 0.2]]]])
+    >>> round(float(loss(np.array([[[0]]]), logits)), 4)  # 1 - .8/(.8+.7*.2)
+    0.1489
+    """
+
+    def __init__(
+        self,
+        alpha=0.3,
+        beta=0.7,
+        per_image=False,
+        smooth=0.0,
+        ignore_class=255,
+        stride=1,
+        name="tversky",
+    ):
+        super().__init__(ignore_class, stride, name)
+        if not (alpha >= 0 and beta >= 0 and alpha + beta > 0):
+            raise ValueError(
+                "`alpha` and `beta` must be numbers of at least 0, and not "
+                f"both 0. Received: {alpha=}, {beta=}"
+            )
+        if not smooth >= 0:
+            raise ValueError(
+                f"`smooth` must be a number of at least 0. Received: {smooth=}"
+            )
+        self.alpha = alpha
+        self.beta = beta
+        self.per_image = bool(per_image)
+        self.smooth = smooth
+
+    def of_pixels(self, pixels):
+        weights = pixels.valid
+        if pixels.pixel_weights is not None:
+            weights = weights * pixels.pixel_weights
+        image_weights = pixels.image_weights
+        if image_weights is not None and not self.per_image:
+            weights = weights * ops.expand_dims(image_weights, 1)
+            image_weights = None
+        axes = 1 if self.per_image else (0, 1)
+        true, predicted, hit = _sums(pixels, weights, axes)
+        index = safe_divide(
+            hit + self.smooth,
+            (1 - self.alpha - self.beta) * hit
+            + self.alpha * predicted
+            + self.beta * true
+            + self.smooth,
+        )
+        present = ops.cast(true > 0, "float32")
+        loss = safe_divide(
+            ops.sum((1 - index) * present, axis=-1),
+            ops.sum(present, axis=-1),
+        )
+        return mean_over_images(loss, image_weights, pixels.valid)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "alpha": self.alpha,
+            "beta": self.beta,
+            "per_image": self.per_image,
+            "smooth": self.smooth,
+        }
+
+
+def _sums(pixels, weights, axes):
+    """For each class: the sums of `g`, of `p` and of `p·g`."""
+    weights = ops.expand_dims(weights, -1)
+    truth = ops.one_hot(pixels.ids, pixels.classes, dtype="float32") * weights
+    probabilities = ops.softmax(pixels.logits)
+    return (
+        ops.sum(truth, axis=axes),
+        ops.sum(probabilities * weights, axis=axes),
+        ops.sum(probabilities * truth, axis=axes),
+    )
+
+
+def mean_over_images(losses, weights, valid):
+    """The mean of losses of images, of those that have a valid pixel.
+
+    Args:
+        losses: tensor `(batch,)`, or a scalar, which is returned.
+        weights: tensor `(batch,)`, or None.
+        valid: tensor `(batch, pixels)` of 0 and 1.
+    """
+    if len(losses.shape) == 0:
+        return losses
+    labelled = ops.cast(ops.any(valid > 0, axis=1), "float32")
+    if weights is not None:
+        losses = losses * weights
+    return safe_divide(ops.sum(losses * labelled), ops.sum(labelled))

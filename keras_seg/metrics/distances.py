@@ -1,0 +1,57 @@
+"""Distances in masks, by SciPy."""
+
+import numpy as np
+
+__all__ = ["chessboard_distance", "contour", "euclidean_distance"]
+
+
+def chessboard_distance(target):
+    """The distance of each pixel to the nearest one of a set.
+
+    Counted in steps of a king: a pixel is within distance `w` if a square of
+    side `2·w + 1` around it has one of the set.
+
+    Args:
+        target: bool array `(height, width)`.
+
+    Returns:
+        int array, 0 in the set; larger than any side where it is empty.
+    """
+    if not target.any():
+        return np.full(target.shape, max(target.shape) + 1)
+    return _ndimage().distance_transform_cdt(~target, metric="chessboard")
+
+
+def euclidean_distance(target):
+    """The same in pixels along a straight line; infinite if it is empty."""
+    if not target.any():
+        return np.full(target.shape, np.inf)
+    return _ndimage().distance_transform_edt(~target)
+
+
+def contour(region):
+    """The pixels of a region with a neighbour, by a side, outside of it.
+
+    The frame of the image is no outside.
+
+    Args:
+        region: bool array `(height, width)`.
+
+    Returns:
+        bool array.
+    """
+    padded = np.pad(region, 1, mode="edge")
+    inside = padded[:-2, 1:-1] & padded[2:, 1:-1]
+    inside &= padded[1:-1, :-2] & padded[1:-1, 2:]
+    return region & ~inside
+
+
+def _ndimage():
+    try:
+        from scipy import ndimage
+    except ImportError as error:
+        raise ImportError(
+            "Scores along boundaries need SciPy. Fix: "
+            "pip install 'keras-seg[classical]'"
+        ) from error
+    return ndimage

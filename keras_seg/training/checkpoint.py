@@ -1,0 +1,130 @@
+"""The state of training in one file, from which it goes on exactly."""
+
+import json
+import zipfile
+import zlib
+
+import keras
+import numpy as np
+
+from keras_seg.training.errors import RunError
+
+__all__ = ["read_checkpoint", "restore_variables", "write_checkpoint"]
+
+_FACTS = "facts"
+_FORMAT = 1
+# What NumPy raises for files that are empty, cut off, or of another kind.
+_DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    AttributeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def write_checkpoint(path, model, facts):
+    """Writes all that a step of training changes, and some facts.
+
+    One `.npz` file, without pickle: the variables of the model, those of its
+    random generators among them, the variables of the optimizer (slots,
+    count of steps), in the model's order, and the facts as JSON.
+
+    Args:
+        path: str or path that ends in `.npz`; see `atomic.replacing`.
+        model: compiled `keras.Model`.
+        facts: dictionary that JSON can hold; floats come back exactly.
+    """
+    arrays = {}
+    names = {}
+    for room, variables in _rooms(model).items():
+        names[room] = [variable.path for variable in variables]
+        for number, variable in enumerate(variables):
+            arrays[_key(room, number)] = _as_array(variable)
+    text = json.dumps({"format": _FORMAT, "names": names, "facts": facts})
+    arrays[_FACTS] = np.frombuffer(text.encode(), np.uint8)
+    with open(path, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def read_checkpoint(path):
+    """Reads what `write_checkpoint` wrote.
+
+    Args:
+        path: str or path.
+
+    Returns:
+        Tuple (facts, arrays); the arrays are for `restore_variables`.
+
+    Raises:
+        RunError: if the file is incomplete or damaged.
+    """
+    try:
+        # np.load, given a path, leaves a damaged file open.
+        with open(path, "rb") as opened:
+            with np.load(opened, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        head = json.loads(arrays.pop(_FACTS).tobytes().decode())
+        if head["format"] != _FORMAT:
+            raise ValueError(f"its format is {head['format']}")
+    except _DAMAGED as error:
+        raise RunError(
+            f"{path} cannot be read: {error}. It is damaged, or of another "
+            "version of keras_seg. Fix: copy it again from its source, or "
+            "train again."
+        ) from error
+    return head["facts"], arrays
+
+
+def restore_variables(model, arrays, path):
+    """Gives the model and its optimizer the values of a checkpoint.
+
+    Args:
+        model: compiled `keras.Model`, built as the one that was written.
+        arrays: dictionary from `read_checkpoint`.
+        path: str or path of the file, for the message.
+
+    Raises:
+        RunError: if the model has other variables.
+    """
+    pairs = [
+        (f"{room}: {variable.path}", variable, arrays.get(_key(room, number)))
+        for room, variables in _rooms(model).items()
+        for number, variable in enumerate(variables)
+    ]
+    for name, variable, value in pairs:
+        if value is None or value.shape != tuple(variable.shape):
+            found = "nothing" if value is None else f"shape {value.shape}"
+            raise RunError(
+                f"{path} is of another model, optimizer or loss: it has "
+                f"{found} for {name} of shape {tuple(variable.shape)}. Fix: "
+                "build and compile the model as for the first epoch."
+            )
+    if len(pairs) != len(arrays):
+        raise RunError(
+            f"{path} is of another model, optimizer or loss: it has "
+            f"{len(arrays)} variables, this one {len(pairs)}. Fix: build and "
+            "compile the model as for the first epoch."
+        )
+    for _, variable, value in pairs:
+        variable.assign(value)
+
+
+def _rooms(model):
+    optimizer = model.optimizer
+    if not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    # `variables`, unlike `weights`, has the states of random generators.
+    return {"model": model.variables, "optimizer": optimizer.variables}
+
+
+def _key(room, number):
+    return f"{room}_{number:05d}"
+
+
+def _as_array(variable):
+    array = keras.ops.convert_to_numpy(variable.value)
+    # NumPy has no bfloat16; float32 holds its values exactly.
+    return array.astype("float32") if array.dtype.kind == "V" else array

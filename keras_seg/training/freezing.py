@@ -1,0 +1,85 @@
+"""Training the new layers of a network before those it was begun from."""
+
+import keras
+
+__all__ = ["freeze_backbone", "unfreeze"]
+
+
+def freeze_backbone(model, backbone):
+    """Fixes the layers that came from a classifier.
+
+    New layers begin with random weights, and their first gradients would
+    spoil the pretrained ones: train the new ones alone, `unfreeze`, compile
+    again, and train the whole at a lower rate. Fixed batch normalization also
+    keeps its statistics.
+
+    Args:
+        model: `keras.Model`, changed in place. Call it before `compile`.
+        backbone: the `keras.Model` it was built on; a layer came from it if
+            it has weights there, under the same name.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: if no layer of the model came from the backbone, or all
+            of them did.
+
+    Example:
+
+    >>> import keras
+    >>> import keras_seg
+    >>> from keras_seg.training import freeze_backbone
+    >>> classifier = keras.applications.MobileNetV2(weights=None)
+    >>> model = keras_seg.applications.FCN8s(classifier, classes=2)
+    >>> model = freeze_backbone(model, classifier)
+    >>> [layer.name for layer in model.layers if layer.trainable_weights]
+    ['score_fr', 'score_pool4', 'score_pool3']
+    """
+    if not isinstance(backbone, keras.Model):
+        raise ValueError(
+            "`backbone` must be the keras.Model that `model` was built on. "
+            f"Received: backbone={backbone!r}"
+        )
+    names = {layer.name for layer in backbone.layers if layer.weights}
+    with_weights = [layer for layer in model.layers if layer.weights]
+    old = [layer for layer in with_weights if layer.name in names]
+    if not old or len(old) == len(with_weights):
+        raise ValueError(
+            "`model` must have layers of `backbone`, and others. "
+            f"Received: {len(with_weights)} layers with weights, "
+            f"{len(old)} of them with the name of one in "
+            f"backbone={backbone.name!r}"
+        )
+    for layer in old:
+        layer.trainable = False
+    return model
+
+
+def unfreeze(model):
+    """Lets every layer be trained, those inside of others too.
+
+    Not `model.trainable = True`: on TensorFlow Keras does nothing where the
+    model's own flag is True already, and the layers stay fixed without a
+    word.
+
+    Args:
+        model: `keras.Model`, changed in place. Call it before `compile`.
+            Batch normalization is trained again too, unless
+            `keras_seg.training.freeze_batch_norm` follows.
+
+    Returns:
+        The model.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_seg.training import unfreeze
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.layers[0].trainable = False
+    >>> len(unfreeze(model).trainable_weights)
+    2
+    """
+    model.trainable = False
+    model.trainable = True
+    return model

@@ -1,0 +1,98 @@
+"""How to fine-tune a network on images of one's own."""
+
+from typing import Any
+
+import keras
+
+from keras_seg.data import VOID
+from keras_seg.data.statistics import class_statistics
+from keras_seg.losses import CrossEntropy
+from keras_seg.losses import class_weights as weights_by_rule
+from keras_seg.metrics import MeanIoU
+from keras_seg.metrics import PixelAccuracy
+from keras_seg.schedules import Poly
+
+__all__ = ["finetune"]
+
+
+def finetune(
+    data,
+    *,
+    classes=None,
+    epochs=20,
+    batch_size=8,
+    learning_rate=1e-3,
+    weight_decay=1e-4,
+    class_weights=None,
+):
+    """AdamW whose learning rate falls to 0, cross-entropy without void.
+
+    | | |
+    |---|---|
+    | loss | mean over pixels, void left out |
+    | optimizer | AdamW, weight decay 1e-4 |
+    | learning rate | 1e-3; "poly", power 0.9, over all epochs |
+
+    With random crops of 240×320, scales of 0.75 … 1.5 and 10 epochs, FCN-8s
+    on a pretrained MobileNetV2 with frozen batch norm has a mean IoU of 0.62
+    on CamVid's validation frames.
+
+    Classes are not weighed unless it is asked for: weights raise the accuracy
+    of rare classes, and the pixels that are wrongly given to them. Where a
+    class is so rare that it is never predicted, take `"median_frequency"`.
+
+    Args:
+        data: what will be trained on, a `keras_seg.data.Folder` or any
+            sequence of `(image, mask)`.
+        classes: int, the number of classes. Defaults to that of
+            `data.classes`.
+        epochs: int, how often every image is seen. Defaults to 20.
+        batch_size: int. Defaults to 8.
+        learning_rate: float, of the first update. Defaults to 1e-3.
+        weight_decay: float. Defaults to 1e-4.
+        class_weights: a rule of `keras_seg.losses.class_weights`, for which
+            the masks are counted: `"median_frequency"`, `"balanced"`, a dict
+            of weights by name or id, or a list. Defaults to None, all 1.
+
+    Returns:
+        Dictionary of arguments of `model.compile`.
+
+    Raises:
+        ValueError: if the number of classes is not known.
+
+    Example:
+
+    >>> from keras_seg.data import synthetic
+    >>> from keras_seg.training import recipes
+    >>> images, masks = synthetic.membranes(4, size=32)
+    >>> pairs = list(zip(images, masks))
+    >>> found = recipes.finetune(
+    ...     pairs, classes=2, batch_size=2, class_weights="median_frequency")
+    >>> sorted(found), found["optimizer"]._learning_rate.steps
+    (['loss', 'metrics', 'optimizer'], 40)
+    """
+    table: Any = getattr(data, "classes", None)
+    if classes is None and table is None:
+        raise ValueError(
+            "`classes` must be the number of classes where the data has no "
+            "class table of its own. Received: classes=None"
+        )
+    if classes is None:
+        classes = len(table)
+    if class_weights is not None:
+        class_weights = weights_by_rule(
+            class_statistics(data, table or classes),
+            class_weights,
+            names=table.names if table else None,
+        )
+    steps = epochs * -(-len(data) // batch_size)
+    return {
+        "optimizer": keras.optimizers.AdamW(
+            Poly(learning_rate, steps), weight_decay=weight_decay
+        ),
+        "loss": CrossEntropy(VOID, class_weights),
+        "metrics": [
+            MeanIoU(classes, ignore_class=VOID),
+            PixelAccuracy(classes, ignore_class=VOID),
+        ],
+    }

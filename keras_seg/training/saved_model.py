@@ -1,0 +1,72 @@
+"""Model files: what is saved, and what is checked when one is loaded."""
+
+import os
+import zipfile
+
+import keras
+
+from keras_seg.training.errors import RunError
+
+__all__ = ["load_model", "without_optimizer"]
+
+
+def load_model(path, classes):
+    """Loads a model of so many classes, without code hidden in the file.
+
+    Args:
+        path: path of a `.keras` file.
+        classes: int, the number of classes of the table beside it.
+
+    Returns:
+        A `keras.Model`, not compiled.
+
+    Raises:
+        RunError: if the file is incomplete, or has other classes.
+    """
+    # The layers of saved models register themselves when imported.
+    import keras_seg.layers  # noqa: F401
+
+    if not zipfile.is_zipfile(path):
+        raise RunError(
+            f"{path} is not a Keras model, or is incomplete "
+            f"({os.path.getsize(path)} bytes). Fix: copy it again from "
+            "its source, or train again."
+        )
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    found = model.output_shape[-1]
+    if found != classes:
+        raise RunError(
+            f"{path} has {found} classes, and classes.csv beside it "
+            f"{classes}. Fix: put back the table it was trained with."
+        )
+    return model
+
+
+def without_optimizer(model):
+    """The same layers as a model that is not compiled.
+
+    A compiled model is saved with the variables of its optimizer, which make
+    the file three times as large; here they are in `state.npz`.
+
+    Args:
+        model: `keras.Model`.
+
+    Returns:
+        A `keras.Model` that shares the layers, or, if the model is not a
+        plain functional one, the model itself.
+
+    Example:
+
+    >>> import keras
+    >>> image = keras.Input((4, 4, 3))
+    >>> model = keras.Model(image, keras.layers.Conv2D(2, 1)(image))
+    >>> model.compile("adam", "mse")
+    >>> without_optimizer(model).compiled
+    False
+    """
+    try:
+        twin = keras.Model(model.input, model.output, name=model.name)
+    except (AttributeError, TypeError, ValueError):
+        return model  # A subclass has no graph.
+    same = type(twin) is type(model) and len(twin.layers) == len(model.layers)
+    return twin if same else model

@@ -1,0 +1,155 @@
+"""Where a run has its data from, so that it can read them again."""
+
+import dataclasses
+import pathlib
+
+from keras_seg.data import from_folder
+from keras_seg.data import splits
+from keras_seg.data.mask_files import parse_mask_values
+from keras_seg.training.errors import RunError
+from keras_seg.training.fingerprint import fingerprint
+
+__all__ = ["DataSource", "describe", "refuse_changes"]
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSource:
+    """A folder of data, and which of its images are used for what.
+
+    Args:
+        path: str, the folder, see `keras_seg.data.from_folder`.
+        split: optional str, the split to train on; by default `"train"` if
+            the folder has splits, or else all images.
+        validation_split: optional str, the split that tells which model is
+            the best; by default `"val"` if there is one.
+        overfit: optional int: train on so many images, the first ones, and
+            validate on the same.
+        mask_values: optional str such as `"0:0,255:1"`, what the values of
+            the masks mean, see `keras_seg.data.from_folder`.
+
+    Example:
+
+    >>> import pathlib
+    >>> import tempfile
+    >>> from keras_seg.data import synthetic
+    >>> path = pathlib.Path(tempfile.mkdtemp())
+    >>> images, masks = synthetic.membranes(2, size=32)
+    >>> synthetic.write_folder(
+    ...     path, images, masks, synthetic.MEMBRANE_CLASSES, "train")
+    >>> data, validation = DataSource(str(path)).read()
+    >>> len(data), validation
+    (2, None)
+    """
+
+    path: str
+    split: str | None = None
+    validation_split: str | None = None
+    overfit: int | None = None
+    mask_values: str | None = None
+
+    def resolved(self):
+        """The same source: an absolute path, the splits that are chosen."""
+        split, validation_split = self._splits()
+        return dataclasses.replace(
+            self,
+            path=str(pathlib.Path(self.path).resolve()),
+            split=split,
+            validation_split=validation_split,
+        )
+
+    def read(self, classes=None, check=True):
+        """Reads the pairs.
+
+        Args:
+            classes: `keras_seg.data.ClassTable`; by default that of the
+                folder.
+            check: bool, decode every file first.
+
+        Returns:
+            Tuple (data, validation) of `keras_seg.data.Folder`; validation
+            is `None` if there is none.
+
+        Raises:
+            DataError: if the data cannot be trained on.
+            RunError: if there are fewer images than `overfit`.
+        """
+        split, validation_split = self._splits()
+        options: dict = {"check": check}
+        if self.mask_values is not None:
+            options["mask_values"] = parse_mask_values(self.mask_values)
+        data = from_folder(self.path, split, classes=classes, **options)
+        if self.overfit is not None:
+            if self.overfit > len(data):
+                raise RunError(
+                    f"{self.path} has {len(data)} images to train on. "
+                    f"Received: overfit={self.overfit}"
+                )
+            few = data.subset(range(self.overfit))
+            return few, few
+        if validation_split is None:
+            return data, None
+        return data, from_folder(
+            self.path, validation_split, classes=data.classes, **options
+        )
+
+    def _splits(self):
+        names = splits(self.path)
+        split, validation_split = self.split, self.validation_split
+        if split is None and names:
+            split = "train"
+        if validation_split is None and "val" in names:
+            validation_split = "val"
+        return split, validation_split
+
+
+def describe(data, validation, source):
+    """What a run writes down about its data.
+
+    Args:
+        data: what it is trained on.
+        validation: what is held out, or `None`.
+        source: `DataSource`, or `None`.
+
+    Returns:
+        Dictionary for `data.json`.
+    """
+    facts = source and dataclasses.asdict(source.resolved())
+    return {
+        "source": facts,
+        "train": _facts(data),
+        "validation": None if validation is None else _facts(validation),
+    }
+
+
+def refuse_changes(known, data, validation, path):
+    """Refuses other data than those that a run began with.
+
+    Args:
+        known: dictionary from `describe`.
+        data: what it is to be trained on now.
+        validation: what is held out, or `None`.
+        path: path of the run, for the message.
+
+    Raises:
+        RunError: if images were added, removed, renamed or changed in size.
+    """
+    now = describe(data, validation, None)
+    for part, what in (("train", "to train on"), ("validation", "held out")):
+        before, after = known[part], now[part]
+        if before == after:
+            continue
+        counts = [0 if f is None else f["images"] for f in (before, after)]
+        changed = (
+            "other files than"
+            if counts[0] == counts[1]
+            else f"{counts[1]} images instead of the {counts[0]}"
+        )
+        raise RunError(
+            f"The data have changed since {path} began: the images {what} "
+            f"are {changed} it was begun with. Fix: put them back, or train "
+            "into a new folder."
+        )
+
+
+def _facts(data):
+    return {"images": len(data), "fingerprint": fingerprint(data)}

@@ -1,0 +1,144 @@
+"""What a network saw, should have said, said, and where it was wrong."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from PIL import Image
+
+from keras_seg.visualization.coloring import VOID_COLOR
+from keras_seg.visualization.coloring import Picture
+from keras_seg.visualization.coloring import as_rgb
+from keras_seg.visualization.coloring import colorize
+from keras_seg.visualization.sheets import legend
+from keras_seg.visualization.sheets import panel
+
+__all__ = ["comparison", "errors"]
+
+VOID = 255
+WRONG = (230, 0, 230)  # magenta: no class of VOC is near it
+
+
+def errors(
+    image: ArrayLike, truth: ArrayLike, prediction: ArrayLike
+) -> Picture:
+    """Marks the pixels of which the class was taken for another.
+
+    Wrong pixels are magenta, void ones have the colour of void, right ones show
+    the image, grey and pale.
+
+    Args:
+        image: array `(height, width, 3)`, or grey, RGB in 0...255.
+        truth: integer array `(height, width)`, class ids, 255 is void.
+        prediction: integer array `(height, width)`, class ids.
+
+    Returns:
+        uint8 array `(height, width, 3)`.
+
+    Raises:
+        ValueError: if the three differ in height or width.
+
+    Example:
+
+    >>> errors(np.zeros((1, 3)), [[0, 1, 255]], [[0, 0, 0]])[0].tolist()
+    [[140, 140, 140], [230, 0, 230], [224, 224, 192]]
+    """
+    picture, true, found = as_rgb(image), np.asarray(truth), prediction
+    found = np.asarray(found)
+    if not picture.shape[:2] == true.shape == found.shape:
+        raise ValueError(
+            "`image`, `truth` and `prediction` must have the same height and "
+            f"width. Received: {picture.shape[:2]}, {true.shape} and "
+            f"{found.shape}"
+        )
+    grey = picture.mean(axis=2, keepdims=True)
+    canvas = np.repeat(140 + 0.45 * grey, 3, axis=2).astype(np.uint8)
+    canvas[(true != found) & (true != VOID)] = WRONG
+    canvas[true == VOID] = VOID_COLOR
+    return canvas
+
+
+def comparison(examples, classes, side: int = 256) -> Picture:
+    """Draws image, truth, prediction and error, a row for each example.
+
+    Below them is the key to the classes that are in one of the masks. The
+    title of the last column says which share of the pixels is wrong, void
+    left out.
+
+    Args:
+        examples: sequence of tuples `(title, image, truth, prediction)`, see
+            `errors`.
+        classes: `keras_seg.data.ClassTable`.
+        side: int, pixels; larger images are shrunk to this longer side, masks
+            by the nearest pixel.
+
+    Returns:
+        uint8 array `(height, width, 3)`.
+
+    Raises:
+        ValueError: if there is no example, or one is malformed.
+    """
+    if not examples:
+        raise ValueError("`examples` must hold one at least. Received: none")
+    colors = np.asarray(classes.colors)
+    rows = [_row(example, colors, side) for example in examples]
+    ids = np.unique(
+        np.concatenate([np.ravel(x) for e in examples for x in e[2:]])
+    )
+    key = _key(ids, classes, colors, max(row.shape[1] for row in rows))
+    parts = [part for row in rows for part in (row, _white(8, 1))] + [key]
+    width = max(part.shape[1] for part in parts)
+    return np.concatenate(
+        [
+            np.pad(
+                part,
+                ((0, 0), (0, width - part.shape[1]), (0, 0)),
+                constant_values=255,
+            )
+            for part in parts
+        ]
+    )
+
+
+def _row(example, colors, side):
+    title, image, truth, prediction = example
+    wrong, counted = np.not_equal(truth, prediction), np.not_equal(truth, VOID)
+    share = (wrong & counted).sum() / max(1, counted.sum())
+    marks = errors(image, truth, prediction)
+    picture = as_rgb(image)
+    longest = max(picture.shape[:2])
+    scale = min(1.0, side / longest)
+    # Wider than their titles, so that columns stand below each other.
+    scale = max(scale, min(8.0, 160 / picture.shape[1]) if longest < 160 else 0)
+    size = [max(1, round(scale * n)) for n in picture.shape[1::-1]]
+    smooth = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST
+    pictures = [_resize(picture, size, smooth)] + [
+        _resize(part, size, Image.Resampling.NEAREST)
+        for part in (
+            colorize(truth, colors),
+            colorize(prediction, colors),
+            marks,
+        )
+    ]
+    titles = [title, "truth", "prediction", f"error: {100 * share:.1f} %"]
+    return panel(pictures, titles)
+
+
+def _key(ids, classes, colors, width):
+    """The legend, in as many columns as fit below the rows."""
+    names = [classes.names[i] for i in ids if i != VOID] + ["wrong"]
+    swatches = [colors[i] for i in ids if i != VOID] + [np.array(WRONG)]
+    if VOID in ids:
+        names.append("void")
+        swatches.append(np.array(VOID_COLOR))
+    for lines in range(1, len(names)):
+        key = legend(names, np.stack(swatches), height=24 * lines)
+        if key.shape[1] <= width:
+            return key
+    return legend(names, np.stack(swatches))
+
+
+def _white(height, width):
+    return np.full((height, width, 3), 255, np.uint8)
+
+
+def _resize(picture, size, how):
+    return np.asarray(Image.fromarray(picture).resize(size, how))

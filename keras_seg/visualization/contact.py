@@ -1,0 +1,156 @@
+"""A contact sheet: many pictures in rows, with titles and marks."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from PIL import Image
+from PIL import ImageDraw
+from PIL import ImageFont
+
+from keras_seg.visualization.coloring import Picture
+from keras_seg.visualization.coloring import as_rgb
+from keras_seg.visualization.sheets import INK
+from keras_seg.visualization.sheets import PAPER
+
+__all__ = ["contact_sheet"]
+
+MARK = (196, 30, 45)
+FADED = (110, 110, 110)
+BED = (236, 236, 236)  # what a picture of another shape leaves free
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[ArrayLike | None]],
+    titles: Sequence[str],
+    marks: Sequence[str] | None = None,
+    *,
+    heading: str = "",
+    key: ArrayLike | None = None,
+    columns: int = 3,
+    box: tuple[int, int] = (180, 240),
+) -> Picture:
+    """Lays groups of pictures out in columns, each group under its title.
+
+    Pictures keep their shape: each is put into the middle of its box, which
+    no picture may exceed. A picture that is `None` leaves its box empty.
+
+    Args:
+        rows: for each group its pictures, such as (image, overlay): arrays
+            `(height, width, 3)` or grey, RGB in 0...255.
+        titles: strings, one for each group.
+        marks: strings, one for each group, shown in red before the title;
+            "" for none.
+        heading: str, a line above everything.
+        key: picture at the right of everything, such as a `legend`.
+        columns: int, groups side by side.
+        box: tuple (height, width) of the place of a picture.
+
+    Returns:
+        uint8 array `(height, width, 3)`.
+
+    Raises:
+        ValueError: if there is no group, or not one title for each.
+
+    Example:
+
+    >>> image = np.zeros((60, 80, 3), dtype="uint8")
+    >>> sheet = contact_sheet([[image, None]], ["0001"], box=(60, 80))
+    >>> sheet.shape
+    (108, 188, 3)
+    """
+    marks = [""] * len(rows) if marks is None else marks
+    if not rows or len(titles) != len(rows) or len(marks) != len(rows):
+        raise ValueError(
+            "`titles` and `marks` must have one string for each of one or "
+            f"more groups. Received: {len(rows)} groups, {len(titles)} "
+            f"titles, {len(marks)} marks"
+        )
+    gap, inner, bar = 12, 4, 24
+    height, width = box
+    across = max(len(row) for row in rows)
+    group_width = across * width + (across - 1) * inner
+    columns = min(columns, len(rows))
+    lines = -(-len(rows) // columns)
+    top = gap + (40 if heading else 0)
+    right = gap + columns * (group_width + gap)
+    sidebar = None if key is None else as_rgb(key)
+    canvas_width = right + (0 if sidebar is None else sidebar.shape[1] + gap)
+    grid_height = top + lines * (bar + height + gap)
+    if sidebar is not None:
+        grid_height = max(grid_height, top + sidebar.shape[0] + gap)
+    canvas = Image.new("RGB", (canvas_width, grid_height), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    if heading:
+        font = ImageFont.load_default(20)
+        text = _fitted(heading, font, canvas_width - 2 * gap)
+        draw.text((gap, gap + 16), text, fill=INK, font=font, anchor="lm")
+    for place, (row, title, mark) in enumerate(
+        zip(rows, titles, marks, strict=True)
+    ):
+        left = gap + place % columns * (group_width + gap)
+        upper = top + place // columns * (bar + height + gap)
+        _title(draw, (left, upper, group_width, bar), title, mark)
+        for i, picture in enumerate(row):
+            corner = (left + i * (width + inner), upper + bar)
+            _place(canvas, draw, picture, corner, box)
+        if mark:
+            draw.rectangle(
+                (
+                    left - 3,
+                    upper - 1,
+                    left + group_width + 2,
+                    upper + bar + height + 2,
+                ),
+                outline=MARK,
+                width=2,
+            )
+    if sidebar is not None:
+        canvas.paste(
+            Image.fromarray(np.ascontiguousarray(sidebar)), (right, top)
+        )
+    return np.asarray(canvas)
+
+
+def _title(draw, place, title, mark):
+    left, upper, width, bar = place
+    font = ImageFont.load_default(14)
+    middle, start = upper + bar / 2, left + 2
+    if mark:
+        end = left + 12 + font.getlength(mark)
+        draw.rectangle((left, upper, end, upper + bar - 3), fill=MARK)
+        draw.text((left + 6, middle - 1), mark, PAPER, font=font, anchor="lm")
+        start = end + 8
+    text = _fitted(title, font, left + width - start)
+    draw.text((start, middle - 1), text, INK, font=font, anchor="lm")
+
+
+def _place(canvas, draw, picture, corner, box):
+    left, upper = corner
+    height, width = box
+    draw.rectangle((left, upper, left + width - 1, upper + height - 1), BED)
+    if picture is None:
+        font = ImageFont.load_default(14)
+        middle = (left + width / 2, upper + height / 2)
+        draw.text(middle, "cannot be shown", FADED, font=font, anchor="mm")
+        return
+    array = as_rgb(picture)
+    if array.shape[0] > height or array.shape[1] > width:
+        raise ValueError(
+            f"No picture may exceed `box`, {box}. Received: a picture of "
+            f"{array.shape[:2]}"
+        )
+    place = (
+        left + (width - array.shape[1]) // 2,
+        upper + (height - array.shape[0]) // 2,
+    )
+    canvas.paste(Image.fromarray(np.ascontiguousarray(array)), place)
+
+
+def _fitted(text, font, width):
+    """The text, shortened at its front, where a path says least."""
+    if font.getlength(text) <= width:
+        return text
+    while len(text) > 1 and font.getlength(f"…{text}") > width:
+        text = text[1:]
+    return f"…{text}"

@@ -1,0 +1,85 @@
+"""`keras-seg check`: exit codes, output, and no backend."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from keras_seg.cli import app
+from keras_seg.data import synthetic
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture
+def data(tmp_path):
+    images, masks = synthetic.membranes(12, size=32)
+    synthetic.write_folder(
+        tmp_path / "data", images, masks, synthetic.MEMBRANE_CLASSES, "train"
+    )
+    return tmp_path / "data"
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["check", *map(str, arguments)])
+
+
+def test_good_data(data, tmp_path):
+    result = run(data, "--out", tmp_path / "report")
+    assert result.exit_code == 0, result.output
+    assert "can be trained on" in result.output
+    assert "Next: keras-seg train" in result.output
+    assert (tmp_path / "report" / "sheet.png").is_file()
+
+
+def test_bad_data(data):
+    next((data / "train/labels").iterdir()).unlink()
+    result = run(data)
+    assert result.exit_code == 3
+    assert "KS-D004  error: " in result.output and "Fix: " in result.output
+    result = run(data, "--json")
+    assert result.exit_code == 3
+    assert json.loads(result.output)["ok"] is False
+
+
+def test_no_data(tmp_path):
+    result = run(tmp_path / "nothing")
+    assert result.exit_code == 1
+
+
+def test_without_keras_or_a_backend(data):
+    """A new interpreter in which they cannot be imported."""
+    code = (
+        "import sys\n"
+        "for name in ('keras', 'tensorflow', 'jax', 'torch'):\n"
+        "    sys.modules[name] = None\n"
+        "from keras_seg.cli import main\n"
+        "main()\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, "check", str(data)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "100"},
+    )
+    assert result.returncode == 0, result.stderr
+    assert "can be trained on" in result.stdout
+
+
+def test_black_and_white_masks(data):
+    """The fix that is named is the one that works."""
+    for file in (data / "train/labels").iterdir():
+        ids = np.array(Image.open(file))
+        Image.fromarray((255 * (ids > 0)).astype("uint8")).save(file)
+    result = run(data)
+    assert result.exit_code == 3
+    assert "--mask-values 0:0,255:1" in result.output
+    result = run(data, "--mask-values", "0:0,255:1")
+    assert result.exit_code == 0, result.output
+    result = run(data, "--mask-values", "0-1")
+    assert result.exit_code == 1 and "Received: '0-1'" in result.output

@@ -1,0 +1,127 @@
+"""train --resume, --dry-run, --overfit, --json, --quiet."""
+
+import json
+import math
+import shutil
+
+import pytest
+
+from keras_seg.cli.epoch_lines import json_line
+from keras_seg.cli.train_flow import _verdict
+from keras_seg.training import RunFolder
+from tests.training.runs import assert_same_run
+from tests.training.runs import check_whole_files
+
+OPTIONS = "--model unet --backbone none --option filters=4 --option depth=2"
+
+
+def test_dry_run(data, invoke, tiny, tmp_path):
+    out = tmp_path / "run"
+    result = invoke("train", data, "--out", out, "--dry-run", *tiny)
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0] == "4 images to train on, 3 images held out, 2 classes."
+    # U-Net of 4 filters and depth 2, counted by Keras.
+    assert lines[1] == "7,474 parameters, 7,474 are trained."
+    assert lines[2].startswith("1 steps an epoch, batches of 4x32x32x3: ")
+    assert lines[3].startswith("Memory: ")
+    assert lines[4].startswith("Time: ")
+    assert lines[5].endswith("Nothing was written.")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_overfit_in_json(data, invoke, tmp_path):
+    """Two images, whole and as they are, also for validation."""
+    out = tmp_path / "run"
+    options = (*OPTIONS.split(), "--epochs", 1, "--batch-size", 2)
+    result = invoke(
+        "train", data, "--out", out, "--overfit", 2, "--json", *options
+    )
+    assert result.exit_code == 0, result.output
+    epoch, end = map(json.loads, result.stdout.splitlines())
+    assert epoch["event"] == "epoch" and epoch["epoch"] == 1
+    assert set(epoch["class_iou"]) == {"cell", "membrane"}
+    assert {"loss", "val_mean_iou", "seconds", "epochs"} < set(epoch)
+    assert end["event"] == "end" and end["run"] == str(out)
+    assert end["mean_iou"] == pytest.approx(epoch["val_mean_iou"], abs=1e-3)
+    run = RunFolder.open(out)
+    assert run.settings.crop is run.settings.scale is None
+    assert run.settings.flip is False
+    assert run.data["source"]["overfit"] == 2
+    assert run.data["train"] == run.data["validation"]
+    card = (out / "README.md").read_text()
+    assert "On the 2 images it was trained on, which says little" in card
+
+
+def test_resume(trained, data, invoke, tmp_path):
+    """Killed before the scores were written, and the data have moved."""
+    out = tmp_path / "run"
+    shutil.copytree(trained[1], out)
+    (out / "README.md").unlink()
+    moved = tmp_path / "moved"
+    shutil.copytree(data, moved)
+    result = invoke("train", moved, "--resume", out, "--quiet")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == ""
+    check_whole_files(out)
+    assert_same_run(out, trained[1])
+    result = invoke("train", "--resume", out)
+    assert result.exit_code == 1
+    assert "is finished: 1 epochs." in result.stderr
+
+
+def test_resume_with_changed_data(trained, data, invoke, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(trained[1], out)
+    (out / "README.md").unlink()
+    moved = tmp_path / "moved"
+    shutil.copytree(data, moved)
+    for kind in ("images", "labels"):
+        (moved / "train" / kind / "0000.png").unlink()
+    result = invoke("train", moved, "--resume", out)
+    assert result.exit_code == 1
+    assert "3 images instead of the 4 it was begun with" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--resume", "run", "--epochs", "3"), "settings of the run"),
+        (("data", "--overfit", "2", "--crop", "8"), "whole images"),
+        (("--epochs", "3"), "is missing"),
+    ],
+)
+def test_options_that_leave_no_room(invoke, arguments, text):
+    result = invoke("train", *arguments)
+    assert result.exit_code == 2
+    assert text in result.stderr
+
+
+def test_verdict():
+    assert "belong together" in _verdict(0.97)
+    assert _verdict(0.5).startswith("Mean IoU 0.500, and 0.95 was to be")
+
+
+def test_json_has_no_nan(capsys):
+    json_line({"a": math.nan, "b": {"c": [1, "x", None, 0.5]}})
+    assert json.loads(capsys.readouterr().out) == {
+        "a": None,
+        "b": {"c": [1, "x", None, 0.5]},
+    }
+
+
+def test_interrupted(trained, data, invoke, tmp_path, monkeypatch):
+    """It says how to go on."""
+    out = tmp_path / "run"
+    shutil.copytree(trained[1], out)
+    (out / "README.md").unlink()
+
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_seg.training.resume", interrupt)
+    result = invoke("train", data, "--resume", out)
+    assert result.exit_code == 130
+    assert result.stderr == (
+        f"Go on: keras-seg train --resume {out}\nInterrupted.\n"
+    )

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_seg.data import ClassTable
+from keras_seg.data import DataError
+from keras_seg.data import from_folder
+from keras_seg.data import from_voc
+from keras_seg.data import splits
+from keras_seg.data import voc_colormap
+from keras_seg.data.readers.voc import VOC_CLASSES
+from tests.data.readers.files import image
+
+pytestmark = pytest.mark.once
+
+
+def write(path, masks, **lists):
+    for stem, ids in masks.items():
+        ids = np.array(ids, "uint8")
+        image(path / f"JPEGImages/{stem}.jpg", ids.shape[:2])
+        mask = Image.fromarray(ids)
+        if ids.ndim == 2:
+            mask.putpalette(voc_colormap(256).ravel().tolist())
+        (path / "SegmentationClass").mkdir(exist_ok=True)
+        mask.save(path / f"SegmentationClass/{stem}.png")
+    folder = path / "ImageSets/Segmentation"
+    folder.mkdir(parents=True)
+    for name, stems in lists.items():
+        (folder / f"{name}.txt").write_text("\n".join(stems))
+    return path
+
+
+def message(path, *arguments, **options):
+    with pytest.raises(DataError) as caught:
+        from_voc(path, *arguments, **options)
+    return str(caught.value).replace(str(path), "DATA")
+
+
+def test_indices_of_palettes(tmp_path):
+    masks = {"b": [[0, 20, 255]], "a": [[1, 2, 3]], "c": [[0, 0, 0]]}
+    write(tmp_path, masks, train=["c"], val=["b", "a"])
+    for reader in (from_voc, from_folder):
+        folder = reader(tmp_path, "val")
+        assert [pair.stem for pair in folder.pairs] == ["b", "a"]
+        assert folder[0][1].tolist() == [[0, 20, 255]]
+        assert folder[0][0].shape == (1, 3, 3)
+        assert folder.classes == VOC_CLASSES
+    assert splits(tmp_path) == ("train", "val")
+    folder = from_folder(
+        tmp_path, "val", mask_values={i: 0 for i in range(256)}
+    )
+    assert not folder[0][1].any()
+
+
+def test_other_classes(tmp_path):
+    write(tmp_path, {"a": [[0, 21, 2]]}, train=["a"])
+    assert "has the ids 0, 2, 21; the data set has 21 classes" in message(
+        tmp_path
+    )
+    assert from_voc(tmp_path, classes=22)[0][1].tolist() == [[0, 21, 2]]
+    table = ClassTable(("a", "b", "c"), ((0, 0, 0),) * 3, frozenset({21}))
+    table.write(tmp_path / "classes.csv")
+    assert from_voc(tmp_path).classes == table
+    assert from_voc(tmp_path)[0][1].tolist() == [[0, 255, 2]]
+
+
+def test_masks_in_voc_colours(tmp_path):
+    ids = np.array([[0, 5, 20, 255]])
+    write(tmp_path, {"a": voc_colormap(256)[ids]}, train=["a"])
+    assert from_voc(tmp_path)[0][1].tolist() == ids.tolist()
+
+
+def test_splits(tmp_path):
+    write(tmp_path, {"a": [[0]], "b": [[1]]}, val=["a"], train=["a"])
+    assert message(tmp_path) == (
+        "KS-D002  DATA has the splits train, val; one of them must be chosen. "
+        'Fix: name it, for example split="train".'
+    )
+    assert message(tmp_path, "test") == (
+        "KS-D002  DATA has no split test: there is no "
+        "ImageSets/Segmentation/test.txt; its splits are train, val. "
+        "Fix: name one of them."
+    )
+
+
+def test_missing_images(tmp_path):
+    write(tmp_path, {"a": [[0]]}, train=["a"])
+    (tmp_path / "JPEGImages").rename(tmp_path / "images")
+    assert message(tmp_path) == (
+        "KS-D001  DATA has no folder JPEGImages; images are looked for in "
+        "JPEGImages, masks in SegmentationClass. The masks seem exported "
+        "without the images. Fix: put them into JPEGImages, or correct the "
+        "path."
+    )
+
+
+def test_nothing_is_decoded_without_check(tmp_path):
+    write(tmp_path, {"a": [[0]]}, train=["a"])
+    (tmp_path / "SegmentationClass/a.png").write_bytes(b"")
+    folder = from_folder(tmp_path, check=False)
+    assert len(folder) == 1
+    with pytest.raises(DataError, match="KS-D009"):
+        folder.check()
+
+
+def test_voc_samples(data_dir):
+    folder = from_folder(data_dir / "voc_samples", "val")
+    assert len(folder) == 5 and len(folder.classes) == 21
+    assert folder.classes.names == VOC_CLASSES.names
+    ids = set().union(*(np.unique(mask) for _, mask in folder))
+    assert 255 in ids and ids - {255} <= set(range(21))
+    # Masks written as colours, read back through them.
+    image_, mask = folder[0]
+    assert folder.size(0) == mask.shape == image_.shape[:2]
+    assert folder.read_ids(0).tolist() == mask.tolist()

@@ -1,0 +1,88 @@
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from keras_seg.data import ClassTable
+from keras_seg.data import DataError
+from keras_seg.data import Pair
+from keras_seg.data.colors import ColorCode
+from keras_seg.data.mask_files import MaskFiles
+from keras_seg.data.mask_files import color_code
+
+pytestmark = pytest.mark.once
+
+CODE = ColorCode((0, 1), ("a", "b"), ((9, 9, 9), (200, 0, 0)))
+
+
+def pair(path, array):
+    Image.fromarray(array).save(path)
+    return Pair("a", path, path)
+
+
+@given(
+    hnp.arrays("uint16", (3, 4), elements=st.sampled_from([0, 7, 255, 65535]))
+)
+def test_values(tmp_path_factory, raw):
+    meaning = {0: 2, 7: 255, 255: 1, 65535: 0}
+    masks = MaskFiles(meaning)
+    ids = masks(pair(tmp_path_factory.mktemp("m") / "a.png", raw))
+    assert ids.tolist() == [[meaning[v] for v in row] for row in raw.tolist()]
+
+
+def test_other_values(tmp_path):
+    raw = np.array([[0, 3, 255]], "uint8")
+    with pytest.raises(DataError) as caught:
+        MaskFiles({0: 0, 255: 1})(pair(tmp_path / "a.png", raw))
+    assert str(caught.value) == (
+        f"KS-D003  {tmp_path}/a.png has the values 3; mask_values names 0, "
+        "255. Fix: give every value an id there, 255 to ignore it."
+    )
+    np.save(tmp_path / "b.npy", np.array([[0, -1, 70000]]))
+    path = tmp_path / "b.npy"
+    with pytest.raises(DataError, match="has the values -1, 70000;"):
+        MaskFiles({0: 0, 65535: 1})(Pair("b", path, path))
+
+
+@pytest.mark.parametrize(
+    "values", [[0, 1], {0: -1}, {-1: 0}, {0: 65536}, {"0": 0}, {0.0: 1}]
+)
+def test_bad_values(values):
+    with pytest.raises(ValueError, match="Received: mask_values="):
+        MaskFiles(values)
+
+
+def test_colors(tmp_path):
+    colors = np.array([[[9, 9, 9], [200, 0, 0]]], "uint8")
+    grey = pair(tmp_path / "grey.png", colors[..., 1])
+    rgb = pair(tmp_path / "rgb.png", colors)
+    masks = MaskFiles(colors=CODE)
+    assert masks(rgb).tolist() == [[0, 1]]
+    assert masks(grey).tolist() == [[9, 0]]
+    with pytest.raises(DataError, match="KS-D014"):
+        MaskFiles(colors=CODE, by_color=True)(grey)
+    with pytest.raises(DataError, match="KS-D007"):
+        MaskFiles()(rgb)
+
+
+def test_palettes_through_their_colours(tmp_path):
+    image = Image.fromarray(np.array([[5, 2]], "uint8"))
+    image.putpalette([0] * 6 + [200, 0, 0] + [0] * 6 + [9, 9, 9])
+    image.save(tmp_path / "p.png")
+    one = Pair("p", tmp_path / "p.png", tmp_path / "p.png")
+    masks = MaskFiles(colors=CODE, by_color=True)
+    assert masks(one).tolist() == [[0, 1]]
+    assert MaskFiles(colors=CODE)(one).tolist() == [[5, 2]]
+    copy = pickle.loads(pickle.dumps(masks))  # noqa: S301
+    assert copy == masks
+
+
+def test_color_code():
+    table = ClassTable(("a",), ((1, 2, 3),))
+    assert color_code(table).colors == ((1, 2, 3),)
+    for without in (ClassTable.default(3), 3, None):
+        assert color_code(without) is None

@@ -1,0 +1,145 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from keras_seg.data import DataError
+from keras_seg.data import read_mask
+from keras_seg.data import voc_colormap
+from keras_seg.data.masks import has_colors
+from keras_seg.data.masks import read_colors
+from tests.data.raw_png import write_png
+
+pytestmark = pytest.mark.once
+
+COLORS = voc_colormap(256)
+ENCODINGS = {
+    "1 bit": 1,
+    "grey png": 255,
+    "grey tiff": 255,
+    "palette png": 255,
+    "palette bmp": 255,
+    "16 bit png": 65535,
+    "16 bit tiff": 65535,
+    "2 bit png": 3,
+    "npy": 2**31,
+}
+
+
+def encode(folder, ids, encoding):
+    """Write ids as a mask and give its path."""
+    kind, suffix = encoding.rsplit(" ", 1) if " " in encoding else ("", "npy")
+    path = folder / f"a.{suffix}"
+    if encoding == "1 bit":
+        path = folder / "a.png"
+        Image.fromarray(ids.astype(bool)).save(path)
+    elif encoding == "npy":
+        np.save(path, ids)
+    elif encoding == "2 bit png":
+        write_png(path, ids[..., None], 2)
+    elif kind == "16 bit":
+        Image.fromarray(ids.astype("uint16")).save(path)
+    else:
+        image = Image.fromarray(ids.astype("uint8"))
+        if kind == "palette":
+            image.putpalette(COLORS.ravel().tolist())
+        image.save(path)
+    return path
+
+
+def message(function, path):
+    with pytest.raises(DataError) as caught:
+        function(path)
+    return str(caught.value).replace(str(path.parent), "DATA")
+
+
+@given(st.sampled_from(sorted(ENCODINGS)), st.data())
+def test_round_trip(tmp_path_factory, encoding, data):
+    sides = st.integers(1, 9)
+    ids = data.draw(
+        hnp.arrays(
+            "int64",
+            st.tuples(sides, sides),
+            elements=st.integers(0, ENCODINGS[encoding]),
+        )
+    )
+    path = encode(tmp_path_factory.mktemp("mask"), ids, encoding)
+    mask = read_mask(path)
+    assert np.issubdtype(mask.dtype, np.integer)
+    np.testing.assert_array_equal(mask, ids)
+    assert not has_colors(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp", "webp"])
+def test_colors(tmp_path, suffix):
+    colors = np.random.default_rng(0).integers(0, 256, (4, 5, 3), "uint8")
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(colors).save(path, lossless=True)
+    assert has_colors(path)
+    np.testing.assert_array_equal(read_colors(path), colors)
+
+
+def test_colors_of_palettes_and_grey(tmp_path):
+    ids = np.array([[0, 1, 2]], "uint8")
+    path = encode(tmp_path, ids, "palette png")
+    np.testing.assert_array_equal(read_colors(path), COLORS[ids])
+    path = encode(tmp_path, ids, "grey png")
+    assert read_colors(path).tolist() == [[[0] * 3, [1] * 3, [2] * 3]]
+
+
+def test_alpha(tmp_path):
+    ids = np.array([[0, 1, 2]], "uint8")
+    opaque = np.full((1, 3, 1), 255, "uint8")
+    colors = np.concatenate([COLORS[ids], opaque], axis=-1)
+    path = tmp_path / "a.png"
+    Image.fromarray(colors).save(path)
+    np.testing.assert_array_equal(read_colors(path), COLORS[ids])
+    colors[0, 0, 3] = 0
+    Image.fromarray(colors).save(path)
+    assert message(read_colors, path) == (
+        "KS-D007  DATA/a.png is transparent in places; a mask has one colour "
+        "for each class, and is opaque. Fix: flatten the mask onto the "
+        "colour of its background."
+    )
+    Image.merge("LA", [Image.fromarray(a) for a in (ids, opaque[..., 0])]).save(
+        path
+    )
+    np.testing.assert_array_equal(read_mask(path), ids)
+
+
+def test_colors_of_more_bits(tmp_path):
+    for channels in (1, 3):
+        pixels = np.zeros((2, 2, channels), "uint16")
+        path = write_png(tmp_path / "a.png", pixels, 16)
+        assert message(read_colors, path) == (
+            "KS-D007  DATA/a.png has colours of more than 8 bits a channel; "
+            "class colours have red, green and blue of 0..255. Fix: save the "
+            "mask with 8 bits a channel."
+        )
+
+
+def test_jpeg(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (4, 4)).save(path)
+    assert message(read_colors, path).startswith("KS-D008  DATA/a.jpg is a")
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_each_file_is_turned_by_its_own_tag(tmp_path, orientation):
+    # An image and its mask of the same tag stay aligned; so they do where the
+    # image's pixels were turned for good and neither has a tag.
+    from keras_seg.data import read_image
+
+    ids = np.arange(15, dtype="uint8").reshape(3, 5)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    rgb = np.repeat(ids[..., None], 3, axis=-1)
+    Image.fromarray(rgb).save(tmp_path / "image.png", exif=exif)
+    Image.fromarray(ids).save(tmp_path / "mask.png", exif=exif)
+    mask = read_mask(tmp_path / "mask.png")
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "image.png")[..., 0], mask
+    )
+    assert not np.array_equal(mask, ids)

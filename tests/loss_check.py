@@ -1,0 +1,103 @@
+"""One check that every loss passes, on every backend."""
+
+import json
+
+import keras
+import numpy as np
+
+from tests.gradients import gradient
+
+__all__ = ["CLASSES", "check_loss", "masks_and_logits", "probabilities"]
+
+# One shape for all: JAX compiles for each.
+SHAPE = (2, 4, 5)
+CLASSES = 3
+
+
+def masks_and_logits(seed=0, void=0.2):
+    """Masks of all classes with void pixels, and logits."""
+    rng = np.random.default_rng(seed)
+    masks = rng.integers(0, CLASSES, SHAPE).astype("uint8")
+    masks[rng.random(SHAPE) < void] = 255
+    return masks, rng.normal(size=(*SHAPE, CLASSES)).astype("float32")
+
+
+def probabilities(logits):
+    """The softmax, in float64."""
+    powers = np.exp(logits.astype("float64"))
+    return powers / powers.sum(-1, keepdims=True)
+
+
+def check_loss(loss, parity, void_gradient=0.0):
+    """Checks types, void, wrong ids, gradients, saving and training.
+
+    Args:
+        loss: of `keras_seg.losses`, with `ignore_class=255`.
+        parity: the fixture, to compare values and gradients of the backends.
+        void_gradient: float, the largest that is taken for none.
+    """
+    masks, logits = masks_and_logits()
+    void = masks == 255
+    value = float(loss(masks, logits))
+    result = loss(masks, logits)
+    assert tuple(result.shape) == ()
+    assert keras.backend.standardize_dtype(result.dtype) == "float32"
+    assert np.isfinite(value) and value > 0
+    slopes = gradient_of(loss, masks, logits)
+    parity(f"loss_{loss.name}", np.array(value))
+    parity(f"loss_{loss.name}_gradient", slopes)
+
+    # The gradient is the slope of the value.
+    way = np.random.default_rng(1).normal(size=logits.shape) * 1e-2
+    ahead, behind = (float(loss(masks, logits + s * way)) for s in (1, -1))
+    expected = 2 * (slopes * way).sum()
+    np.testing.assert_allclose(ahead - behind, expected, rtol=0.02, atol=2e-5)
+
+    # Void pixels have no part in it.
+    assert (slopes[void] == 0).all() and np.abs(slopes[~void]).max() > 0
+    others = logits.copy()
+    others[void] = 50.0
+    assert float(loss(masks, others)) == value
+    nothing = np.full_like(masks, 255)
+    assert float(loss(nothing, logits)) == 0.0
+    assert (gradient_of(loss, nothing, logits) == 0).all()
+
+    # The forms of a mask, and of logits.
+    whole = masks.astype("int32")
+    for form in (whole[..., None], masks.astype("float32")):
+        np.testing.assert_allclose(float(loss(form, logits)), value, rtol=1e-6)
+    half = keras.ops.cast(logits, "bfloat16")
+    result = loss(masks, half)
+    assert keras.backend.standardize_dtype(result.dtype) == "float32"
+    exact = keras.ops.convert_to_numpy(keras.ops.cast(half, "float32"))
+    np.testing.assert_allclose(
+        float(result), float(loss(masks, exact)), rtol=1e-6
+    )
+
+    # A wrong id is not dropped; weights stay finite.
+    for wrong in (CLASSES, -1, 254, 0.5, 2**24 + 1, np.nan):
+        bad = whole.astype("float64")
+        bad[0, 0, 0] = wrong
+        assert np.isnan(float(loss(bad, logits))), wrong
+    assert np.isfinite(gradient_of(loss, bad, logits)).all()
+
+    # Saved and loaded.
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(loss)))
+    copy = keras.saving.deserialize_keras_object(config)
+    assert type(copy) is type(loss)
+    assert copy.get_config() == loss.get_config()
+    assert float(copy(masks, logits)) == value
+
+    # Compiled: the same value, and a step that lowers it.
+    inputs = keras.Input((None, None, CLASSES))
+    outputs = keras.layers.Dense(CLASSES, kernel_initializer="identity")
+    model = keras.Model(inputs, outputs(inputs))
+    model.compile(keras.optimizers.SGD(1e-2), loss)
+    first, second = (model.train_on_batch(logits, masks) for _ in range(2))
+    np.testing.assert_allclose(first, value, rtol=1e-5)
+    assert second < first
+
+
+def gradient_of(loss, masks, logits):
+    """The gradient for the logits; only the loss's value may be NaN."""
+    return gradient(lambda x: loss(masks, x), logits, 1.0)

@@ -1,0 +1,63 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_seg.data import ClassTable
+from keras_seg.metrics import MeanIoU
+from keras_seg.training import suggest_settings
+from keras_seg.training.recipes import finetune
+
+pytestmark = pytest.mark.once
+
+
+class Pairs(list):
+    classes = ClassTable.default(3)
+
+
+def pairs(count=20, size=(4, 5)):
+    """Half of the images are class 0, half 0 and 1; nothing is class 2."""
+    image = np.zeros((*size, 3), "uint8")
+    one = np.zeros(size, "uint8")
+    two = one.copy()
+    two[:, 0] = 1
+    return Pairs([(image, one), (image, two)] * (count // 2))
+
+
+def test_optimizer_and_metrics():
+    given = finetune(
+        pairs(20), epochs=5, batch_size=8, learning_rate=0.5, weight_decay=0.25
+    )
+    optimizer = given["optimizer"]
+    assert isinstance(optimizer, keras.optimizers.AdamW)
+    assert optimizer.weight_decay == 0.25
+    schedule = optimizer._learning_rate
+    # 3 batches of 20 images, 5 epochs.
+    for step, rate in ((0, 0.5), (5, 0.5 * (2 / 3) ** 0.9), (15, 0.0)):
+        assert float(schedule(step)) == pytest.approx(rate, abs=1e-6)
+    assert isinstance(given["metrics"][0], MeanIoU)
+    assert [metric.num_classes for metric in given["metrics"]] == [3, 3]
+    assert given["loss"].class_weights is None
+
+
+def test_class_weights():
+    """f = 35/40 and 5/20: the median is between them."""
+    loss = finetune(pairs(), class_weights="median_frequency")["loss"]
+    f = np.array([1 - 0.1, 0.2])  # 10 % of all pixels, 20 % of its images.
+    np.testing.assert_allclose(
+        loss.class_weights, [*np.median(f) / f, 1.0], rtol=1e-6
+    )
+    by_name = finetune(pairs(), class_weights={"class 1": 4.0})["loss"]
+    assert by_name.class_weights == [1.0, 4.0, 1.0]
+
+
+def test_classes_must_be_known():
+    with pytest.raises(ValueError, match="Received: classes=None"):
+        finetune(list(pairs()))
+    assert finetune(list(pairs()), classes=4)["metrics"][0].num_classes == 4
+
+
+def test_suggested_settings():
+    few = suggest_settings(pairs(6, (300, 40)))
+    assert (few.crop, few.batch_size, few.epochs) == ((256, 40), 6, 100)
+    many = suggest_settings(pairs(800))
+    assert (many.batch_size, many.epochs) == (8, 20)

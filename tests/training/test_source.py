@@ -1,0 +1,79 @@
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_seg.data import from_folder
+from keras_seg.data import synthetic
+from keras_seg.training import DataSource
+from keras_seg.training import RunError
+from keras_seg.training.fingerprint import fingerprint
+from keras_seg.training.source import describe
+from keras_seg.training.source import refuse_changes
+
+pytestmark = pytest.mark.once
+
+
+@pytest.fixture
+def folder(tmp_path):
+    images, masks = synthetic.membranes(5, size=32)
+    path, classes = tmp_path / "data", synthetic.MEMBRANE_CLASSES
+    synthetic.write_folder(path, images[:3], masks[:3], classes, "train")
+    synthetic.write_folder(path, images[3:], masks[3:], classes, "val")
+    return path
+
+
+def test_splits_are_found(folder):
+    source = DataSource(str(folder))
+    data, validation = source.read()
+    assert (len(data), len(validation)) == (3, 2)
+    resolved = source.resolved()
+    assert resolved.split == "train" and resolved.validation_split == "val"
+    assert resolved.resolved() == resolved
+    assert len(resolved.read()[1]) == 2
+
+
+def test_overfit(folder):
+    data, validation = DataSource(str(folder), overfit=2).read()
+    assert data is validation and len(data) == 2
+    with pytest.raises(RunError, match="has 3 images.*overfit=4"):
+        DataSource(str(folder), overfit=4).read()
+
+
+def test_description_comes_back(folder):
+    source = DataSource(str(folder))
+    facts = describe(*source.read(), source)
+    assert DataSource(**facts["source"]) == source.resolved()
+    assert facts["train"]["images"] == 3
+    refuse_changes(facts, *source.read(), "run")
+
+
+def test_a_folder_that_moved_is_the_same(folder, tmp_path):
+    moved = shutil.copytree(folder, tmp_path / "moved")
+    paths = (folder, moved)
+    first, second = (fingerprint(from_folder(p, "train")) for p in paths)
+    assert first == second
+    (moved / "train" / "images" / "0000.png").rename(
+        moved / "train" / "images" / "9.png"
+    )
+    (moved / "train" / "labels" / "0000.png").rename(
+        moved / "train" / "labels" / "9.png"
+    )
+    assert fingerprint(from_folder(moved, "train")) != first
+
+
+def test_another_mask(folder):
+    before = fingerprint(from_folder(folder, "train"))
+    mask = Image.fromarray(np.zeros((32, 32), "uint8"))
+    mask.save(folder / "train" / "labels" / "0001.png")
+    assert fingerprint(from_folder(folder, "train")) != before
+
+
+def test_arrays():
+    images, masks = synthetic.membranes(3, size=32)
+    pairs = list(zip(images, masks, strict=True))
+    before = fingerprint(pairs)
+    assert fingerprint(list(pairs)) == before
+    assert fingerprint(pairs[::-1]) != before
+    assert fingerprint(pairs[:2]) != before

@@ -1,0 +1,66 @@
+"""curves and confusion: matplotlib draws them, and may not be there."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from keras_seg.visualization import can_plot
+from keras_seg.visualization import confusion
+from keras_seg.visualization import curves
+
+pytestmark = pytest.mark.once
+
+ROWS = [
+    {"epoch": 1, "loss": 1.0, "val_loss": 1.2, "mean_iou": 0.2},
+    {"epoch": 2, "loss": float("nan"), "val_loss": "", "mean_iou": 0.4},
+    {"epoch": 3, "loss": 0.5, "val_loss": 0.7, "mean_iou": 0.6},
+]
+
+needs_matplotlib = pytest.mark.skipif(
+    not can_plot(), reason="matplotlib is not installed"
+)
+
+
+@needs_matplotlib
+def test_curves():
+    one = curves(ROWS, names=("loss",))
+    two = curves(ROWS, best=3)
+    assert one.dtype == np.uint8 and one.shape[2] == 3
+    assert two.shape[1] == 2 * one.shape[1]
+    assert not np.array_equal(curves(ROWS), two)  # the best epoch is marked
+
+
+@needs_matplotlib
+def test_nothing_to_draw():
+    with pytest.raises(ValueError, match="one of `names`"):
+        curves(ROWS, names=("accuracy",))
+    with pytest.raises(ValueError, match="one of `names`"):
+        curves([])
+
+
+@needs_matplotlib
+@pytest.mark.parametrize("count", [2, 21, 60])
+def test_confusion(count):
+    matrix = np.diag(np.arange(count))  # the first class is not there
+    picture = confusion(matrix, [f"class {i}" for i in range(count)])
+    assert picture.dtype == np.uint8 and picture.shape[2] == 3
+    assert max(picture.shape) < 4000
+    darkest = picture[picture.sum(axis=2) < 200]
+    assert len(darkest) > 100
+
+
+@needs_matplotlib
+def test_malformed_matrix():
+    with pytest.raises(ValueError, match="shape .2, 2., 3 names"):
+        confusion(np.eye(2, dtype=int), ["a", "b", "c"])
+
+
+def test_without_matplotlib(monkeypatch):
+    for name in [n for n in sys.modules if n.split(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert not can_plot()
+    with pytest.raises(ImportError, match=r'pip install "keras-seg\[viz\]"'):
+        curves(ROWS)

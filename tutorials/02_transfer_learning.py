@@ -1,0 +1,165 @@
+"""Transfer learning: an ImageNet classifier becomes a segmenter of your own.
+
+    python tutorials/02_transfer_learning.py
+    python tutorials/02_transfer_learning.py --data DATA --weights FILE
+
+A classifier that has seen a million photographs knows edges, textures and
+parts of things. Little of that depends on what it was asked to name, so a
+segmenter of your own images can begin there, and needs hundreds of masks
+where it would otherwise need thousands.
+
+It takes eight statements, those of `transfer` below:
+
+1. take the classifier, with its weights;
+2. turn it into a segmentation network: here a U-Net, whose way down is the
+   classifier, and whose way up is new;
+3. freeze what comes from the classifier: the new layers begin with random
+   weights, and their first gradients would only spoil the old ones;
+4. compile, and
+5. train the new layers;
+6. unfreeze all but batch normalization, which keeps the statistics of
+   ImageNet: the moving averages of a short training are worse;
+7. compile again, as Keras wants after such a change, with a tenth of the
+   learning rate, and
+8. train on.
+
+The same network from random weights, trained as long, shows what the transfer
+was worth. Without `--data`, images are drawn by the package: squares, disks
+and triangles on noise, which need no transfer at all; and without
+`--weights`, the weights of MobileNetV2 are downloaded.
+"""
+
+import argparse
+import pathlib
+
+import keras
+import numpy as np
+
+from keras_seg import applications
+from keras_seg import data
+from keras_seg import inference
+from keras_seg import training
+from keras_seg import visualization
+from keras_seg.data import augment
+from keras_seg.data import synthetic
+from keras_seg.training import recipes
+
+
+def transfer(weights, train, batches, epochs):
+    """A classifier to a segmenter, in eight statements.
+
+    Args:
+        weights: `"imagenet"`, the path of a file, or None for random ones.
+        train: pairs to train on, with their `classes`.
+        batches: the same as `data.Batches`.
+        epochs: tuple (with the classifier frozen, all of it).
+    """
+    first, second = epochs
+    classifier = keras.applications.MobileNetV2(
+        weights=weights, include_top=False, input_shape=(None, None, 3)
+    )
+    model = applications.UNet(classifier, classes=len(train.classes))
+    training.freeze_backbone(model, classifier)
+    model.compile(**recipes.finetune(train, epochs=first, learning_rate=1e-3))
+    model.fit(batches, epochs=first, verbose=2)
+    training.freeze_batch_norm(training.unfreeze(model))
+    model.compile(**recipes.finetune(train, epochs=second, learning_rate=1e-4))
+    model.fit(batches, epochs=second, verbose=2)
+    return model
+
+
+def from_scratch(train, batches, epochs):
+    """The same network without any transfer, trained as long at once."""
+    model = applications.UNet(
+        "mobilenet_v2", weights=None, classes=len(train.classes)
+    )
+    model.compile(**recipes.finetune(train, epochs=sum(epochs)))
+    model.fit(batches, epochs=sum(epochs), verbose=2)
+    return model
+
+
+def draw_data(path, count, size):
+    """A folder of drawn images, as a user would have one of photographs."""
+    images, masks = synthetic.shapes(count, size=size, classes=4)
+    classes, first = synthetic.shape_classes(4), count // 5
+    synthetic.write_folder(path, images[:first], masks[:first], classes, "val")
+    synthetic.write_folder(
+        path, images[first:], masks[first:], classes, "train"
+    )
+
+
+def read(path):
+    """Pairs to train on and others held out: every sixth, if need be."""
+    splits = data.splits(path)
+    train = data.from_folder(path, "train" if splits else None)
+    if "val" in splits:
+        return train, data.from_folder(path, "val", classes=train.classes)
+    held_out = range(0, len(train), 6)
+    rest = sorted(set(range(len(train))) - set(held_out))
+    return train.subset(rest), train.subset(held_out)
+
+
+def draw_overlays(models, held_out, out, count=4):
+    """Image, truth, and what each of the models makes of it."""
+    out.mkdir(parents=True, exist_ok=True)
+    classes = held_out.classes
+    for index in np.linspace(0, len(held_out) - 1, count).astype(int):
+        image, mask = held_out[index]
+        pictures = [visualization.overlay(image, mask, classes.colors)]
+        for model in models.values():
+            ids = inference.predict(model, image)
+            pictures.append(visualization.overlay(image, ids, classes.colors))
+        panel = visualization.panel(
+            [image, *pictures], titles=["image", "truth", *models]
+        )
+        stem = held_out.pairs[index].stem
+        visualization.save_image(out / f"{stem}.png", panel)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=pathlib.Path)
+    parser.add_argument(
+        "--weights", default="imagenet", help="imagenet, a file, or none"
+    )
+    parser.add_argument(
+        "--epochs", type=int, nargs=2, default=(8, 12), metavar="N"
+    )
+    parser.add_argument("--crop", type=int, default=224)
+    parser.add_argument(
+        "--images", type=int, default=60, help="how many are drawn"
+    )
+    parser.add_argument("--out", type=pathlib.Path, default="transfer")
+    options = parser.parse_args()
+    weights = None if options.weights == "none" else options.weights
+
+    if options.data is None:
+        options.data = options.out / "data"
+        draw_data(options.data, options.images, options.crop)
+    print(data.check(options.data).raise_if_failed().to_text())
+    train, held_out = read(options.data)
+    keras.utils.set_random_seed(0)
+    batches = data.Batches(
+        train,
+        8,
+        [
+            augment.RandomScale(0.75, 1.5),
+            augment.RandomCrop(options.crop),
+            augment.RandomFlip(),
+        ],
+        shuffle=True,
+    )
+    models = {
+        "transferred": transfer(weights, train, batches, options.epochs),
+        "from scratch": from_scratch(train, batches, options.epochs),
+    }
+    draw_overlays(models, held_out, options.out / "overlays")
+    for name, model in models.items():
+        found = inference.evaluate(model, held_out)
+        print(f"{name}: mean IoU {found.scores.mean_iou:.3f}")
+        for row in found.rows():
+            print(f"    {row['name']}: {row['iou']:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -86,8 +86,9 @@ class Folder:
         mask = self.masks(pair)
         if image.shape[:2] != mask.shape:
             raise _sizes_differ(pair, image, mask)
-        normal = normalize_mask(mask, self.classes, pair.mask)
-        return image, normal, ids_of_mask(mask)
+        ids = ids_of_mask(mask)
+        normal = normalize_mask(mask, self.classes, pair.mask, ids)
+        return image, normal, ids
 
 
 def map_threads(function, items):

@@ -22,13 +22,14 @@ def ids_of_mask(mask):
     return np.unique(np.concatenate([ids[:1], ids[1:][changes]])).tolist()
 
 
-def normalize_mask(mask, classes, file):
+def normalize_mask(mask, classes, file, ids=None):
     """Check the ids of one mask and map every void id to 255.
 
     Args:
         mask: integer array `(height, width)`.
         classes: `ClassTable`.
         file: str or path, named where an id is outside.
+        ids: optional list, `ids_of_mask(mask)` where it is known.
 
     Returns:
         uint8 array `(height, width)` of 0..C-1 and 255.
@@ -36,7 +37,7 @@ def normalize_mask(mask, classes, file):
     Raises:
         DataError: an id is neither a class nor void.
     """
-    ids = ids_of_mask(mask)
+    ids = ids_of_mask(mask) if ids is None else ids
     void = classes.void_ids | {VOID}
     outside = [i for i in ids if not 0 <= i < len(classes) and i not in void]
     if outside:

@@ -91,7 +91,8 @@ def read_size(path, page=None):
 def _read_rgb(path, page):
     with opened(path) as image:
         select_page(path, image, page)
-        image = ImageOps.exif_transpose(image)
+        # Upright, or already RGB, it would be copied otherwise.
+        ImageOps.exif_transpose(image, in_place=True)
         if image.mode == "F":
             raise DataError(
                 "KS-D009",
@@ -105,7 +106,9 @@ def _read_rgb(path, page):
             return np.repeat(values.astype("uint8")[..., None], 3, axis=-1)
         if image.mode in ("P", "PA"):  # a palette's alpha warns on "RGB"
             image = image.convert("RGBA")
-        return np.array(image.convert("RGB"))
+        if image.mode != "RGB":
+            image = image.convert("RGB")
+        return np.array(image)
 
 
 def _read_channels(path, page):

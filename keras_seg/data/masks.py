@@ -45,7 +45,8 @@ def read_mask(path, page=None):
         _refuse_jpeg(path, image)
         select_page(path, image, page)
         raw = rawmode(image)
-        image = _without_alpha(ImageOps.exif_transpose(image))
+        ImageOps.exif_transpose(image, in_place=True)
+        image = _without_alpha(image)
         if image.mode not in _ID_MODES:
             raise _not_ids(path, image)
         ids = np.array(image)

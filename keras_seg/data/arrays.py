@@ -99,7 +99,7 @@ def read_tiff(path, page=None):
             pixels = sheet.asarray()
         except ValueError as error:
             if "imagecodecs" in str(error):
-                raise _missing(path, "imagecodecs") from error
+                raise _missing(path, "imagecodecs", "imagecodecs") from error
             raise
         if sheet.axes == "SYX":
             pixels = np.moveaxis(pixels, 0, -1)
@@ -183,16 +183,16 @@ def _tifffile(path):
     try:
         import tifffile
     except ImportError as error:
-        raise _missing(path, "tifffile") from error
+        raise _missing(path, "tifffile", '"keras-seg[tiff]"') from error
     return tifffile
 
 
-def _missing(path, package):
+def _missing(path, package, install):
     return DataError(
         "KS-D016",
         path,
         f"needs the package {package}, which is not installed",
         "TIFF of more than 4 channels, or of more than 8 bits in several, "
         "is read with tifffile",
-        fix='pip install "keras-seg[tiff]", if the file is whole',
+        fix=f"pip install {install}, if the file is whole",
     )

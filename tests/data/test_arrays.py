@@ -186,6 +186,26 @@ def test_without_tifffile(tmp_path, monkeypatch):
     assert read_image(path, 1).shape == (4, 5, 1)
 
 
+def test_without_imagecodecs(tmp_path, monkeypatch):
+    # tifffile leaves LZW to imagecodecs, which may be there or not.
+    tifffile = pytest.importorskip("tifffile")
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(
+        path,
+        np.zeros((4, 5, 6), "uint8"),
+        photometric="minisblack",
+        planarconfig="contig",
+    )
+
+    def fail(page):
+        raise ValueError("<LZW: 5> requires the 'imagecodecs' package")
+
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", fail)
+    text = message(lambda p: read_image(p, None), path)
+    assert text.startswith("KS-D016  DATA/a.tif needs the package imagecodecs")
+    assert text.endswith("Fix: pip install imagecodecs, if the file is whole.")
+
+
 def test_damaged_tiff(tmp_path):
     tifffile = pytest.importorskip("tifffile")
     path = tmp_path / "a.tif"

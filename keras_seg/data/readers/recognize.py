@@ -46,7 +46,8 @@ def from_folder(
 
     An image and a mask belong together by their stem. Masks have one channel
     of class ids 0..C-1, at most 255 of them, and 255 for void; or colours,
-    where the class table names the colour of each class.
+    where the class table names the colour of each class. Images and masks
+    are each turned by their own EXIF orientation.
 
     Other layouts are recognised and read by the function of their name, which
     has further options: `from_cvat` (`labelmap.txt`), `from_voc`

@@ -31,9 +31,9 @@ def boundary_f1(
       https://doi.org/10.5244/C.27.32) (BMVC 2013)
     - [SegNet](https://arxiv.org/abs/1511.00561)
 
-    Predicted contours where the truth is void are not counted. It is meant
-    for masks without void contours around the objects: for those, see
-    `trimap`.
+    What is predicted where the truth is void changes nothing, and there is no
+    contour against a void pixel. So it is meant for masks without void strips
+    around the objects: for those, see `trimap`.
 
     Args:
         pairs: iterable of tuples (truth, prediction), integer arrays
@@ -73,8 +73,8 @@ def boundary_f1(
         )
         reach = tolerance * np.hypot(*truth.shape)
         for index in range(num_classes):
-            real = contour(truth == index)
-            found = contour(prediction == index) & known
+            real = contour(truth == index, known)
+            found = contour(prediction == index, known)
             if not real.any() and (
                 absent_classes == "truth" or not found.any()
             ):
@@ -105,8 +105,9 @@ def boundary_iou(
 
     The rim of a region has its pixels within `d` steps of a king of a pixel
     outside of it; beyond the frame of the image is outside. Intersections and
-    unions of the true and the predicted rims are summed over all images.
-    Reference:
+    unions of the true and the predicted rims are summed over all images. Void
+    pixels are in no rim and outside of no region, so that what is predicted
+    there changes nothing. Reference:
 
     - [Boundary IoU](https://arxiv.org/abs/2103.16562)
 
@@ -117,7 +118,6 @@ def boundary_iou(
         dilation: float, `d` as a share of the diagonal of the image, rounded
             to a pixel and at least 1. Defaults to 0.02, the paper's.
         ignore_class: int, the label of void pixels in the truth, or None.
-            They are in neither rim.
         absent_classes: `"union"`, or `"truth"` for NaN where a class is in
             no truth, even if it is predicted.
 
@@ -146,8 +146,8 @@ def boundary_iou(
         )
         width = max(1, round(dilation * np.hypot(*truth.shape)))
         for index in np.union1d(truth[known], prediction[known]):
-            real = _rim(truth == index, width) & known
-            found = _rim(prediction == index, width) & known
+            real = _rim(truth == index, known, width)
+            found = _rim(prediction == index, known, width)
             real_rims[index] += real.sum()
             both[index] += (real & found).sum()
             either[index] += (real | found).sum()
@@ -156,7 +156,7 @@ def boundary_iou(
         return np.where(present > 0, both / either, np.nan)
 
 
-def _rim(region, width):
-    outside = np.pad(~region, 1, constant_values=True)
+def _rim(region, known, width):
+    outside = np.pad(known & ~region, 1, constant_values=True)
     distance = chessboard_distance(outside)[1:-1, 1:-1]
-    return region & (distance <= width)
+    return region & known & (distance <= width)

@@ -15,10 +15,10 @@ def chessboard_distance(target):
         target: bool array `(height, width)`.
 
     Returns:
-        int array, 0 in the set; larger than any side where it is empty.
+        int array, 0 in the set; the largest int32 where it is empty.
     """
     if not target.any():
-        return np.full(target.shape, max(target.shape) + 1)
+        return np.full(target.shape, np.iinfo(np.int32).max)
     return _ndimage().distance_transform_cdt(~target, metric="chessboard")
 
 
@@ -29,21 +29,22 @@ def euclidean_distance(target):
     return _ndimage().distance_transform_edt(~target)
 
 
-def contour(region):
+def contour(region, known):
     """The pixels of a region with a neighbour, by a side, outside of it.
 
-    The frame of the image is no outside.
+    The frame of the image is no outside, nor is what is not known.
 
     Args:
         region: bool array `(height, width)`.
+        known: bool array of that shape, where a contour can be.
 
     Returns:
         bool array.
     """
-    padded = np.pad(region, 1, mode="edge")
+    padded = np.pad(region | ~known, 1, constant_values=True)
     inside = padded[:-2, 1:-1] & padded[2:, 1:-1]
     inside &= padded[1:-1, :-2] & padded[1:-1, 2:]
-    return region & ~inside
+    return region & known & ~inside
 
 
 def _ndimage():

@@ -29,7 +29,7 @@ def band_distance(mask, kind="void", ignore_class=255):
 
     Returns:
         int array `(height, width)`, at least 1 in a band; 0 where the mask is
-        void, and larger than any side where no boundary is.
+        void, and the largest int32 where no boundary is.
 
     Raises:
         ValueError: if there is no such kind.

@@ -22,15 +22,17 @@ def drawn(seed, void=0.0):
     return truth, prediction
 
 
-def outline(region):
-    """Pixels with one of four neighbours outside, the frame not counted."""
+def outline(region, known):
+    """Pixels with one of four neighbours outside, all of them known."""
     places = []
-    for y, x in np.argwhere(region):
+    for y, x in np.argwhere(region & known):
         around = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]
         inside = [
             region[j, i]
             for j, i in around
-            if 0 <= j < region.shape[0] and 0 <= i < region.shape[1]
+            if 0 <= j < region.shape[0]
+            and 0 <= i < region.shape[1]
+            and known[j, i]
         ]
         if not all(inside):
             places.append((y, x))
@@ -48,10 +50,8 @@ def f1_by_hand(truth, prediction, classes, tolerance):
     reach = tolerance * np.hypot(*truth.shape)
     result = np.full(classes, np.nan)
     for index in range(classes):
-        real = outline(truth == index)
-        found = np.array(
-            [p for p in outline(prediction == index) if truth[*p] != 255]
-        ).reshape(-1, 2)
+        real = outline(truth == index, truth != 255)
+        found = outline(prediction == index, truth != 255)
         if len(real) and len(found):
             p, r = near(found, real, reach), near(real, found, reach)
             result[index] = 2 * p * r / (p + r) if p + r else 0.0
@@ -96,11 +96,11 @@ def test_f1_of_absent_classes():
     assert boundary_f1(pairs, 3, absent_classes="truth")[1] == 1.0
 
 
-def rim_by_erosion(region, width):
+def rim_by_erosion(region, known, width):
     """As the authors of Boundary IoU: eroded 3x3, padded with outside."""
-    padded = np.pad(region, 1)
+    padded = np.pad(region | ~known, 1)
     eroded = ndimage.binary_erosion(padded, np.ones((3, 3)), width)
-    return (padded & ~eroded)[1:-1, 1:-1]
+    return region & known & ~eroded[1:-1, 1:-1]
 
 
 @given(
@@ -114,9 +114,8 @@ def test_iou_of_eroded_rims(seed, dilation, void):
     for truth, prediction in pairs:
         width = max(1, int(round(dilation * np.hypot(*truth.shape))))
         for index in range(4):
-            real = rim_by_erosion(truth == index, width) & (truth != 255)
-            found = rim_by_erosion(prediction == index, width)
-            found &= truth != 255
+            real = rim_by_erosion(truth == index, truth != 255, width)
+            found = rim_by_erosion(prediction == index, truth != 255, width)
             both[index] += (real & found).sum()
             either[index] += (real | found).sum()
     with np.errstate(invalid="ignore"):
@@ -130,6 +129,28 @@ def test_iou_of_absent_classes():
     assert boundary_iou([(flat, spot)], 3)[1] == 0.0
     found = boundary_iou([(flat, spot)], 3, absent_classes="truth")
     assert np.isnan(found[1:]).all() and found[0] > 0
+
+
+@pytest.mark.parametrize("score", [boundary_f1, boundary_iou])
+@given(seed=st.integers(0, 10_000), void=st.sampled_from([0.1, 0.5, 1.0]))
+def test_predictions_in_void_change_nothing(score, seed, void):
+    """papers.md 3.1, rule 2: dropped, whatever the prediction."""
+    truth, prediction = drawn(seed, void)
+    other = np.random.default_rng(seed).integers(0, 3, truth.shape)
+    other = np.where(truth == 255, other, prediction)
+    np.testing.assert_array_equal(
+        score([(truth, prediction)], 4, 0.05), score([(truth, other)], 4, 0.05)
+    )
+
+
+@pytest.mark.parametrize("score", [boundary_f1, boundary_iou])
+def test_a_right_prediction_is_right_beside_void(score):
+    truth = np.zeros((30, 30), int)
+    truth[8:22, 8:22] = 1
+    truth[:, 15:] = 255
+    for index in range(2):
+        filled = np.where(truth == 255, index, truth)
+        assert score([(truth, filled)], 2).tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("score", [boundary_f1, boundary_iou])

@@ -143,8 +143,8 @@ class ClassTable:
                     else None
                 ),
                 fix=(
-                    "number the classes from 0, in the masks too, and give "
-                    "void ids the role 'void'"
+                    "number the classes from 0, give void ids the role "
+                    f"'void', and renumber the masks too{_mapping(ids)}"
                 ),
             )
         return cls(
@@ -175,6 +175,15 @@ class ClassTable:
 def _voc_color(i):
     color = voc_colormap(256)[i % 256]
     return (int(color[0]), int(color[1]), int(color[2]))
+
+
+def _mapping(ids):
+    """How masks can be read that keep their ids, as Python has it."""
+    if not 1 <= len(ids) <= MAX_CLASSES:
+        return ""
+    pairs = [f"{old}: {new}" for new, old in enumerate(ids[:4])]
+    pairs += ["..."] if len(ids) > 4 else []
+    return f", or read them with mask_values={{{', '.join(pairs)}}}"
 
 
 def _listing(ids):

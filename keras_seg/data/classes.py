@@ -144,7 +144,8 @@ class ClassTable:
                 ),
                 fix=(
                     "number the classes from 0, give void ids the role "
-                    f"'void', and renumber the masks too{_mapping(ids)}"
+                    "'void', and renumber the masks too"
+                    + _mapping(ids, void_ids)
                 ),
             )
         return cls(
@@ -177,12 +178,15 @@ def _voc_color(i):
     return (int(color[0]), int(color[1]), int(color[2]))
 
 
-def _mapping(ids):
+def _mapping(ids, void_ids):
     """How masks can be read that keep their ids, as Python has it."""
     if not 1 <= len(ids) <= MAX_CLASSES:
         return ""
-    pairs = [f"{old}: {new}" for new, old in enumerate(ids[:4])]
-    pairs += ["..."] if len(ids) > 4 else []
+    values = {i: VOID for i in void_ids} | {
+        old: new for new, old in enumerate(ids)
+    }
+    pairs = [f"{i}: {values[i]}" for i in sorted(values)]
+    pairs = [*pairs[:4], "..."] if len(pairs) > 4 else pairs
     return f", or read them with mask_values={{{', '.join(pairs)}}}"
 
 

@@ -165,6 +165,8 @@ def _fitted(path, pixels, channels):
             f"{channels} are asked for",
             fix=f"read the data with channels={count}",
         )
+    native = pixels.dtype.newbyteorder("=")  # ">u2" is no np.uint16
+    pixels = pixels.astype(native, copy=False)
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels)
     if pixels.dtype == bool:

@@ -88,6 +88,29 @@ def test_integers_of_unknown_range_are_refused(tmp_path, dtype):
     assert (read_mask(path) == 7).all()
 
 
+@pytest.mark.parametrize("order", "<>")
+def test_byte_order(tmp_path, order):
+    array = np.array([[0, 257, 65535]], f"{order}u2")
+    path = save(tmp_path / "a.npy", array)
+    assert read_image(path, 1).ravel().tolist() == [0, 1, 255]
+    assert read_image(path)[0, :, 0].tolist() == [0, 1, 255]
+    assert read_mask(path).tolist() == array.tolist()
+    Image.fromarray(array).save(tmp_path / "a.tif")
+    for channels in (1, 3):
+        image = read_image(tmp_path / "a.tif", channels)
+        assert image[0, :, 0].tolist() == [0, 1, 255]
+    assert read_mask(tmp_path / "a.tif").tolist() == array.tolist()
+    tifffile = pytest.importorskip("tifffile")
+    three = np.repeat(array[..., None], 3, axis=-1)
+    for name, byteorder in (("b.tif", order), ("c.tif", "<")):
+        tifffile.imwrite(
+            tmp_path / name, three, photometric="rgb", byteorder=byteorder
+        )
+        for channels in (None, 3):
+            image = read_image(tmp_path / name, channels)
+            assert image[0, :, 0].tolist() == [0, 1, 255]
+
+
 @pytest.mark.parametrize("shape", [(0, 4), (4, 0), (4, 4, 0)])
 def test_npy_of_nothing(tmp_path, shape):
     path = save(tmp_path / "a.npy", np.zeros(shape, "uint8"))

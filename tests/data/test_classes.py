@@ -155,6 +155,16 @@ def test_ids_with_gaps(tmp_path, ids, listed, guess):
     )
 
 
+def test_ids_that_begin_with_void(tmp_path):
+    # ADE20K: 0 is no class, 1..150 are.
+    text = "id,name,role\n0,none,void\n" + "".join(
+        f"{i},a,\n" for i in range(1, 151)
+    )
+    assert message(tmp_path, text).endswith(
+        "or read them with mask_values={0: 255, 1: 0, 2: 1, 3: 2, ...}."
+    )
+
+
 def test_not_text(tmp_path):
     path = tmp_path / "classes.csv"
     for write in (None, lambda: path.write_bytes(b"\xff\xfe\x00")):

@@ -30,7 +30,7 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 export KERAS_SEG_PARITY := $(CURDIR)/.parity
 
-.PHONY: help demo test test-slow lint clean $(BACKENDS:%=test-%)
+.PHONY: help demo test test-once test-slow lint clean $(BACKENDS:%=test-%)
 
 help:
 	@echo "make demo       train on synthetic cell membranes, write pictures"
@@ -57,11 +57,15 @@ demo: $(VENV)/.base
 
 test: $(VENV)/.test lint
 	rm -rf $(KERAS_SEG_PARITY)
-	$(MAKE) --jobs=2 --output-sync=target $(BACKENDS:%=test-%)
+	$(MAKE) --jobs=2 --output-sync=target $(BACKENDS:%=test-%) test-once
 	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/compare_backends.py
 
 $(BACKENDS:%=test-%): test-%: $(VENV)/.test
-	KERAS_BACKEND=$* $(BIN)/python -m pytest -m "not slow" --durations=5
+	KERAS_BACKEND=$* $(BIN)/python -m pytest -m "not slow and not once" --durations=5
+
+# What needs no backend, beside the last of them.
+test-once: $(VENV)/.test
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "once and not slow" --durations=5
 
 test-slow: $(VENV)/.test
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -m slow

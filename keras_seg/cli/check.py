@@ -2,7 +2,6 @@
 
 import pathlib
 import shlex
-import sys
 from typing import Annotated
 
 import typer
@@ -69,7 +68,8 @@ def check(
     console.say(report.to_json() if json else report.to_text())
     if out is not None:
         files = ", ".join(path.name for path in report.write(out))
-        print(f"Wrote {out}: {files}", file=sys.stderr if json else None)
+        tell = console.complain if json else console.say
+        tell(f"Wrote {out}: {files}")
     if not report.ok:
         raise typer.Exit(3)
     if not json:

@@ -63,6 +63,7 @@ def _read(path, split, run):
     from keras_seg.data import ClassTable
     from keras_seg.data import from_folder
     from keras_seg.data.layout import find_classes
+    from keras_seg.data.mask_files import parse_mask_values
     from keras_seg.training import RunError
 
     table = find_classes(path)
@@ -73,4 +74,8 @@ def _read(path, split, run):
             f"{run.path} was trained on {', '.join(run.classes.names)}. "
             "Fix: evaluate on data of the same classes, or train again."
         )
-    return from_folder(path, split, classes=classes)
+    options = {}
+    values = ((run.data or {}).get("source") or {}).get("mask_values")
+    if values is not None:
+        options["mask_values"] = parse_mask_values(values)
+    return from_folder(path, split, classes=classes, **options)

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import TiffImagePlugin
 
 from keras_seg.data.errors import DataError
+from keras_seg.data.opening import check_page
 from keras_seg.data.opening import guarded
 from keras_seg.data.opening import opened
 from keras_seg.data.opening import refuse_large
@@ -136,12 +137,14 @@ def tiff_pages(path):
 def _mapped(path):
     with guarded(path):
         pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(pixels, np.ndarray) or pixels.ndim not in (2, 3):
+    plain = isinstance(pixels, np.ndarray) and pixels.ndim in (2, 3)
+    if not plain or not pixels.size:
         raise DataError(
             "KS-D017",
             path,
             f"has the shape {getattr(pixels, 'shape', '(none)')}",
-            "(height, width) or (height, width, channels) is expected",
+            "(height, width) or (height, width, channels) is expected, each 1 "
+            "or more",
             fix="save one image in each file",
         )
     refuse_large(path, pixels.shape[0] * pixels.shape[1])
@@ -150,14 +153,7 @@ def _mapped(path):
 
 def _page(path, file, page):
     count = len(file.pages)
-    if page is None and count > 1 or page is not None and page >= count:
-        raise DataError(
-            "KS-D009",
-            path,
-            f"is a stack of {count} pages",
-            "one page of it must be chosen",
-            fix="read it with keras_seg.data.from_stack",
-        )
+    check_page(path, page, count)
     sheet = file.pages[page or 0]
     refuse_large(path, sheet.imagewidth * sheet.imagelength)
     return sheet

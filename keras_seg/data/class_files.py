@@ -5,6 +5,7 @@ import pathlib
 
 from keras_seg.data.errors import DataError
 from keras_seg.data.text import brief
+from keras_seg.data.text import parse_id
 from keras_seg.data.text import read_text
 from keras_seg.data.text import read_yaml
 
@@ -105,9 +106,13 @@ def _rows_of_csv(path):
             f"a class table has {_EXAMPLE}",
             fix="write the table again as a UTF-8 text file",
         ) from error
-    lines = [
-        [cell.strip() for cell in row] for row in csv.reader(text.splitlines())
-    ]
+    try:
+        rows_of_text = list(csv.reader(text.splitlines()))
+    except csv.Error as error:
+        raise _malformed(
+            path, f"is no CSV ({error})", f"a class table has {_EXAMPLE}"
+        ) from error
+    lines = [[cell.strip() for cell in row] for row in rows_of_text]
     header = [cell.lower() for cell in lines[0]] if lines else []
     if "id" not in header or "name" not in header:
         raise _malformed(
@@ -156,12 +161,11 @@ def _color(path, number, row):
 
 
 def _integer(path, number, column, cell):
-    # isdecimal, not int(): no sign, no underscores, no spaces inside.
-    if cell.isascii() and cell.isdecimal():
-        return int(cell)
+    if (i := parse_id(cell)) is not None:
+        return i
     raise _malformed(
         path,
-        f"has on line {number} '{cell}' in the column {column}",
+        f"has on line {number} {brief(cell)} in the column {column}",
         "an integer of 0 or more is needed there",
         "correct the line",
     )

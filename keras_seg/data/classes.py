@@ -143,8 +143,9 @@ class ClassTable:
                     else None
                 ),
                 fix=(
-                    "number the classes from 0, in the masks too, and give "
-                    "void ids the role 'void'"
+                    "number the classes from 0, give void ids the role "
+                    "'void', and renumber the masks too"
+                    + _mapping(ids, void_ids)
                 ),
             )
         return cls(
@@ -175,6 +176,18 @@ class ClassTable:
 def _voc_color(i):
     color = voc_colormap(256)[i % 256]
     return (int(color[0]), int(color[1]), int(color[2]))
+
+
+def _mapping(ids, void_ids):
+    """How masks can be read that keep their ids, as Python has it."""
+    if not 1 <= len(ids) <= MAX_CLASSES:
+        return ""
+    values = {i: VOID for i in void_ids} | {
+        old: new for new, old in enumerate(ids)
+    }
+    pairs = [f"{i}: {values[i]}" for i in sorted(values)]
+    pairs = [*pairs[:4], "..."] if len(pairs) > 4 else pairs
+    return f", or read them with mask_values={{{', '.join(pairs)}}}"
 
 
 def _listing(ids):

@@ -140,7 +140,7 @@ def _guess(ids, outside, classes):
         return "The ids seem to start at 1 instead of 0."
     if outside == [count]:
         return "One class may be missing from the table."
-    if len(ids) <= 8 and ids[-1] > 2 * count and ids[-1] <= VOID:
+    if len(ids) <= 8 and 2 * count < outside[-1] <= VOID:
         return "The ids look like grey levels, drawn to be seen."
     return None
 

@@ -30,7 +30,8 @@ def read_image(path, channels=3, page=None):
     become RGB, alpha is dropped, and 16 bits become 8 by dividing by 257.
     Otherwise grey is one channel, alpha is a channel, and 16 bits become
     float32 by dividing by 257. Floating-point pixels are taken as they are,
-    and must be 0..255.
+    and must be 0..255. Wider and signed integers are refused: their range is
+    not known.
 
     TIFF of more than 4 channels, or of more than 8 bits in several, needs
     `keras-seg[tiff]`. NumPy files are `(height, width)` or
@@ -91,6 +92,7 @@ def read_size(path, page=None):
 def _read_rgb(path, page):
     with opened(path) as image:
         select_page(path, image, page)
+        raw = rawmode(image)
         # Upright, or already RGB, it would be copied otherwise.
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode == "F":
@@ -102,8 +104,7 @@ def _read_rgb(path, page):
                 fix="scale it to 0..255 and save it as an 8-bit PNG",
             )
         if image.mode.startswith("I"):
-            values = np.asarray(image).clip(0, 65535) // 257
-            return np.repeat(values.astype("uint8")[..., None], 3, axis=-1)
+            return _fitted(path, _grey_of_16_bits(image, raw), 3)
         if image.mode in ("P", "PA"):  # a palette's alpha warns on "RGB"
             image = image.convert("RGBA")
         if image.mode != "RGB":
@@ -116,7 +117,10 @@ def _read_channels(path, page):
     with opened(path) as image:
         select_page(path, image, page)
         raw = rawmode(image)
-        high = np.asarray(_plain(ImageOps.exif_transpose(image)))
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I"):
+            return _grey_of_16_bits(image, raw)
+        high = np.asarray(_plain(image))
     if high.ndim == 2:
         high = high[..., None]
     if raw not in _LOW_BYTES:
@@ -127,6 +131,13 @@ def _read_channels(path, page):
     if raw == "LA;16B":
         high, low = low[..., ::2], low[..., 1::2]
     return high.astype("uint16") << 8 | low
+
+
+def _grey_of_16_bits(image, raw):
+    """Pillow may hold 16 bits in 32; those of a 32-bit file stay as such."""
+    pixels = np.asarray(image)[..., None]
+    fits = "16" in (raw or "") and pixels.min() >= 0
+    return pixels.astype("uint16") if fits else pixels
 
 
 def _plain(image):
@@ -154,21 +165,23 @@ def _fitted(path, pixels, channels):
             f"{channels} are asked for",
             fix=f"read the data with channels={count}",
         )
+    native = pixels.dtype.newbyteorder("=")  # ">u2" is no np.uint16
+    pixels = pixels.astype(native, copy=False)
     if pixels.dtype == np.uint8:
         return np.ascontiguousarray(pixels)
     if pixels.dtype == bool:
         return pixels.astype("uint8") * np.uint8(255)
     if pixels.dtype == np.uint16 and channels == 3:
         return (pixels // 257).astype("uint8")
-    kind = pixels.dtype.kind
-    top = 65535 if pixels.dtype != np.uint8 and kind in "iu" else 255
-    low, high = (pixels.min(), pixels.max()) if pixels.size else (0, 0)
-    if kind not in "iuf" or not (0 <= low and high <= top):
+    if pixels.dtype == np.uint16:
+        return pixels / np.float32(257)
+    low, high = pixels.min(), pixels.max()
+    if pixels.dtype.kind != "f" or not (0 <= low and high <= 255):
         raise DataError(
             "KS-D017",
             path,
             f"has {pixels.dtype} pixels from {low} to {high}",
-            "pixels are 8-bit or 16-bit integers, or floats of 0..255",
-            fix="scale them to 0..255",
+            "pixels are uint8, uint16, or floats of 0..255",
+            fix="scale them to 0..255 and save them as uint8",
         )
-    return (pixels / np.float32(top / 255)).astype("float32")
+    return pixels.astype("float32")

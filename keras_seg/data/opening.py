@@ -11,6 +11,7 @@ from keras_seg.data.errors import DataError
 __all__ = [
     "FORMATS",
     "SUFFIXES",
+    "check_page",
     "guarded",
     "opened",
     "rawmode",
@@ -97,7 +98,13 @@ def select_page(path, image, page):
     Raises:
         DataError: the page does not exist, or one of many must be chosen.
     """
-    pages = image.n_frames if image.format == "TIFF" else 1
+    check_page(path, page, image.n_frames if image.format == "TIFF" else 1)
+    if page:
+        image.seek(page)
+
+
+def check_page(path, page, pages):
+    """Refuse a page that a file of so many pages does not have."""
     if page is None and pages > 1:
         raise DataError(
             "KS-D009",
@@ -117,8 +124,6 @@ def select_page(path, image, page):
             f"its pages are 0..{pages - 1}",
             fix="name one of them",
         )
-    if page:
-        image.seek(page)
 
 
 def rawmode(image):

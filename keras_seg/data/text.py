@@ -8,7 +8,14 @@ import yaml
 
 from keras_seg.data.errors import DataError
 
-__all__ = ["brief", "malformed", "read_json", "read_text", "read_yaml"]
+__all__ = [
+    "brief",
+    "malformed",
+    "parse_id",
+    "read_json",
+    "read_text",
+    "read_yaml",
+]
 
 _short = reprlib.Repr()
 _short.maxlevel, _short.maxstring = 2, 60
@@ -22,6 +29,16 @@ def brief(value):
 def malformed(path, found, allowed, fix="correct the file", guess=None):
     """The `DataError` of a text file that is not as it must be."""
     return DataError("KS-D013", path, found, allowed, fix=fix, guess=guess)
+
+
+def parse_id(text):
+    """A whole number of 0 or more that a file has as text, or `None`.
+
+    Signs, points and underscores are refused, and what no id could be: more
+    than nine digits.
+    """
+    plain = text.isascii() and text.isdecimal() and len(text) <= 9
+    return int(text) if plain else None
 
 
 def read_text(path):
@@ -70,11 +87,18 @@ def read_json(path):
             "a complete JSON file is expected",
             "export it again",
         ) from error
-    except (_Constant, RecursionError) as error:
-        nested = isinstance(error, RecursionError)
+    # ValueError: Python does not read a number of thousands of digits.
+    except (_Constant, RecursionError, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        found = "holds a number of thousands of digits"
+        if isinstance(error, RecursionError):
+            found = "is nested too deeply"
+        elif isinstance(error, _Constant):
+            found = f"holds {error}"
         raise malformed(
             path,
-            "is nested too deeply" if nested else f"holds {error}",
+            found,
             "a JSON file of plain numbers is expected",
             "export it again",
         ) from error

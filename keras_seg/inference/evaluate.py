@@ -77,10 +77,10 @@ def evaluate(model, data, batch_size=4, *, classes=None, progress=None):
 
     Example:
 
-    >>> from keras_seg.applications import FCN8s
+    >>> from keras_seg.applications import UNet
     >>> from keras_seg.data import synthetic
     >>> from keras_seg.inference import evaluate
-    >>> model = FCN8s("mobilenet_v2", weights=None, classes=2)
+    >>> model = UNet(classes=2, filters=4, depth=2)
     >>> pairs = list(zip(*synthetic.membranes(2, size=32)))
     >>> found = evaluate(model, pairs, classes=synthetic.MEMBRANE_CLASSES)
     >>> int(found.matrix.sum()), [row["name"] for row in found.rows()]

@@ -18,10 +18,12 @@ class DataSource:
 
     Args:
         path: str, the folder, see `keras_seg.data.from_folder`.
-        split: optional str, the split to train on; by default `"train"` if
-            the folder has splits, or else all images.
+        split: optional str, the split to train on; by default `"train"`, or
+            one such as `"train2017"`, or the only one, if the folder has
+            splits, or else all images.
         validation_split: optional str, the split that tells which model is
-            the best; by default `"val"` if there is one.
+            the best; by default `"val"`, or one such as `"valid"`, if there
+            is one.
         overfit: optional int: train on so many images, the first ones, and
             validate on the same.
         mask_values: optional str such as `"0:0,255:1"`, what the values of
@@ -96,10 +98,19 @@ class DataSource:
         names = splits(self.path)
         split, validation_split = self.split, self.validation_split
         if split is None and names:
-            split = "train"
-        if validation_split is None and "val" in names:
-            validation_split = "val"
+            # A single one may have another name: CVAT's is "default".
+            held_out = names[0].startswith(("val", "test"))
+            other = "train" if len(names) > 1 or held_out else names[0]
+            split = _named(names, "train") or other
+        if validation_split is None:
+            validation_split = _named(names, "val")
         return split, validation_split
+
+
+def _named(names, beginning):
+    """The split of that name, or of a longer one such as "val2017"."""
+    longer = [name for name in names if name.startswith(beginning)]
+    return beginning if beginning in names else next(iter(longer), None)
 
 
 def describe(data, validation, source):

@@ -39,7 +39,7 @@ SYSTEMS = {
     "deeplabv2": (
         applications.DeepLabV2,
         tiny_resnet,
-        {"scales": (1.0, 0.75, 0.5)},
+        {"scales": (1.0, 0.5), "rates": (2, 4)},
     ),
     "deeplabv3": (applications.DeepLabV3, tiny_resnet, {}),
     "deeplabv3_cascade": (

@@ -127,3 +127,6 @@ def test_bad_arguments():
             DeepLabV2(tiny_resnet(), scales=scales)
     with pytest.raises(ValueError, match="Received: rates="):
         DeepLabV2(tiny_resnet(), rates=())
+    for auxiliary, scales in (("scales", (1.0,)), ("heads", (1.0, 0.5))):
+        with pytest.raises(ValueError, match=f"auxiliary='{auxiliary}'"):
+            DeepLabV2(tiny_resnet(), scales=scales, auxiliary=auxiliary)

@@ -4,10 +4,13 @@ import json
 import math
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from keras_seg.cli.epoch_lines import json_line
 from keras_seg.cli.train_flow import _verdict
+from keras_seg.data import synthetic
 from keras_seg.training import RunFolder
 from tests.training.runs import assert_same_run
 from tests.training.runs import check_whole_files
@@ -125,3 +128,24 @@ def test_interrupted(trained, data, invoke, tmp_path, monkeypatch):
     assert result.stderr == (
         f"Go on: keras-seg train --resume {out}\nInterrupted.\n"
     )
+
+
+def test_black_and_white_masks(tmp_path, invoke, tiny):
+    """Trained and evaluated through `--mask-values`, which the run keeps."""
+    images, masks = synthetic.membranes(4, size=32)
+    data = tmp_path / "DATA"
+    for name in ("images", "labels"):
+        (data / name).mkdir(parents=True)
+    for number, (image, mask) in enumerate(zip(images, masks, strict=True)):
+        white = (255 * (np.asarray(mask) > 0)).astype("uint8")
+        Image.fromarray(np.asarray(image)).save(data / f"images/{number}.png")
+        Image.fromarray(white).save(data / f"labels/{number}.png")
+    run = tmp_path / "run"
+    result = invoke("train", data, "--out", run, *tiny)
+    assert result.exit_code == 3 and "--mask-values 0:0,255:1" in result.stderr
+    result = invoke(
+        "train", data, "--out", run, "--mask-values", "0:0,255:1", *tiny
+    )
+    assert result.exit_code == 0, result.stderr
+    result = invoke("evaluate", run, data)
+    assert result.exit_code == 0, result.stderr

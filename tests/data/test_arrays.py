@@ -70,9 +70,56 @@ def test_floats_are_0_to_255(tmp_path, pixel, found):
     path = save(tmp_path / "a.npy", np.array([[0.0, pixel]]))
     assert message(read_image, path) == (
         f"KS-D017  DATA/a.npy has float64 pixels from {found}; pixels are "
-        "8-bit or 16-bit integers, or floats of 0..255. "
-        "Fix: scale them to 0..255."
+        "uint8, uint16, or floats of 0..255. "
+        "Fix: scale them to 0..255 and save them as uint8."
     )
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "uint32", "int64"])
+def test_integers_of_unknown_range_are_refused(tmp_path, dtype):
+    # 7 of 255 or of 65535? Taken for 16 bits, a picture of 8 would be black.
+    path = save(tmp_path / "a.npy", np.full((2, 3), 7, dtype))
+    for channels in (None, 1, 3):
+        assert message(lambda p, c=channels: read_image(p, c), path) == (
+            f"KS-D017  DATA/a.npy has {dtype} pixels from 7 to 7; pixels are "
+            "uint8, uint16, or floats of 0..255. "
+            "Fix: scale them to 0..255 and save them as uint8."
+        )
+    assert (read_mask(path) == 7).all()
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_byte_order(tmp_path, order):
+    array = np.array([[0, 257, 65535]], f"{order}u2")
+    path = save(tmp_path / "a.npy", array)
+    assert read_image(path, 1).ravel().tolist() == [0, 1, 255]
+    assert read_image(path)[0, :, 0].tolist() == [0, 1, 255]
+    assert read_mask(path).tolist() == array.tolist()
+    Image.fromarray(array).save(tmp_path / "a.tif")
+    for channels in (1, 3):
+        image = read_image(tmp_path / "a.tif", channels)
+        assert image[0, :, 0].tolist() == [0, 1, 255]
+    assert read_mask(tmp_path / "a.tif").tolist() == array.tolist()
+    tifffile = pytest.importorskip("tifffile")
+    three = np.repeat(array[..., None], 3, axis=-1)
+    for name, byteorder in (("b.tif", order), ("c.tif", "<")):
+        tifffile.imwrite(
+            tmp_path / name, three, photometric="rgb", byteorder=byteorder
+        )
+        for channels in (None, 3):
+            image = read_image(tmp_path / name, channels)
+            assert image[0, :, 0].tolist() == [0, 1, 255]
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (4, 4, 0)])
+def test_npy_of_nothing(tmp_path, shape):
+    path = save(tmp_path / "a.npy", np.zeros(shape, "uint8"))
+    for function in (read_image, read_mask, read_size):
+        assert message(function, path) == (
+            f"KS-D017  DATA/a.npy has the shape {shape}; (height, width) or "
+            "(height, width, channels) is expected, each 1 or more. "
+            "Fix: save one image in each file."
+        )
 
 
 def test_npy_is_never_unpickled(tmp_path):
@@ -157,10 +204,14 @@ def test_tiff_pages(tmp_path):
     for i in range(3):
         np.testing.assert_array_equal(read_image(path, 6, i), pages[i])
     assert message(lambda p: read_image(p, 6), path) == (
-        "KS-D009  DATA/a.tif is a stack of 3 pages; one page of it must be "
-        "chosen. Fix: read it with keras_seg.data.from_stack."
+        "KS-D009  DATA/a.tif is a stack of 3 pages; one image in a file "
+        "is expected. Fix: read it with keras_seg.data.from_stack, or save "
+        "each page as a PNG of its own."
     )
-    assert "3 pages" in message(lambda p: read_image(p, 6, 3), path)
+    for i in (3, -1):
+        assert f"has no page {i}; its pages are 0..2." in message(
+            lambda p, i=i: read_image(p, 6, i), path
+        )
 
 
 def test_without_tifffile(tmp_path, monkeypatch):

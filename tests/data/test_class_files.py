@@ -84,6 +84,17 @@ def test_malformed(tmp_path, text, found):
     )
 
 
+def test_csv_that_is_too_much(tmp_path):
+    for text, found in (
+        (f"id,name\n{'9' * 5000},a\n", "has on line 2 '9999"),
+        (f'id,name\n0,"{"a" * 200000}"', "is no CSV (field larger"),
+    ):
+        with pytest.raises(DataError) as caught:
+            read(tmp_path, text, "classes.csv")
+        assert caught.value.code == "KS-D011"
+        assert found in str(caught.value) and len(str(caught.value)) < 400
+
+
 def test_names_that_yaml_takes_for_something_else(tmp_path):
     assert message(tmp_path, "0: yes\n1: no\n") == (
         "KS-D011  DATA/classes.yaml has for the id 0 the name True; a name is "

@@ -143,11 +143,25 @@ def test_duplicate_id(tmp_path):
 )
 def test_ids_with_gaps(tmp_path, ids, listed, guess):
     text = "id,name\n" + "".join(f"{i},a\n" for i in ids)
+    mapping = ""
+    if len(ids) == 2:
+        values = f"{{{ids[0]}: 0, {ids[1]}: 1}}"
+        mapping = f", or read them with mask_values={values}"
     assert message(tmp_path, text) == (
         f"KS-D011  DATA/classes.csv has the class ids {listed}; "
         f"ids must be 0..C-1 without a gap, C at most 255.{guess} Fix: "
-        "number the classes from 0, in the masks too, and give void ids the "
-        "role 'void'."
+        "number the classes from 0, give void ids the role 'void', and "
+        f"renumber the masks too{mapping}."
+    )
+
+
+def test_ids_that_begin_with_void(tmp_path):
+    # ADE20K: 0 is no class, 1..150 are.
+    text = "id,name,role\n0,none,void\n" + "".join(
+        f"{i},a,\n" for i in range(1, 151)
+    )
+    assert message(tmp_path, text).endswith(
+        "or read them with mask_values={0: 255, 1: 0, 2: 1, 3: 2, ...}."
     )
 
 

@@ -104,3 +104,9 @@ def test_classes_of_ids():
         "some pixels must have a class. Fix: check how the masks were "
         "written."
     )
+
+
+def test_void_is_no_grey_level():
+    """255 beside one id too many says nothing of how masks were drawn."""
+    assert "grey" not in message([0, 1, 5, 255], ClassTable.default(3))
+    assert "grey" in message([0, 1, 100, 255], ClassTable.default(3))

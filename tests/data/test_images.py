@@ -146,6 +146,19 @@ def test_floating_point_is_refused(tmp_path):
     )
 
 
+@pytest.mark.parametrize("pixel", [-5, 7, 70000])
+def test_32_bits_are_refused(tmp_path, pixel):
+    # Clipped to 16 bits they would be a black picture, or a white one.
+    path = save(tmp_path / "a.tif", np.full((2, 3), pixel, "int32"))
+    for channels in (None, 1, 3):
+        assert message(lambda p, c=channels: read_image(p, c), path) == (
+            f"KS-D017  DATA/a.tif has int32 pixels from {pixel} to {pixel}; "
+            "pixels are uint8, uint16, or floats of 0..255. "
+            "Fix: scale them to 0..255 and save them as uint8."
+        )
+    assert (read_mask(path) == pixel).all()
+
+
 @pytest.mark.parametrize("function", [read_image, read_mask])
 @pytest.mark.parametrize("suffix", ["png", "tiff", "bmp"])
 def test_truncated(tmp_path, function, suffix):

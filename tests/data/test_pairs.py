@@ -125,3 +125,27 @@ def test_list_names_a_stem_twice(tmp_path):
         "KS-D012  DATA/train.txt names a on line 1 and on line 2; every stem "
         "comes once. Fix: remove one of the two lines."
     )
+
+
+def test_all_problems_are_collected(tmp_path):
+    images = touch(tmp_path / "images", "a.png", "a.jpg", "b.png", "c.png")
+    masks = touch(tmp_path / "labels", "a.png", "c.png", "z.png")
+    problems = []
+    pairs = find_pairs(images, masks, problems=problems)
+    assert [pair.stem for pair in pairs] == ["a", "c"]
+    assert [error.code for error in problems] == [
+        "KS-D012",
+        "KS-D004",
+        "KS-D005",
+    ]
+    list_file = tmp_path / "train.txt"
+    list_file.write_text("c\nx\nc\nb\n")
+    problems.clear()
+    pairs = find_pairs(images, masks, list_file, problems)
+    assert [pair.stem for pair in pairs] == ["c"]
+    assert sorted(error.code for error in problems) == [
+        "KS-D004",
+        "KS-D005",
+        "KS-D012",
+        "KS-D012",
+    ]

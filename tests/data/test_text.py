@@ -2,6 +2,7 @@ import pytest
 
 from keras_seg.data import DataError
 from keras_seg.data.text import brief
+from keras_seg.data.text import parse_id
 from keras_seg.data.text import read_json
 from keras_seg.data.text import read_text
 from keras_seg.data.text import read_yaml
@@ -44,6 +45,20 @@ def test_json(tmp_path):
     )
     assert "holds NaN;" in message(read_json, path, "[NaN]")
     assert "is nested too deeply;" in message(read_json, path, "[" * 100000)
+    # Python refuses to read so long a number, as ValueError.
+    assert "a number of thousands of digits;" in message(
+        read_json, path, "9" * 5000
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("0", 0), ("007", 7), ("999999999", 999999999)]
+    + [(t, None) for t in ("", "-1", "+1", "1_0", "1.0", " 1", "²", "٣")]
+    + [("9" * 10, None), ("9" * 5000, None)],
+)
+def test_parse_id(text, number):
+    assert parse_id(text) == number
 
 
 def test_yaml(tmp_path):

@@ -49,7 +49,7 @@ def test_check_values(gap, expected):
 )
 def test_all_distances(seed, share, w0, sigma):
     rng = np.random.default_rng(seed)
-    mask = (rng.random((13, 60)) < share).astype("uint8")
+    mask = (rng.random((9, 40)) < share).astype("uint8")
     mask[rng.random(mask.shape) < 0.05] = 255
     np.testing.assert_allclose(
         border_weights(mask, w0, sigma),

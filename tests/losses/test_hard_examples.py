@@ -7,8 +7,10 @@ from keras_seg.losses import CrossEntropy
 from keras_seg.losses import OnlineHardExamples
 from tests.loss_check import check_loss
 from tests.loss_check import gradient_of
+from tests.loss_check import in_a_batch
 from tests.loss_check import masks_and_logits
 from tests.loss_check import probabilities
+from tests.loss_check import value_of
 
 
 def in_numpy(masks, logits, threshold, kept):
@@ -26,8 +28,7 @@ def test_every_check(parity):
 
 def test_by_hand():
     """Probabilities 0.1, 0.6 and 0.9 of the true class."""
-    logits = np.log([[[[0.1, 0.9], [0.6, 0.4], [0.9, 0.1]]]])
-    masks = np.zeros((1, 1, 3), int)
+    masks, logits = in_a_batch([0] * 3, [[0.1, 0.9], [0.6, 0.4], [0.9, 0.1]])
     terms = -np.log([0.1, 0.6, 0.9])
     for threshold, kept, expected in (
         (0.7, 1, terms[:2].mean()),
@@ -39,7 +40,7 @@ def test_by_hand():
         (None, 100, terms.mean()),
     ):
         loss = OnlineHardExamples(threshold, kept)
-        actual = float(loss(masks, logits))
+        actual = value_of(loss, masks, logits)
         assert actual == pytest.approx(expected, rel=1e-5), (threshold, kept)
 
 
@@ -50,7 +51,7 @@ def test_by_sorting(threshold, kept):
     number = kept if kept >= 1 else int(np.ceil(kept * (masks != 255).sum()))
     expected = in_numpy(masks, logits, threshold, number)
     loss = OnlineHardExamples(threshold, kept)
-    assert float(loss(masks, logits)) == pytest.approx(expected, rel=1e-5)
+    assert value_of(loss, masks, logits) == pytest.approx(expected, rel=1e-5)
 
 
 def test_only_the_hard_ones_have_a_gradient():
@@ -69,15 +70,16 @@ def test_pixels_alike_are_all_taken():
 
 
 def test_weights_of_classes_do_not_choose():
-    logits = np.log([[[[0.1, 0.9], [0.6, 0.4]]]])
-    masks = np.array([[[0, 1]]])
-    weights = [0.5, 9.0]
+    masks, logits = in_a_batch([0, 1], [[0.1, 0.9], [0.6, 0.4]])
+    weights = [0.5, 9.0, 1.0]
     loss = OnlineHardExamples(None, 1, class_weights=weights)
-    assert float(loss(masks, logits)) == pytest.approx(-np.log(0.1), rel=1e-5)
+    assert value_of(loss, masks, logits) == pytest.approx(
+        -np.log(0.1), rel=1e-5
+    )
     loss = OnlineHardExamples(None, 2, class_weights=weights)
     expected = CrossEntropy(class_weights=weights)
-    assert float(loss(masks, logits)) == pytest.approx(
-        float(expected(masks, logits)), rel=1e-6
+    assert value_of(loss, masks, logits) == pytest.approx(
+        value_of(expected, masks, logits), rel=1e-6
     )
 
 

@@ -7,8 +7,10 @@ from sklearn.metrics import jaccard_score
 from keras_seg.losses import LovaszSoftmax
 from tests.loss_check import CLASSES
 from tests.loss_check import check_loss
+from tests.loss_check import in_a_batch
 from tests.loss_check import masks_and_logits
 from tests.loss_check import probabilities
+from tests.loss_check import value_of
 
 
 def jaccard_loss(wrong, truth):
@@ -50,10 +52,10 @@ def test_by_hand():
     and 0.2 of others, 0.3 of its own: 1/2, 1, 1.
     """
     p = np.array([0.8, 0.4, 0.3])
-    logits = np.log(np.stack([p, 1 - p], -1))[None, None]
+    masks, logits = in_a_batch([0, 0, 1], np.stack([p, 1 - p], -1))
     first = 0.6 / 2 + 0.3 * (2 / 3 - 1 / 2) + 0.2 * (1 - 2 / 3)
     second = 0.6 / 2 + 0.3 * (1 - 1 / 2) + 0.2 * 0
-    value = float(LovaszSoftmax()(np.array([[[0, 0, 1]]]), logits))
+    value = value_of(LovaszSoftmax(), masks, logits)
     assert value == pytest.approx((first + second) / 2, rel=1e-6)
 
 
@@ -64,7 +66,7 @@ def test_by_the_definition(classes, absent):
     if absent:
         masks[masks == 1] = 0
     expected = in_numpy(masks, logits, classes)
-    value = float(LovaszSoftmax(classes)(masks, logits))
+    value = value_of(LovaszSoftmax(classes), masks, logits)
     assert value == pytest.approx(expected, rel=1e-5)
 
 
@@ -74,12 +76,12 @@ def test_each_image_by_itself(classes):
     masks[0][masks[0] == 2] = 0
     losses = [in_numpy(masks[i], logits[i], classes) for i in range(2)]
     loss = LovaszSoftmax(classes, per_image=True)
-    assert float(loss(masks, logits)) == pytest.approx(np.mean(losses), 1e-5)
+    assert value_of(loss, masks, logits) == pytest.approx(np.mean(losses), 1e-5)
     weights = np.array([3.0, 0.5])
-    value = float(loss(masks, logits, weights))
+    value = value_of(loss, masks, logits, weights)
     assert value == pytest.approx(np.mean(losses * weights), 1e-5)
     masks[1] = 255
-    assert float(loss(masks, logits)) == pytest.approx(losses[0], 1e-5)
+    assert value_of(loss, masks, logits) == pytest.approx(losses[0], 1e-5)
 
 
 def test_certain_predictions_give_the_iou():
@@ -90,7 +92,7 @@ def test_certain_predictions_give_the_iou():
         iou = jaccard_score(
             masks[valid], logits.argmax(-1)[valid], average="macro"
         )
-        value = float(LovaszSoftmax()(masks, logits * 1e5))
+        value = value_of(LovaszSoftmax(), masks, logits * 1e5)
         assert value == pytest.approx(1 - iou, rel=1e-5)
 
 

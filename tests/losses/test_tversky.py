@@ -6,8 +6,10 @@ import pytest
 from keras_seg.losses import Tversky
 from tests.loss_check import CLASSES
 from tests.loss_check import check_loss
+from tests.loss_check import in_a_batch
 from tests.loss_check import masks_and_logits
 from tests.loss_check import probabilities
+from tests.loss_check import value_of
 
 
 def in_numpy(masks, logits, alpha, beta, smooth=0.0, sample=None):
@@ -38,17 +40,16 @@ def test_alpha_weighs_false_positives():
     Class 0: TP 2, FP 3, FN 0. Class 1: TP 0, FP 0, FN 3. So the index of
     class 0 is 2 / (2 + 3·alpha), and that of class 1 is 0.
     """
-    masks = np.array([[[0, 0, 1, 1, 1]]])
-    logits = np.zeros((1, 1, 5, 2), "float32")
-    logits[..., 0] = 99
+    zero, one = [1.0, 0.0], [0.0, 1.0]
+    masks, logits = in_a_batch([0, 0, 1, 1, 1], [zero] * 5)
     for alpha, beta in ((0.3, 0.7), (0.7, 0.3)):
         expected = 1 - (2 / (2 + 3 * alpha) + 0) / 2
-        value = float(Tversky(alpha, beta)(masks, logits))
+        value = value_of(Tversky(alpha, beta), masks, logits)
         assert value == pytest.approx(expected, rel=1e-6)
     # One found of the three: class 1 has TP 1, FN 2; class 0 has FP 2.
-    logits[0, 0, 2] = 0, 99
+    masks, logits = in_a_batch([0, 0, 1, 1, 1], [zero, zero, one, zero, zero])
     expected = 1 - (2 / (2 + 2 * 0.3) + 1 / (1 + 2 * 0.7)) / 2
-    value = float(Tversky(0.3, 0.7)(masks, logits))
+    value = value_of(Tversky(0.3, 0.7), masks, logits)
     assert value == pytest.approx(expected, rel=1e-6)
 
 
@@ -62,7 +63,7 @@ def test_by_the_formula():
     ):
         expected = in_numpy(masks, logits, alpha, beta, smooth, sample)
         loss = Tversky(alpha, beta, smooth=smooth)
-        value = float(loss(masks, logits, sample))
+        value = value_of(loss, masks, logits, sample)
         assert value == pytest.approx(expected, rel=1e-5)
 
 
@@ -72,23 +73,23 @@ def test_each_image_by_itself():
         in_numpy(masks[i], logits[i], alpha=0.3, beta=0.7) for i in range(2)
     ]
     loss = Tversky(per_image=True)
-    assert float(loss(masks, logits)) == pytest.approx(np.mean(losses), 1e-5)
+    assert value_of(loss, masks, logits) == pytest.approx(np.mean(losses), 1e-5)
     weights = np.array([3.0, 0.5])
-    value = float(loss(masks, logits, weights))
+    value = value_of(loss, masks, logits, weights)
     assert value == pytest.approx(np.mean(losses * weights), 1e-5)
     # Weights of images count in sums over the batch as well.
     sample = np.broadcast_to(weights[:, None, None], masks.shape)
-    value = float(Tversky()(masks, logits, weights))
+    value = value_of(Tversky(), masks, logits, weights)
     expected = in_numpy(masks, logits, 0.3, 0.7, sample=sample)
     assert value == pytest.approx(expected, 1e-5)
     masks[1] = 255
-    assert float(loss(masks, logits)) == pytest.approx(losses[0], 1e-5)
+    assert value_of(loss, masks, logits) == pytest.approx(losses[0], 1e-5)
 
 
 def test_absent_classes_are_left_out():
     masks, logits = masks_and_logits()
     masks[masks == 2] = 1
-    value = float(Tversky()(masks, logits))
+    value = value_of(Tversky(), masks, logits)
     assert value == pytest.approx(in_numpy(masks, logits, 0.3, 0.7), 1e-5)
 
 

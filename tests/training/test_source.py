@@ -77,3 +77,20 @@ def test_arrays():
     assert fingerprint(list(pairs)) == before
     assert fingerprint(pairs[::-1]) != before
     assert fingerprint(pairs[:2]) != before
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["train", "val"], ("train", "val")),
+        (["train2017", "val2017"], ("train2017", "val2017")),
+        (["train", "trainval", "valid"], ("train", "valid")),
+        (["default"], ("default", None)),
+    ],
+)
+def test_splits_of_other_tools(tmp_path, names, expected):
+    for name in names:
+        for folder in ("images", "labels"):
+            (tmp_path / name / folder).mkdir(parents=True)
+    found = DataSource(str(tmp_path)).resolved()
+    assert (found.split, found.validation_split) == expected

@@ -1,6 +1,8 @@
 """Which classes there are to learn and to measure, and how much is void."""
 
 from keras_seg.data.checks.finding import Finding
+from keras_seg.data.checks.renumbering import from_one
+from keras_seg.data.checks.renumbering import without_gaps
 
 __all__ = ["find_balance", "find_classes_without_pixels", "find_void"]
 
@@ -122,6 +124,8 @@ def find_void(survey, statistics):
 
 
 def _nowhere(survey, missing):
+    masks = [pair.mask for pair in survey.pairs if pair.mask is not None]
+    found = set().union(*(mask.ids.tolist() for mask in masks))
     if survey.given:
         guess = None
         fix = "take the classes out of the table, or add images of them"
@@ -130,10 +134,11 @@ def _nowhere(survey, missing):
             "The classes are those up to the largest id that was found: the "
             "ids may be grey levels, drawn to be seen."
         )
-        fix = "write classes.csv, or number the ids from 0 without a gap"
-    if 0 in missing:
+        fix = f"write classes.csv, or {without_gaps(found, survey)}"
+    if 0 in missing and len(missing) == 1:
         guess = "No mask has a 0: the ids may start at 1 instead of 0."
-        fix = "subtract 1 from every id but void, or name class 0 in a table"
+        if not survey.given:
+            fix = f"{from_one(found, survey)}, or name class 0 in a table"
     return Finding.of(
         "warning",
         "KS-D027",

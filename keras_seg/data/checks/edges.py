@@ -4,7 +4,9 @@ import dataclasses
 
 import numpy as np
 
-__all__ = ["Edges", "find_edges", "ids_in_between"]
+from keras_seg.data.statistics import count_ids
+
+__all__ = ["Edges", "find_edges", "ids_in_between", "loose_ids"]
 
 FLAT = 3  # pixels; a shorter run is no area of its own
 SHORT = 2  # pixels; a longer run between two areas may well be a third
@@ -90,6 +92,50 @@ def ids_in_between(mask, share=0.9):
     ids, pixels = np.unique(mask, return_counts=True)
     marked = np.array([np.count_nonzero(between & (mask == i)) for i in ids])
     return tuple(ids[marked >= share * pixels].tolist())
+
+
+def loose_ids(mask):
+    """The ids that form no area, and how much of each lies between others.
+
+    An id forms an area where 2x2 pixels have it. Noise along the edges, such
+    as JPEG makes, does not; nor does an object that is one pixel thin, but
+    that seldom has a smaller id at one side and a larger one at the other.
+
+    Args:
+        mask: integer array `(height, width)`.
+
+    Returns:
+        Dictionary from each id without an area to its pixels that have a
+        smaller and a larger id among their eight neighbours.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_seg.data.checks.edges import loose_ids
+    >>> loose_ids(np.array([[0, 0, 3, 9, 9], [0, 0, 3, 9, 9]]))
+    {3: 2}
+    """
+    inner = mask[1:, 1:]
+    same = inner == mask[:-1, :-1]
+    same &= inner == mask[1:, :-1]
+    same &= inner == mask[:-1, 1:]
+    loose = set(count_ids(mask)[0].tolist())
+    loose -= set(count_ids(inner[same])[0].tolist())
+    if not loose:
+        return {}
+    low = _filtered(mask, np.minimum)
+    high = _filtered(mask, np.maximum)
+    ids, pixels = count_ids(mask[(low < mask) & (mask < high)])
+    between = dict(zip(ids.tolist(), pixels.tolist(), strict=True))
+    return {i: between.get(i, 0) for i in sorted(loose)}
+
+
+def _filtered(mask, choose):
+    """The least or the greatest of each pixel and its neighbours."""
+    for _ in range(2):  # down the columns, then, turned, along the rows
+        padded = np.pad(mask, ((1, 1), (0, 0)), "edge")
+        mask = choose(choose(padded[:-2], padded[1:-1]), padded[2:]).T
+    return mask
 
 
 class _Runs:

@@ -12,6 +12,7 @@ from keras_seg.data.arrays import is_npy
 from keras_seg.data.checks.edges import Edges
 from keras_seg.data.checks.edges import find_edges
 from keras_seg.data.checks.edges import ids_in_between
+from keras_seg.data.checks.edges import loose_ids
 from keras_seg.data.errors import DataError
 from keras_seg.data.images import read_image
 from keras_seg.data.mask_files import MaskFiles
@@ -63,6 +64,7 @@ class MaskFacts:
         pixels: int64 array, the pixels of each id.
         edges: `Edges`.
         between: tuple of int, `ids_in_between` of an interpolated mask.
+        loose: dictionary, see `loose_ids`.
     """
 
     size: tuple[int, int]
@@ -72,6 +74,7 @@ class MaskFacts:
     pixels: NDArray[np.int64]
     edges: Edges
     between: tuple[int, ...]
+    loose: dict[int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,6 +232,7 @@ def _mask_facts(mask, orientation):
         pixels,
         edges,
         ids_in_between(mask) if edges.smooth else (),
+        loose_ids(mask),
     )
 
 

@@ -1,9 +1,11 @@
 """What is wrong with single files: encoding, ids, sizes, interpolation."""
 
+import collections
 import dataclasses
 
 from keras_seg.data.checks.finding import Finding
 from keras_seg.data.checks.finding import merge
+from keras_seg.data.checks.renumbering import from_one
 from keras_seg.data.classes import VOID
 from keras_seg.data.errors import DataError
 from keras_seg.data.ids import normalize_mask
@@ -16,6 +18,8 @@ __all__ = [
     "find_wrong_ids",
 ]
 
+_LOOSE = 5  # ids without an area; CamVid, VOC, horses and EM have none
+_BETWEEN = 0.25  # of the pixels of such an id
 _MANY = 12  # ids outside the classes; nobody draws as many by mistake
 
 
@@ -62,14 +66,19 @@ def find_wrong_ids(survey):
             normalize_mask(pair.mask.ids[None], classes, pair.mask_file)
         except DataError as error:
             errors.append(error)
-    findings = merge(errors)
-    guess = _guess_all(found, survey)
-    if guess is None or not errors:
-        return findings
+    if not errors:
+        return []
+    guess, fix = _guess_all(found, survey)
+    if guess is None:
+        return [_named(f, masks, survey) for f in merge(errors)]
     files = [error.file for error in errors]
     return [
         dataclasses.replace(
-            findings[0], guess=guess, count=len(files), files=tuple(files[:5])
+            merge(errors)[0],
+            guess=guess,
+            fix=fix or errors[0].fix,
+            count=len(files),
+            files=tuple(files[:5]),
         )
     ]
 
@@ -107,27 +116,66 @@ def find_sizes(survey):
 
 
 def find_interpolated(survey):
-    """Masks whose edges are slopes of ids: KS-D020, see `Edges`."""
-    masks = [p for p in survey.pairs if p.mask and p.mask.edges.smooth]
-    if not masks:
+    """Ids that come only along edges: KS-D020, see `Edges` and `loose_ids`."""
+    smooth = [p for p in survey.pairs if p.mask and p.mask.edges.smooth]
+    if smooth:
+        first = smooth[0].mask
+        crossings = first.edges.slopes + first.edges.steps
+        ids = sorted(set().union(*(pair.mask.between for pair in smooth)))
+        only = (
+            f"; the ids {_listing(ids)} come nearly nowhere else" if ids else ""
+        )
+        return [
+            _interpolated(
+                smooth,
+                f"has ids between the two sides at {first.edges.slopes} of "
+                f"{crossings} crossings of an edge{only}",
+                "The mask was resized by interpolation, or smoothed.",
+            )
+        ]
+    ids = _ids_along_edges(survey)
+    if len(ids) < _LOOSE:
         return []
-    first = masks[0].mask
-    crossings = first.edges.slopes + first.edges.steps
-    ids = sorted(set().union(*(pair.mask.between for pair in masks)))
-    only = f"; the ids {_listing(ids)} come nearly nowhere else" if ids else ""
+    noisy = [p for p in survey.pairs if p.mask and ids & p.mask.loose.keys()]
+    there = sorted(ids & noisy[0].mask.loose.keys())
     return [
-        Finding.of(
-            "error",
-            "KS-D020",
-            [pair.mask_file for pair in masks],
-            f"has ids between the two sides at {first.edges.slopes} of "
-            f"{crossings} crossings of an edge{only}",
-            "an edge goes from one id to the other at once",
-            guess="The mask was resized by interpolation, or smoothed.",
-            fix="make the masks again from their source, and resize them by "
-            "Image.open(mask).resize(size, Image.Resampling.NEAREST)",
+        _interpolated(
+            noisy,
+            f"has the ids {_listing(there)}, which in no mask fill 2x2 "
+            "pixels and come along edges",
+            "The masks may have been JPEG files, or smoothed.",
         )
     ]
+
+
+def _interpolated(pairs, found, guess):
+    return Finding.of(
+        "error",
+        "KS-D020",
+        [pair.mask_file for pair in pairs],
+        found,
+        "an edge goes from one id to the other at once",
+        guess=guess,
+        fix="make the masks again from their source, and resize them by "
+        "Image.open(mask).resize(size, Image.Resampling.NEAREST)",
+    )
+
+
+def _ids_along_edges(survey):
+    """The ids without an area in any mask, a quarter of them in between."""
+    pixels: collections.Counter = collections.Counter()
+    between: collections.Counter = collections.Counter()
+    solid = set(survey.void_ids)
+    for pair in survey.pairs:
+        if pair.mask is None:
+            continue
+        ids = pair.mask.ids.tolist()
+        pixels.update(dict(zip(ids, pair.mask.pixels.tolist(), strict=True)))
+        between.update(pair.mask.loose)
+        solid.update(i for i in ids if i not in pair.mask.loose)
+    return {
+        i for i in pixels.keys() - solid if between[i] >= _BETWEEN * pixels[i]
+    }
 
 
 def _size_error(pair):
@@ -162,21 +210,45 @@ def _size_error(pair):
 
 
 def _guess_all(found, survey):
-    """What the ids of all masks together say, which no single mask does."""
-    count = len(survey.classes)
-    outside = sorted(i for i in found - survey.void_ids if not 0 <= i < count)
-    if outside == [count] and 0 not in found:
+    """What the ids of all masks together say, which no single mask does.
+
+    Gives a guess and its fix, each `None` where there is none.
+    """
+    outside = _outside(found, survey)
+    if outside == [len(survey.classes)] and 0 not in found:
         return (
             "No mask has a 0, and the largest id is the number of classes: "
-            "the ids start at 1 instead of 0."
+            "the ids start at 1 instead of 0.",
+            from_one(found, survey),
         )
     if len(outside) > _MANY and max(found) <= VOID:
         return (
             f"There are {len(outside)} ids outside the classes: the masks "
             "look as if JPEG or an interpolation had gone over them, or as "
-            "if they were photographs."
+            "if they were photographs.",
+            None,
         )
-    return None
+    return None, None
+
+
+def _outside(ids, survey):
+    count = len(survey.classes)
+    return sorted(i for i in ids - survey.void_ids if not 0 <= i < count)
+
+
+def _named(finding, masks, survey):
+    """The finding, with the ids at fault told from the others."""
+    if finding.guess is not None:
+        return finding
+    mask = next(p.mask for p in masks if p.mask_file == finding.file)
+    pixels = dict(zip(mask.ids.tolist(), mask.pixels.tolist(), strict=True))
+    outside = _outside(set(pixels), survey)
+    count = sum(pixels[i] for i in outside)
+    return dataclasses.replace(
+        finding,
+        guess=f"Neither class nor void: {_listing(outside)} ({count} "
+        f"pixel{'s' * (count != 1)}).",
+    )
 
 
 def _listing(ids):

@@ -1,6 +1,7 @@
 """One thing that a check found."""
 
 import dataclasses
+import os
 
 from keras_seg.data.errors import DataError
 
@@ -83,9 +84,15 @@ class Finding:
     @property
     def others(self):
         """The files concerned in a sentence, "" if there is one only."""
+        return self.listing()
+
+    def listing(self, folder=None):
+        """`others`, the files seen from a folder where they are in it."""
         if self.count < 2:
             return ""
-        named = ", ".join(self.files)
+        start = f"{folder}{os.sep}"
+        files = [file.removeprefix(start) for file in self.files]
+        named = ", ".join(files)
         more = ", …" if self.count > len(self.files) else ""
         return f"{self.count} files: {named}{more}"
 

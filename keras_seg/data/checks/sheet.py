@@ -33,7 +33,7 @@ def draw_sheet(report, tiles):
         titles,
         marks,
         heading=report.to_text().partition("\n")[0],
-        key=_key(report),
+        key=_key(report, any(_has_outside(row[1]) for row in rows)),
         box=BOX,
     )
 
@@ -149,7 +149,11 @@ def _fit(array, nearest=False):
     return np.array(Image.fromarray(array).resize(size, how))
 
 
-def _key(report):
+def _has_outside(drawn):
+    return drawn is not None and (drawn == OUTSIDE_COLOR).all(-1).any()
+
+
+def _key(report, outside):
     from keras_seg import visualization
 
     if report.classes is None:
@@ -166,10 +170,23 @@ def _key(report):
     colors = [report.classes.colors[i] for i in shown]
     total = max(1, int(pixels.sum()) + void)
     shares = [pixels[i] / total for i in shown]
-    names += ["void", "an id outside the classes"]
-    colors += [visualization.VOID_COLOR, OUTSIDE_COLOR]
-    outside = any(f.code == "KS-D003" for f in report.findings)
+    names.append("void")
+    colors.append(visualization.VOID_COLOR)
+    shares.append(void / total)
+    key = visualization.legend(names, np.asarray(colors), shares)
     if not outside:
-        names, colors = names[:-1], colors[:-1]
-    shares += [void / total, 0.0][: len(names) - len(shares)]
-    return visualization.legend(names, np.asarray(colors), shares)
+        return key
+    extra = visualization.legend(
+        ["an id outside the classes"], np.asarray([OUTSIDE_COLOR])
+    )
+    width = max(key.shape[1], extra.shape[1])
+    return np.concatenate(
+        [
+            np.pad(
+                part,
+                ((0, 0), (0, width - part.shape[1]), (0, 0)),
+                constant_values=255,
+            )
+            for part in (key, extra)
+        ]
+    )

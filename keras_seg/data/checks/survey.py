@@ -23,6 +23,7 @@ from keras_seg.data.readers.recognize import recognize
 __all__ = ["Survey", "survey"]
 
 ALL = "all"  # the name of what is in no split
+_NO_DATA = ("KS-D001", "KS-D002")  # the path is wrong, not its files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,14 +113,16 @@ def survey(data, split=None, classes=None, mask_values=None, progress=None):
 def _open(path, split, classes, mask_values, errors):
     """`{split: Folder}`; what keeps one split from opening is an error."""
     names, reader = recognize(path)
-    options = (reader, path, classes, mask_values, errors)
-    if split is not None or not names:
-        return {split or ALL: _open_split(split, *options)}
+    whole = split is not None or not names
     parts = {}
-    for name in names:
+    for name in [split] if whole else names:
         try:
-            parts[name] = _open_split(name, *options)
+            parts[name or ALL] = _open_split(
+                name, reader, path, classes, mask_values, errors
+            )
         except DataError as error:
+            if whole and error.code in _NO_DATA:
+                raise
             errors.append(error)
     return parts
 

@@ -17,7 +17,7 @@ def report_as_text(report):
     parts = [_verdict(report)]
     for severity in SEVERITIES:
         for finding in report.of(severity):
-            parts.append(_finding(finding))
+            parts.append(_finding(finding, report.source))
     if report.splits:
         parts.append(_splits(report))
     if report.classes and any(s.statistics for s in report.splits.values()):
@@ -25,8 +25,16 @@ def report_as_text(report):
     return "\n\n".join(parts)
 
 
-def table(header, rows):
-    """Columns in plain text: the first to the left, numbers to the right.
+def table(header, rows, left=(0,)):
+    """Columns in plain text: numbers to the right, words to the left.
+
+    Args:
+        header: list of str.
+        rows: list of lists of str.
+        left: the columns of words.
+
+    Returns:
+        Str of several lines.
 
     Example:
 
@@ -39,10 +47,9 @@ def table(header, rows):
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
     lines = []
     for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        cells += [
-            cell.rjust(width)
-            for cell, width in zip(row[1:], widths[1:], strict=True)
+        cells = [
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
@@ -58,7 +65,7 @@ def _verdict(report):
     return f"{report.source} {verdict}: {', '.join(counts) or 'no finding'}."
 
 
-def _finding(finding):
+def _finding(finding, source):
     lines = [
         f"{finding.code}  {finding.severity}: {finding.file} {finding.found}; "
         f"{finding.allowed}."
@@ -66,8 +73,8 @@ def _finding(finding):
     if finding.guess:
         lines.append(f"{_INDENT}{finding.guess}")
     lines.append(f"{_INDENT}Fix: {finding.fix}.")
-    if finding.others:
-        lines.append(f"{_INDENT}{finding.others}")
+    if finding.count > 1:
+        lines.append(f"{_INDENT}{finding.listing(source)}")
     return "\n".join(lines)
 
 
@@ -84,7 +91,8 @@ def _splits(report):
         if split.statistics:
             void = percent(split.statistics.void_share)
         rows.append([name, str(split.pairs), void, ", ".join(sizes) or "-"])
-    return table(["split", "pairs", "void", "sizes (images)"], rows)
+    header = ["split", "pairs", "void", "sizes (images)"]
+    return table(header, rows, left=(0, 3))
 
 
 def _classes(report):

@@ -128,7 +128,11 @@ def _files(path):
     if files:
         found = instances or files
         return {f.stem.removeprefix("instances_"): f for f in found}
-    files = [f for f in sorted(path.glob("*.json")) if _looks_like_coco(f)]
+    files = [
+        f
+        for f in sorted(path.glob("*.json"))
+        if f.is_file() and _looks_like_coco(f)
+    ]
     if len(files) < 2:
         return {"": files[0]} if files else None
     return {f.stem: f for f in files}

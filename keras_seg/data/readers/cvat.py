@@ -14,7 +14,9 @@ from keras_seg.data.readers.labels import match_labels
 from keras_seg.data.readers.plain import find_table
 from keras_seg.data.readers.voc import find_voc_pairs
 from keras_seg.data.readers.voc import voc_splits
+from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
+from keras_seg.data.text import parse_id
 from keras_seg.data.text import read_text
 
 __all__ = ["cvat_splits", "from_cvat", "read_labelmap"]
@@ -93,10 +95,17 @@ def read_labelmap(path):
         # From the right: CVAT allows a colon in the name of a label.
         name, *rest = line.rsplit(":", 3)
         cells = rest[0].split(",") if len(rest) == 3 else []
-        color = tuple(int(c) for c in cells if c.strip().isdecimal())
-        if not name or len(cells) != 3 or len(color) != 3 or max(color) > 255:
+        color = tuple(parse_id(c.strip()) for c in cells)
+        if (
+            not name
+            or len(color) != 3
+            or any(c is None or c > 255 for c in color)
+        ):
             raise malformed(
-                path, f"has on line {number} '{line}'", _LINE, "export it again"
+                path,
+                f"has on line {number} {brief(line)}",
+                _LINE,
+                "export it again",
             )
         if name in colors:
             raise malformed(

@@ -92,7 +92,7 @@ def _has_shapes(folder):
     """Whether the first JSON file of an image has shapes."""
     stems = {f.stem for f in folder.iterdir() if f.suffix.lower() in SUFFIXES}
     for file in sorted(folder.glob("*.json")):
-        if file.stem in stems:
+        if file.stem in stems and file.is_file():
             with open(file, encoding="utf-8", errors="replace") as text:
                 return '"shapes"' in text.read(_PEEK)
     return False

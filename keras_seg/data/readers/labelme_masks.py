@@ -1,7 +1,6 @@
 """The shapes of labelme to the ids of one image."""
 
 import base64
-import binascii
 import dataclasses
 import io
 import math
@@ -81,10 +80,11 @@ def _mask(shape, corner, size, file, where):
             )
             if fits:
                 window = np.asarray(image.convert("L")) > 0
-    except (binascii.Error, OSError, SyntaxError, ValueError) as error:
+    # Decoders raise whatever they like.
+    except Exception as error:
         raise malformed(
             file,
-            f"has for {where} a mask that is no PNG",
+            f"has for {where} a mask that is no complete PNG",
             "labelme writes masks as PNG in base64",
             "draw the shape again",
         ) from error

@@ -20,6 +20,7 @@ from keras_seg.data.readers.records import refuse_shape
 from keras_seg.data.readers.records import unique_stems
 from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
+from keras_seg.data.text import parse_id
 from keras_seg.data.text import read_text
 from keras_seg.data.text import read_yaml
 
@@ -145,11 +146,12 @@ class YoloMasks:
 
 def _polygon(line, number, count, file):
     where = f"line {number}"
-    kind, *cells = line.split()
-    if not kind.isdecimal() or int(kind) >= count:
+    text, *cells = line.split()
+    kind = parse_id(text)
+    if kind is None or kind >= count:
         raise malformed(
             file,
-            f"has on {where} the class {brief(kind)}",
+            f"has on {where} the class {brief(text)}",
             f"a line begins with a class of 0..{count - 1}",
         )
     if len(cells) == 4:
@@ -164,7 +166,7 @@ def _polygon(line, number, count, file):
             "a class is followed by x and y of 0..1 in turn",
             "export it again as polygons for segmentation",
         )
-    return int(kind), xy
+    return kind, xy
 
 
 def _splits_of(content):

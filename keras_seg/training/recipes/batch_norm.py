@@ -70,9 +70,10 @@ def freeze_all_batch_norm(model):
 
     Example:
 
-    >>> import keras_seg
-    >>> model = keras_seg.applications.DeepLabV3(
-    ...     "mobilenet_v2", weights=None, classes=5)
+    >>> import keras, keras_seg
+    >>> convs = [keras.layers.Conv2D(8, 3, 2, "same") for _ in range(4)]
+    >>> backbone = keras.Sequential([keras.Input((None, None, 3)), *convs])
+    >>> model = keras_seg.applications.DeepLabV3(backbone, classes=5)
     >>> model = freeze_all_batch_norm(model)
     >>> {v.name for v in model.trainable_variables} & {"gamma", "beta"}
     set()

@@ -56,9 +56,14 @@ mean colour, labels with void |
 
     >>> import keras, keras_seg
     >>> from keras_seg.training import recipes
-    >>> vgg = keras.applications.VGG16(weights=None, input_shape=(64, 64, 3))
+    >>> from keras import layers
+    >>> vgg = keras.Sequential([
+    ...     keras.Input((64, 64, 3)),
+    ...     *(layers.MaxPooling2D() for _ in range(5)),
+    ...     layers.Flatten(), layers.Dense(8), layers.Dense(8), layers.Dense(9),
+    ... ])
     >>> model = keras_seg.applications.DeepLabV1(
-    ...     vgg, kernel_size=2, rate=4, classes=3)
+    ...     vgg, kernel_size=2, rate=4, filters=8, classes=3)
     >>> model.compile(**recipes.deeplab_v1(model))
     >>> model.optimizer.multiplier("fc8/bias")
     20.0

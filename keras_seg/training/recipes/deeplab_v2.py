@@ -61,10 +61,11 @@ padded below and on the right with the mean colour, labels with void |
 
     Example:
 
-    >>> import keras_seg
+    >>> import keras, keras_seg
     >>> from keras_seg.training import recipes
-    >>> model = keras_seg.applications.DeepLabV2(
-    ...     "mobilenet_v2", weights=None, classes=5)
+    >>> convs = [keras.layers.Conv2D(8, 3, 2, "same") for _ in range(3)]
+    >>> backbone = keras.Sequential([keras.Input((None, None, 3)), *convs])
+    >>> model = keras_seg.applications.DeepLabV2(backbone, classes=5)
     >>> model.compile(**recipes.deeplab_v2(model, steps=100, accumulation=10))
     >>> f"{float(model.optimizer.learning_rate):.1e}"
     '2.5e-04'

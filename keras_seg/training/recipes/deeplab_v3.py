@@ -79,10 +79,11 @@ the same |
 
     Example:
 
-    >>> import keras_seg
+    >>> import keras, keras_seg
     >>> from keras_seg.training import recipes
-    >>> model = keras_seg.applications.DeepLabV3(
-    ...     "mobilenet_v2", weights=None, classes=5)
+    >>> convs = [keras.layers.Conv2D(8, 3, 2, "same") for _ in range(4)]
+    >>> backbone = keras.Sequential([keras.Input((None, None, 3)), *convs])
+    >>> model = keras_seg.applications.DeepLabV3(backbone, classes=5)
     >>> model.compile(**recipes.deeplab_v3(model, steps=1000))
     >>> round(float(model.optimizer.learning_rate), 4)
     0.007

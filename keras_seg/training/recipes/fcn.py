@@ -52,10 +52,11 @@ for FCN-8s, each begun from the one before; 1e-10 for `at_once=True` |
 
     Example:
 
-    >>> import keras_seg
+    >>> import keras, keras_seg
     >>> from keras_seg.training import recipes
-    >>> model = keras_seg.applications.FCN16s(
-    ...     "mobilenet_v2", weights=None, classes=5)
+    >>> convs = [keras.layers.Conv2D(8, 3, 2, "same") for _ in range(5)]
+    >>> backbone = keras.Sequential([keras.Input((None, None, 3)), *convs])
+    >>> model = keras_seg.applications.FCN16s(backbone, classes=5)
     >>> model.compile(**recipes.fcn_heavy(model))
     >>> print(f"{float(model.optimizer.learning_rate):.0e}")
     1e-12
@@ -114,10 +115,11 @@ GoogLeNet); 1/100 of it for FCN-16s |
 
     Example:
 
-    >>> import keras_seg
+    >>> import keras, keras_seg
     >>> from keras_seg.training import recipes
-    >>> model = keras_seg.applications.FCN32s(
-    ...     "mobilenet_v2", weights=None, classes=5)
+    >>> convs = [keras.layers.Conv2D(8, 3, 2, "same") for _ in range(5)]
+    >>> backbone = keras.Sequential([keras.Input((None, None, 3)), *convs])
+    >>> model = keras_seg.applications.FCN32s(backbone, classes=5)
     >>> model.compile(**recipes.fcn_cvpr(model, accumulation=20))
     >>> model.optimizer.gradient_accumulation_steps
     20

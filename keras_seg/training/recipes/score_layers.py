@@ -32,10 +32,11 @@ def score_layers(model):
 
     Example:
 
-    >>> import keras_seg
+    >>> import keras, keras_seg
     >>> from keras_seg.training.recipes import score_layers
-    >>> model = keras_seg.applications.FCN8s(
-    ...     "mobilenet_v2", weights=None, classes=5)
+    >>> convs = [keras.layers.Conv2D(8, 3, 2, "same") for _ in range(5)]
+    >>> backbone = keras.Sequential([keras.Input((None, None, 3)), *convs])
+    >>> model = keras_seg.applications.FCN8s(backbone, classes=5)
     >>> [layer.name for layer in score_layers(model)]
     ['score_fr', 'score_pool4', 'score_pool3']
     """

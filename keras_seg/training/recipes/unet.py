@@ -32,8 +32,10 @@ grey values |
 
     Neither the learning rate nor a weight decay is printed: 0.001, on the
     mean over the pixels where the paper has their sum, and none are chosen
-    here. With a momentum of 0.99 the steps add up to 100 times the rate; with
-    0.9 the same takes ten times the rate.
+    here. (On synthetic membranes, 192 updates of one image, the loss ended
+    lower with 0.001 than with 0.0001, 0.003, 0.01 and 0.03.) With a momentum
+    of 0.99 the steps add up to 100 times the rate; with 0.9 the same takes
+    ten times the rate.
 
     Args:
         model: `keras_seg.applications.UNet`; its kernels get their

@@ -1,5 +1,6 @@
 """Every code of the catalogue, from data that is broken in one way."""
 
+import io
 import re
 
 import numpy as np
@@ -10,6 +11,7 @@ from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data import check
 from keras_seg.data import synthetic
+from keras_seg.data.mask_files import parse_mask_values
 
 pytestmark = pytest.mark.once
 
@@ -142,6 +144,19 @@ def interpolated(data):
     (data / "classes.csv").write_text("\n".join(["id,name", *table]))
 
 
+def once_a_jpeg(data):
+    """Masks of grey levels that lost something, and are PNG again."""
+    table = "\n".join(f"{i},class {i}" for i in range(255))
+    (data / "classes.csv").write_text(f"id,name\n{table}\n")
+
+    def change(ids):
+        buffer = io.BytesIO()
+        Image.fromarray(100 * ids).save(buffer, "JPEG", quality=60)
+        return np.array(Image.open(buffer))
+
+    each_mask(data, change)
+
+
 def leaked(data):
     image(data, "val").write_bytes(image(data).read_bytes())
     mask(data, "val").write_bytes(mask(data).read_bytes())
@@ -245,6 +260,7 @@ CATALOGUE = [
     (bad_table, "KS-D011", "error", "the columns number, label"),
     (two_of_a_stem, "KS-D012", "error", "has the stem of"),
     (interpolated, "KS-D020", "error", "resized by interpolation"),
+    (once_a_jpeg, "KS-D020", "error", "may have been JPEG"),
     (leaked, "KS-D021", "error", "must not be trained on"),
     (copied, "KS-D022", "warning", "weighs double"),
     (torn, "KS-D023", "warning", "differ"),
@@ -296,6 +312,50 @@ def test_the_catalogue_is_whole():
     tested = {row[1] for row in CATALOGUE}
     tested |= {"KS-D001", "KS-D002", "KS-D010"}  # The three around this.
     assert documented == tested
+
+
+def no_table(data):
+    (data / "classes.csv").unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoils", "code", "values"),
+    [
+        ([off_by_one], "KS-D003", "1:0,2:1,3:2,255:255"),
+        ([off_by_one, no_table], "KS-D027", "1:0,2:1,3:2,255:255"),
+        ([grey_levels, no_table], "KS-D027", "0:0,100:1,200:2,255:255"),
+    ],
+)
+def test_the_option_that_is_named_works(data, spoils, code, values):
+    """The ids read by it are those that were there before."""
+    before = check(data).splits["train"].statistics
+    for spoil in spoils:
+        spoil(data)
+    finding = codes(data)[code]
+    assert f"--mask-values {values}" in finding.fix
+    report = check(data, mask_values=parse_mask_values(values))
+    assert report.ok and report.findings == ()
+    after = report.splits["train"].statistics
+    assert after.pixels.tolist() == before.pixels.tolist()
+    assert after.void == before.void > 0
+
+
+def test_the_id_at_fault_is_told_from_the_others(data):
+    ids = np.array(Image.open(mask(data)))
+    ids[0, :2] = 5
+    Image.fromarray(ids).save(mask(data))
+    finding = codes(data)["KS-D003"]
+    assert finding.guess == "Neither class nor void: 5 (2 pixels)."
+    assert finding.file == str(mask(data))
+
+
+def test_problems_of_a_single_split_are_findings(data):
+    """Only a path that is wrong is raised."""
+    image(data).unlink()
+    assert set(codes(data, split="train")) == {"KS-D005"}
+    assert set(codes(data, split="val")) == set()
+    (data / "val.txt").write_text("val_0000\nval_9999\n")
+    assert codes(data, split="val")["KS-D005"].severity == "error"
 
 
 def test_nothing_to_read(data):

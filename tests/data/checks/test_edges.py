@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from keras_seg.data import read_mask
 from keras_seg.data.checks.edges import find_edges
 from keras_seg.data.checks.edges import ids_in_between
+from keras_seg.data.checks.edges import loose_ids
 
 pytestmark = pytest.mark.once
 
@@ -52,6 +54,42 @@ def test_resized_to_the_nearest(seed, factor, step):
         drawn(seed, step * np.arange(6)), factor, Image.Resampling.NEAREST
     )
     assert not find_edges(mask).smooth
+
+
+@given(seed=st.integers(0, 10_000))
+def test_a_mask_that_is_turned_has_the_same_edges(seed):
+    mask = resized(drawn(seed, 5 * np.arange(6)), 1.3, Image.Resampling.BICUBIC)
+    turned = (mask.T, mask[::-1], mask[:, ::-1], 255 - mask)
+    assert {find_edges(mask)} == {find_edges(other) for other in turned}
+    assert loose_ids(mask) == loose_ids(mask.T) == loose_ids(mask[::-1])
+
+
+@given(mask=arrays("uint8", (7, 6), elements=st.integers(0, 4)))
+def test_loose_ids(mask):
+    """Against a search pixel by pixel."""
+    found = {}
+    for i in np.unique(mask).tolist():
+        if any(
+            (mask[y : y + 2, x : x + 2] == i).all()
+            for y in range(6)
+            for x in range(5)
+        ):
+            continue
+        around = [
+            mask[max(0, y - 1) : y + 2, max(0, x - 1) : x + 2]
+            for y, x in np.argwhere(mask == i)
+        ]
+        found[i] = sum(a.min() < i < a.max() for a in around)
+    assert loose_ids(mask) == found
+
+
+def test_thin_objects_are_no_edges():
+    """Lines of one pixel on one ground, as cracks are drawn."""
+    mask = np.zeros((60, 60), "uint8")
+    for i in range(1, 9):
+        mask[6 * i, 3:50] = i
+    assert not find_edges(mask).smooth
+    assert loose_ids(mask) == {i: 0 for i in range(1, 9)}
 
 
 def test_the_ids_in_between():

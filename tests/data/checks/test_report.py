@@ -86,5 +86,7 @@ def test_real_data(data_dir):
     assert camvid.splits["val"].pairs == 101
     horses = check(data_dir / "horses")
     assert [f.code for f in horses.findings] == ["KS-D033"]
+    voc = check(data_dir / "voc_samples")
+    assert [f.code for f in voc.findings] == ["KS-D027", "KS-D033", "KS-D034"]
     em = check(data_dir / "isbi2012_em")
     assert {"KS-D003", "KS-D011"} == {f.code for f in em.of("error")}

@@ -88,7 +88,15 @@ def test_values_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ["car", "car:1,2::", "car:1,2,256::", "car:1,2,-3::", ":1,2,3::"]
+    "line",
+    [
+        "car",
+        "car:1,2::",
+        "car:1,2,256::",
+        "car:1,2,-3::",
+        ":1,2,3::",
+        "a:1,2,3_0::",
+    ],
 )
 def test_malformed_lines(tmp_path, line):
     path = tmp_path / "labelmap.txt"

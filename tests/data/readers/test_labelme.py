@@ -1,5 +1,6 @@
 import base64
 import io
+import struct
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from keras_seg.data import DataError
 from keras_seg.data import from_folder
 from keras_seg.data import from_labelme
 from keras_seg.data import splits
+from tests.data.raw_png import png_chunk
 from tests.data.readers.files import image
 from tests.data.readers.files import write_json
 
@@ -185,9 +187,15 @@ def test_malformed(tmp_path):
     assert "has for label of shape 1 None" in message(tmp_path)
     png = io.BytesIO()
     Image.new("L", (3, 3)).save(png, "PNG")
+    size = struct.pack(">II", 60000, 60000)
+    huge = png_chunk(b"IHDR", size + bytes([8, 0, 0, 0, 0]))
+    huge = png.getvalue()[:8] + huge + png.getvalue()[33:]
     for corner, content, found in (
         ([8, 7], png.getvalue(), "a mask that reaches out of the image"),
-        ([0, 0], b"x", "a mask that is no PNG"),
+        ([0, 0], b"x", "a mask that is no complete PNG"),
+        ([0, 0], png.getvalue()[:45], "a mask that is no complete PNG"),
+        # The header alone asks for 3.6 billion pixels.
+        ([0, 0], huge, "a mask that is no complete PNG"),
     ):
         text = base64.b64encode(content).decode()
         points = [corner, [9, 9]]

@@ -88,6 +88,8 @@ def test_bad_values(tmp_path):
 def test_a_json_file_alone_is_no_layout(tmp_path):
     write(tmp_path, [[0, 1]])
     (tmp_path / "notes.json").write_text(json.dumps({"author": "me"}))
+    (tmp_path / "folder.json").mkdir()
+    (tmp_path / "images/a.json").mkdir()
     assert from_folder(tmp_path)[0][1].tolist() == [[0, 1]]
 
 

@@ -123,6 +123,8 @@ def test_the_frame_is_that_of_viewers(tmp_path):
     ("text", "code", "found"),
     [
         ("2 0 0 1 0 1 1", "KS-D013", "on line 2 the class '2'; a line begins"),
+        ("9" * 5000 + " 0 0 1", "KS-D013", "on line 2 the class '99999"),
+        ("1.0 0 0 1 0 1 1", "KS-D013", "on line 2 the class '1.0'"),
         ("-1 0 0 1 0 1 1", "KS-D013", "on line 2 the class '-1'"),
         ("0 .5 .5 .1 .1", "KS-D018", "for line 2 a box instead of a polygon"),
         ("0 0 0 1 0", "KS-D018", "for line 2 a box"),

@@ -40,9 +40,9 @@ def test_optimizer_and_metrics():
 
 
 def test_class_weights():
-    """f = 35/40 and 5/20: the median is between them."""
+    """Median frequency, papers.md 9.3; class 2 does not occur."""
     loss = finetune(pairs(), class_weights="median_frequency")["loss"]
-    f = np.array([1 - 0.1, 0.2])  # 10 % of all pixels, 20 % of its images.
+    f = np.array([1 - 0.1, 0.2])  # Of all pixels, of its images.
     np.testing.assert_allclose(
         loss.class_weights, [*np.median(f) / f, 1.0], rtol=1e-6
     )

@@ -13,6 +13,7 @@ from keras_seg.applications import SegNet
 from keras_seg.applications import SegNetBasic
 from keras_seg.applications import UNet
 from keras_seg.layers import ResizeLike
+from keras_seg.layers.nested import nested_layers
 from keras_seg.losses import CrossEntropy
 from keras_seg.training import recipes
 from tests.applications.systems import small
@@ -176,9 +177,7 @@ def test_deeplab_v2(backbone, rate):
     for layer in scores:
         assert arguments["optimizer"].multiplier(layer.kernel.path) == 10
         assert arguments["optimizer"].multiplier(layer.bias.path) == 20
-    norms = (keras.layers.BatchNormalization,)
-    found = [x for x in model.layers if isinstance(x, norms)]
-    assert not any(layer.trainable for layer in found)
+    assert not any(norm.trainable for norm in norms_of(model))
 
 
 def test_losses_of_msc():
@@ -207,41 +206,91 @@ def test_deeplab_v3(stage, rate):
     assert loss.stride == 1 and loss.pixel_reduction == "mean"
     trained = {v.path.split("/")[-1] for v in model.trainable_variables}
     assert ("gamma" in trained) == (stage == 1)
-    norms = [
-        x.momentum
-        for x in model.layers
-        if isinstance(x, keras.layers.BatchNormalization)
-    ]
-    if stage == 1:
-        assert set(norms) == {0.9997}
     with pytest.raises(ValueError, match="Received: stage=3"):
         recipes.deeplab_v3(model, stage=3)
 
 
 def test_deeplab_v3_on_mobilenet():
     """papers.md 14.3: 4e-5; the authors spare depthwise kernels."""
-    model = DeepLabV3("mobilenet_v2", weights=None, classes=3)
+    backbone = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            keras.layers.Conv2D(4, 3, 2, "same"),
+            keras.layers.DepthwiseConv2D(3, 2, "same"),
+            keras.layers.Conv2D(4, 1),
+        ]
+    )
+    model = DeepLabV3(backbone, classes=3, output_stride=4)
     recipes.deeplab_v3(model, steps=1000)
     assert decay_of(model) == {4e-5}
-    depthwise = [
+    (depthwise,) = [
         x for x in model.layers if isinstance(x, keras.layers.DepthwiseConv2D)
     ]
-    assert len(depthwise) == 17
-    assert all(layer.kernel.regularizer is None for layer in depthwise)
+    assert depthwise.kernel.regularizer is None
+    assert depthwise.depthwise_regularizer is None
 
 
-def test_every_eighth_logit_is_one_of_the_small_map():
+def norms_of(model):
+    kinds = keras.layers.BatchNormalization
+    return [x for x in nested_layers(model) if isinstance(x, kinds)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "momentum"), [(30_000, 0.9997), (1000, 0.991), (20, 0.9)]
+)
+def test_momentum_of_batch_norm(steps, momentum):
+    """papers.md 14.3 and trap 14.6.8, the norms of the pyramid included."""
+    model = DeepLabV3(tiny_resnet(), classes=3)
+    recipes.deeplab_v3(model, steps)
+    copy = keras.models.clone_model(model)
+    for norms in (norms_of(model), norms_of(copy)):
+        assert len(norms) > 6
+        assert {norm.momentum for norm in norms} == {momentum}
+    recipes.deeplab_v3(model, steps, batch_norm_momentum=0.5)
+    assert {norm.momentum for norm in norms_of(model)} == {0.5}
+
+
+def test_frozen_batch_norm_stays_so_in_the_file(tmp_path):
+    """papers.md 14.3: stage 2; the statistics do not move, loaded either."""
+    model = DeepLabV3(tiny_resnet(), classes=3)
+    model.compile(**recipes.deeplab_v3(model, 10, stage=2))
+    images = np.random.default_rng(0).uniform(0, 255, (2, 33, 33, 3))
+    masks = np.zeros((2, 33, 33), "int32")
+    model.train_on_batch(images, masks)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    for trained in (model, loaded):
+        norms = norms_of(trained)
+        assert len(norms) > 6
+        assert not any(norm.trainable_weights for norm in norms)
+        before = [norm.get_weights() for norm in norms]
+        trained.train_on_batch(images, masks)
+        after = [norm.get_weights() for norm in norms]
+        for old, new in zip(sum(before, []), sum(after, []), strict=True):
+            np.testing.assert_array_equal(new, old)
+
+
+@pytest.mark.parametrize("name", ["deeplabv1", "deeplabv1_base", "resnet"])
+def test_every_eighth_logit_is_one_of_the_small_map(name):
     """papers.md 11.6, 13.4: the loss at stride 8, on labels of 8k + 1."""
-    model = randomize(DeepLabV2(tiny_resnet(), classes=3))
+    if name == "resnet":
+        model = DeepLabV2(tiny_resnet(), classes=3)
+    else:
+        model = small(name, classes=3)
+    randomize(model)
     image = np.random.default_rng(0).uniform(0, 255, (1, 65, 97, 3))
     (resize,) = [x for x in model.layers if isinstance(x, ResizeLike)]
-    small = keras.Model(model.input, resize.input[0]).predict_on_batch(image)
+    head = keras.Model(model.input, resize.input[0])
+    scores = head.predict_on_batch(image)
     logits = model.predict_on_batch(image)
-    assert small.shape == (1, 9, 13, 3)
-    np.testing.assert_allclose(logits[:, ::8, ::8], small, rtol=1e-4, atol=1e-5)
+    assert scores.shape == (1, 9, 13, 3)
+    np.testing.assert_allclose(
+        logits[:, ::8, ::8], scores, rtol=1e-4, atol=1e-5
+    )
+    assert head.compute_output_shape((1, 321, 321, 3)) == (1, 41, 41, 3)
     masks = np.random.default_rng(1).integers(0, 3, (1, 65, 97))
     assert float(CrossEntropy(stride=8)(masks, logits)) == pytest.approx(
-        float(CrossEntropy()(masks[:, ::8, ::8], small)), rel=1e-5
+        float(CrossEntropy()(masks[:, ::8, ::8], scores)), rel=1e-5
     )
 
 

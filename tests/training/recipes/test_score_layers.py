@@ -9,8 +9,8 @@ from tests.applications.systems import small
 pytestmark = pytest.mark.once
 CLASSES = 5
 
-# Summed scores have several: of three strides, of two, of four rates.
-SEVERAL = {"fcn8s": 3, "fcn16s": 2, "deeplabv2": 4}
+# Summed scores have several: of three strides, of two, of two rates.
+SEVERAL = {"fcn8s": 3, "fcn16s": 2, "deeplabv2": 2}
 
 
 @pytest.mark.parametrize("name", sorted(set(SYSTEMS) - {"sliding_window"}))
@@ -22,5 +22,5 @@ def test_their_channels_are_the_classes(name):
 
 def test_auxiliary_heads():
     found = score_layers(small("deeplabv2", classes=CLASSES, auxiliary=True))
-    assert len(found) == 5  # Four rates, shared by the scales, and a head.
+    assert len(found) == 3  # Two rates, shared by the scales, and a head.
     assert {layer.filters for layer in found} == {CLASSES}

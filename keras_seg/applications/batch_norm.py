@@ -19,8 +19,9 @@ def freeze_batch_norm(model):
 
     Args:
         model: `keras.Model`, or any layer with layers inside; changed in
-            place, those of nested models and wrappers too. Call it before
-            `compile`.
+            place, those of nested models and wrappers too, but not those
+            inside of layers such as `keras_seg.layers.ASPP`, which begin
+            anew. Call it before `compile`.
 
     Returns:
         The model.

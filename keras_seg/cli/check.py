@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from keras_seg.cli import console
+from keras_seg.cli.options import MaskValues
 
 __all__ = ["check"]
 
@@ -29,14 +30,7 @@ def check(
             show_default="those of classes.csv, or the ids found",
         ),
     ] = None,
-    mask_values: Annotated[
-        str | None,
-        typer.Option(
-            metavar="VALUE:ID,...",
-            help="What the values of the masks mean, such as 0:0,255:1.",
-            show_default=False,
-        ),
-    ] = None,
+    mask_values: MaskValues = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON.")
     ] = False,

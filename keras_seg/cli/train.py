@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_seg.cli.backend import use_backend
+from keras_seg.cli.options import MaskValues
 from keras_seg.cli.train_options import parse_crop
 from keras_seg.cli.train_options import parse_option
 from keras_seg.cli.train_options import refuse_options
@@ -84,14 +85,7 @@ def train(
             help="Split to train on.", show_default="train, or all images"
         ),
     ] = None,
-    mask_values: Annotated[
-        str | None,
-        typer.Option(
-            metavar="VALUE:ID,...",
-            help="What the values of the masks mean, such as 0:0,255:1.",
-            show_default=False,
-        ),
-    ] = None,
+    mask_values: MaskValues = None,
     val_split: Annotated[
         str | None,
         typer.Option(

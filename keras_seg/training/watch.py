@@ -6,6 +6,7 @@ import warnings
 import keras
 import numpy as np
 
+from keras_seg.layers.nested import nested_layers
 from keras_seg.metrics import ConfusionMatrix
 from keras_seg.training.errors import RunWarning
 
@@ -110,7 +111,7 @@ def warn_of_small_batches(model, batch_size):
         return
     trained = [
         layer
-        for layer in _layers(model)
+        for layer in nested_layers(model)
         if isinstance(layer, keras.layers.BatchNormalization)
         and layer.trainable
     ]
@@ -124,15 +125,6 @@ def warn_of_small_batches(model, batch_size):
             RunWarning,
             stacklevel=3,
         )
-
-
-def _layers(layer):
-    yield layer
-    inside = list(getattr(layer, "layers", ()))
-    if isinstance(layer, keras.layers.Wrapper):
-        inside.append(layer.layer)
-    for one in inside:
-        yield from _layers(one)
 
 
 def _metrics(metrics):

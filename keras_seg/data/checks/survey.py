@@ -1,9 +1,7 @@
 """The facts of a whole data set, read in one pass."""
 
-import concurrent.futures
 import dataclasses
 import itertools
-import os
 import pathlib
 
 from keras_seg.data.checks.facts import PairFacts
@@ -11,6 +9,7 @@ from keras_seg.data.checks.facts import read_facts
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
+from keras_seg.data.folder import map_threads
 from keras_seg.data.ids import classes_of_ids
 from keras_seg.data.layout import find_classes
 from keras_seg.data.layout import find_folders
@@ -95,7 +94,8 @@ def survey(data, split=None, classes=None, mask_values=None, progress=None):
     items = [(part, name, i) for name, part in parts.items()
              for i in range(len(part))]  # fmt: skip
     facts: dict[str, list[PairFacts]] = {name: [] for name in parts}
-    for done, found in enumerate(_read(items), start=1):
+    read = map_threads(lambda item: read_facts(*item), items)
+    for done, found in enumerate(read, start=1):
         facts[found.split].append(found)
         if progress:
             progress(done, len(items))
@@ -173,13 +173,3 @@ def _found_classes(pairs, errors):
     except DataError as error:
         errors.append(error)
         return None
-
-
-def _read(items):
-    """`read_facts` on threads, in order; decoders let go of the GIL."""
-    workers = min(8, os.cpu_count() or 1)
-    items = iter(items)
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        # A few at a time, so that what is read does not pile up.
-        while batch := list(itertools.islice(items, 8 * workers)):
-            yield from pool.map(lambda item: read_facts(*item), batch)

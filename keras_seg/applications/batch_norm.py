@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_seg.layers.nested import nested_layers
+
 __all__ = ["freeze_batch_norm"]
 
 
@@ -15,13 +17,17 @@ def freeze_batch_norm(model):
     FCN-8s on MobileNetV2 had after the same 4 epochs a mean IoU of 0.29 on
     the validation frames with batch norm in training mode, 0.51 frozen.
 
-    `trainable = True` on the model, or on one of the layers, undoes it.
+    All of it is meant, that of a new head too, where it would train from its
+    beginning. To freeze the backbone's alone, give the builder
+    `freeze_batch_norm=True`.
+
+    `trainable = True` on the model, or on one of the layers, undoes it, but
+    for pyramids (`keras_seg.layers.ASPP`): those are `"frozen"` from then on.
 
     Args:
         model: `keras.Model`, or any layer with layers inside; changed in
-            place, those of nested models and wrappers too, but not those
-            inside of layers such as `keras_seg.layers.ASPP`, which begin
-            anew. Call it before `compile`.
+            place, those of nested models, wrappers and pyramids too. Call it
+            before `compile`.
 
     Returns:
         The model.
@@ -38,10 +44,10 @@ def freeze_batch_norm(model):
     >>> len(freeze_batch_norm(model).trainable_variables)
     2
     """
-    if isinstance(model, keras.layers.BatchNormalization):
-        model.trainable = False
-    for layer in getattr(model, "layers", ()):
-        freeze_batch_norm(layer)
-    if isinstance(model, keras.layers.Wrapper):
-        freeze_batch_norm(model.layer)
+    for layer in nested_layers(model):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+        elif getattr(layer, "normalization", None) == "batch":
+            # A pyramid makes its norms anew when it is loaded.
+            layer.normalization = "frozen"
     return model

@@ -12,6 +12,7 @@ __all__ = ["build_model", "find_application"]
 _TAKEN = (
     "auxiliary",
     "padding",
+    "freeze_batch_norm",
     "backbone",
     "classifier",
     "weights",
@@ -85,6 +86,8 @@ def build_model(settings, classes):
                 f"Received: options={settings.options}"
             )
     arguments = {"weights": settings.weights, "classes": classes}
+    if "freeze_batch_norm" in parameters:
+        arguments["freeze_batch_norm"] = settings.freezes_batch_norm
     if "weights" not in parameters:
         if arguments.pop("weights") is not None:
             raise ValueError(

@@ -30,8 +30,9 @@ class Settings:
         flip: bool, mirror every second image.
         learning_rate: float, of the first step; it falls to 0.
         weight_decay: float, of AdamW.
-        freeze_batch_norm: bool, or `None` for yes with pretrained weights,
-            no without. See `keras_seg.training.freeze_batch_norm`.
+        freeze_batch_norm: bool, whether the batch norm of the backbone keeps
+            its statistics, or `None` for yes with a pretrained one, no
+            otherwise. See `keras_seg.training.freeze_batch_norm`.
         seed: int, 0 or more, of weights, order, crops, scales and flips.
 
     Raises:
@@ -104,7 +105,7 @@ class Settings:
     def freezes_batch_norm(self):
         """Whether batch normalization is frozen, `None` resolved."""
         if self.freeze_batch_norm is None:
-            return self.weights is not None
+            return None not in (self.backbone, self.weights)
         return self.freeze_batch_norm
 
     def resolved(self):

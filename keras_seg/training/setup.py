@@ -2,11 +2,12 @@
 
 import keras
 
-from keras_seg.applications.batch_norm import freeze_batch_norm
 from keras_seg.data import Batches
 from keras_seg.data import augment
 from keras_seg.training.models import build_model
 from keras_seg.training.recipes import finetune
+from keras_seg.training.recipes import momentum_for
+from keras_seg.training.recipes import set_batch_norm_momentum
 
 __all__ = ["class_table", "compiled_model", "training_batches", "whole_images"]
 
@@ -63,6 +64,9 @@ def whole_images(settings, data):
 def compiled_model(settings, classes, data):
     """The model of a run, ready for its first step.
 
+    Batch norm that is trained gets a momentum that this many steps fill: of
+    Keras's own, 0.99 and more, the averages would not follow a short run.
+
     Args:
         settings: `keras_seg.training.Settings`.
         classes: int, the number of classes.
@@ -73,8 +77,8 @@ def compiled_model(settings, classes, data):
     """
     keras.utils.set_random_seed(settings.seed)
     model = build_model(settings, classes)
-    if settings.freezes_batch_norm:
-        freeze_batch_norm(model)
+    steps = settings.epochs * -(-len(data) // settings.batch_size)
+    set_batch_norm_momentum(model, momentum_for(steps))
     model.compile(
         **finetune(
             data,

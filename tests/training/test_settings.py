@@ -87,5 +87,7 @@ def test_scale_needs_crop():
 def test_freezes_batch_norm():
     assert Settings(weights="imagenet").freezes_batch_norm
     assert not Settings(weights=None).freezes_batch_norm
+    # SegNet has VGG16's weights, and batch norm that is new.
+    assert not Settings(backbone=None).freezes_batch_norm
     assert Settings(weights=None, freeze_batch_norm=True).freezes_batch_norm
     assert not Settings(freeze_batch_norm=False).freezes_batch_norm

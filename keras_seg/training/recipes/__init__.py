@@ -7,6 +7,8 @@ asks for it (weight decay, batch norm) and returns what `compile` takes:
     model.fit(...)
 """
 
+from keras_seg.training.recipes.batch_norm import momentum_for
+from keras_seg.training.recipes.batch_norm import set_batch_norm_momentum
 from keras_seg.training.recipes.caffe_sgd import CaffeSGD
 from keras_seg.training.recipes.deconvnet import deconvnet
 from keras_seg.training.recipes.deeplab_v1 import deeplab_v1
@@ -30,7 +32,9 @@ __all__ = [
     "fcn_cvpr",
     "fcn_heavy",
     "finetune",
+    "momentum_for",
     "score_layers",
     "segnet",
+    "set_batch_norm_momentum",
     "unet",
 ]

@@ -1,12 +1,11 @@
-"""Batch norm for a training of some length, and for none."""
+"""Moving averages of batch norm for a training of some length."""
 
 import keras
 
-from keras_seg.applications.batch_norm import freeze_batch_norm
 from keras_seg.layers import ASPP
 from keras_seg.layers.nested import nested_layers
 
-__all__ = ["freeze_all_batch_norm", "momentum_for", "set_batch_norm_momentum"]
+__all__ = ["momentum_for", "set_batch_norm_momentum"]
 
 
 def momentum_for(steps):
@@ -24,6 +23,7 @@ def momentum_for(steps):
 
     Example:
 
+    >>> from keras_seg.training.recipes import momentum_for
     >>> momentum_for(30_000), round(momentum_for(1000), 4), momentum_for(20)
     (0.9997, 0.991, 0.9)
     """
@@ -44,6 +44,7 @@ def set_batch_norm_momentum(model, momentum):
     Example:
 
     >>> import keras
+    >>> from keras_seg.training.recipes import set_batch_norm_momentum
     >>> model = keras.Sequential([keras.layers.BatchNormalization()])
     >>> set_batch_norm_momentum(model, 0.9997).layers[0].momentum
     0.9997
@@ -52,36 +53,4 @@ def set_batch_norm_momentum(model, momentum):
         # A pyramid saves the momentum of the norms that it makes.
         if isinstance(layer, keras.layers.BatchNormalization | ASPP):
             layer.momentum = momentum
-    return model
-
-
-def freeze_all_batch_norm(model):
-    """Freezes batch norm, that of pyramids too, so that it stays when saved.
-
-    `keras_seg.training.freeze_batch_norm` does not reach into
-    `keras_seg.layers.ASPP`, whose norms begin anew with a pretrained
-    backbone.
-
-    Args:
-        model: `keras.Model`, changed in place.
-
-    Returns:
-        The model.
-
-    Example:
-
-    >>> import keras, keras_seg
-    >>> convs = [keras.layers.Conv2D(8, 3, 2, "same") for _ in range(4)]
-    >>> backbone = keras.Sequential([keras.Input((None, None, 3)), *convs])
-    >>> model = keras_seg.applications.DeepLabV3(backbone, classes=5)
-    >>> model = freeze_all_batch_norm(model)
-    >>> {v.name for v in model.trainable_variables} & {"gamma", "beta"}
-    set()
-    """
-    freeze_batch_norm(model)
-    for layer in nested_layers(model):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.trainable = False
-        elif getattr(layer, "normalization", None) == "batch":
-            layer.normalization = "frozen"
     return model

@@ -1,9 +1,9 @@
 """How DeepLab v3 was trained."""
 
+from keras_seg.applications.batch_norm import freeze_batch_norm
 from keras_seg.layers.nested import nested_layers
 from keras_seg.losses import CrossEntropy
 from keras_seg.schedules import Poly
-from keras_seg.training.recipes.batch_norm import freeze_all_batch_norm
 from keras_seg.training.recipes.batch_norm import momentum_for
 from keras_seg.training.recipes.batch_norm import set_batch_norm_momentum
 from keras_seg.training.recipes.compiling import caffe_sgd
@@ -51,7 +51,7 @@ the same |
     The model of stage 2 is `keras_seg.surgery.set_output_stride(model, 8)`.
     With 0.9997 the moving averages of batch norm need thousands of updates:
     by default a shorter training has a lower momentum, see
-    `keras_seg.training.recipes.batch_norm.momentum_for`.
+    `keras_seg.training.recipes.momentum_for`.
 
     The authors' optimizer has the learning rate outside of the momentum,
     Keras's and Caffe's inside. They differ only by how much the rate falls
@@ -95,7 +95,7 @@ the same |
     if weight_decay is None:
         weight_decay = 4e-5 if _has_depthwise(model) else 1e-4
     if stage == 2:
-        freeze_all_batch_norm(model)
+        freeze_batch_norm(model)
     else:
         momentum = batch_norm_momentum or momentum_for(steps)
         set_batch_norm_momentum(model, momentum)

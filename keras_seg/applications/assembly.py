@@ -12,6 +12,7 @@ from keras_seg.layers import PadToMultiple
 from keras_seg.layers import Preprocess
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
+from keras_seg.layers.depthwise import fast_class
 from keras_seg.ops.crf import PRESETS
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import spatial_axes
@@ -129,7 +130,7 @@ def begin(
         mode = None
     minimum = _smallest(network, multiple, remainder, minimum)
     padded = prepare(x, mode, multiple, data_format, remainder, minimum)
-    network = graph.copy_model(network, padded)
+    network = graph.copy_model(network, padded, fast_class)
     if freeze_batch_norm:
         freeze(network)
     return image, padded, network

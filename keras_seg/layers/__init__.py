@@ -11,6 +11,8 @@ from keras_seg.layers.crf import CRFAsRNN
 from keras_seg.layers.crf import DenseCRF
 from keras_seg.layers.cropping import CropToSmallest
 from keras_seg.layers.cropping import PadToMultiple
+from keras_seg.layers.depthwise import DepthwiseConv
+from keras_seg.layers.depthwise import SeparableConv
 from keras_seg.layers.local_response import LocalResponseNormalization
 from keras_seg.layers.mirror import MirrorPad
 from keras_seg.layers.nails import BedOfNails
@@ -37,6 +39,7 @@ __all__ = [
     "BilinearUpsampling",
     "CropLike",
     "CropToSmallest",
+    "DepthwiseConv",
     "LocalResponseNormalization",
     "MaxPoolWithSwitches",
     "MaxUnpool",
@@ -46,4 +49,5 @@ __all__ = [
     "Preprocess",
     "RemovedStridePadding",
     "ResizeLike",
+    "SeparableConv",
 ]

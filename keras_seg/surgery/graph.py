@@ -152,12 +152,14 @@ class Copier:
                 target.assign(ops.reshape(value, target.shape))
 
 
-def copy_model(model, input_tensor=None):
+def copy_model(model, input_tensor=None, class_of=type):
     """Copies a functional model, its weights too, for inputs of any size.
 
     Args:
         model: functional `keras.Model`.
         input_tensor: tensor to build upon. Defaults to an input of any size.
+        class_of: function from an operation to the class of its copy, which
+            takes the same config. Defaults to that of the operation.
 
     Returns:
         A `keras.Model` of the same name and layer names.
@@ -165,7 +167,10 @@ def copy_model(model, input_tensor=None):
     copier = Copier()
 
     def call(operation, *args, **kwargs):
-        return copier.copy(operation)(*args, **kwargs)
+        layer_class, config = class_of(operation), {}
+        if layer_class is not type(operation):
+            config = operation.get_config()
+        return copier.copy(operation, layer_class, **config)(*args, **kwargs)
 
     return rebuild(model, lambda x: x, call, copier, input_tensor)
 

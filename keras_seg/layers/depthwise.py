@@ -1,0 +1,78 @@
+"""Keras's depthwise convolutions, by the operation that is fast on a CPU."""
+
+import keras
+from keras import ops
+
+from keras_seg.ops.depthwise import depthwise_conv
+from keras_seg.ops.formats import channel_axis
+
+__all__ = ["DepthwiseConv", "SeparableConv", "fast_class"]
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class DepthwiseConv(keras.layers.DepthwiseConv2D):
+    """`keras.layers.DepthwiseConv2D`, several times faster on a CPU with JAX.
+
+    Arguments, weights and results are Keras's; builders put it in the place
+    of a backbone's own. See `keras_seg.ops.depthwise.depthwise_conv`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> DepthwiseConv(3, padding="same")(np.zeros((1, 5, 5, 2))).shape[1:]
+    (5, 5, 2)
+    """
+
+    def call(self, inputs):
+        return _finish(self, _depthwise(self, inputs, self.kernel))
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class SeparableConv(keras.layers.SeparableConv2D):
+    """`keras.layers.SeparableConv2D`, faster in the same way.
+
+    Example:
+
+    >>> import numpy as np
+    >>> SeparableConv(4, 3)(np.zeros((1, 5, 5, 2))).shape[1:]
+    (3, 3, 4)
+    """
+
+    def call(self, inputs):
+        x = _depthwise(self, inputs, self.depthwise_kernel)
+        x = ops.conv(x, self.pointwise_kernel, data_format=self.data_format)
+        return _finish(self, x)
+
+
+def fast_class(layer):
+    """The class that does what a layer does, faster: its own for most.
+
+    Example:
+
+    >>> fast_class(keras.layers.DepthwiseConv2D(3)).__name__
+    'DepthwiseConv'
+    """
+    faster = {
+        keras.layers.DepthwiseConv2D: DepthwiseConv,
+        keras.layers.SeparableConv2D: SeparableConv,
+    }
+    return faster.get(type(layer), type(layer))
+
+
+def _depthwise(layer, x, kernel):
+    return depthwise_conv(
+        x,
+        kernel,
+        layer.strides,
+        layer.dilation_rate,
+        padding=layer.padding,
+        data_format=layer.data_format,
+    )
+
+
+def _finish(layer, x):
+    if layer.use_bias:
+        shape = [1] * 4
+        shape[channel_axis(layer.data_format)] = -1
+        x = ops.add(x, ops.reshape(layer.bias, shape))
+    return x if layer.activation is None else layer.activation(x)

@@ -1,0 +1,93 @@
+import keras
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from keras import ops
+
+from keras_seg.applications import FCN32s
+from keras_seg.layers import DepthwiseConv
+from keras_seg.layers import SeparableConv
+from tests.layer_check import check_layer
+
+IMAGES = np.random.default_rng(0).normal(size=(2, 9, 8, 4)).astype("float32")
+
+# Our class, Keras's, and the first arguments.
+PAIRS = [
+    (DepthwiseConv, keras.layers.DepthwiseConv2D, (3,)),
+    (SeparableConv, keras.layers.SeparableConv2D, (5, 3)),
+]
+
+
+@pytest.mark.parametrize("ours", [pair[0] for pair in PAIRS])
+def test_layer_check(ours):
+    config = {"kernel_size": 3, "strides": 2, "padding": "same"}
+    weights = 2
+    if ours is SeparableConv:
+        config["filters"], weights = 5, 3
+    check_layer(ours, config, IMAGES, trainable_weights=weights)
+
+
+@pytest.mark.parametrize(("ours", "keras_layer", "first"), PAIRS)
+@given(
+    st.integers(1, 12),
+    st.integers(1, 4),
+    st.sampled_from([1, 2, 3]),
+    st.integers(1, 3),
+    st.sampled_from(["same", "valid"]),
+    st.sampled_from(["channels_last", "channels_first"]),
+)
+def test_equals_keras(
+    ours, keras_layer, first, size, taps, stride, rate, padding, data_format
+):
+    if stride > 1 and rate > 1:  # Keras refuses both.
+        rate = 1
+    if padding == "valid":
+        size = max(size, (taps - 1) * rate + 1)
+    images = np.random.default_rng(size).normal(size=(2, size, size + 3, 4))
+    images = images.astype("float32")
+    if data_format == "channels_first":
+        images = np.moveaxis(images, -1, 1)
+    options = {
+        "strides": stride,
+        "padding": padding,
+        "dilation_rate": rate,
+        "activation": "relu",
+        "bias_initializer": "ones",
+        "data_format": data_format,
+    }
+    arguments = (*first[:-1], taps)
+    layer = ours(*arguments, **options)
+    expected = keras_layer(*arguments, **options)
+    layer.build(images.shape)
+    expected.build(images.shape)
+    expected.set_weights(layer.get_weights())
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(layer(images)),
+        ops.convert_to_numpy(expected(images)),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+
+
+def test_several_filters_for_a_channel():
+    layer = DepthwiseConv(3, depth_multiplier=2)
+    expected = keras.layers.DepthwiseConv2D(3, depth_multiplier=2)
+    layer.build(IMAGES.shape)
+    expected.build(IMAGES.shape)
+    expected.set_weights(layer.get_weights())
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(layer(IMAGES)),
+        ops.convert_to_numpy(expected(IMAGES)),
+        atol=1e-5,
+    )
+
+
+def test_backbones_get_them():
+    image = keras.Input((None, None, 3))
+    x = keras.layers.SeparableConv2D(4, 3, 2, "same", name="one")(image)
+    for name in ("two", "three", "four", "five"):
+        x = keras.layers.DepthwiseConv2D(3, 2, "same", name=name)(x)
+    model = FCN32s(keras.Model(image, x), classes=2)
+    found = [type(model.get_layer(name)) for name in ("one", "two")]
+    assert found == [SeparableConv, DepthwiseConv]

@@ -5,6 +5,7 @@ from keras import layers
 
 from keras_seg.applications.backbones import encoder
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
+from keras_seg.applications.origin import mark_backbone
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import CropLike
 from keras_seg.layers import DenseCRF
@@ -131,6 +132,7 @@ def begin(
     minimum = _smallest(network, multiple, remainder, minimum)
     padded = prepare(x, mode, multiple, data_format, remainder, minimum)
     network = graph.copy_model(network, padded, fast_class)
+    mark_backbone(network)
     if freeze_batch_norm:
         freeze(network)
     return image, padded, network

@@ -2,10 +2,12 @@
 
 import keras
 
+from keras_seg.applications.origin import backbone_layers
+
 __all__ = ["freeze_backbone", "unfreeze"]
 
 
-def freeze_backbone(model, backbone):
+def freeze_backbone(model, backbone=None):
     """Fixes the layers that came from a classifier.
 
     New layers begin with random weights, and their first gradients would
@@ -16,7 +18,9 @@ def freeze_backbone(model, backbone):
     Args:
         model: `keras.Model`, changed in place. Call it before `compile`.
         backbone: the `keras.Model` it was built on; a layer came from it if
-            it has weights there, under the same name.
+            it has weights there, under the same name. Defaults to None: the
+            builder of `keras_seg.applications` that made the model knows. A
+            model that was read from a file does not.
 
     Returns:
         The model.
@@ -27,29 +31,32 @@ def freeze_backbone(model, backbone):
 
     Example:
 
-    >>> import keras
     >>> import keras_seg
     >>> from keras_seg.training import freeze_backbone
-    >>> classifier = keras.applications.MobileNetV2(weights=None)
-    >>> model = keras_seg.applications.FCN8s(classifier, classes=2)
-    >>> model = freeze_backbone(model, classifier)
+    >>> model = keras_seg.applications.FCN8s(
+    ...     "mobilenet_v2", weights=None, classes=2)
+    >>> model = freeze_backbone(model)
     >>> [layer.name for layer in model.layers if layer.trainable_weights]
     ['score_fr', 'score_pool4', 'score_pool3']
     """
-    if not isinstance(backbone, keras.Model):
+    if backbone is None:
+        names = {layer.name for layer in backbone_layers(model)}
+        what = "those that its builder took from a classifier"
+    elif isinstance(backbone, keras.Model):
+        names = {layer.name for layer in backbone.layers if layer.weights}
+        what = f"those of backbone={backbone.name!r}"
+    else:
         raise ValueError(
             "`backbone` must be the keras.Model that `model` was built on. "
             f"Received: backbone={backbone!r}"
         )
-    names = {layer.name for layer in backbone.layers if layer.weights}
     with_weights = [layer for layer in model.layers if layer.weights]
     old = [layer for layer in with_weights if layer.name in names]
     if not old or len(old) == len(with_weights):
         raise ValueError(
-            "`model` must have layers of `backbone`, and others. "
-            f"Received: {len(with_weights)} layers with weights, "
-            f"{len(old)} of them with the name of one in "
-            f"backbone={backbone.name!r}"
+            f"`model` must have layers that are {what}, and others. "
+            f"Received: {len(with_weights)} layers with weights, {len(old)} "
+            "of them such layers"
         )
     for layer in old:
         layer.trainable = False

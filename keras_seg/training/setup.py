@@ -82,6 +82,7 @@ def compiled_model(settings, classes, data):
     model.compile(
         **finetune(
             data,
+            model,
             classes=classes,
             epochs=settings.epochs,
             batch_size=settings.batch_size,

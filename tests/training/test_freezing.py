@@ -32,7 +32,11 @@ def weights_of(model, names):
 
 def test_only_the_new_layers_are_trained():
     backbone = classifier()
-    model = freeze_backbone(UNet(backbone, classes=2), backbone)
+    model = freeze_backbone(UNet(backbone, classes=2))
+    by_name = freeze_backbone(UNet(backbone, classes=2), backbone)
+    assert [layer.trainable for layer in model.layers] == [
+        layer.trainable for layer in by_name.layers
+    ]
     old = {"conv1", "norm1", "conv2", "norm2"}
     new = {layer.name for layer in model.layers if layer.weights} - old
     before = weights_of(model, old), weights_of(model, new)
@@ -61,9 +65,12 @@ def test_only_the_new_layers_are_trained():
 def test_not_its_backbone():
     backbone = classifier()
     model = UNet(backbone, classes=2)
-    with pytest.raises(ValueError, match="must have layers of `backbone`"):
+    with pytest.raises(ValueError, match="must have layers that are those of"):
         freeze_backbone(model, keras.Sequential([keras.layers.ReLU()]))
-    with pytest.raises(ValueError, match="must have layers of `backbone`"):
+    with pytest.raises(ValueError, match="must have layers that are those of"):
         freeze_backbone(backbone, backbone)
     with pytest.raises(ValueError, match="must be the keras.Model"):
         freeze_backbone(model, "mobilenet_v2")
+    copied = keras.models.clone_model(model)
+    with pytest.raises(ValueError, match="0 of them such layers"):
+        freeze_backbone(copied)

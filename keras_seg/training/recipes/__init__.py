@@ -17,12 +17,14 @@ from keras_seg.training.recipes.deeplab_v3 import deeplab_v3
 from keras_seg.training.recipes.fcn import fcn_cvpr
 from keras_seg.training.recipes.fcn import fcn_heavy
 from keras_seg.training.recipes.finetune import finetune
+from keras_seg.training.recipes.multipliers import AdamW
 from keras_seg.training.recipes.score_layers import score_layers
 from keras_seg.training.recipes.segnet import segnet
 from keras_seg.training.recipes.unet import unet
 from keras_seg.training.recipes.weight_decay import add_weight_decay
 
 __all__ = [
+    "AdamW",
     "CaffeSGD",
     "add_weight_decay",
     "deconvnet",

@@ -1,15 +1,14 @@
 """Stochastic gradient descent as Caffe does it."""
 
-import re
-import warnings
-
 import keras
+
+from keras_seg.training.recipes.multipliers import Multipliers
 
 __all__ = ["CaffeSGD"]
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
-class CaffeSGD(keras.optimizers.SGD):
+class CaffeSGD(Multipliers, keras.optimizers.SGD):
     """SGD with momentum, whose rate has a factor for some of the weights.
 
     With the momentum μ, the rate λ of this update and the factor m of a
@@ -21,10 +20,6 @@ class CaffeSGD(keras.optimizers.SGD):
     where the gradient has the weight decay in it: `add_weight_decay`. The
     factors are Caffe's `lr_mult`; those of biases, of new scores and of the
     rest differ in the papers' networks.
-
-    `keras.optimizers.MultiOptimizer` can do it with an optimizer for each
-    factor; it has no `learning_rate` to be read or set then, and counts
-    batches for updates where gradients are accumulated.
 
     Args:
         learning_rate: float or a schedule, such as `keras_seg.schedules.Poly`.
@@ -52,41 +47,6 @@ class CaffeSGD(keras.optimizers.SGD):
     def __init__(
         self, learning_rate=0.01, momentum=0.9, multipliers=None, **kwargs
     ):
-        super().__init__(learning_rate, momentum, **kwargs)
-        self.multipliers = dict(multipliers or {})
-        for value in self.multipliers.values():
-            number = isinstance(value, int | float)
-            if not number or isinstance(value, bool) or not value >= 0:
-                raise ValueError(
-                    "`multipliers` must be numbers of at least 0. "
-                    f"Received: multipliers={multipliers!r}"
-                )
-
-    def multiplier(self, path):
-        """Returns the factor of the weight of that path."""
-        for pattern, value in self.multipliers.items():
-            if re.search(pattern, path):
-                return value
-        return 1.0
-
-    def build(self, variables):
-        if self.built:
-            return
-        super().build(variables)
-        paths = [variable.path for variable in variables]
-        for pattern in self.multipliers:
-            if not any(re.search(pattern, path) for path in paths):
-                warnings.warn(
-                    f"The multiplier of {pattern!r} is that of no weight: "
-                    "none of those that are trained has such a path. "
-                    f"There are {', '.join(paths[:3])}, …",
-                    stacklevel=2,
-                )
-        self._factors = tuple(map(self.multiplier, paths))
-
-    def update_step(self, gradient, variable, learning_rate):
-        factor = self._factors[self._get_variable_index(variable)]
-        super().update_step(gradient, variable, learning_rate * factor)
-
-    def get_config(self):
-        return {**super().get_config(), "multipliers": self.multipliers}
+        super().__init__(
+            learning_rate, momentum, multipliers=multipliers, **kwargs
+        )

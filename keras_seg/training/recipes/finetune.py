@@ -1,9 +1,9 @@
 """How to fine-tune a network on images of one's own."""
 
+import re
 from typing import Any
 
-import keras
-
+from keras_seg.applications.origin import backbone_layers
 from keras_seg.data import VOID
 from keras_seg.data.statistics import class_statistics
 from keras_seg.losses import CrossEntropy
@@ -11,17 +11,20 @@ from keras_seg.losses import class_weights as weights_by_rule
 from keras_seg.metrics import MeanIoU
 from keras_seg.metrics import PixelAccuracy
 from keras_seg.schedules import Poly
+from keras_seg.training.recipes.multipliers import AdamW
 
 __all__ = ["finetune"]
 
 
 def finetune(
     data,
+    model=None,
     *,
     classes=None,
     epochs=20,
     batch_size=8,
     learning_rate=1e-3,
+    backbone_rate=0.1,
     weight_decay=1e-4,
     class_weights=None,
 ):
@@ -32,6 +35,7 @@ def finetune(
     | loss | mean over pixels, void left out |
     | optimizer | AdamW, weight decay 1e-4 |
     | learning rate | 1e-3; "poly", power 0.9, over all epochs |
+    | the backbone's | a tenth of that |
 
     With random crops of 240×320, scales of 0.75 … 1.5 and 10 epochs, FCN-8s
     on a pretrained MobileNetV2 with frozen batch norm has a mean IoU of 0.62
@@ -44,11 +48,15 @@ def finetune(
     Args:
         data: what will be trained on, a `keras_seg.data.Folder` or any
             sequence of `(image, mask)`.
+        model: `keras.Model` that a builder of `keras_seg.applications` gave.
+            Defaults to None: all weights learn at one rate.
         classes: int, the number of classes. Defaults to that of
             `data.classes`.
         epochs: int, how often every image is seen. Defaults to 20.
         batch_size: int. Defaults to 8.
         learning_rate: float, of the first update. Defaults to 1e-3.
+        backbone_rate: float, the factor of the learning rate of the layers
+            of the model that came from its backbone. Defaults to 0.1.
         weight_decay: float. Defaults to 1e-4.
         class_weights: a rule of `keras_seg.losses.class_weights`, for which
             the masks are counted: `"median_frequency"`, `"balanced"`, a dict
@@ -87,8 +95,10 @@ def finetune(
         )
     steps = epochs * -(-len(data) // batch_size)
     return {
-        "optimizer": keras.optimizers.AdamW(
-            Poly(learning_rate, steps), weight_decay=weight_decay
+        "optimizer": AdamW(
+            Poly(learning_rate, steps),
+            weight_decay=weight_decay,
+            multipliers=_slowed(model, backbone_rate),
         ),
         "loss": CrossEntropy(VOID, class_weights),
         "metrics": [
@@ -96,3 +106,10 @@ def finetune(
             PixelAccuracy(classes, ignore_class=VOID),
         ],
     }
+
+
+def _slowed(model, factor):
+    """The factor for the weights of the backbone that are trained."""
+    layers = [] if model is None else backbone_layers(model)
+    names = [re.escape(x.name) for x in layers if x.trainable_weights]
+    return {f"^({'|'.join(names)})/": factor} if names else {}

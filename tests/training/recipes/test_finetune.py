@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_seg.applications import FCN32s
 from keras_seg.data import ClassTable
 from keras_seg.metrics import MeanIoU
 from keras_seg.training import suggest_settings
@@ -37,6 +38,28 @@ def test_optimizer_and_metrics():
     assert isinstance(given["metrics"][0], MeanIoU)
     assert [metric.num_classes for metric in given["metrics"]] == [3, 3]
     assert given["loss"].class_weights is None
+
+
+def test_the_backbone_learns_at_a_tenth():
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, 2, "same", name="conv-1")(image)
+    x = keras.layers.Conv2D(4, 3, 2, "same", name="fixed")(x)
+    x = keras.layers.Conv2D(4, 3, 8, "same", name="last")(x)
+    model = FCN32s(keras.Model(image, x), classes=3)
+    model.get_layer("fixed").trainable = False
+    optimizer = finetune(pairs(), model)["optimizer"]
+    assert optimizer.multipliers == {r"^(conv\-1|last)/": 0.1}
+    before = [weight.numpy() for weight in model.trainable_weights]
+    for weight in model.trainable_weights:
+        weight.assign(weight + 1)
+    ones = [keras.ops.ones_like(w) for w in model.trainable_weights]
+    optimizer.weight_decay = None
+    optimizer.apply(ones, model.trainable_weights)
+    # Adam's first update is the rate: bias-corrected moments are 1.
+    for weight, old in zip(model.trainable_weights, before, strict=True):
+        rate = 1e-3 if weight.path.startswith("score") else 1e-4
+        moved = old + 1 - weight.numpy()
+        np.testing.assert_allclose(moved, rate, rtol=2e-3)
 
 
 def test_class_weights():

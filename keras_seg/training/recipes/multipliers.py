@@ -1,0 +1,94 @@
+"""Learning rates that differ from weight to weight."""
+
+import re
+import warnings
+
+import keras
+
+__all__ = ["AdamW", "Multipliers"]
+
+
+class Multipliers(keras.optimizers.Optimizer):
+    """What an optimizer needs for a factor of the rate of some weights.
+
+    `keras.optimizers.MultiOptimizer` can do it with an optimizer for each
+    factor; it has no `learning_rate` to be read or set then, and counts
+    batches for updates where gradients are accumulated.
+
+    In front of an optimizer of Keras among the bases of a class.
+
+    Args:
+        *args: of that optimizer.
+        multipliers: dict from regular expressions to factors. The first that
+            is found in the path of a weight (`"fc8/kernel"`) counts; others
+            have 1. Defaults to none.
+        **kwargs: of that optimizer.
+
+    Raises:
+        ValueError: if a factor is not a number of at least 0.
+    """
+
+    def __init__(self, *args, multipliers=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.multipliers = dict(multipliers or {})
+        for value in self.multipliers.values():
+            number = isinstance(value, int | float)
+            if not number or isinstance(value, bool) or not value >= 0:
+                raise ValueError(
+                    "`multipliers` must be numbers of at least 0. "
+                    f"Received: multipliers={multipliers!r}"
+                )
+
+    def multiplier(self, path):
+        """Returns the factor of the weight of that path."""
+        for pattern, value in self.multipliers.items():
+            if re.search(pattern, path):
+                return value
+        return 1.0
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        paths = [variable.path for variable in variables]
+        for pattern in self.multipliers:
+            if not any(re.search(pattern, path) for path in paths):
+                warnings.warn(
+                    f"The multiplier of {pattern!r} is that of no weight: "
+                    "none of those that are trained has such a path. "
+                    f"There are {', '.join(paths[:3])}, …",
+                    stacklevel=2,
+                )
+        self._factors = tuple(map(self.multiplier, paths))
+
+    def update_step(self, gradient, variable, learning_rate):
+        factor = self._factors[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, learning_rate * factor)
+
+    def get_config(self):
+        return {**super().get_config(), "multipliers": self.multipliers}
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class AdamW(Multipliers, keras.optimizers.AdamW):
+    """`keras.optimizers.AdamW`, whose rate has a factor for some weights.
+
+    Weights decay at the rate without its factor.
+
+    Args:
+        *args: of `keras.optimizers.AdamW`.
+        multipliers: dict from regular expressions to factors. The first that
+            is found in the path of a weight counts; others have 1. Defaults
+            to none.
+        **kwargs: of `keras.optimizers.AdamW`.
+
+    Raises:
+        ValueError: if a factor is not a number of at least 0.
+
+    Example:
+
+    >>> from keras_seg.training.recipes import AdamW
+    >>> optimizer = AdamW(1e-3, multipliers={"^block1_": 0.1})
+    >>> optimizer.multiplier("block1_conv/kernel"), optimizer.multiplier("up")
+    (0.1, 1.0)
+    """

@@ -10,18 +10,19 @@ where it would otherwise need thousands.
 
 It takes eight statements, those of `transfer` below:
 
-1. take the classifier, with its weights;
-2. turn it into a segmentation network: here a U-Net, whose way down is the
-   classifier, and whose way up is new;
-3. freeze what comes from the classifier: the new layers begin with random
+1. turn the classifier into a segmentation network: here a U-Net, whose way
+   down is the classifier, with its weights and the preprocessing that it
+   expects, and whose way up is new;
+2. freeze what comes from the classifier: the new layers begin with random
    weights, and their first gradients would only spoil the old ones;
-4. compile, and
-5. train the new layers;
-6. unfreeze all but batch normalization, which keeps the statistics of
+3. compile, and
+4. train the new layers;
+5. unfreeze all but batch normalization, which keeps the statistics of
    ImageNet: the moving averages of a short training are worse;
-7. compile again, as Keras wants after such a change, with a tenth of the
-   learning rate, and
-8. train on.
+6. compile again, as Keras wants after such a change: `finetune` now lets what
+   came from the classifier learn at a tenth of the rate of what is new;
+7. train on, and
+8. count the pixels of images that were held out.
 
 The same network from random weights, trained as long, shows what the transfer
 was worth. Without `--data`, images are drawn by the package: squares, disks
@@ -45,37 +46,42 @@ from keras_seg.data import synthetic
 from keras_seg.training import recipes
 
 
-def transfer(weights, train, batches, epochs):
+def transfer(weights, train, held_out, batches, epochs):
     """A classifier to a segmenter, in eight statements.
 
     Args:
         weights: `"imagenet"`, the path of a file, or None for random ones.
         train: pairs to train on, with their `classes`.
-        batches: the same as `data.Batches`.
+        held_out: pairs that are not trained on.
+        batches: `train` as `data.Batches`.
         epochs: tuple (with the classifier frozen, all of it).
     """
     first, second = epochs
-    classifier = keras.applications.MobileNetV2(
-        weights=weights, include_top=False, input_shape=(None, None, 3)
+    model = applications.UNet(
+        "mobilenet_v2", weights=weights, classes=len(train.classes)
     )
-    model = applications.UNet(classifier, classes=len(train.classes))
-    training.freeze_backbone(model, classifier)
-    model.compile(**recipes.finetune(train, epochs=first, learning_rate=1e-3))
+    training.freeze_backbone(model)
+    model.compile(**recipes.finetune(train, model, epochs=first))
     model.fit(batches, epochs=first, verbose=2)
     training.freeze_batch_norm(training.unfreeze(model))
-    model.compile(**recipes.finetune(train, epochs=second, learning_rate=1e-4))
+    model.compile(**recipes.finetune(train, model, epochs=second))
     model.fit(batches, epochs=second, verbose=2)
-    return model
+    return model, inference.evaluate(model, held_out)
 
 
-def from_scratch(train, batches, epochs):
-    """The same network without any transfer, trained as long at once."""
+def from_scratch(train, held_out, batches, epochs):
+    """The same network without any transfer, trained as long at once.
+
+    All weights learn at one rate, and batch norm learns its statistics.
+    """
     model = applications.UNet(
         "mobilenet_v2", weights=None, classes=len(train.classes)
     )
+    momentum = recipes.momentum_for(sum(epochs) * len(batches))
+    recipes.set_batch_norm_momentum(model, momentum)
     model.compile(**recipes.finetune(train, epochs=sum(epochs)))
     model.fit(batches, epochs=sum(epochs), verbose=2)
-    return model
+    return model, inference.evaluate(model, held_out)
 
 
 def draw_data(path, count, size):
@@ -149,13 +155,14 @@ def main():
         ],
         shuffle=True,
     )
-    models = {
-        "transferred": transfer(weights, train, batches, options.epochs),
-        "from scratch": from_scratch(train, batches, options.epochs),
+    data_and_epochs = train, held_out, batches, options.epochs
+    runs = {
+        "transferred": transfer(weights, *data_and_epochs),
+        "from scratch": from_scratch(*data_and_epochs),
     }
+    models = {name: model for name, (model, _) in runs.items()}
     draw_overlays(models, held_out, options.out / "overlays")
-    for name, model in models.items():
-        found = inference.evaluate(model, held_out)
+    for name, (_, found) in runs.items():
         print(f"{name}: mean IoU {found.scores.mean_iou:.3f}")
         for row in found.rows():
             print(f"    {row['name']}: {row['iou']:.3f}")

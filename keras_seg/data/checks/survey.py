@@ -16,8 +16,10 @@ from keras_seg.data.layout import find_folders
 from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.mask_files import color_code
 from keras_seg.data.pairs import find_pairs
+from keras_seg.data.readers.cvat import from_cvat
 from keras_seg.data.readers.plain import from_pairs
 from keras_seg.data.readers.recognize import recognize
+from keras_seg.data.readers.voc import from_voc
 
 __all__ = ["Survey", "survey"]
 
@@ -130,6 +132,8 @@ def _open(path, split, classes, mask_values, errors):
 def _open_split(split, reader, path, classes, mask_values, errors):
     if reader is not from_pairs:
         options = {} if mask_values is None else {"mask_values": mask_values}
+        if reader in (from_cvat, from_voc):
+            options["problems"] = errors
         return reader(path, split, classes=classes, check=False, **options)
     images, masks, stems = find_folders(path, split)
     pairs = find_pairs(images, masks, stems, errors)

@@ -25,7 +25,9 @@ _LABELMAP = "labelmap.txt"
 _LINE = "a line is name:red,green,blue:parts:actions"
 
 
-def from_cvat(path, split=None, *, classes=None, check=True, channels=3):
+def from_cvat(
+    path, split=None, *, classes=None, check=True, channels=3, problems=None
+):
     """Read an export of CVAT in the format "Segmentation mask 1.1".
 
     `path` holds `labelmap.txt`, `SegmentationClass`, `JPEGImages` and
@@ -43,6 +45,7 @@ def from_cvat(path, split=None, *, classes=None, check=True, channels=3):
             or above, or else the labels.
         check: bool, decode and check every file now.
         channels: optional int, see `read_image`.
+        problems: optional list, see `from_voc`.
 
     Returns:
         A `Folder`.
@@ -52,7 +55,7 @@ def from_cvat(path, split=None, *, classes=None, check=True, channels=3):
     """
     file = existing(path) / _LABELMAP
     colors = read_labelmap(file)
-    pairs = find_voc_pairs(path, split)
+    pairs = find_voc_pairs(path, split, problems)
     labels = match_labels(
         list(colors), _of(find_table(path, classes), colors, file), file, None
     )

@@ -48,7 +48,14 @@ VOC_CLASSES = ClassTable(
 
 
 def from_voc(
-    path, split=None, *, classes=None, check=True, mask_values=None, channels=3
+    path,
+    split=None,
+    *,
+    classes=None,
+    check=True,
+    mask_values=None,
+    channels=3,
+    problems=None,
 ):
     """Read the layout of PASCAL VOC.
 
@@ -65,6 +72,8 @@ def from_voc(
         check: bool, decode and check every file now.
         mask_values: optional dictionary, see `from_folder`.
         channels: optional int, see `read_image`.
+        problems: optional list that takes the errors of single files: what
+            can be paired is read then.
 
     Returns:
         A `Folder`.
@@ -72,7 +81,7 @@ def from_voc(
     Raises:
         DataError: a file or the folder is not as it must be.
     """
-    pairs = find_voc_pairs(path, split)
+    pairs = find_voc_pairs(path, split, problems)
     classes = find_table(path, classes)
     if classes is None:
         classes = VOC_CLASSES
@@ -87,12 +96,13 @@ def voc_splits(path):
     return sorted_splits({file.stem for file in (path / _LISTS).glob("*.txt")})
 
 
-def find_voc_pairs(path, split):
+def find_voc_pairs(path, split, problems=None):
     """The pairs of a list.
 
     Args:
         path: str or path of a folder in VOC's layout.
         split: optional str; `None` takes the only list.
+        problems: optional list that takes the errors of single files.
 
     Returns:
         Tuple of `Pair`.
@@ -123,4 +133,4 @@ def find_voc_pairs(path, split):
         looked = f": there is no {(_LISTS / name).as_posix()}"
         raise missing_split(path, split, names, looked)
     list_file = path / _LISTS / f"{split}.txt"
-    return find_pairs(path / _IMAGES, path / _MASKS, list_file)
+    return find_pairs(path / _IMAGES, path / _MASKS, list_file, problems)

@@ -4,6 +4,7 @@ from PIL import Image
 
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
+from keras_seg.data import check
 from keras_seg.data import from_folder
 from keras_seg.data import from_voc
 from keras_seg.data import splits
@@ -50,6 +51,16 @@ def test_indices_of_palettes(tmp_path):
         tmp_path, "val", mask_values={i: 0 for i in range(256)}
     )
     assert not folder[0][1].any()
+
+
+def test_the_check_names_every_file_without_its_other(tmp_path):
+    stems = ["a", "b", "c", "d"]
+    write(tmp_path, {stem: [[0, 1]] for stem in stems}, train=stems)
+    for file in ("SegmentationClass/b.png", "SegmentationClass/d.png"):
+        (tmp_path / file).unlink()
+    found = {f.code: f for f in check(tmp_path).findings}
+    assert found["KS-D004"].count == 2
+    assert "has no mask b.png" in message(tmp_path)
 
 
 def test_other_classes(tmp_path):

@@ -52,14 +52,15 @@ def depthwise_conv(
         and kernel.shape[-1] == 1
         and all(isinstance(size, int) for size in sizes)
     ):
-        windows = [
+        windows = tuple(
             _windows(*axis, padding)
             for axis in zip(
                 sizes, kernel.shape[:2], strides, rates, strict=True
             )
-        ]
+        )
         if all(count > 0 for _, count in windows):
-            return _taps(x, kernel, windows, strides, rates, data_format)
+            geometry = windows, tuple(strides), tuple(rates), data_format
+            return _compiled_taps()(x, kernel, *geometry)
     return ops.depthwise_conv(
         x,
         kernel,
@@ -78,6 +79,14 @@ def _windows(size, taps, stride, rate, padding):
     count = -(-size // stride)
     zeros = max((count - 1) * stride + span - size, 0)
     return (zeros // 2, zeros - zeros // 2), count
+
+
+@functools.cache
+def _compiled_taps():
+    """Outside of a compiled function one piece, not an operation a tap."""
+    import jax
+
+    return jax.jit(_taps, static_argnums=(2, 3, 4, 5))
 
 
 def _taps(x, kernel, windows, strides, rates, data_format):

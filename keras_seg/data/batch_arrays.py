@@ -8,7 +8,7 @@ import numpy as np
 from keras_seg.data.augment.filling import fill_color
 from keras_seg.data.classes import VOID
 
-__all__ = ["BatchArrays"]
+__all__ = ["BatchArrays", "middle"]
 
 
 class BatchArrays:
@@ -68,6 +68,22 @@ class BatchArrays:
                 _write_image(images[place], image)
         arrays = (images, self._masks, self._weights)
         return arrays if self._weights is not None else arrays[:2]
+
+
+def middle(array, margin):
+    """The middle of an array `(batch, height, width)`.
+
+    Raises:
+        ValueError: if the margin leaves nothing.
+    """
+    height, width = array.shape[1:]
+    if min(height, width) <= 2 * margin:
+        raise ValueError(
+            "`margin` must leave pixels in the middle. Received: "
+            f"margin={margin}, images of {(height, width)}"
+        )
+    inside = array[:, margin : height - margin, margin : width - margin]
+    return np.ascontiguousarray(inside)
 
 
 def _write(target, values, fill):

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_seg.data import augment
 from keras_seg.data.batch_arrays import BatchArrays
+from keras_seg.data.batch_arrays import middle
 from keras_seg.data.batch_checks import check_positive
 from keras_seg.data.batch_checks import check_transformed
 from keras_seg.data.batch_checks import checked_transforms
@@ -57,6 +58,9 @@ class Batches(keras.utils.PyDataset):
         pixel_weights: optional callable that takes a transformed mask, an
             integer array `(height, width)`, and gives a float32 array of its
             shape: the third element of a batch, `fit`'s sample weights.
+        margin: int, pixels at each side of an image that the model gives no
+            logits for: masks and weights are those of the middle. 92 for the
+            paper's U-Net (`applications.UNet(padding="valid")`).
         outputs: int, of the model. With several, masks and weights come as
             tuples, one for each, as Keras wants them: see
             `keras_seg.losses.deep_supervision`.
@@ -91,6 +95,7 @@ class Batches(keras.utils.PyDataset):
         cache=True,
         workers=None,
         pixel_weights=None,
+        margin=0,
         outputs=1,
     ):
         # Keras's own workers read ahead, and its fit() throws away one epoch
@@ -103,6 +108,11 @@ class Batches(keras.utils.PyDataset):
         if not isinstance(seed, int | np.integer) or seed < 0:
             raise ValueError(
                 f"`seed` must be an int of 0 or more. Received: seed={seed}"
+            )
+        if not isinstance(margin, int | np.integer) or margin < 0:
+            raise ValueError(
+                "`margin` must be an int of 0 or more. "
+                f"Received: margin={margin}"
             )
         if len(dataset) == 0:
             raise ValueError(
@@ -121,6 +131,7 @@ class Batches(keras.utils.PyDataset):
         self.seed = int(seed)
         self.drop_remainder = drop_remainder
         self.pixel_weights = pixel_weights
+        self.margin = margin
         self.outputs = outputs
         self.epoch = 0
         self._pairs = PairCache(dataset, keep=cache)
@@ -182,6 +193,8 @@ class Batches(keras.utils.PyDataset):
         following = [(epoch, i) for i in range(index + 1, last + 1)]
         key = (epoch, index)
         images, *others = ahead.get(self._begin, key, following)
+        if self.margin:
+            others = [middle(array, self.margin) for array in others]
         if self.outputs > 1:
             others = [(array,) * self.outputs for array in others]
         return images, *others

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_seg.applications import UNet
 from keras_seg.data import Batches
 from keras_seg.data import augment
 from keras_seg.data import from_folder
@@ -515,3 +516,30 @@ def test_masks_for_several_outputs():
     np.testing.assert_array_equal(masks[2], alone[1])
     with pytest.raises(ValueError, match="Received: outputs=0"):
         Batches(pairs(4), 2, outputs=0)
+
+
+def test_margin_for_an_unpadded_network():
+    """A U-Net without padding gives n - 36 of n pixels at depth 2."""
+    rng = np.random.default_rng(0)
+    masks = rng.integers(0, 2, (2, 44, 52)).astype("uint8")
+    images = np.repeat(masks[..., None], 3, -1)
+    batches = Batches(
+        list(zip(images, masks, strict=True)),
+        2,
+        pixel_weights=lambda mask: mask.astype("float32") + 1,
+        margin=20,
+    )
+    x, y, weights = batches[0]
+    assert x.shape == (2, 44, 52, 3)
+    np.testing.assert_array_equal(y, masks[:, 20:-20, 20:-20])
+    np.testing.assert_array_equal(weights, y + 1)
+    model = UNet(filters=2, depth=2, padding="valid")
+    assert model.compute_output_shape(x.shape)[:3] == y.shape
+    model.compile(
+        "sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    assert np.isfinite(model.train_on_batch(x, y, weights))
+    with pytest.raises(ValueError, match="images of"):
+        Batches(pairs(), margin=5)[0]
+    with pytest.raises(ValueError, match="Received: margin=-1"):
+        Batches(pairs(), margin=-1)

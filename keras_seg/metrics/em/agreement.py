@@ -72,7 +72,7 @@ def foreground_rand(truth, segmentation):
     Raises:
         ValueError: for other shapes, fractions, or negative labels.
 
-    Example: of two cells of two pixels, two halves were merged
+    Example: two cells of two pixels each were merged
 
     >>> import numpy as np
     >>> from keras_seg.metrics import em

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["NEIGHBOURS", "SIMPLE", "neighbourhoods"]
+__all__ = ["NEIGHBOURS", "PARTS", "SIMPLE", "neighbourhoods"]
 
 # Counter-clockwise from the right: at an even place are those that share a
 # side, at an odd one those that share a corner.
@@ -18,27 +18,27 @@ NEIGHBOURS = (
 )
 
 
-def _simple_table():
-    """The simple points, by the code of their 8 neighbours.
+def _count_parts():
+    """The 4-connected parts of the foreground that touch a pixel.
 
-    A pixel is simple if, among its neighbours, exactly one 4-connected part
-    of the foreground and one 8-connected part of the background touch it. By
-    the theorem of Bertrand and Malandain, changing its colour then keeps the
-    number of cells and of holes. Walking around the pixel, the parts of the
-    foreground are counted by their ends: a neighbour by a side begins one,
-    unless both of the next two are foreground as well. It is 0 for a pixel
-    within a cell, and the background's parts are as many where there are any.
+    Walking around it, they are counted by their ends: a neighbour by a side
+    is one, unless the next two are foreground as well. It is 0 within a cell.
     """
-    codes = np.arange(256)[:, None]
-    bits = codes >> np.arange(8) & 1
+    bits = np.arange(256)[:, None] >> np.arange(8) & 1
     sides, corners = bits[:, ::2], bits[:, 1::2]
     next_sides = np.roll(sides, -1, axis=1)
-    parts = (sides - sides * corners * next_sides).sum(axis=1)
-    return (parts == 1).tolist()
+    return (sides - sides * corners * next_sides).sum(axis=1)
 
 
-# By the code of the neighbours, whatever the colour of the pixel.
-SIMPLE = tuple(_simple_table())
+# By the code of the neighbours, whatever the colour of the pixel itself.
+PARTS = _count_parts()
+
+# A pixel is simple if, among its neighbours, exactly one 4-connected part of
+# the foreground and one 8-connected part of the background touch it: by the
+# theorem of Bertrand and Malandain, flipping it then keeps the number of
+# cells and of holes. Going around, the parts take turns, so that there are as
+# many of the one as of the other, but where one of them has none.
+SIMPLE = tuple((PARTS == 1).tolist())
 
 
 def neighbourhoods(foreground):

@@ -9,7 +9,6 @@ from skimage.measure import label
 from keras_seg.metrics import em
 from keras_seg.metrics.em.simple_points import SIMPLE
 from keras_seg.metrics.em.simple_points import neighbourhoods
-from keras_seg.metrics.em.warping import RADIUS
 from keras_seg.metrics.em.warping import splits_and_mergers
 from keras_seg.metrics.em.warping import warp
 from tests.metrics.em.drawings import maps
@@ -115,7 +114,7 @@ def test_warping_keeps_the_topology(seed, threshold):
 
 @given(seed=seeds)
 def test_splits_and_mergers_by_the_cells_around(seed):
-    """papers.md 3.3, in images so small that the window has all of them."""
+    """What the pixel would do, by labelling the map without it."""
     truth, probability = maps(seed)
     warped, differs = warp(truth, probability, 0.5)
     splits, mergers = splits_and_mergers(warped, differs)
@@ -131,19 +130,20 @@ def test_splits_and_mergers_by_the_cells_around(seed):
             assert mergers[y, x] == (len(apart) > 1)
 
 
-def ring(side):
-    cell = np.zeros((side + 2, side + 2), bool)
-    cell[1:-1, 1:-1] = True
-    cell[2:-2, 2:-2] = False
-    return cell
-
-
-def test_a_split_is_looked_up_nearby():
-    """A ring that is cut stays one cell, if it closes within the radius."""
-    for side, expected in ((RADIUS, [1, 0, 0]), (3 * RADIUS, [1, 1, 1])):
-        cut = ring(side)
-        cut[1, side // 2] = False
-        assert counts(ring(side), cut) == expected
+def test_a_ring_that_is_cut_once_is_one_cell():
+    """Its hole is lost, nothing is split; a second cut splits it."""
+    ring = np.zeros((50, 50), bool)
+    ring[1:-1, 1:-1] = True
+    ring[2:-2, 2:-2] = False
+    once = ring.copy()
+    once[1, 25] = False
+    twice = once.copy()
+    twice[-2, 25] = False
+    assert counts(ring, once) == [1, 0, 0]
+    # The first that is tried, by columns the upper one, is not simple
+    # either: both are left, and either alone would only open the ring.
+    assert counts(ring, twice) == [2, 0, 0]
+    assert counts(once, twice) == [1, 1, 1]
 
 
 @pytest.mark.parametrize("kind", KINDS)

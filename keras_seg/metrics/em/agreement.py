@@ -9,8 +9,14 @@ from keras_seg.metrics.em.overlap import count_overlaps
 from keras_seg.metrics.em.overlap import restrict
 from keras_seg.metrics.em.slices import check_labels
 
-__all__ = ["Agreement", "foreground_rand", "information"]
-__all__ += ["mean_over_slices", "v_info", "v_rand"]
+__all__ = [
+    "Agreement",
+    "foreground_rand",
+    "information",
+    "mean_over_slices",
+    "v_info",
+    "v_rand",
+]
 
 
 class Agreement(NamedTuple):

@@ -2,10 +2,15 @@
 
 import numpy as np
 
-__all__ = ["THRESHOLDS", "as_stack", "check_labels", "check_maps"]
-__all__ += ["check_thresholds"]
+__all__ = [
+    "THRESHOLDS",
+    "as_stack",
+    "check_labels",
+    "check_maps",
+    "check_thresholds",
+]
 
-# The 10 levels of the challenge.
+# The 10 levels that U-Net's paper names; above an 11th, 1, nothing would be.
 THRESHOLDS = tuple(level / 10 for level in range(10))
 
 LARGEST_LABEL = np.iinfo(np.int32).max

@@ -4,8 +4,10 @@
 `ClassIoU` go into `model.compile(metrics=[...])`; `scores` gives the same
 numbers from a confusion matrix held in NumPy. `trimap`, `boundary_f1`,
 `boundary_iou` and `per_image_iou` look at masks and predictions in NumPy.
+`em` has the metrics of the ISBI 2012 challenge.
 """
 
+from keras_seg.metrics import em
 from keras_seg.metrics.accuracy import MeanAccuracy
 from keras_seg.metrics.accuracy import PixelAccuracy
 from keras_seg.metrics.boundaries import boundary_f1
@@ -33,6 +35,7 @@ __all__ = [
     "boundary_f1",
     "boundary_iou",
     "count_pairs",
+    "em",
     "per_image_iou",
     "scores",
     "trimap",

@@ -4,6 +4,9 @@ import itertools
 
 import numpy as np
 
+from keras_seg.unsupervised.arguments import check_not_negative
+from keras_seg.unsupervised.arguments import check_seed
+from keras_seg.unsupervised.arguments import check_whole
 from keras_seg.unsupervised.distinct import count_rows
 from keras_seg.unsupervised.distinct import distinct_of_tile
 from keras_seg.unsupervised.distinct import rows_of_tile
@@ -17,8 +20,6 @@ from keras_seg.unsupervised.space import FeatureSpace
 __all__ = ["KMeansSegmenter"]
 
 COLOR_SPACES = ("rgb", "lab")
-
-_NUMBER = int | float | np.integer | np.floating
 
 
 class KMeansSegmenter:
@@ -104,24 +105,18 @@ class KMeansSegmenter:
         seed=None,
         initial_centers=None,
     ):
-        _check_whole(
+        check_whole(
             clusters=clusters,
             initializations=initializations,
             max_iterations=max_iterations,
         )
-        _check_not_negative(position=position, tolerance=tolerance)
+        check_not_negative(position=position, tolerance=tolerance)
         if color_space not in COLOR_SPACES:
             raise ValueError(
                 f"`color_space` must be one of {COLOR_SPACES}. "
                 f"Received: color_space={color_space!r}"
             )
-        if seed is not None and not (
-            isinstance(seed, int | np.integer) and 0 <= seed < 2**32
-        ):
-            raise ValueError(
-                "`seed` must be an int in 0...2**32 - 1, or None. "
-                f"Received: seed={seed!r}"
-            )
+        check_seed(seed)
         self.clusters = clusters
         self.color_space = color_space
         self.position = position
@@ -231,23 +226,3 @@ def _nearest_of_tile(picture, tile, space, centers):
         return nearest(space.features(rows), centers)
     rows, inverse = distinct_of_tile(picture, tile)
     return nearest(space.features(rows), centers)[inverse]
-
-
-def _check_whole(**arguments):
-    """Refuse what is not an int of 1 or more."""
-    for name, value in arguments.items():
-        if not isinstance(value, int | np.integer) or value < 1:
-            raise ValueError(
-                f"`{name}` must be an int of 1 or more. "
-                f"Received: {name}={value!r}"
-            )
-
-
-def _check_not_negative(**arguments):
-    """Refuse what is not a finite number of 0 or more."""
-    for name, value in arguments.items():
-        if not isinstance(value, _NUMBER) or not 0 <= value < np.inf:
-            raise ValueError(
-                f"`{name}` must be a number of 0 or more. "
-                f"Received: {name}={value!r}"
-            )

@@ -31,19 +31,19 @@ def weighted_kmeans(
     if len(features) <= clusters:
         return features, counts, 0.0
     KMeans, ConvergenceWarning, threadpool_limits = _scikit_learn()
-    kmeans = KMeans(
-        clusters,
-        init="k-means++" if start is None else start,
-        n_init=runs if start is None else 1,
-        max_iter=iterations,
-        tol=tolerance * _variance_ratio(features, counts),
-        random_state=seed,
-    )
+    weights = counts.astype(np.float64)
     # The products are thin: a second thread of BLAS costs more than it brings,
     # and a busy one holds up the other. Those of scikit-learn remain.
     with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         warnings.simplefilter("ignore", ConvergenceWarning)
-        kmeans.fit(features, sample_weight=counts.astype(np.float64))
+        kmeans = KMeans(
+            clusters,
+            init="k-means++" if start is None else start,
+            n_init=runs if start is None else 1,
+            max_iter=iterations,
+            tol=tolerance * _variance_ratio(features, weights),
+            random_state=seed,
+        ).fit(features, sample_weight=weights)
     found = np.bincount(kmeans.labels_, counts, clusters).astype(np.int64)
     # Rows that differ in their last digits only may leave a cluster empty.
     used = found > 0
@@ -76,15 +76,18 @@ def nearest(features, centers):
     return ids
 
 
-def _variance_ratio(features, counts):
+def _variance_ratio(features, weights):
     """scikit-learn's tolerance is a share of the variance of its rows.
 
     Here that of all pixels is meant.
     """
-    mean = np.average(features, axis=0, weights=counts)
-    of_pixels = np.average((features - mean) ** 2, axis=0, weights=counts)
-    of_rows = features.var(axis=0).mean()
-    return of_pixels.mean() / max(of_rows, np.finfo(np.float64).tiny)
+    of_rows = _variance(features, np.ones(len(features)))
+    return _variance(features, weights) / max(of_rows, np.finfo(float).tiny)
+
+
+def _variance(features, weights):
+    share = weights / weights.sum()
+    return (share @ (features - share @ features) ** 2).mean()
 
 
 def _scikit_learn():

@@ -25,6 +25,7 @@ _ROOMS = (
     "schedules",
     "surgery",
     "training",
+    "unsupervised",
     "visualization",
 )
 

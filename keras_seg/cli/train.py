@@ -70,6 +70,13 @@ def train(
     learning_rate: Annotated[
         float, typer.Option(help="Of the first step; it falls to 0.")
     ] = 1e-3,
+    backbone_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Factor of the learning rate of the backbone.",
+            show_default="0.1 with pretrained weights, else 1",
+        ),
+    ] = None,
     weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 1e-4,
     freeze_batch_norm: Annotated[
         bool | None,
@@ -173,6 +180,7 @@ def train(
         scale=None if height_width is None else scale,
         flip=flip,
         learning_rate=learning_rate,
+        backbone_rate=backbone_rate,
         weight_decay=weight_decay,
         freeze_batch_norm=freeze_batch_norm,
         seed=seed,

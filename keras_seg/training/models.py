@@ -87,7 +87,8 @@ def build_model(settings, classes):
             )
     arguments = {"weights": settings.weights, "classes": classes}
     if "freeze_batch_norm" in parameters:
-        arguments["freeze_batch_norm"] = settings.freezes_batch_norm
+        frozen = settings.resolved().freeze_batch_norm
+        arguments["freeze_batch_norm"] = frozen
     if "weights" not in parameters:
         if arguments.pop("weights") is not None:
             raise ValueError(

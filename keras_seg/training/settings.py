@@ -29,6 +29,9 @@ class Settings:
         scale: optional tuple (low, high) of a random factor; needs `crop`.
         flip: bool, mirror every second image.
         learning_rate: float, of the first step; it falls to 0.
+        backbone_rate: float, the factor of the learning rate of the layers of
+            the backbone, or `None` for 0.1 with a pretrained one, 1
+            otherwise.
         weight_decay: float, of AdamW.
         freeze_batch_norm: bool, whether the batch norm of the backbone keeps
             its statistics, or `None` for yes with a pretrained one, no
@@ -57,6 +60,7 @@ class Settings:
     scale: tuple[float, float] | None = (0.75, 1.5)
     flip: bool = True
     learning_rate: float = 1e-3
+    backbone_rate: float | None = None
     weight_decay: float = 1e-4
     freeze_batch_norm: bool | None = None
     seed: int = 0
@@ -70,11 +74,11 @@ class Settings:
             _is_number(self.learning_rate) and self.learning_rate > 0,
             "a number > 0",
         )
-        self._refuse(
-            "weight_decay",
-            _is_number(self.weight_decay) and self.weight_decay >= 0,
-            "a number >= 0",
-        )
+        for name in ("backbone_rate", "weight_decay"):
+            value = getattr(self, name)
+            unset = name == "backbone_rate" and value is None
+            good = unset or (_is_number(value) and value >= 0)
+            self._refuse(name, good, "a number >= 0")
         if _is_int(self.crop, 1):
             object.__setattr__(self, "crop", (self.crop, self.crop))
         for name, good, what in (
@@ -101,13 +105,6 @@ class Settings:
                 f"Received: {name}={getattr(self, name)!r}"
             )
 
-    @property
-    def freezes_batch_norm(self):
-        """Whether batch normalization is frozen, `None` resolved."""
-        if self.freeze_batch_norm is None:
-            return None not in (self.backbone, self.weights)
-        return self.freeze_batch_norm
-
     def resolved(self):
         """The same settings, with what each `None` stands for in its place.
 
@@ -116,8 +113,14 @@ class Settings:
         >>> Settings(weights=None).resolved().freeze_batch_norm
         False
         """
+        pretrained = None not in (self.backbone, self.weights)
+        rate, freeze = self.backbone_rate, self.freeze_batch_norm
+        if rate is None:
+            rate = 0.1 if pretrained else 1.0
+        if freeze is None:
+            freeze = pretrained
         return dataclasses.replace(
-            self, freeze_batch_norm=self.freezes_batch_norm
+            self, backbone_rate=rate, freeze_batch_norm=freeze
         )
 
     def to_json(self):

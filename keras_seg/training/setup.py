@@ -87,6 +87,7 @@ def compiled_model(settings, classes, data):
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             learning_rate=settings.learning_rate,
+            backbone_rate=settings.resolved().backbone_rate,
             weight_decay=settings.weight_decay,
         )
     )

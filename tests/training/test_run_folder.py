@@ -34,7 +34,7 @@ def message(tmp_path, function, *args):
 
 def test_round_trip(run):
     again = RunFolder.open(str(run.path))
-    assert again.settings == Settings(seed=5, freeze_batch_norm=True)
+    assert again.settings == Settings(seed=5).resolved()
     assert again.classes == CLASSES
     names = {file.name for file in run.path.iterdir()}
     assert names == {

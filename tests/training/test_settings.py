@@ -39,7 +39,7 @@ def test_unknown_key():
         "There is no setting 'epoch'. Did you mean 'epochs'? Settings are: "
         "model, backbone, weights, options, epochs, batch_size, "
         "validation_batch_size, crop, scale, flip, learning_rate, "
-        "weight_decay, freeze_batch_norm, seed."
+        "backbone_rate, weight_decay, freeze_batch_norm, seed."
     )
 
 
@@ -65,6 +65,8 @@ def test_no_settings(text):
         ("seed", -1, "an int >= 0"),
         ("learning_rate", 0, "a number > 0"),
         ("weight_decay", -1e-4, "a number >= 0"),
+        ("weight_decay", None, "a number >= 0"),
+        ("backbone_rate", -0.1, "a number >= 0"),
         ("crop", (0, 4), "(height, width) in pixels"),
         ("crop", (4, 4, 4), "(height, width) in pixels"),
         ("scale", (2.0, 1.0), "(low, high) with 0 < low <= high"),
@@ -84,10 +86,15 @@ def test_scale_needs_crop():
         Settings(crop=None)
 
 
-def test_freezes_batch_norm():
-    assert Settings(weights="imagenet").freezes_batch_norm
-    assert not Settings(weights=None).freezes_batch_norm
+def test_what_is_not_set_follows_from_the_backbone():
+    def resolved(**options):
+        found = Settings(**options).resolved()
+        return found.freeze_batch_norm, found.backbone_rate
+
+    assert resolved(weights="imagenet") == (True, 0.1)
+    assert resolved(weights=None) == (False, 1.0)
     # SegNet has VGG16's weights, and batch norm that is new.
-    assert not Settings(backbone=None).freezes_batch_norm
-    assert Settings(weights=None, freeze_batch_norm=True).freezes_batch_norm
-    assert not Settings(freeze_batch_norm=False).freezes_batch_norm
+    assert resolved(backbone=None) == (False, 1.0)
+    assert resolved(weights=None, freeze_batch_norm=True) == (True, 1.0)
+    assert resolved(freeze_batch_norm=False) == (False, 0.1)
+    assert resolved(backbone_rate=0.0) == (True, 0.0)

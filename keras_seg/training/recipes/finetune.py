@@ -110,6 +110,7 @@ def finetune(
 
 def _slowed(model, factor):
     """The factor for the weights of the backbone that are trained."""
-    layers = [] if model is None else backbone_layers(model)
+    unchanged = model is None or factor == 1
+    layers = [] if unchanged else backbone_layers(model)
     names = [re.escape(x.name) for x in layers if x.trainable_weights]
     return {f"^({'|'.join(names)})/": factor} if names else {}

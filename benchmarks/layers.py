@@ -13,7 +13,7 @@ import os
 import statistics
 import time
 
-GROUPS = ("atrous", "aspp", "resize", "pool")
+GROUPS = ("atrous", "depthwise", "aspp", "resize", "pool")
 
 
 def parse_arguments():
@@ -224,6 +224,23 @@ def atrous_cases():
                 )
 
 
+def depthwise_cases():
+    cases = [((8, 60, 80, 144), 1), ((8, 120, 160, 96), 2)]
+    if ARGUMENTS.smoke:
+        cases = [((1, 9, 9, 4), 2)]
+    for shape, stride in cases:
+        for training in (False, True):
+            yield (
+                f"DepthwiseConv {'×'.join(map(str, shape))}, stride {stride}",
+                lambda s=stride: layers.DepthwiseConv(3, s, "same"),
+                lambda c=shape[-1], s=stride: torch.nn.Conv2d(
+                    c, c, 3, s, padding=1, groups=c
+                ),
+                shape,
+                training,
+            )
+
+
 def aspp_cases():
     size, channels, filters = (9, 16, 8) if ARGUMENTS.smoke else (33, 2048, 256)
     rates = (6, 12, 18)
@@ -298,6 +315,7 @@ def main():
     print("|---|---|---:|---:|---:|")
     generators = {
         "atrous": atrous_cases,
+        "depthwise": depthwise_cases,
         "aspp": aspp_cases,
         "resize": resize_cases,
         "pool": pool_cases,

@@ -9,6 +9,7 @@ from keras import ops
 from keras_seg.ops.devices import on_cpu
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import pad_spatial
+from keras_seg.ops.torch_conv import torch_conv
 
 __all__ = ["depthwise_conv"]
 
@@ -16,11 +17,12 @@ __all__ = ["depthwise_conv"]
 def depthwise_conv(
     x, kernel, strides, rates, *, padding="valid", data_format="channels_last"
 ):
-    """`keras.ops.depthwise_conv`, but on a CPU with JAX as a sum of products.
+    """`keras.ops.depthwise_conv`, by other means where those are faster.
 
-    XLA's convolution in groups, and its gradients, are not made for a CPU:
-    there one product of the shifted map with each tap of the kernel takes a
-    tenth of the time, and a MobileNet trains several times faster. They differ
+    On a CPU XLA's convolution in groups, and its gradients, take ten times as
+    long as one product of the shifted map with each tap of the kernel: that
+    is what JAX gets there. With PyTorch Keras copies maps and kernels to and
+    fro; PyTorch's own convolution takes maps as they lie. The results differ
     by rounding only.
 
     Args:
@@ -46,20 +48,28 @@ def depthwise_conv(
     """
     x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
     sizes = [x.shape[axis] for axis in spatial_axes(data_format)]
+    backend = keras.config.backend()
     if (
-        keras.config.backend() == "jax"
-        and on_cpu(x)
+        (backend == "torch" or (backend == "jax" and on_cpu(x)))
         and kernel.shape[-1] == 1
         and all(isinstance(size, int) for size in sizes)
     ):
-        windows = tuple(
-            _windows(*axis, padding)
-            for axis in zip(
-                sizes, kernel.shape[:2], strides, rates, strict=True
-            )
+        pads, counts = zip(
+            *(
+                _windows(*axis, padding)
+                for axis in zip(
+                    sizes, kernel.shape[:2], strides, rates, strict=True
+                )
+            ),
+            strict=True,
         )
-        if all(count > 0 for _, count in windows):
-            geometry = windows, tuple(strides), tuple(rates), data_format
+        strides, rates = tuple(strides), tuple(rates)
+        if backend == "torch":
+            return torch_conv(
+                x, kernel, rates, pads, data_format, True, strides
+            )
+        if min(counts) > 0:
+            geometry = pads, counts, strides, rates, data_format
             return _compiled_taps()(x, kernel, *geometry)
     return ops.depthwise_conv(
         x,
@@ -86,13 +96,13 @@ def _compiled_taps():
     """Outside of a compiled function one piece, not an operation a tap."""
     import jax
 
-    return jax.jit(_taps, static_argnums=(2, 3, 4, 5))
+    return jax.jit(_taps, static_argnums=(2, 3, 4, 5, 6))
 
 
-def _taps(x, kernel, windows, strides, rates, data_format):
+def _taps(x, kernel, pads, counts, strides, rates, data_format):
     dtype = keras.backend.standardize_dtype(x.dtype)
-    (rows, height), (columns, width) = windows
-    x = pad_spatial(x, rows, columns, data_format)
+    height, width = counts
+    x = pad_spatial(x, pads[0], pads[1], data_format)
     if data_format == "channels_first":
         x = ops.transpose(x, (0, 2, 3, 1))
     # Sums in half precision would lose what a convolution keeps.

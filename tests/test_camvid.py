@@ -10,19 +10,20 @@ import pytest
 
 pytestmark = [pytest.mark.once, pytest.mark.slow]
 
-SCRIPT = pathlib.Path(__file__).parents[1] / "applications/camvid/run.py"
+FOLDER = pathlib.Path(__file__).parents[1] / "applications/camvid"
 WEIGHTS = "weights/mobilenet_v2_1.0_224_imagenet_notop.h5"
 
 
-def run(data_dir, out, backend):
+def run(script, data_dir, out, backend, *options):
     subprocess.run(
         [
             sys.executable,
-            SCRIPT,
+            FOLDER / script,
             data_dir / "camvid",
             data_dir / WEIGHTS,
             "--out",
             out,
+            *options,
         ],
         check=True,
         env={**os.environ, "KERAS_BACKEND": backend},
@@ -30,7 +31,7 @@ def run(data_dir, out, backend):
 
 
 def test_results(data_dir, tmp_path):
-    run(data_dir, tmp_path, "tensorflow")
+    run("run.py", data_dir, tmp_path, "tensorflow")
     table = json.loads((tmp_path / "results.json").read_text())
     tuned, linear, random = (row["mean_iou"] for row in table.values())
     # The bar set for 15 minutes on two cores; a linear classifier on frozen
@@ -38,3 +39,17 @@ def test_results(data_dir, tmp_path):
     assert tuned >= 0.55
     assert random < 0.3 < linear < tuned
     assert len(list((tmp_path / "overlays").glob("*.png"))) == 5
+
+
+def test_compare_takes_what_is_finished(data_dir, tmp_path):
+    options = ("--only", "fcn32s", "--epochs", "1")
+    tables = []
+    for _ in range(2):
+        run("compare.py", data_dir, tmp_path, "torch", *options)
+        tables.append(json.loads((tmp_path / "results.json").read_text()))
+    assert tables[0] == tables[1]
+    # 1280 features and a bias for each of 11 classes, on the encoder.
+    assert tables[0]["fcn32s"]["weights"] == 2_257_984 + 1281 * 11
+    assert 0.1 < tables[0]["fcn32s"]["mean_iou"] < 0.6
+    log = (tmp_path / "fcn32s/log.txt").read_text()
+    assert log.count("Training, on torch") == 1

@@ -264,6 +264,8 @@ def sequential(*middle, window=12):
         (layers.ZeroPadding2D(((0, 1), (0, 0)), name="it"), "it pads"),
         (layers.GroupNormalization(3, name="it"), "it takes in the whole map"),
         (layers.LayerNormalization((1, 2, 3), name="it"), "it takes in the wh"),
+        (layers.RMSNormalization((1, 2, 3), name="it"), "it takes in the whol"),
+        (layers.UnitNormalization((1, 2), name="it"), "it takes in the whole"),
         (layers.UpSampling2D(2, name="it"), "neither a convolution"),
     ],
 )
@@ -273,6 +275,30 @@ def test_refuses_by_name(layer, reason):
     inner = keras.Sequential([keras.Input((12, 12, 3)), layer])
     with pytest.raises(ValueError, match=f"'it' .*{reason}"):
         SlidingWindow(sequential(inner))
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_refuses_operations_that_are_no_layers(inner):
+    """Padding, and the standardisation of each window."""
+
+    def pad(x):
+        return keras.ops.pad(x, ((0, 0), (1, 0), (0, 0), (0, 0)))
+
+    def standardise(x):
+        mean = keras.ops.mean(x, axis=(1, 2, 3), keepdims=True)
+        return x - mean
+
+    for operation, message in (
+        (pad, "'pad.*' .*it pads"),
+        (standardise, "'mean.*' .* neither a convolution, a pooling"),
+    ):
+        window = keras.Input((12, 12, 3))
+        x = operation(window)
+        if inner:
+            x = keras.Model(window, x)(window)
+        x = layers.Dense(2)(layers.Flatten()(x))
+        with pytest.raises(ValueError, match=message):
+            SlidingWindow(keras.Model(window, x))
 
 
 def test_refuses_a_mean_of_the_window_inside():
@@ -286,8 +312,15 @@ def test_refuses_a_mean_of_the_window_inside():
         SlidingWindow(keras.Model(window, x))
 
 
-def test_same_padding_that_pads_nothing_is_fine():
-    layer = layers.Conv2D(4, 1, 2, padding="same", activation="tanh")
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Conv2D(4, 1, 2, padding="same", activation="tanh"),
+        layers.RMSNormalization(),
+        layers.UnitNormalization(),
+    ],
+)
+def test_same_padding_that_pads_nothing_and_norms_of_a_pixel_are_fine(layer):
     classifier = randomize(sequential(layer))
     image = picture(3, 4, 3, high=1)
     assert (

@@ -14,7 +14,7 @@ def torch_conv(x, kernel, rate, pads, data_format, depthwise=False):
         x: tensor of maps, rank 4.
         kernel: tensor `(rows, columns, channels, filters)`; of 1 filter for
             each channel with `depthwise`.
-        rate: int, distance of neighbouring taps.
+        rate: int or pair of ints, distance of neighbouring taps.
         pads: pair of pairs of ints, of the rows and of the columns.
         data_format: `"channels_last"` or `"channels_first"`.
         depthwise: bool, whether every channel is convolved by itself.

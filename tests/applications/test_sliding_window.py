@@ -7,6 +7,8 @@ from keras import layers
 
 from keras_seg.applications import N4
 from keras_seg.applications import SlidingWindow
+from keras_seg.data import read_image
+from keras_seg.layers import Conv
 from keras_seg.surgery import replace_classes
 from tests.model_check import check_model
 from tests.networks import outputs
@@ -71,11 +73,46 @@ def test_n4_is_slid_over_every_pixel(size, parity):
     classifier = randomize(N4())
     model = SlidingWindow(classifier)
     assert model.count_params() == 219290
+    # The convolution that is fast without padding: see `Conv`.
+    for name in ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2"):
+        assert type(model.get_layer(name)) is Conv
     image = picture(*size, 1)
     logits = outputs(model, image)
     expected = loop_over_windows(classifier, image)
     assert relative_difference(logits, expected) < 1e-5
     parity(f"sliding_window_n4_{size[0]}_{size[1]}", logits)
+
+
+@pytest.mark.slow
+def test_n4_at_1024_of_the_pixels_of_a_real_slice(data_dir):
+    """All four corners, 252 more of the border, and 768 of anywhere."""
+    path = data_dir / "isbi2012_em" / "images" / "20.png"
+    image = read_image(path, channels=1)[None].astype("float32")
+    assert image.shape == (1, 512, 512, 1)
+    classifier = randomize(N4())
+    logits = outputs(SlidingWindow(classifier), image)[0]
+    border = np.ones((512, 512), bool)
+    border[1:-1, 1:-1] = False
+    rng = np.random.default_rng(0)
+    pixels = np.concatenate(
+        [
+            [0, 511, 511 * 512, 512 * 512 - 1],
+            rng.choice(np.flatnonzero(border), 252, replace=False),
+            rng.choice(512 * 512, 768, replace=False),
+        ]
+    )
+    padded = np.pad(image[0], ((47, 47), (47, 47), (0, 0)), mode="reflect")
+    windows = np.stack(
+        [
+            padded[row : row + 95, column : column + 95]
+            for row, column in zip(*np.divmod(pixels, 512), strict=True)
+        ]
+    )
+    expected = np.concatenate(
+        [outputs(classifier, windows[i : i + 128]) for i in range(0, 1024, 128)]
+    )
+    found = logits.reshape(-1, 2)[pixels]
+    assert relative_difference(found, expected) < 1e-5
 
 
 @st.composite

@@ -1,11 +1,14 @@
 """A patch classifier at every pixel of an image."""
 
+import keras
+
 from keras_seg.applications.assembly import as_rgb
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
 from keras_seg.applications.n4 import N4
 from keras_seg.applications.weights import check_weights
+from keras_seg.layers import Conv
 from keras_seg.layers import MirrorPad
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import channel_axis
@@ -16,6 +19,7 @@ from keras_seg.surgery import inflate_input
 from keras_seg.surgery import replace_classes
 from keras_seg.surgery import set_output_stride
 from keras_seg.surgery.fully_convolutional import find_head
+from keras_seg.surgery.graph import copy_model
 from keras_seg.surgery.graph import data_format_of
 from keras_seg.surgery.graph import functional
 from keras_seg.surgery.unpadded import check_unpadded
@@ -151,7 +155,7 @@ def SlidingWindow(
     window = [shape[axis] for axis in spatial_axes(data_format)]
     if classes not in (None, classifier.outputs[0].shape[-1]):
         classifier = replace_classes(classifier, classes)
-    network = fully_convolutional(classifier)
+    network = copy_model(fully_convolutional(classifier), class_of=_class_of)
     axis = channel_axis(data_format)
     x, wanted = image, shape[axis]
     if wanted == 3:
@@ -169,6 +173,12 @@ def SlidingWindow(
     return finish(
         dense.outputs[0], image, classifier_activation, data_format, name
     )
+
+
+def _class_of(operation):
+    """Nothing here is padded, which is slow on a CPU with JAX."""
+    kind = type(operation)
+    return Conv if kind is keras.layers.Conv2D else kind
 
 
 def _n4(image, weights, classes, include_preprocessing, data_format):

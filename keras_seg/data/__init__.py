@@ -1,7 +1,7 @@
 """Pairs of images and masks: read, checked, augmented, batched, or drawn.
 
-Only `Batches` needs Keras, and it is imported when it is first used: files
-can be read and checked where no backend is installed.
+Only `Batches` and `Windows` need Keras, and they are imported when they are
+first used: files can be read and checked where no backend is installed.
 """
 
 import importlib
@@ -33,6 +33,7 @@ from keras_seg.data.statistics import class_statistics
 
 if TYPE_CHECKING:
     from keras_seg.data.batches import Batches
+    from keras_seg.data.windows import Windows
 
 __all__ = [
     "MAX_CLASSES",
@@ -44,6 +45,7 @@ __all__ = [
     "Folder",
     "Pair",
     "Report",
+    "Windows",
     "augment",
     "check",
     "class_statistics",
@@ -63,6 +65,7 @@ __all__ = [
 
 
 def __getattr__(name):
-    if name == "Batches":
-        return importlib.import_module(f"{__name__}.batches").Batches
+    if name in ("Batches", "Windows"):
+        module = importlib.import_module(f"{__name__}.{name.lower()}")
+        return getattr(module, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

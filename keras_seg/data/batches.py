@@ -1,9 +1,7 @@
 """Batches of images and masks for `fit`, the same on every backend."""
 
 import functools
-import threading
 
-import keras
 import numpy as np
 
 from keras_seg.data import augment
@@ -12,6 +10,7 @@ from keras_seg.data.batch_arrays import middle
 from keras_seg.data.batch_checks import check_positive
 from keras_seg.data.batch_checks import check_transformed
 from keras_seg.data.batch_checks import checked_transforms
+from keras_seg.data.epochs import Epochs
 from keras_seg.data.pair_cache import PairCache
 from keras_seg.data.pair_cache import naming_pair
 from keras_seg.data.read_ahead import ReadAhead
@@ -22,7 +21,7 @@ __all__ = ["Batches"]
 _AHEAD = 2  # batches, beside the one that is asked for
 
 
-class Batches(keras.utils.PyDataset):
+class Batches(Epochs):
     """Batches `(images, masks)` of any sequence of `(image, mask)` pairs.
 
     What a batch holds depends on `seed`, `epoch` and its index alone: not on
@@ -98,17 +97,11 @@ class Batches(keras.utils.PyDataset):
         margin=0,
         outputs=1,
     ):
-        # Keras's own workers read ahead, and its fit() throws away one epoch
-        # begun: with them, batches read ahead for it turn up in the next.
-        super().__init__(workers=1)
+        super().__init__(seed)
         check_positive("batch_size", batch_size)
         check_positive("outputs", outputs)
         if workers is not None:
             check_positive("workers", workers)
-        if not isinstance(seed, int | np.integer) or seed < 0:
-            raise ValueError(
-                f"`seed` must be an int of 0 or more. Received: seed={seed}"
-            )
         if not isinstance(margin, int | np.integer) or margin < 0:
             raise ValueError(
                 "`margin` must be an int of 0 or more. "
@@ -128,34 +121,19 @@ class Batches(keras.utils.PyDataset):
         self.batch_size = batch_size
         self.transforms = checked_transforms(transforms)
         self.shuffle = shuffle
-        self.seed = int(seed)
         self.drop_remainder = drop_remainder
         self.pixel_weights = pixel_weights
         self.margin = margin
         self.outputs = outputs
-        self.epoch = 0
         self._pairs = PairCache(dataset, keep=cache)
         self._threads = workers or cpu_count() + 1
-        self._position = None
-        self._prepare()
+        self._ahead = ReadAhead(self._threads)
 
     def __len__(self):
         full, rest = divmod(len(self.dataset), self.batch_size)
         return full + (rest > 0 and not self.drop_remainder)
 
-    def __getitem__(self, index):
-        count = len(self)
-        if not 0 <= index < count:
-            raise IndexError(f"`index` is 0..{count - 1}. Received: {index}")
-        # By default fit() shuffles the indices it asks for, with Python's
-        # global generator, differently on each backend. The order of the
-        # calls is the one thing it leaves to go by.
-        with self._lock:
-            in_epoch = self._position is not None
-            if in_epoch:
-                index = self._position
-                last = index == count - 1
-                self._position = None if last else index + 1
+    def _batch(self, index, in_epoch):
         return self._get(self._ahead, index, _AHEAD if in_epoch else 0)
 
     def __iter__(self):
@@ -166,25 +144,17 @@ class Batches(keras.utils.PyDataset):
         finally:
             ahead.close()
 
-    def on_epoch_begin(self):
-        self._position = 0
-
     def on_epoch_end(self):
-        self._position = None
         self._ahead.close()
-        self.epoch += 1
+        super().on_epoch_end()
 
     def __getstate__(self):
-        state = self.__dict__.copy()
-        del state["_ahead"], state["_lock"]
+        state = super().__getstate__()
+        del state["_ahead"]
         return state
 
     def __setstate__(self, state):
-        self.__dict__.update(state)
-        self._prepare()
-
-    def _prepare(self):
-        self._lock = threading.Lock()
+        super().__setstate__(state)
         self._ahead = ReadAhead(self._threads)
 
     def _get(self, ahead, index, count):

@@ -1,5 +1,6 @@
 """Prediction, evaluation and tuning, at the size of each image."""
 
+from keras_seg.inference.calibration import Calibration
 from keras_seg.inference.crf_search import CRFSearch
 from keras_seg.inference.crf_search import crf_search
 from keras_seg.inference.evaluate import Evaluation
@@ -7,13 +8,16 @@ from keras_seg.inference.evaluate import evaluate
 from keras_seg.inference.predict import predict
 from keras_seg.inference.predict import predict_batch
 from keras_seg.inference.predict import predict_files
+from keras_seg.inference.turns import predict_turned
 
 __all__ = [
     "CRFSearch",
+    "Calibration",
     "Evaluation",
     "crf_search",
     "evaluate",
     "predict",
     "predict_batch",
     "predict_files",
+    "predict_turned",
 ]

@@ -6,7 +6,7 @@ import numpy as np
 from keras_seg.data import DataError
 from keras_seg.data import read_image
 
-__all__ = ["predict", "predict_batch", "predict_files"]
+__all__ = ["predict", "predict_batch", "predict_files", "predict_scores"]
 
 
 def predict(model, image):
@@ -56,6 +56,24 @@ def predict_batch(model, images):
     Raises:
         ValueError: if the model gives scores of another size.
     """
+    scores = predict_scores(model, images)
+    kind = np.uint8 if scores.shape[-1] <= 256 else np.uint16
+    return scores.argmax(axis=-1).astype(kind)
+
+
+def predict_scores(model, images):
+    """The scores of a model, checked to be at the size of the images.
+
+    Args:
+        model: `keras.Model`, images to scores of the same size.
+        images: array `(batch, height, width, channels)`.
+
+    Returns:
+        Array `(batch, height, width, classes)`.
+
+    Raises:
+        ValueError: if the model gives scores of another size.
+    """
     # Not `predict`, which builds a pipeline at every call, nor the model
     # itself, which would run uncompiled.
     scores = keras.ops.convert_to_numpy(model.predict_on_batch(images))
@@ -65,8 +83,7 @@ def predict_batch(model, images):
             f"size of the image. Received: images of shape {images.shape}, "
             f"scores of shape {scores.shape}"
         )
-    kind = np.uint8 if scores.shape[-1] <= 256 else np.uint16
-    return scores.argmax(axis=-1).astype(kind)
+    return scores
 
 
 def predict_files(model, paths, on_error=None):

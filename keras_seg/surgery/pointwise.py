@@ -39,6 +39,7 @@ ALONG_AN_AXIS = (
     layers.Concatenate,
     layers.LayerNormalization,
     layers.Normalization,
+    layers.RMSNormalization,
     layers.Softmax,
     layers.UnitNormalization,
 )

@@ -9,6 +9,7 @@ from keras_seg.layers import PadToMultiple
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.removed_stride import RemovedStride
 from keras_seg.surgery import pointwise
+from keras_seg.surgery.graph import Pad
 from keras_seg.surgery.graph import data_format_of
 from keras_seg.surgery.graph import functional
 
@@ -106,6 +107,8 @@ def _is_whole(operation, data_format):
 def _pads(layer):
     if isinstance(layer, layers.ZeroPadding2D):
         return any(amount for pair in layer.padding for amount in pair)
+    if isinstance(layer, Pad):
+        return any(amount for pair in layer.pad_width for amount in pair)
     if not isinstance(layer, WINDOWS):
         return False
     if isinstance(layer, RemovedStride) and layer.removed_stride > 1:

@@ -7,6 +7,8 @@ from keras import layers
 
 from keras_seg.applications import N4
 from keras_seg.applications import SlidingWindow
+from keras_seg.data import read_image
+from keras_seg.layers import Conv
 from keras_seg.surgery import replace_classes
 from tests.model_check import check_model
 from tests.networks import outputs
@@ -71,11 +73,46 @@ def test_n4_is_slid_over_every_pixel(size, parity):
     classifier = randomize(N4())
     model = SlidingWindow(classifier)
     assert model.count_params() == 219290
+    # The convolution that is fast without padding: see `Conv`.
+    for name in ("conv1", "conv2", "conv3", "conv4", "fc1", "fc2"):
+        assert type(model.get_layer(name)) is Conv
     image = picture(*size, 1)
     logits = outputs(model, image)
     expected = loop_over_windows(classifier, image)
     assert relative_difference(logits, expected) < 1e-5
     parity(f"sliding_window_n4_{size[0]}_{size[1]}", logits)
+
+
+@pytest.mark.slow
+def test_n4_at_1024_of_the_pixels_of_a_real_slice(data_dir):
+    """All four corners, 252 more of the border, and 768 of anywhere."""
+    path = data_dir / "isbi2012_em" / "images" / "20.png"
+    image = read_image(path, channels=1)[None].astype("float32")
+    assert image.shape == (1, 512, 512, 1)
+    classifier = randomize(N4())
+    logits = outputs(SlidingWindow(classifier), image)[0]
+    border = np.ones((512, 512), bool)
+    border[1:-1, 1:-1] = False
+    rng = np.random.default_rng(0)
+    pixels = np.concatenate(
+        [
+            [0, 511, 511 * 512, 512 * 512 - 1],
+            rng.choice(np.flatnonzero(border), 252, replace=False),
+            rng.choice(512 * 512, 768, replace=False),
+        ]
+    )
+    padded = np.pad(image[0], ((47, 47), (47, 47), (0, 0)), mode="reflect")
+    windows = np.stack(
+        [
+            padded[row : row + 95, column : column + 95]
+            for row, column in zip(*np.divmod(pixels, 512), strict=True)
+        ]
+    )
+    expected = np.concatenate(
+        [outputs(classifier, windows[i : i + 128]) for i in range(0, 1024, 128)]
+    )
+    found = logits.reshape(-1, 2)[pixels]
+    assert relative_difference(found, expected) < 1e-5
 
 
 @st.composite
@@ -264,6 +301,8 @@ def sequential(*middle, window=12):
         (layers.ZeroPadding2D(((0, 1), (0, 0)), name="it"), "it pads"),
         (layers.GroupNormalization(3, name="it"), "it takes in the whole map"),
         (layers.LayerNormalization((1, 2, 3), name="it"), "it takes in the wh"),
+        (layers.RMSNormalization((1, 2, 3), name="it"), "it takes in the whol"),
+        (layers.UnitNormalization((1, 2), name="it"), "it takes in the whole"),
         (layers.UpSampling2D(2, name="it"), "neither a convolution"),
     ],
 )
@@ -273,6 +312,30 @@ def test_refuses_by_name(layer, reason):
     inner = keras.Sequential([keras.Input((12, 12, 3)), layer])
     with pytest.raises(ValueError, match=f"'it' .*{reason}"):
         SlidingWindow(sequential(inner))
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_refuses_operations_that_are_no_layers(inner):
+    """Padding, and the standardisation of each window."""
+
+    def pad(x):
+        return keras.ops.pad(x, ((0, 0), (1, 0), (0, 0), (0, 0)))
+
+    def standardise(x):
+        mean = keras.ops.mean(x, axis=(1, 2, 3), keepdims=True)
+        return x - mean
+
+    for operation, message in (
+        (pad, "'pad.*' .*it pads"),
+        (standardise, "'mean.*' .* neither a convolution, a pooling"),
+    ):
+        window = keras.Input((12, 12, 3))
+        x = operation(window)
+        if inner:
+            x = keras.Model(window, x)(window)
+        x = layers.Dense(2)(layers.Flatten()(x))
+        with pytest.raises(ValueError, match=message):
+            SlidingWindow(keras.Model(window, x))
 
 
 def test_refuses_a_mean_of_the_window_inside():
@@ -286,8 +349,15 @@ def test_refuses_a_mean_of_the_window_inside():
         SlidingWindow(keras.Model(window, x))
 
 
-def test_same_padding_that_pads_nothing_is_fine():
-    layer = layers.Conv2D(4, 1, 2, padding="same", activation="tanh")
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.Conv2D(4, 1, 2, padding="same", activation="tanh"),
+        layers.RMSNormalization(),
+        layers.UnitNormalization(),
+    ],
+)
+def test_same_padding_that_pads_nothing_and_norms_of_a_pixel_are_fine(layer):
     classifier = randomize(sequential(layer))
     image = picture(3, 4, 3, high=1)
     assert (

@@ -1,0 +1,207 @@
+"""Windows around pixels, for the `fit` of a patch classifier."""
+
+import numpy as np
+
+from keras_seg.data.batch_checks import check_positive
+from keras_seg.data.epochs import Epochs
+from keras_seg.data.window_pixels import pixels_of_classes
+from keras_seg.data.window_pixels import read_images_and_masks
+from keras_seg.data.window_pixels import with_classes
+
+__all__ = ["Windows"]
+
+
+class Windows(Epochs):
+    """Batches `(windows, labels)` of as many pixels of every class.
+
+    What a patch classifier, such as `keras_seg.applications.N4`, is trained
+    on: the window around a pixel is its input, the class of that pixel its
+    label. In every epoch come all pixels of the rarest class, and equally
+    many of each other class, drawn anew. The images are mirrored at their
+    border, and a window shows of them what
+    `keras_seg.applications.SlidingWindow` sees there: its pixel is at row and
+    column `window // 2`. Reference:
+
+    - [Deep Neural Networks Segment Neuronal Membranes in Electron Microscopy
+      Images](https://papers.nips.cc/paper/4741) (NIPS 2012)
+
+    Every window is mirrored and turned about its pixel at random: the picture
+    is, and the window is cut from it then. So the pixel of an even window
+    stays in its place, and a window need not be square.
+
+    A network that has seen classes equally often finds rare ones too often:
+    `keras_seg.inference.Calibration` corrects that.
+
+    As with `keras_seg.data.Batches`, what a batch holds depends on `seed`,
+    `epoch` and its index alone, and a new object trains on epochs 1, 2, …
+
+    Args:
+        data: a `Folder`, or a sequence of tuples `(image, mask)`: an image
+            `(height, width, channels)` of 0..255, uint8 or float, and an
+            integer mask `(height, width)`, where 255 is void. Sizes may
+            differ and be smaller than a window. All images are kept in
+            memory, and 4 bytes (8 in large data sets) for each pixel that is
+            not void.
+        window: int or pair of ints, the height and width of a window.
+        batch_size: int. Defaults to 128.
+        classes: optional `ClassTable` or int, the number of classes. By
+            default those of `data`, or else the largest id and those below.
+        per_class: optional int, the most windows of a class in an epoch. By
+            default all pixels of the rarest class.
+        flips: bool, mirror left and right, and top and bottom, half of the
+            windows each. Defaults to True.
+        quarter_turns: bool, turn by 0, 90, 180 or 270 degrees, each equally
+            likely. Defaults to True.
+        shuffle: bool, draw new pixels, mirrors and turns in every epoch. With
+            False all epochs are alike, as validation wants it. Defaults to
+            True.
+        seed: int, 0 or more. Defaults to 0.
+
+    Returns:
+        `windows[i]` is a tuple of windows, uint8 `(batch, height, width,
+        channels)` (float32 if the data set has floats), and int32 labels
+        `(batch,)`.
+
+    Raises:
+        ValueError: for arguments or data that can't be, naming them; for a
+            class that no pixel has.
+        DataError: a mask has an id that is neither a class nor void.
+
+    Example:
+
+    >>> import keras, keras_seg
+    >>> from keras_seg.data import Windows
+    >>> from keras_seg.data import synthetic
+    >>> images, masks = synthetic.membranes(2, size=64)
+    >>> windows = Windows(list(zip(images, masks)), 15, per_class=6)
+    >>> x, y = windows[0]
+    >>> x.shape, sorted(y.tolist())
+    ((12, 15, 15, 3), [0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1])
+    >>> classifier = keras.Sequential([
+    ...     keras.Input((15, 15, 3)),
+    ...     keras.layers.Conv2D(8, 4, activation="relu"),
+    ...     keras.layers.Flatten(),
+    ...     keras.layers.Dense(2, activation="softmax"),
+    ... ])
+    >>> classifier.compile("sgd", "sparse_categorical_crossentropy")
+    >>> history = classifier.fit(windows, verbose=0)
+    >>> model = keras_seg.applications.SlidingWindow(classifier)
+    """
+
+    def __init__(
+        self,
+        data,
+        window,
+        batch_size=128,
+        *,
+        classes=None,
+        per_class=None,
+        flips=True,
+        quarter_turns=True,
+        shuffle=True,
+        seed=0,
+    ):
+        super().__init__(seed)
+        self.window = _pair(window)
+        check_positive("batch_size", batch_size)
+        if per_class is not None:
+            check_positive("per_class", per_class)
+        self.batch_size = batch_size
+        self.flips = flips
+        self.quarter_turns = quarter_turns
+        self.shuffle = shuffle
+        self._reach = max(self.window) // 2
+        images, masks = read_images_and_masks(data)
+        self.classes, masks = with_classes(data, masks, classes)
+        self._widths = [mask.shape[1] for mask in masks]
+        sizes = [mask.size for mask in masks]
+        self._starts = np.cumsum([0, *sizes[:-1]])
+        self._pixels = pixels_of_classes(masks, self.classes)
+        fewest = min(map(len, self._pixels))
+        self.per_class = min(fewest, per_class or fewest)
+        around = (self._reach, self._reach)
+        # As `keras_seg.layers.MirrorPad`, for images of every size.
+        self._mirrored = [
+            np.pad(image, (around, around, (0, 0)), mode="reflect")
+            for image in images
+        ]
+        self._drawn: tuple = (None, None)
+
+    def __len__(self):
+        return -(-self.per_class * len(self._pixels) // self.batch_size)
+
+    def _batch(self, index, in_epoch):
+        start = index * self.batch_size
+        pixels, labels, turns = [
+            array[start : start + self.batch_size]
+            for array in self._draw(self.epoch if self.shuffle else 0)
+        ]
+        return self._turned(self._around(pixels), turns), labels
+
+    def _draw(self, epoch):
+        """The pixels of an epoch, their classes, and how they are turned."""
+        known, drawn = self._drawn
+        if known == epoch:
+            return drawn
+        rng = np.random.default_rng([self.seed, epoch])
+        count = self.per_class
+        pixels = np.concatenate(
+            [rng.choice(own, count, replace=False) for own in self._pixels]
+        )
+        labels = np.repeat(np.arange(len(self._pixels), dtype="int32"), count)
+        turns = rng.integers(16, size=len(pixels), dtype="uint8")
+        order = rng.permutation(len(pixels))
+        drawn = pixels[order], labels[order], turns
+        self._drawn = (epoch, drawn)
+        return drawn
+
+    def _around(self, pixels):
+        """What is around some pixels, as far as any turned window reaches."""
+        side = 2 * self._reach + 1
+        numbers = np.searchsorted(self._starts, pixels, side="right") - 1
+        channels = self._mirrored[0].shape[-1]
+        dtype = self._mirrored[0].dtype
+        result = np.empty((len(pixels), side, side, channels), dtype)
+        for number in np.unique(numbers):
+            places = np.flatnonzero(numbers == number)
+            rows, columns = np.divmod(
+                pixels[places] - self._starts[number], self._widths[number]
+            )
+            view = np.lib.stride_tricks.sliding_window_view(
+                self._mirrored[number], (side, side), axis=(0, 1)
+            )
+            result[places] = np.moveaxis(view, 2, -1)[rows, columns]
+        return result
+
+    def _turned(self, around, turns):
+        height, width = self.window
+        top, left = self._reach - height // 2, self._reach - width // 2
+        result = np.empty(
+            (len(around), height, width, around.shape[-1]), around.dtype
+        )
+        mirrored, quarters = turns % 4, turns // 4
+        if not self.flips:
+            mirrored = np.zeros_like(turns)
+        if not self.quarter_turns:
+            quarters = np.zeros_like(turns)
+        for both in range(16):
+            flip, quarter = both % 4, both // 4
+            places = (mirrored == flip) & (quarters == quarter)
+            part = around[places]
+            part = part[:, :: -1 if flip & 1 else 1, :: -1 if flip & 2 else 1]
+            part = np.rot90(part, quarter, axes=(1, 2))
+            result[places] = part[:, top : top + height, left : left + width]
+        return result
+
+
+def _pair(window):
+    pair = (window, window) if isinstance(window, int | np.integer) else window
+    good = isinstance(pair, list | tuple) and len(pair) == 2
+    if not good or not all(
+        isinstance(side, int | np.integer) and side >= 1 for side in pair
+    ):
+        raise ValueError(
+            "`window` must be an int of 1 or more, or a pair of them (height, "
+            f"width). Received: window={window!r}"
+        )
+    return tuple(map(int, pair))

@@ -35,7 +35,8 @@ def test_drawn_sections(tmp_path):
     parameters = [row["parameters"] for row in rows.values()]
     assert parameters[:2] == [3, 219_290]
     assert (tmp_path / "table.md").read_text().count("\n") == 5
-    assert Image.open(tmp_path / "figure.png").width > 5 * 256
+    with Image.open(tmp_path / "figure.png") as picture:
+        assert picture.width > 5 * 256
 
 
 def test_masks_the_wrong_way_round(tmp_path):

@@ -22,8 +22,9 @@ def test_block_runs(number, tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     code = BLOCKS[number]
-    code = code.replace('FCN8s("mobilenet_v2",', '_FCN8s("mobilenet_v2", None,')
-    code = code.replace("applications._FCN8s", "applications.FCN8s")
+    code = code.replace(
+        '"mobilenet_v2", classes', '"mobilenet_v2", None, classes'
+    )
     code = code.replace("RandomCrop(256)", "RandomCrop(32)")
     code = code.replace("epochs=20", "epochs=1")
     names = {}

@@ -19,7 +19,8 @@ class DepthwiseConv(keras.layers.DepthwiseConv2D):
     Example:
 
     >>> import numpy as np
-    >>> DepthwiseConv(3, padding="same")(np.zeros((1, 5, 5, 2))).shape[1:]
+    >>> y = DepthwiseConv(3, padding="same")(np.zeros((1, 5, 5, 2)))
+    >>> tuple(y.shape[1:])
     (5, 5, 2)
     """
 
@@ -34,7 +35,7 @@ class SeparableConv(keras.layers.SeparableConv2D):
     Example:
 
     >>> import numpy as np
-    >>> SeparableConv(4, 3)(np.zeros((1, 5, 5, 2))).shape[1:]
+    >>> tuple(SeparableConv(4, 3)(np.zeros((1, 5, 5, 2))).shape[1:])
     (3, 3, 4)
     """
 

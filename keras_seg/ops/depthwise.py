@@ -42,7 +42,7 @@ def depthwise_conv(
     >>> import numpy as np
     >>> x = np.array([1.0, 2.0, 3.0, 4.0, 5.0]).reshape(1, 1, 5, 1)
     >>> kernel = np.ones((1, 3, 1, 1))
-    >>> y = depthwise_conv(x, kernel, (1, 2), (1, 1), padding="same")
+    >>> y = depthwise_conv(x, kernel, (2, 2), (1, 1), padding="same")
     >>> [float(v) for v in np.ravel(y)]
     [3.0, 9.0, 9.0]
     """

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-__all__ = ["check_layer"]
+__all__ = ["check_as_keras", "check_layer"]
 
 
 def check_layer(
@@ -136,3 +136,25 @@ def _check_training(layer_class, config, inputs):
     history = model.fit(batches, target, epochs=1, verbose=0)
     assert np.isfinite(history.history["loss"]).all()
     assert np.abs(before.get_weights()[0] - start).max() > 0
+
+
+def check_as_keras(ours, theirs, size, *arguments, **options):
+    """Checks that a layer computes what Keras's does from the same weights.
+
+    Args:
+        ours: the class.
+        theirs: the class of Keras that it stands for.
+        size: int, the height of the images.
+        *arguments: of both.
+        **options: of both: strides, padding, dilation_rate, data_format.
+    """
+    images = np.random.default_rng(size).normal(size=(2, size, size + 3, 4))
+    images = images.astype("float32")
+    if options.get("data_format") == "channels_first":
+        images = np.moveaxis(images, -1, 1)
+    options = {"activation": "relu", "bias_initializer": "ones", **options}
+    layers = [kind(*arguments, **options) for kind in (ours, theirs)]
+    for layer in layers:
+        layer.build(images.shape)
+    layers[1].set_weights(layers[0].get_weights())
+    assert_close(*(layer(images) for layer in layers))

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from keras import ops
 
 from keras_seg.layers import Conv
+from tests.layer_check import check_as_keras
 from tests.layer_check import check_layer
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 9, 8, 4)).astype("float32")
@@ -34,26 +34,14 @@ def test_equals_keras(size, taps, stride, rate, padding, data_format):
         rate = 1
     if padding == "valid":
         size = max(size, (max(taps) - 1) * rate + 1)
-    images = np.random.default_rng(size).normal(size=(2, size, size + 3, 4))
-    images = images.astype("float32")
-    if data_format == "channels_first":
-        images = np.moveaxis(images, -1, 1)
-    options = {
-        "strides": stride,
-        "padding": padding,
-        "dilation_rate": rate,
-        "activation": "relu",
-        "bias_initializer": "ones",
-        "data_format": data_format,
-    }
-    layer = Conv(5, taps, **options)
-    expected = keras.layers.Conv2D(5, taps, **options)
-    layer.build(images.shape)
-    expected.build(images.shape)
-    expected.set_weights(layer.get_weights())
-    np.testing.assert_allclose(
-        ops.convert_to_numpy(layer(images)),
-        ops.convert_to_numpy(expected(images)),
-        rtol=1e-5,
-        atol=1e-5,
+    check_as_keras(
+        Conv,
+        keras.layers.Conv2D,
+        size,
+        5,
+        taps,
+        strides=stride,
+        padding=padding,
+        dilation_rate=rate,
+        data_format=data_format,
     )

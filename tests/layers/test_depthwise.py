@@ -3,19 +3,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from keras import ops
 
 from keras_seg.applications import FCN32s
 from keras_seg.layers import DepthwiseConv
 from keras_seg.layers import SeparableConv
+from tests.layer_check import check_as_keras
 from tests.layer_check import check_layer
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 9, 8, 4)).astype("float32")
 
-# Our class, Keras's, and the first arguments.
+# Our class, Keras's, and the arguments in front of the size of the kernel.
 PAIRS = [
-    (DepthwiseConv, keras.layers.DepthwiseConv2D, (3,)),
-    (SeparableConv, keras.layers.SeparableConv2D, (5, 3)),
+    (DepthwiseConv, keras.layers.DepthwiseConv2D, ()),
+    (SeparableConv, keras.layers.SeparableConv2D, (5,)),
 ]
 
 
@@ -44,42 +44,22 @@ def test_equals_keras(
         rate = 1
     if padding == "valid":
         size = max(size, (taps - 1) * rate + 1)
-    images = np.random.default_rng(size).normal(size=(2, size, size + 3, 4))
-    images = images.astype("float32")
-    if data_format == "channels_first":
-        images = np.moveaxis(images, -1, 1)
-    options = {
-        "strides": stride,
-        "padding": padding,
-        "dilation_rate": rate,
-        "activation": "relu",
-        "bias_initializer": "ones",
-        "data_format": data_format,
-    }
-    arguments = (*first[:-1], taps)
-    layer = ours(*arguments, **options)
-    expected = keras_layer(*arguments, **options)
-    layer.build(images.shape)
-    expected.build(images.shape)
-    expected.set_weights(layer.get_weights())
-    np.testing.assert_allclose(
-        ops.convert_to_numpy(layer(images)),
-        ops.convert_to_numpy(expected(images)),
-        rtol=1e-5,
-        atol=1e-5,
+    check_as_keras(
+        ours,
+        keras_layer,
+        size,
+        *first,
+        taps,
+        strides=stride,
+        padding=padding,
+        dilation_rate=rate,
+        data_format=data_format,
     )
 
 
 def test_several_filters_for_a_channel():
-    layer = DepthwiseConv(3, depth_multiplier=2)
-    expected = keras.layers.DepthwiseConv2D(3, depth_multiplier=2)
-    layer.build(IMAGES.shape)
-    expected.build(IMAGES.shape)
-    expected.set_weights(layer.get_weights())
-    np.testing.assert_allclose(
-        ops.convert_to_numpy(layer(IMAGES)),
-        ops.convert_to_numpy(expected(IMAGES)),
-        atol=1e-5,
+    check_as_keras(
+        DepthwiseConv, keras.layers.DepthwiseConv2D, 9, 3, depth_multiplier=2
     )
 
 

@@ -38,8 +38,9 @@ def finetune(
     | the backbone's | a tenth of that |
 
     With random crops of 240×320, scales of 0.75 … 1.5 and 10 epochs, FCN-8s
-    on a pretrained MobileNetV2 with frozen batch norm has a mean IoU of 0.62
-    on CamVid's validation frames.
+    on a pretrained MobileNetV2 with frozen batch norm has a mean IoU of 0.63
+    on CamVid's validation frames. A new head that is deep ruins pretrained
+    features at the full rate: DeepLab v3 learns nothing then.
 
     Classes are not weighed unless it is asked for: weights raise the accuracy
     of rare classes, and the pixels that are wrongly given to them. Where a

@@ -11,7 +11,7 @@ __all__ = ["DepthwiseConv", "SeparableConv", "fast_class"]
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class DepthwiseConv(keras.layers.DepthwiseConv2D):
-    """`keras.layers.DepthwiseConv2D`, several times faster on a CPU with JAX.
+    """`keras.layers.DepthwiseConv2D`, faster on JAX's CPU and on PyTorch.
 
     Arguments, weights and results are Keras's; builders put it in the place
     of a backbone's own. See `keras_seg.ops.depthwise.depthwise_conv`.

@@ -10,12 +10,13 @@ builds the peer.
 """
 
 import argparse
-import os
 import pathlib
 import statistics
 import subprocess
 import sys
 import time
+
+import machine
 
 PRESETS = ("deeplab_v1", "deeplab_v2_vgg16", "deeplab_v2_resnet101")
 
@@ -46,15 +47,7 @@ def parse_arguments():
 
 
 ARGUMENTS = parse_arguments()
-# Before a backend starts its threads.
-os.environ["OMP_WAIT_POLICY"] = "passive"
-os.environ["OMP_NUM_THREADS"] = str(ARGUMENTS.threads)
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-if hasattr(os, "sched_setaffinity"):
-    processors = sorted(os.sched_getaffinity(0))[: ARGUMENTS.threads]
-    os.sched_setaffinity(0, processors)
+machine.use(ARGUMENTS.threads)
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402

@@ -13,8 +13,9 @@ squared distances is than the least of the round. `pip install
 """
 
 import argparse
-import os
 import time
+
+import machine
 
 
 def parse_arguments():
@@ -31,12 +32,7 @@ def parse_arguments():
 
 
 ARGUMENTS = parse_arguments()
-# Before NumPy and scikit-learn start their threads.
-os.environ["OMP_WAIT_POLICY"] = "passive"
-os.environ["OMP_NUM_THREADS"] = str(ARGUMENTS.threads)
-if hasattr(os, "sched_setaffinity"):
-    processors = sorted(os.sched_getaffinity(0))[: ARGUMENTS.threads]
-    os.sched_setaffinity(0, processors)
+machine.use(ARGUMENTS.threads)
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402

@@ -41,6 +41,7 @@ def test_imports_run_one_way():
     import pathlib
 
     order = {
+        "arguments": 0,
         "atomic": 0,
         "schedules": 0,
         "ops": 0,

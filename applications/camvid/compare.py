@@ -16,9 +16,9 @@ import pathlib
 import keras
 from run import SETTINGS
 from run import draw_overlays
+from run import scores_of
 
 from keras_seg import data
-from keras_seg import inference
 from keras_seg import surgery
 from keras_seg import training
 
@@ -63,13 +63,6 @@ def seconds_of(out):
     """Of all epochs, validation included."""
     with open(out / "history.csv", newline="") as file:
         return round(sum(float(row["seconds"]) for row in csv.DictReader(file)))
-
-
-def scores_of(model, validation):
-    """Mean IoU, IoU of each class, rounded."""
-    found = inference.evaluate(model, validation)
-    classes = {row["name"]: round(row["iou"], 3) for row in found.rows()}
-    return {"mean_iou": round(float(found.scores.mean_iou), 3), **classes}
 
 
 def main():

@@ -77,6 +77,13 @@ def settle_batch_norm(model, train):
     model(images, training=True)
 
 
+def scores_of(model, validation):
+    """Mean IoU, IoU of each class, rounded."""
+    found = inference.evaluate(model, validation)
+    classes = {row["name"]: round(row["iou"], 3) for row in found.rows()}
+    return {"mean_iou": round(float(found.scores.mean_iou), 3), **classes}
+
+
 def draw_overlays(model, validation, out, count=5):
     """Image, truth and prediction of frames spread over the drive."""
     out.mkdir(parents=True, exist_ok=True)
@@ -121,13 +128,8 @@ def main():
         begin = time.monotonic()
         model, _ = run(settings, train)
         seconds = time.monotonic() - begin
-        found = inference.evaluate(model, validation)
-        scores = {row["name"]: round(row["iou"], 3) for row in found.rows()}
-        table[name] = {
-            "mean_iou": round(float(found.scores.mean_iou), 3),
-            "seconds": round(seconds),
-            **scores,
-        }
+        scores = scores_of(model, validation)
+        table[name] = {"seconds": round(seconds), **scores}
         print(name, table[name], flush=True)
         if run is fine_tune:
             draw_overlays(model, validation, options.out / "overlays")

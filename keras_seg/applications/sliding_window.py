@@ -11,6 +11,7 @@ from keras_seg.applications.weights import check_weights
 from keras_seg.layers import Conv
 from keras_seg.layers import MirrorPad
 from keras_seg.layers.base import positive_int
+from keras_seg.layers.depthwise import fast_class
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.formats import standardize_data_format
@@ -177,8 +178,9 @@ def SlidingWindow(
 
 def _class_of(operation):
     """Nothing here is padded, which is slow on a CPU with JAX."""
-    kind = type(operation)
-    return Conv if kind is keras.layers.Conv2D else kind
+    if type(operation) is keras.layers.Conv2D:
+        return Conv
+    return fast_class(operation)
 
 
 def _n4(image, weights, classes, include_preprocessing, data_format):

@@ -1,18 +1,8 @@
 """Checks of what `Batches` is given."""
 
-import numpy as np
-
 from keras_seg.data import augment
 
-__all__ = ["check_positive", "check_transformed", "checked_transforms"]
-
-
-def check_positive(name, value):
-    """Refuse what is not an int of 1 or more."""
-    if not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(
-            f"`{name}` must be an int of 1 or more. Received: {name}={value}"
-        )
+__all__ = ["check_transformed", "checked_transforms"]
 
 
 def checked_transforms(transforms):

@@ -4,10 +4,10 @@ import functools
 
 import numpy as np
 
+from keras_seg.arguments import check_positive
 from keras_seg.data import augment
 from keras_seg.data.batch_arrays import BatchArrays
 from keras_seg.data.batch_arrays import middle
-from keras_seg.data.batch_checks import check_positive
 from keras_seg.data.batch_checks import check_transformed
 from keras_seg.data.batch_checks import checked_transforms
 from keras_seg.data.epochs import Epochs
@@ -98,10 +98,10 @@ class Batches(Epochs):
         outputs=1,
     ):
         super().__init__(seed)
-        check_positive("batch_size", batch_size)
-        check_positive("outputs", outputs)
+        check_positive(batch_size=batch_size)
+        check_positive(outputs=outputs)
         if workers is not None:
-            check_positive("workers", workers)
+            check_positive(workers=workers)
         if not isinstance(margin, int | np.integer) or margin < 0:
             raise ValueError(
                 "`margin` must be an int of 0 or more. "

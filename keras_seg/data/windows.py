@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_seg.data.batch_checks import check_positive
+from keras_seg.arguments import check_positive
 from keras_seg.data.epochs import Epochs
 from keras_seg.data.window_pixels import pixels_of_classes
 from keras_seg.data.window_pixels import read_images_and_masks
@@ -103,9 +103,9 @@ class Windows(Epochs):
     ):
         super().__init__(seed)
         self.window = _pair(window)
-        check_positive("batch_size", batch_size)
+        check_positive(batch_size=batch_size)
         if per_class is not None:
-            check_positive("per_class", per_class)
+            check_positive(per_class=per_class)
         self.batch_size = batch_size
         self.flips = flips
         self.quarter_turns = quarter_turns

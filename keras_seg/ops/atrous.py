@@ -6,6 +6,7 @@ import itertools
 import keras
 from keras import ops
 
+from keras_seg.ops.depthwise import depthwise_conv
 from keras_seg.ops.devices import on_cpu
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import pad_spatial
@@ -106,18 +107,17 @@ def atrous_depthwise_conv(
     sizes = _output_sizes(x, kernel, rate, pads, data_format)
     if keras.config.backend() == "torch":
         return torch_conv(x, kernel, rate, pads, data_format, depthwise=True)
-    # XLA's own is slow on a CPU without holes, too.
-    if (rate > 1 or keras.config.backend() == "jax") and on_cpu(x):
+    if rate > 1 and on_cpu(x):
         kernel = kernel[..., 0]
         y = _taps(x, kernel, rate, pads, sizes, data_format, ops.multiply)
         if y is not None:
             return y
         kernel = ops.expand_dims(kernel, -1)
-    return ops.depthwise_conv(
+    return depthwise_conv(
         pad_spatial(x, pads[0], pads[1], data_format),
         kernel,
-        padding="valid",
-        dilation_rate=rate,
+        (1, 1),
+        (rate, rate),
         data_format=data_format,
     )
 

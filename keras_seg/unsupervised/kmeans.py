@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 
-from keras_seg.unsupervised.arguments import check_not_negative
+from keras_seg.arguments import check_not_negative
+from keras_seg.arguments import check_positive
 from keras_seg.unsupervised.arguments import check_seed
-from keras_seg.unsupervised.arguments import check_whole
 from keras_seg.unsupervised.distinct import count_rows
 from keras_seg.unsupervised.distinct import distinct_of_tile
 from keras_seg.unsupervised.distinct import rows_of_tile
@@ -105,7 +105,7 @@ class KMeansSegmenter:
         seed=None,
         initial_centers=None,
     ):
-        check_whole(
+        check_positive(
             clusters=clusters,
             initializations=initializations,
             max_iterations=max_iterations,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["check_not_negative", "check_probability", "size_of"]
+__all__ = ["check_probability", "size_of"]
 
 _NUMBER = int | float | np.integer | np.floating
 
@@ -29,16 +29,6 @@ def size_of(name, value):
                 f"`{name}` must be an int of 1 or more. Received: {name}={side}"
             )
     return int(sides[0]), int(sides[1])
-
-
-def check_not_negative(**arguments):
-    """Refuse what is not a finite number of 0 or more."""
-    for name, value in arguments.items():
-        if not isinstance(value, _NUMBER) or not 0 <= value < np.inf:
-            raise ValueError(
-                f"`{name}` must be a number of 0 or more. "
-                f"Received: {name}={value}"
-            )
 
 
 def check_probability(**arguments):

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_seg.data.augment.arguments import check_not_negative
+from keras_seg.arguments import check_not_negative
 from keras_seg.data.augment.transform import Transform
 from keras_seg.data.augment.warping import warp
 from keras_seg.data.classes import VOID

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_seg.data.augment.arguments import check_not_negative
+from keras_seg.arguments import check_not_negative
 from keras_seg.data.augment.filling import window
 from keras_seg.data.augment.transform import Transform
 from keras_seg.data.augment.warping import warp

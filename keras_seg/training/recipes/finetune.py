@@ -39,8 +39,9 @@ def finetune(
 
     With random crops of 240×320, scales of 0.75 … 1.5 and 10 epochs, FCN-8s
     on a pretrained MobileNetV2 with frozen batch norm has a mean IoU of 0.63
-    on CamVid's validation frames. A new head that is deep ruins pretrained
-    features at the full rate: DeepLab v3 learns nothing then.
+    on CamVid's validation frames. With one rate for all weights DeepLab v3
+    had 0.10 on its training crops after 4 epochs, with a tenth for the
+    backbone 0.41.
 
     Classes are not weighed unless it is asked for: weights raise the accuracy
     of rare classes, and the pixels that are wrongly given to them. Where a

@@ -22,6 +22,10 @@ from keras_seg import data
 from keras_seg import surgery
 from keras_seg import training
 
+# The paper's rates are meant for crops of 513. The longer side of ours is 0.62
+# of that, and so are these; at another stride they cover the same pixels.
+RATES = {32: [2, 4, 6], 16: [4, 8, 12], 8: [8, 16, 24]}
+
 # Name: the model, and its output stride where it has one to choose.
 NETWORKS = {
     "fcn32s": ("fcn32s", None),
@@ -36,12 +40,15 @@ NETWORKS = {
 def settings_of(name, weights, epochs):
     """The settings of `run.py`, for another network."""
     model, stride = NETWORKS[name]
+    options = {}
+    if stride is not None:
+        options = {"output_stride": stride, "rates": RATES[stride]}
     return dataclasses.replace(
         SETTINGS,
         model=model,
         weights=weights,
         epochs=epochs,
-        options={} if stride is None else {"output_stride": stride},
+        options=options,
     )
 
 

@@ -6,6 +6,7 @@ from keras import layers
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
+from keras_seg.applications.backbones import without_widening
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import ASPP
 from keras_seg.ops.formats import standardize_data_format
@@ -60,8 +61,9 @@ def DeepLabV3(
 
     Args:
         backbone: str, a name of `keras.applications`, or a functional
-            `keras.Model` of any image classifier or encoder. Defaults to
-            `"resnet101"`.
+            `keras.Model` of any image classifier or encoder. By name,
+            MobileNetV2 ends with its second last map, of 320 channels, as
+            its authors' DeepLab does. Defaults to `"resnet101"`.
         weights: None for random weights, `"imagenet"`, or the path of a file
             with the weights of the backbone; for a backbone given by name.
             Weights of the whole network load with `model.load_weights`.
@@ -84,8 +86,10 @@ def DeepLabV3(
             (1, 2, 4) if the last stage has three convolutions larger than
             1×1, as every ResNet has, and none otherwise.
         rates: ints, of the pyramid; `()` for the 1×1 convolution and the mean
-            alone, as the authors' networks for phones have. Defaults to
-            None: the paper's, 6, 12, 18 at output stride 16 and double at 8.
+            alone, as the authors' networks for phones have. Beyond the map
+            of a crop a rate sees padding: for crops much smaller than the
+            paper's 513 take smaller ones. Defaults to None: the paper's, 6,
+            12, 18 at output stride 16 and double at 8.
         cascade: int, copies of the last stage (the paper's block5, block6,
             block7) that are appended, each at twice the rate of the one
             before, in place of the pyramid: see `keras_seg.surgery.cascade`.
@@ -159,6 +163,8 @@ def deeplab(
     strided = []
 
     def convert(model):
+        if isinstance(backbone, str):
+            model = without_widening(model)
         strided.append(model)
         grid = multi_grid
         if grid is None and len(last_convolutions(model)) == 3:

@@ -1,3 +1,5 @@
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -119,6 +121,26 @@ def test_mobilenets_have_a_position_on_every_corner():
     assert last.shape[1:3] == (33, 33)
     seen = receptive_field(model, last)
     assert seen.stride == 16 and seen.centre == 0
+
+
+@pytest.mark.parametrize("rates, millions", [(None, 4.52), ((), 2.11)])
+def test_mobilenets_weights_are_those_of_its_authors(rates, millions):
+    """MobileNetV2's table 7: with ASPP and without, on the second last map."""
+    if BACKEND == "jax":
+        pytest.skip("the graph is the same on every backend")
+    model = DeepLabV3("mobilenet_v2", weights=None, rates=rates)
+    assert model.get_layer("aspp").input.shape[-1] == 320
+    weights = sum(math.prod(w.shape) for w in model.trainable_weights)
+    assert round(weights / 1e6, 2) == millions
+
+
+def test_a_model_is_a_backbone_as_it_is():
+    """Of a MobileNetV2 of one's own the widest map too."""
+    network = keras.applications.MobileNetV2(
+        weights=None, include_top=False, alpha=0.35
+    )
+    model = DeepLabV3(network, classes=3)
+    assert model.get_layer("aspp").input.shape[-1] == 1280
 
 
 @pytest.mark.parametrize("builder", BUILDERS)

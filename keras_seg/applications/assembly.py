@@ -13,7 +13,7 @@ from keras_seg.layers import PadToMultiple
 from keras_seg.layers import Preprocess
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
-from keras_seg.layers.depthwise import fast_class
+from keras_seg.layers.fast import fast_class
 from keras_seg.ops.crf import PRESETS
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import spatial_axes

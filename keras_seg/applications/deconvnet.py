@@ -14,6 +14,7 @@ from keras_seg.applications.vgg_switches import normalize
 from keras_seg.applications.vgg_switches import prepare_for_vgg16
 from keras_seg.applications.vgg_switches import vgg16_blocks
 from keras_seg.applications.weights import check_weights
+from keras_seg.layers import Conv
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import standardize_data_format
@@ -98,7 +99,7 @@ def DeconvNet(
     blocks = vgg16_blocks(filters)
 
     def convolution(width, name, kernel_size=3, padding="same"):
-        return layers.Conv2D(
+        return Conv(
             width,
             kernel_size,
             padding=padding,
@@ -130,7 +131,7 @@ def DeconvNet(
     x = normalize(convolution(hidden_filters, "fc2", 1), x)
     x = normalize(transposed(blocks[-1][-1], "decoder_fc1", 7, "valid"), x)
     x = decode(x, memory, blocks, transposed, data_format)
-    scores = layers.Conv2D(
+    scores = Conv(
         classes,
         1,
         kernel_initializer=initializers.RandomNormal(stddev=0.01),

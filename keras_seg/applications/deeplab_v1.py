@@ -10,6 +10,7 @@ from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.dense_vgg import base_vgg
 from keras_seg.applications.dense_vgg import dense_vgg
 from keras_seg.applications.fcn_head import fcn_head
+from keras_seg.layers import Conv
 from keras_seg.layers import CropLike
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import channel_axis
@@ -170,7 +171,7 @@ def DeepLabV1(
     x = network.output
     if multi_scale:
         x = _join_scales(x, padded, network, data_format)
-    scores = layers.Conv2D(
+    scores = Conv(
         classes,
         1,
         kernel_initializer=initializers.RandomNormal(stddev=0.01),
@@ -207,7 +208,7 @@ def _join_scales(x, padded, network, data_format):
     ):
         part = tensor
         for suffix, size, strides in (("1", 3, stride), ("2", 1, 1)):
-            part = layers.Conv2D(
+            part = Conv(
                 128,
                 size,
                 strides,

@@ -9,6 +9,7 @@ from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.backbones import without_widening
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import ASPP
+from keras_seg.layers import Conv
 from keras_seg.ops.formats import standardize_data_format
 from keras_seg.surgery import cascade as append_copies
 from keras_seg.surgery import multi_grid as spread_last_stage
@@ -205,7 +206,7 @@ def deeplab(
         )(x)
     if decode is not None:
         x = decode(x, map_of_stride(network, strided[0], 4), data_format)
-    scores = layers.Conv2D(
+    scores = Conv(
         classes,
         1,
         kernel_initializer=initializers.TruncatedNormal(stddev=0.01),

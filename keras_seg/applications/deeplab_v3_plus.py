@@ -3,6 +3,7 @@
 from keras import layers
 
 from keras_seg.applications.deeplab_v3 import deeplab
+from keras_seg.layers import Conv
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import channel_axis
@@ -68,7 +69,7 @@ def _decode(x, low, filters, data_format):
     axis = channel_axis(data_format)
 
     def block(x, filters, kernel_size, name):
-        x = layers.Conv2D(
+        x = Conv(
             filters,
             kernel_size,
             padding="same",

@@ -9,6 +9,7 @@ from keras_seg.applications.fcn_geometry import OFFSETS
 from keras_seg.applications.fcn_geometry import pad_by_100
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import BilinearConvTranspose
+from keras_seg.layers import Conv
 from keras_seg.layers import CropLike
 from keras_seg.layers import ResizeLike
 from keras_seg.ops.formats import standardize_data_format
@@ -227,7 +228,7 @@ def _fcn(
         )
 
     def score(tensor, name):
-        return layers.Conv2D(
+        return Conv(
             classes,
             1,
             kernel_initializer="zeros",

@@ -2,6 +2,7 @@
 
 from keras import layers
 
+from keras_seg.layers import Conv
 from keras_seg.ops.formats import channel_axis
 
 __all__ = ["fcn_head"]
@@ -27,7 +28,7 @@ def fcn_head(x, classes, data_format, prefix, momentum=0.99):
     (None, 9, 7, 5)
     """
     axis = channel_axis(data_format)
-    x = layers.Conv2D(
+    x = Conv(
         max(1, x.shape[axis] // 4),
         3,
         padding="same",
@@ -40,6 +41,4 @@ def fcn_head(x, classes, data_format, prefix, momentum=0.99):
     )(x)
     x = layers.ReLU(name=f"{prefix}relu")(x)
     x = layers.Dropout(0.1, name=f"{prefix}dropout")(x)
-    return layers.Conv2D(
-        classes, 1, data_format=data_format, name=f"{prefix}score"
-    )(x)
+    return Conv(classes, 1, data_format=data_format, name=f"{prefix}score")(x)

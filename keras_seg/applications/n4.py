@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from keras_seg.layers import Conv
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.formats import standardize_data_format
@@ -83,7 +84,7 @@ def N4(
     if include_preprocessing:
         x = layers.Rescaling(1 / 127.5, offset=-1.0, name="rescale")(x)
     for number, kernel_size in enumerate(KERNELS, start=1):
-        x = layers.Conv2D(
+        x = Conv(
             filters,
             kernel_size,
             activation="relu",

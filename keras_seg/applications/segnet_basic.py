@@ -10,6 +10,7 @@ from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.vgg_switches import decode
 from keras_seg.applications.vgg_switches import encode
+from keras_seg.layers import Conv
 from keras_seg.layers import LocalResponseNormalization
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import standardize_data_format
@@ -81,7 +82,7 @@ def SegNetBasic(
         _, pooled = memory[-1]
         second = fcn_head(pooled, classes, data_format, "auxiliary_")
     x = decode(x, memory, blocks, convolution, data_format, relu=False)
-    scores = layers.Conv2D(
+    scores = Conv(
         classes,
         1,
         kernel_initializer="he_normal",

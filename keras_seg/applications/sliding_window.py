@@ -1,17 +1,14 @@
 """A patch classifier at every pixel of an image."""
 
-import keras
-
 from keras_seg.applications.assembly import as_rgb
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
 from keras_seg.applications.n4 import N4
 from keras_seg.applications.weights import check_weights
-from keras_seg.layers import Conv
 from keras_seg.layers import MirrorPad
 from keras_seg.layers.base import positive_int
-from keras_seg.layers.depthwise import fast_class
+from keras_seg.layers.fast import fast_class
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.formats import standardize_data_format
@@ -156,7 +153,7 @@ def SlidingWindow(
     window = [shape[axis] for axis in spatial_axes(data_format)]
     if classes not in (None, classifier.outputs[0].shape[-1]):
         classifier = replace_classes(classifier, classes)
-    network = copy_model(fully_convolutional(classifier), class_of=_class_of)
+    network = copy_model(fully_convolutional(classifier), class_of=fast_class)
     axis = channel_axis(data_format)
     x, wanted = image, shape[axis]
     if wanted == 3:
@@ -174,13 +171,6 @@ def SlidingWindow(
     return finish(
         dense.outputs[0], image, classifier_activation, data_format, name
     )
-
-
-def _class_of(operation):
-    """Nothing here is padded, which is slow on a CPU with JAX."""
-    if type(operation) is keras.layers.Conv2D:
-        return Conv
-    return fast_class(operation)
 
 
 def _n4(image, weights, classes, include_preprocessing, data_format):

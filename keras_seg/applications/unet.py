@@ -9,6 +9,7 @@ from keras_seg.applications.assembly import prepare
 from keras_seg.applications.backbones import maps_fit
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.weights import check_weights
+from keras_seg.layers import Conv
 from keras_seg.layers import CropLike
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
@@ -187,7 +188,7 @@ def UNet(
                 )(x, skip)
             x = join([skip, x])
         x = block.convolve(x, level, "decoder")
-    scores = layers.Conv2D(
+    scores = Conv(
         classes,
         1,
         kernel_initializer="he_normal",
@@ -242,7 +243,7 @@ class _Block:
 
     def convolve(self, x, level, path):
         for number in (1, 2):
-            x = layers.Conv2D(
+            x = Conv(
                 self.filters * 2**level,
                 3,
                 activation="relu",

@@ -3,10 +3,11 @@
 import keras
 from keras import ops
 
+from keras_seg.ops.conv import conv
 from keras_seg.ops.depthwise import depthwise_conv
 from keras_seg.ops.formats import channel_axis
 
-__all__ = ["DepthwiseConv", "SeparableConv", "fast_class"]
+__all__ = ["DepthwiseConv", "SeparableConv"]
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
@@ -41,23 +42,8 @@ class SeparableConv(keras.layers.SeparableConv2D):
 
     def call(self, inputs):
         x = _depthwise(self, inputs, self.depthwise_kernel)
-        x = ops.conv(x, self.pointwise_kernel, data_format=self.data_format)
+        x = conv(x, self.pointwise_kernel, data_format=self.data_format)
         return _finish(self, x)
-
-
-def fast_class(layer):
-    """The class that does what a layer does, faster: its own for most.
-
-    Example:
-
-    >>> fast_class(keras.layers.DepthwiseConv2D(3)).__name__
-    'DepthwiseConv'
-    """
-    faster = {
-        keras.layers.DepthwiseConv2D: DepthwiseConv,
-        keras.layers.SeparableConv2D: SeparableConv,
-    }
-    return faster.get(type(layer), type(layer))
 
 
 def _depthwise(layer, x, kernel):

@@ -6,6 +6,7 @@ import itertools
 import keras
 from keras import ops
 
+from keras_seg.ops.conv import conv
 from keras_seg.ops.depthwise import depthwise_conv
 from keras_seg.ops.devices import on_cpu
 from keras_seg.ops.formats import spatial_axes
@@ -65,11 +66,10 @@ def atrous_conv(
             return y
     if keras.config.backend() == "torch":
         return torch_conv(x, kernel, rate, pads, data_format)
-    return ops.conv(
+    return conv(
         pad_spatial(x, pads[0], pads[1], data_format),
         kernel,
-        padding="valid",
-        dilation_rate=rate,
+        rates=(rate, rate),
         data_format=data_format,
     )
 

@@ -9,6 +9,7 @@ from keras import ops
 from keras_seg.ops.devices import on_cpu
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import pad_spatial
+from keras_seg.ops.padding import windows
 from keras_seg.ops.torch_conv import torch_conv
 
 __all__ = ["depthwise_conv"]
@@ -54,15 +55,7 @@ def depthwise_conv(
         and kernel.shape[-1] == 1
         and all(isinstance(size, int) for size in sizes)
     ):
-        pads, counts = zip(
-            *(
-                _windows(*axis, padding)
-                for axis in zip(
-                    sizes, kernel.shape[:2], strides, rates, strict=True
-                )
-            ),
-            strict=True,
-        )
+        pads, counts = windows(sizes, kernel.shape[:2], strides, rates, padding)
         strides, rates = tuple(strides), tuple(rates)
         if backend == "torch":
             return torch_conv(
@@ -79,16 +72,6 @@ def depthwise_conv(
         data_format=data_format,
         dilation_rate=tuple(rates),
     )
-
-
-def _windows(size, taps, stride, rate, padding):
-    """The zeros around an axis, and how many windows it then has."""
-    span = (taps - 1) * rate + 1
-    if padding == "valid":
-        return (0, 0), (size - span) // stride + 1
-    count = -(-size // stride)
-    zeros = max((count - 1) * stride + span - size, 0)
-    return (zeros // 2, zeros - zeros // 2), count
 
 
 @functools.cache

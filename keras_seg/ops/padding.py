@@ -2,7 +2,7 @@
 
 from keras import ops
 
-__all__ = ["pad_spatial", "removed_stride_padding"]
+__all__ = ["pad_spatial", "removed_stride_padding", "windows"]
 
 
 def removed_stride_padding(
@@ -89,3 +89,40 @@ def pad_spatial(x, height, width, data_format, value=0.0):
     if all(isinstance(n, int) and n == 0 for pad in spatial for n in pad):
         return x
     return ops.pad(x, pads, constant_values=value)
+
+
+def windows(sizes, kernel_size, strides, rates, padding):
+    """The zeros around a map, and how many windows it then has.
+
+    Args:
+        sizes: pair of ints, positions of the map.
+        kernel_size: pair of ints.
+        strides: pair of ints.
+        rates: pair of ints, distances of neighbouring taps.
+        padding: `"same"`, as Keras pads for that size, or `"valid"`.
+
+    Returns:
+        `(pads, counts)`: `((top, bottom), (left, right))` and a pair of ints.
+
+    Example:
+
+    >>> windows((6, 7), (3, 3), (2, 2), (1, 1), "same")
+    (((0, 1), (1, 1)), (3, 4))
+    """
+    pads, counts = zip(
+        *(
+            _windows(*axis, padding)
+            for axis in zip(sizes, kernel_size, strides, rates, strict=True)
+        ),
+        strict=True,
+    )
+    return pads, counts
+
+
+def _windows(size, taps, stride, rate, padding):
+    span = (taps - 1) * rate + 1
+    if padding == "valid":
+        return (0, 0), (size - span) // stride + 1
+    count = -(-size // stride)
+    zeros = max((count - 1) * stride + span - size, 0)
+    return (zeros // 2, zeros - zeros // 2), count

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keras_seg.applications import FCN32s
 from keras_seg.layers import Conv
 from tests.layer_check import check_as_keras
 from tests.layer_check import check_layer
@@ -45,3 +46,29 @@ def test_equals_keras(size, taps, stride, rate, padding, data_format):
         dilation_rate=rate,
         data_format=data_format,
     )
+
+
+def test_groups():
+    """As ResNeXt has: the kernel sees some of the channels."""
+    check_as_keras(
+        Conv, keras.layers.Conv2D, 9, 6, 3, groups=2, padding="same"
+    )
+
+
+def test_backbones_and_heads_get_it():
+    """But for a subclass, which may do something else."""
+
+    class Own(keras.layers.Conv2D):
+        pass
+
+    image = keras.Input((None, None, 3))
+    x = image
+    for kind in (keras.layers.Conv2D, Own, *[keras.layers.Conv2D] * 3):
+        x = kind(4, 3, 2, "same")(x)
+    model = FCN32s(keras.Model(image, x), classes=2)
+    found = [
+        type(layer)
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D)
+    ]
+    assert found == [Conv, Own, Conv, Conv, Conv, Conv]

@@ -4,6 +4,7 @@ from keras import layers
 
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import ASPP
+from keras_seg.layers import Conv
 from keras_seg.layers import ResizeLike
 from keras_seg.ops.formats import channel_axis
 
@@ -34,12 +35,12 @@ def deeplab(last, classes, data_format):
         name="aspp",
         **options,
     )(last)
-    x = layers.Conv2D(
+    x = Conv(
         256, 3, padding="same", use_bias=False, name="head_conv", **options
     )(x)
     x = _norm(data_format)(x)
     x = layers.ReLU(name="head_relu")(x)
-    scores = layers.Conv2D(classes, 1, name="head_score", **options)(x)
+    scores = Conv(classes, 1, name="head_score", **options)(x)
     return scores, {
         "aspp": "classifier.0",
         "head_conv": "classifier.1",
@@ -84,19 +85,19 @@ def lraspp(high, low, classes, data_format):
         As `deeplab`; the scores are as large as `low`.
     """
     options = {"data_format": data_format}
-    x = layers.Conv2D(128, 1, use_bias=False, name="head_conv", **options)(high)
+    x = Conv(128, 1, use_bias=False, name="head_conv", **options)(high)
     x = layers.ReLU(name="head_relu")(_norm(data_format)(x))
     weight = layers.GlobalAveragePooling2D(
         keepdims=True, name="head_mean", **options
     )(high)
-    weight = layers.Conv2D(
-        128, 1, use_bias=False, name="head_weight_conv", **options
-    )(weight)
+    weight = Conv(128, 1, use_bias=False, name="head_weight_conv", **options)(
+        weight
+    )
     weight = layers.Activation("sigmoid", name="head_weight")(weight)
     x = layers.Multiply(name="head_weighted")([x, weight])
     x = ResizeLike(name="head_enlarged", **options)(x, low)
-    high = layers.Conv2D(classes, 1, name="high_score", **options)(x)
-    low = layers.Conv2D(classes, 1, name="low_score", **options)(low)
+    high = Conv(classes, 1, name="high_score", **options)(x)
+    low = Conv(classes, 1, name="low_score", **options)(low)
     return layers.Add(name="head_score")([low, high]), {
         "head_conv": "classifier.cbr.0",
         "head_norm": "classifier.cbr.1",

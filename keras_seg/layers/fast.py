@@ -1,0 +1,26 @@
+"""Which of our layers does what one of Keras's does, faster."""
+
+import keras
+
+from keras_seg.layers.conv import Conv
+from keras_seg.layers.depthwise import DepthwiseConv
+from keras_seg.layers.depthwise import SeparableConv
+
+__all__ = ["fast_class"]
+
+FASTER = {
+    keras.layers.Conv2D: Conv,
+    keras.layers.DepthwiseConv2D: DepthwiseConv,
+    keras.layers.SeparableConv2D: SeparableConv,
+}
+
+
+def fast_class(layer):
+    """The class that does what a layer does, faster: its own for most.
+
+    Example:
+
+    >>> fast_class(keras.layers.DepthwiseConv2D(3)).__name__
+    'DepthwiseConv'
+    """
+    return FASTER.get(type(layer), type(layer))

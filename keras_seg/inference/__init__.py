@@ -8,12 +8,14 @@ from keras_seg.inference.evaluate import evaluate
 from keras_seg.inference.predict import predict
 from keras_seg.inference.predict import predict_batch
 from keras_seg.inference.predict import predict_files
+from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.turns import predict_turned
 
 __all__ = [
     "CRFSearch",
     "Calibration",
     "Evaluation",
+    "Tiles",
     "crf_search",
     "evaluate",
     "predict",

@@ -12,8 +12,10 @@ from keras_seg.surgery.pyramid import pyramid
 from keras_seg.surgery.receptive_field import ReceptiveField
 from keras_seg.surgery.receptive_field import receptive_field
 from keras_seg.surgery.transplant import transplant
+from keras_seg.surgery.views import average_views
 
 __all__ = [
+    "average_views",
     "cascade",
     "ReceptiveField",
     "decimate",

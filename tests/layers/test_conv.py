@@ -50,9 +50,7 @@ def test_equals_keras(size, taps, stride, rate, padding, data_format):
 
 def test_groups():
     """As ResNeXt has: the kernel sees some of the channels."""
-    check_as_keras(
-        Conv, keras.layers.Conv2D, 9, 6, 3, groups=2, padding="same"
-    )
+    check_as_keras(Conv, keras.layers.Conv2D, 9, 6, 3, groups=2, padding="same")
 
 
 def test_backbones_and_heads_get_it():

@@ -1,0 +1,120 @@
+"""One network that looks at an image at several scales, and mirrored."""
+
+import keras
+from keras import layers
+from keras import ops
+
+from keras_seg.layers import AlignedScale
+from keras_seg.layers import ResizeLike
+from keras_seg.ops.formats import spatial_axes
+from keras_seg.surgery.graph import data_format_of
+
+__all__ = ["average_views"]
+
+# A float32 whose logarithm is finite.
+SMALLEST = 1e-37
+
+
+def average_views(
+    model, scales=(1.0,), mirror=False, merge="mean", from_logits=True
+):
+    """Makes a network of what a network says of several views of an image.
+
+    Each view goes through the network, and what it says is brought back to
+    the image. DeepLab v3 takes the mean of the probabilities at the scales
+    0.5, 0.75, 1, 1.25, 1.5 and 1.75, each mirrored too (77.21 to 79.77 for
+    ResNet-101 at output stride 8), DeepLab v2 the maximum of the scores at 1,
+    0.75 and 0.5. A side of n pixels becomes `floor((n - 1) · scale) + 1`, with
+    aligned corners, as in the authors' codes. References:
+
+    - [Rethinking Atrous Convolution for Semantic Image Segmentation](
+      https://arxiv.org/abs/1706.05587)
+    - [DeepLab: Semantic Image Segmentation with Deep Convolutional Nets,
+      Atrous Convolution, and Fully Connected CRFs](
+      https://arxiv.org/abs/1606.00915)
+
+    Args:
+        model: `keras.Model`, images to scores `(batch, height, width,
+            classes)` of the same size; of several outputs the first counts.
+        scales: floats above 0. Defaults to the image as it is.
+        mirror: bool, whether each is seen mirrored, left for right, as well.
+            Defaults to False.
+        merge: `"mean"` of the probabilities, or `"max"` of the scores.
+            Defaults to `"mean"`.
+        from_logits: bool, whether the model gives logits, or probabilities.
+            Defaults to True.
+
+    Returns:
+        A functional `keras.Model` with the weights of `model`, not copies of
+        them: images to scores of the same size. They are logits if those of
+        the model are: for a mean, the logarithm of the mean probabilities.
+
+    Raises:
+        ValueError: if a scale is no number above 0, `merge` is none of the
+            two, or the model has one size, which other scales have not.
+
+    Example:
+
+    >>> from keras_seg.applications import FCN8s
+    >>> from keras_seg.surgery import average_views
+    >>> model = FCN8s("mobilenet_v2", weights=None, classes=3)
+    >>> average_views(model, (0.5, 1.0), mirror=True).output_shape
+    (None, None, None, 3)
+    """
+    _check(model, scales, merge)
+    data_format = data_format_of(model)
+    _, columns = spatial_axes(data_format)
+    image = keras.Input(batch_shape=model.inputs[0].shape, name="image")
+    like = image
+    if data_format == "channels_first":
+        like = layers.Permute((2, 3, 1), name="image_like_scores")(image)
+    views = []
+    for scale in scales:
+        x = image
+        if scale != 1:
+            x = AlignedScale(scale, data_format=data_format)(image)
+        scores = [_first(model(x))]
+        if mirror:
+            mirrored = _first(model(ops.flip(x, axis=columns)))
+            scores.append(ops.flip(mirrored, axis=2))
+        if merge == "mean" and from_logits:
+            scores = [ops.softmax(y) for y in scores]
+        if scale != 1:
+            back = ResizeLike(align_corners=True, data_format="channels_last")
+            scores = [back(y, like) for y in scores]
+        views += scores
+    y = views[0]
+    for view in views[1:]:
+        y = ops.maximum(y, view) if merge == "max" else ops.add(y, view)
+    if merge == "mean":
+        y = ops.divide(y, float(len(views)))
+        if from_logits:
+            y = ops.log(ops.maximum(y, SMALLEST))
+    return keras.Model(image, y, name=f"{model.name}_views")
+
+
+def _check(model, scales, merge):
+    numbers = isinstance(scales, tuple | list) and all(
+        isinstance(s, int | float) and not isinstance(s, bool) and s > 0
+        for s in scales
+    )
+    if not numbers or not scales:
+        raise ValueError(
+            "`scales` must be numbers above 0, at least one. "
+            f"Received: scales={scales!r}"
+        )
+    if merge not in ("mean", "max"):
+        raise ValueError(
+            f"`merge` must be 'mean' or 'max'. Received: merge={merge!r}"
+        )
+    axes = spatial_axes(data_format_of(model))
+    sizes = [model.inputs[0].shape[axis] for axis in axes]
+    if any(s != 1 for s in scales) and sizes != [None, None]:
+        raise ValueError(
+            "`scales` need a model that takes images of any size. Received: "
+            f"scales={scales!r}, a model of images of size {sizes}"
+        )
+
+
+def _first(outputs):
+    return outputs[0] if isinstance(outputs, list | tuple) else outputs

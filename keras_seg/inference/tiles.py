@@ -80,18 +80,14 @@ class Tiles:
                 f"Received: margin={self.margin!r}, overlap={self.overlap}"
             )
 
-    def halved(self):
-        """These with half the size, and half the overlap if it must be.
+    @property
+    def can_be_halved(self):
+        """Whether half the size is a multiple of what it must be."""
+        return self.size >= 2 * self.multiple
 
-        Raises:
-            ValueError: if they are as small as they can be.
-        """
+    def halved(self):
+        """These with half the size, and half the overlap if it must be."""
         size = self.size // 2 // self.multiple * self.multiple
-        if size == 0:
-            raise ValueError(
-                f"Tiles can't be smaller than {self.multiple} pixels. "
-                f"Received: size={self.size}"
-            )
         overlap = size // 2 // self.multiple * self.multiple
         overlap = min(self.overlap, overlap)
         margin = self.margin and min(self.margin, overlap // 2)

@@ -5,6 +5,7 @@ from PIL import Image
 
 from keras_seg.applications import FCN8s
 from keras_seg.data import DataError
+from keras_seg.inference import Tiles
 from keras_seg.inference import predict
 from keras_seg.inference import predict_batch
 from keras_seg.inference import predict_files
@@ -53,6 +54,67 @@ def test_a_real_network_at_an_odd_size():
     clear = top[..., -1] - top[..., -2] > 1e-4 * np.ptp(logits)
     assert clear.mean() > 0.9
     np.testing.assert_array_equal(ids[clear], logits.argmax(-1)[clear])
+
+
+def test_tiles_from_a_file_to_a_file(tmp_path):
+    ids = np.random.default_rng(0).integers(0, 3, (70, 100))
+    image = np.memmap(tmp_path / "image", "uint8", "w+", shape=(*ids.shape, 3))
+    image[:] = image_of(ids)
+    out = np.memmap(tmp_path / "ids", "uint8", "w+", shape=ids.shape)
+    assert predict(echo(), image, Tiles(64, overlap=32), out) is out
+    np.testing.assert_array_equal(out, ids)
+    np.testing.assert_array_equal(
+        predict(echo(), image, Tiles(64, overlap=32)), ids
+    )
+
+
+class LittleMemory:
+    """A model for images of up to 128×128 and a bit, and what a backend says of others."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def predict_on_batch(self, images):
+        if max(images.shape[1:3]) > 128 + 31:
+            raise self.error
+        return images
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate "
+            "memory: you tried to allocate 9 bytes"
+        ),
+        RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes"),
+        type("ResourceExhaustedError", (Exception,), {})("OOM"),
+    ],
+)
+def test_tiles_are_halved_where_memory_does_not_suffice(error):
+    ids = np.random.default_rng(0).integers(0, 3, (300, 400))
+    model = LittleMemory(error)
+    with pytest.warns(UserWarning, match="of 256 pixels: they have 128"):
+        found = predict(model, image_of(ids), Tiles(256, overlap=64))
+    np.testing.assert_array_equal(found, ids)
+    with pytest.raises(type(error)):
+        predict(model, image_of(ids))
+
+
+def test_other_errors_are_what_they_are():
+    model = LittleMemory(ValueError("no such shape"))
+    with pytest.raises(ValueError, match="no such shape"):
+        predict(model, np.zeros((300, 300, 3)), Tiles(256, overlap=0))
+
+
+def test_memory_that_never_suffices():
+    class NoMemory(LittleMemory):
+        def predict_on_batch(self, images):
+            raise self.error
+
+    with pytest.raises(MemoryError), pytest.warns(UserWarning, match="have 32"):
+        predict(NoMemory(MemoryError()), np.zeros((99, 99, 3)), Tiles(64, 32))
 
 
 def test_refused():

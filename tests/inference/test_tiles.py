@@ -150,8 +150,8 @@ def test_halved_until_they_are_as_small_as_they_can_be():
     assert Tiles(64, overlap=32, margin=16).halved() == Tiles(
         32, overlap=0, margin=0
     )
-    with pytest.raises(ValueError, match="smaller than 32"):
-        Tiles(32, overlap=0).halved()
+    assert Tiles(64, overlap=0).can_be_halved
+    assert not Tiles(32, overlap=0).can_be_halved
 
 
 def test_count():

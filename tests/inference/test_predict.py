@@ -69,7 +69,7 @@ def test_tiles_from_a_file_to_a_file(tmp_path):
 
 
 class LittleMemory:
-    """A model for images of up to 128×128 and a bit, and what a backend says of others."""
+    """A model for tiles of 128, and what a backend says of larger ones."""
 
     def __init__(self, error):
         self.error = error

@@ -5,6 +5,7 @@ import re
 import runpy
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -16,7 +17,12 @@ pytestmark = pytest.mark.once
 
 
 def test_short(tmp_path, monkeypatch, capsys):
-    options = "--sections 2 --size 64 --epochs 1 1 --filters 2 --out"
+    photo = tmp_path / "photo.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 30, 3), "uint8")
+    Image.fromarray(pixels).save(photo)
+    options = (
+        f"--photo {photo} --sections 2 --size 64 --epochs 1 1 --filters 2 --out"
+    )
     arguments = [str(SCRIPT), *options.split(), str(tmp_path)]
     monkeypatch.setattr(sys, "argv", arguments)
     runpy.run_path(str(SCRIPT), run_name="__main__")
@@ -27,3 +33,5 @@ def test_short(tmp_path, monkeypatch, capsys):
     assert float(re.search(r"differ by (\S+)", said)[1]) < 1e-5
     with Image.open(tmp_path / "membranes.png") as picture:
         assert picture.width >= 5 * 64
+    with Image.open(tmp_path / "photograph.png") as picture:
+        assert picture.width >= 2 * 30

@@ -29,7 +29,7 @@ def UNet(
     classes=2,
     classifier_activation=None,
     include_preprocessing=True,
-    filters=64,
+    filters=None,
     depth=4,
     padding="same",
     dropout=0.5,
@@ -75,7 +75,10 @@ def UNet(
             part of the network. Images of other channels are taken as they
             come. Defaults to True.
         filters: int, channels of the level at the size of the image, doubled
-            at each further one. Defaults to 64.
+            at each further one. Defaults to the paper's 64, and with a
+            backbone to 16: 256 to 16 from the bottom up, as such decoders
+            usually have. At 224×224 MobileNetV2 multiplies 0.3 billion times,
+            its decoder 2.4 billion times with 16, 24.6 with 64.
         depth: int, number of times the own encoder halves the map. Defaults
             to 4.
         padding: `"same"`, or the paper's `"valid"`, for its own encoder.
@@ -115,6 +118,8 @@ def UNet(
             f"weights={str(weights)!r}, backbone=None"
         )
     positive_int("classes", classes)
+    if filters is None:
+        filters = 64 if backbone is None else 16
     positive_int("filters", filters)
     positive_int("depth", depth)
     data_format = standardize_data_format(data_format)

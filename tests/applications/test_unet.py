@@ -130,3 +130,13 @@ def test_bad_arguments():
         UNet(classes=0)
     with pytest.raises(ValueError, match="Received: weights='imagenet', back"):
         UNet(weights="imagenet")
+
+
+def test_widths_of_the_decoder_on_a_backbone():
+    """256, 128, 64, 32, 16: Segmentation Models' default, from the bottom."""
+    model = UNet("mobilenet_v2")
+    widths = [
+        model.get_layer(f"decoder{level}_conv2").filters
+        for level in (5, 4, 3, 2, 1)
+    ]
+    assert widths == [256, 128, 64, 32, 16]

@@ -2,6 +2,7 @@
 
 import pathlib
 from typing import Annotated
+from typing import Any
 
 import typer
 
@@ -51,15 +52,23 @@ def train(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, show_default="20; 100 with --overfit"),
-    ] = None,
-    batch_size: Annotated[int, typer.Option(min=1)] = 8,
-    crop: Annotated[
-        str,
         typer.Option(
-            metavar="N|HxW|none", help="Size of the random crop, in pixels."
+            min=1,
+            show_default="as many as make 1,000 steps, 20 to 100",
         ),
-    ] = "256",
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=1, show_default="8, or as many images as there are"),
+    ] = None,
+    crop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|HxW|none",
+            help="Size of the random crop, in pixels.",
+            show_default="256, or what half of the images have",
+        ),
+    ] = None,
     scale: Annotated[
         tuple[float, float],
         typer.Option(metavar="LOW HIGH", help="Range of the random scale."),
@@ -153,8 +162,7 @@ def train(
             set(ctx.params) - {"crop", "scale", "flip", "val_split"},
             "--overfit takes whole images as they are, and validates on them.",
         )
-        crop, flip = "none", False
-    height_width = parse_crop(crop)
+        crop, flip, epochs = "none", False, epochs or 100
     options = dict(map(parse_option, option or []))
     no_backbone = backbone.lower() == "none"
     random = weights.lower() == "none" or (
@@ -169,21 +177,24 @@ def train(
     if resume is not None:
         train_flow.go_on(resume, data, voice)
         return
+    chosen: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size}
+    chosen = {key: value for key, value in chosen.items() if value is not None}
+    if crop is not None:
+        chosen["crop"] = parse_crop(crop)
+    whole = crop is not None and chosen["crop"] is None
     settings = training.Settings(
         model=model,
         backbone=None if no_backbone else backbone,
         weights=None if random else weights,
         options=options,
-        epochs=epochs or (20 if overfit is None else 100),
-        batch_size=batch_size,
-        crop=height_width,
-        scale=None if height_width is None else scale,
+        scale=None if whole else scale,
         flip=flip,
         learning_rate=learning_rate,
         backbone_rate=backbone_rate,
         weight_decay=weight_decay,
         freeze_batch_norm=freeze_batch_norm,
         seed=seed,
+        **chosen,
     )
     source = training.DataSource(
         str(data),
@@ -193,4 +204,4 @@ def train(
         mask_values=mask_values,
     )
     flow = train_flow.try_out if dry_run else train_flow.begin
-    flow(settings, source, out, voice)
+    flow(settings, source, out, voice, set(chosen))

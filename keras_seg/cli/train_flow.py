@@ -16,6 +16,8 @@ from keras_seg.data import DataError
 from keras_seg.data import check
 from keras_seg.training.memory import in_words
 from keras_seg.training.models import find_application
+from keras_seg.training.suggest import NAMES
+from keras_seg.training.suggest import suggest_settings
 
 __all__ = ["Voice", "begin", "go_on", "try_out"]
 
@@ -51,11 +53,12 @@ class Voice:
         return console.fit_verbosity() if self.speaks else 0
 
 
-def begin(settings, source, out, voice):
-    """Trains a new run."""
+def begin(settings, source, out, voice, chosen):
+    """Trains a new run; what was not chosen is fitted to the data."""
     find_application(settings.model)
     training.RunFolder.check_free(out)
     data, held_out = _read(source, voice)
+    settings = _fitted(settings, data, chosen, voice)
     if source.overfit is not None:
         voice.say(
             f"Learning {_count(data)} by heart, without augmentation: the "
@@ -94,10 +97,11 @@ def go_on(path, moved_to, voice):
     _report(path, facts["images"], source, voice)
 
 
-def try_out(settings, source, out, voice):
+def try_out(settings, source, out, voice, chosen):
     """Takes a few steps, and says what a run would take."""
     find_application(settings.model)
     data, held_out = _read(source, voice)
+    settings = _fitted(settings, data, chosen, voice)
     with console.warnings_as_lines(training.RunWarning):
         found = training.dry_run(settings, data, held_out)
     if voice.json:
@@ -150,6 +154,21 @@ def _read(source, voice):
         f"{len(data.classes)} classes."
     )
     return data, held_out
+
+
+def _fitted(settings, data, chosen, voice):
+    """The settings, those that were not chosen fitted to the data."""
+    names = [name for name in NAMES if name not in chosen]
+    settings = suggest_settings(data, settings, names)
+    words = {
+        "crop": "crops of {}×{} (--crop)".format(*(settings.crop or (0, 0))),
+        "batch_size": f"batches of {settings.batch_size} (--batch-size)",
+        "epochs": f"{settings.epochs} epochs (--epochs)",
+    }
+    if names:
+        found = ", ".join(words[name] for name in names)
+        voice.say(f"Fitted to these images: {found}.")
+    return settings
 
 
 def _notes(error):

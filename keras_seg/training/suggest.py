@@ -1,6 +1,7 @@
 """Settings that fit a user's images."""
 
 import dataclasses
+import statistics
 
 from keras_seg.training.settings import Settings
 
@@ -11,14 +12,15 @@ LARGEST_BATCH = 8
 # Updates below which the poly schedule ends before a new head has learnt.
 FEWEST_UPDATES = 1000
 EPOCHS = (20, 100)
+NAMES = ("crop", "batch_size", "epochs")
 
 
-def suggest_settings(data, settings=None):
+def suggest_settings(data, settings=None, names=NAMES):
     """Fits crop, batch size and number of epochs to the images there are.
 
     | | |
     |---|---|
-    | crop | 256×256, no side longer than the shortest of that side |
+    | crop | 256×256, no side longer than half of the images have |
     | batch size | 8, no more than there are images |
     | epochs | as many as make 1,000 updates, in 20 … 100 |
 
@@ -28,6 +30,8 @@ def suggest_settings(data, settings=None):
         data: `keras_seg.data.Folder`, or any sequence of `(image, mask)`.
         settings: `Settings` that all else is taken from. Defaults to
             `Settings()`.
+        names: strs, those of the three that are to be fitted; the others are
+            taken as they are. Defaults to all.
 
     Returns:
         `Settings`.
@@ -42,16 +46,20 @@ def suggest_settings(data, settings=None):
     ((64, 64), 6, 100)
     """
     settings = settings or Settings()
-    size = getattr(data, "size", None) or (lambda i: data[i][1].shape)
-    sizes = [size(index) for index in range(len(data))]
-    crop = tuple(
-        min(LARGEST_CROP, *(int(size[axis]) for size in sizes))
-        for axis in (0, 1)
-    )
-    batch_size = min(LARGEST_BATCH, len(data))
-    batches = -(-len(data) // batch_size)
-    fewest, most = EPOCHS
-    epochs = min(most, max(fewest, -(-FEWEST_UPDATES // batches)))
-    return dataclasses.replace(
-        settings, crop=crop, batch_size=batch_size, epochs=epochs
-    )
+    if "crop" in names:
+        size = getattr(data, "size", None) or (lambda i: data[i][1].shape)
+        sizes = [tuple(map(int, size(i))) for i in range(len(data))]
+        crop = tuple(
+            min(LARGEST_CROP, statistics.median_low(s[axis] for s in sizes))
+            for axis in (0, 1)
+        )
+        settings = dataclasses.replace(settings, crop=crop)
+    if "batch_size" in names:
+        batch_size = min(LARGEST_BATCH, len(data))
+        settings = dataclasses.replace(settings, batch_size=batch_size)
+    if "epochs" in names:
+        batches = -(-len(data) // settings.batch_size)
+        fewest, most = EPOCHS
+        epochs = min(most, max(fewest, -(-FEWEST_UPDATES // batches)))
+        settings = dataclasses.replace(settings, epochs=epochs)
+    return settings

@@ -33,6 +33,19 @@ def test_dry_run(data, invoke, tiny, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_is_not_chosen_is_fitted_to_the_images(data, invoke, tmp_path):
+    """Four images of 48×48: a batch of all, a hundred epochs of one step."""
+    out = tmp_path / "run"
+    result = invoke("train", data, "--out", out, "--dry-run", *OPTIONS.split())
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[1] == (
+        "Fitted to these images: crops of 48×48 (--crop), batches of 4 "
+        "(--batch-size), 100 epochs (--epochs)."
+    )
+    assert lines[3].startswith("1 steps an epoch, batches of 4x48x48x3: ")
+
+
 def test_overfit_in_json(data, invoke, tmp_path):
     """Two images, whole and as they are, also for validation."""
     out = tmp_path / "run"

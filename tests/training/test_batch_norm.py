@@ -81,5 +81,5 @@ def test_a_run_keeps_the_norms_of_the_backbone_and_trains_new_ones():
         if isinstance(layer, layers.BatchNormalization)
     ]
     trained = [norm for norm in norms if norm.trainable]
-    assert (len(norms), len(trained)) == (52 + 6, 6)
+    assert (len(norms), len(trained)) == (51 + 6, 6)
     assert {norm.momentum for norm in trained} == {momentum_for(3 * 30)}

@@ -14,7 +14,7 @@ import time
 
 import machine
 
-GROUPS = ("atrous", "depthwise", "aspp", "resize", "pool")
+GROUPS = ("atrous", "conv", "depthwise", "aspp", "resize", "pool")
 
 
 def parse_arguments():
@@ -217,6 +217,27 @@ def atrous_cases():
                 )
 
 
+def conv_cases():
+    cases = [
+        ((8, 60, 80, 144), 24, 1),
+        ((8, 16, 21, 960), 160, 1),
+        ((1, 120, 160, 64), 64, 3),
+    ]
+    if ARGUMENTS.smoke:
+        cases = [((1, 9, 9, 4), 5, 1), ((1, 9, 9, 4), 5, 3)]
+    for shape, filters, taps in cases:
+        for training in (False, True):
+            yield (
+                f"Conv {taps}×{taps}, {'×'.join(map(str, shape))}→{filters}",
+                lambda f=filters, k=taps: layers.Conv(f, k, padding="same"),
+                lambda c=shape[-1], f=filters, k=taps: torch.nn.Conv2d(
+                    c, f, k, padding=k // 2
+                ),
+                shape,
+                training,
+            )
+
+
 def depthwise_cases():
     cases = [((8, 60, 80, 144), 1), ((8, 120, 160, 96), 2)]
     if ARGUMENTS.smoke:
@@ -308,6 +329,7 @@ def main():
     print("|---|---|---:|---:|---:|")
     generators = {
         "atrous": atrous_cases,
+        "conv": conv_cases,
         "depthwise": depthwise_cases,
         "aspp": aspp_cases,
         "resize": resize_cases,

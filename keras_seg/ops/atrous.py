@@ -66,10 +66,13 @@ def atrous_conv(
             return y
     if keras.config.backend() == "torch":
         return torch_conv(x, kernel, rate, pads, data_format)
-    return conv(
+    if pads == ((0, 0), (0, 0)):
+        return conv(x, kernel, rates=(rate, rate), data_format=data_format)
+    return ops.conv(
         pad_spatial(x, pads[0], pads[1], data_format),
         kernel,
-        rates=(rate, rate),
+        padding="valid",
+        dilation_rate=rate,
         data_format=data_format,
     )
 

@@ -33,8 +33,8 @@ hypothesis.settings.register_profile(
     "keras_seg",
     deadline=None,
     derandomize=True,
-    # JAX compiles anew for every size that is drawn, TensorFlow traces.
-    max_examples={"jax": 5, "tensorflow": 10}.get(keras.backend.backend(), 20),
+    # JAX compiles anew for every size that is drawn.
+    max_examples=5 if keras.backend.backend() == "jax" else 20,
     suppress_health_check=list(hypothesis.HealthCheck),
 )
 hypothesis.settings.load_profile("keras_seg")

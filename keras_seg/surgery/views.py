@@ -22,7 +22,7 @@ def average_views(
 
     Each view goes through the network, and what it says is brought back to
     the image. DeepLab v3 takes the mean of the probabilities at the scales
-    0.5, 0.75, 1, 1.25, 1.5 and 1.75, each mirrored too (77.21 to 79.77 for
+    0.5, 0.75, 1, 1.25, 1.5 and 1.75, each mirrored too (78.51 to 79.77 for
     ResNet-101 at output stride 8), DeepLab v2 the maximum of the scores at 1,
     0.75 and 0.5. A side of n pixels becomes `floor((n - 1) · scale) + 1`, with
     aligned corners, as in the authors' codes. References:

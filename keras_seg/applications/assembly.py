@@ -100,7 +100,12 @@ def begin(
             `keras_seg.applications.FCN32s`.
         data_format: `"channels_last"` or `"channels_first"`.
         padding: of the convolutions that were fully connected layers.
-        multiple, remainder, minimum: of `prepare`.
+        multiple, remainder, minimum: of `prepare`. None for the encoder's
+            own largest stride: with a remainder of 1 all maps then have odd
+            sides, those behind strides that `convert` removes too. A "same"
+            convolution with a stride looks at other places of odd maps than
+            of even ones, so that what stands on a dense map would else lie a
+            position further for every second size of the image.
         convert: function from the encoder to another model, such as its
             surgery. Defaults to None.
 
@@ -125,6 +130,8 @@ def begin(
         x = as_rgb(image, data_format)
     if x.shape[axis] != channels:
         network = inflate_input(network, x.shape[axis])
+    if multiple is None:
+        multiple = max(pyramid(network))
     if convert is not None:
         network = convert(network)
     if not include_preprocessing:

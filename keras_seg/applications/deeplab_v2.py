@@ -62,7 +62,8 @@ def DeepLabV2(
     `keras_seg.surgery.drop_biases` takes away exactly.) The paper
     trains its ResNet with batch norm frozen: `freeze_batch_norm=True`. The
     image is padded, below and on the right, by the mean colour to a multiple
-    of 8 plus 1, and the scores are enlarged with aligned corners.
+    of the classifier's stride plus 1 (the paper's 321 = 10 · 32 + 1), and the
+    scores are enlarged with aligned corners.
 
     Args:
         backbone: str, a name of `keras.applications`, or a functional
@@ -151,7 +152,7 @@ def DeepLabV2(
         data_format=data_format,
         dropout=dropout,
         freeze_batch_norm=freeze_batch_norm,
-        multiple=8,
+        multiple=None,
         remainder=1,
         minimum=1 + int(32 / min(scales)),
         convert=convert,

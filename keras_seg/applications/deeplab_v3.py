@@ -48,9 +48,10 @@ def DeepLabV3(
       https://arxiv.org/abs/1706.05587)
 
     The image is padded, below and on the right, by the mean colour to a
-    multiple of the output stride plus 1 (the authors' 513 = 32 · 16 + 1):
-    then every map has a position on the first and on the last pixel, and the
-    scores are enlarged with aligned corners, as in the authors' code.
+    multiple of the classifier's stride plus 1 (the authors' 513 = 32 · 16 +
+    1): then every map has a position on the first and on the last pixel,
+    whatever the size of the image, and the scores are enlarged with aligned
+    corners, as in the authors' code.
 
     `keras_seg.surgery.set_output_stride(model, 8)` makes of a model trained
     at output stride 16 the one that the paper evaluates.
@@ -185,8 +186,8 @@ def deeplab(
         include_preprocessing=include_preprocessing,
         data_format=data_format,
         freeze_batch_norm=freeze_batch_norm,
-        multiple=output_stride,
-        remainder=1 if output_stride > 1 else 0,
+        multiple=None,
+        remainder=1,
         minimum=33,
         convert=convert,
     )

@@ -8,9 +8,11 @@ from rich.console import Console
 from rich.progress import BarColumn
 from rich.progress import MofNCompleteColumn
 from rich.progress import Progress
+from rich.progress import ProgressColumn
 from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 __all__ = [
     "complain",
@@ -77,6 +79,7 @@ def progress(text, total=None):
         TextColumn(text, markup=False),
         BarColumn(),
         MofNCompleteColumn(),
+        _Speed(),
         TimeRemainingColumn(),
         console=console,
         transient=True,
@@ -108,6 +111,13 @@ def warnings_as_lines(category):
 
         warnings.showwarning = show  # type: ignore[assignment]
         yield
+
+
+class _Speed(ProgressColumn):
+    """How many a second."""
+
+    def render(self, task):
+        return Text("" if task.speed is None else f"{task.speed:.1f}/s")
 
 
 def _console():

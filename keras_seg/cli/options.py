@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["MaskValues"]
+__all__ = ["MaskValues", "numbers"]
 
 MaskValues = Annotated[
     str | None,
@@ -14,3 +14,29 @@ MaskValues = Annotated[
         show_default=False,
     ),
 ]
+
+
+def numbers(option, text):
+    """The numbers of an option, separated by commas.
+
+    Args:
+        option: str, its name, for the error.
+        text: str.
+
+    Returns:
+        Tuple of floats.
+
+    Raises:
+        ValueError: if there is anything else.
+
+    Example:
+
+    >>> numbers("--scales", "0.5,1")
+    (0.5, 1.0)
+    """
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(
+            f"{option} takes numbers, separated by commas. Received: {text}"
+        ) from None

@@ -8,6 +8,8 @@ import typer
 
 from keras_seg.cli import console
 from keras_seg.cli.backend import use_backend
+from keras_seg.cli.options import numbers
+from keras_seg.cli.writer import Writer
 
 __all__ = ["predict"]
 
@@ -34,36 +36,118 @@ def predict(
         bool,
         typer.Option("--last", help="Take the last model, not the best."),
     ] = False,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=64,
+            help="Side of the tiles of large images, a multiple of 32.",
+            show_default="whole images",
+        ),
+    ] = None,
+    scales: Annotated[
+        str,
+        typer.Option(
+            metavar="SCALE,...",
+            help="Look at each image at several scales, such as 0.5,1,1.5.",
+        ),
+    ] = "1",
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Look at it mirrored, too.")
+    ] = False,
+    output_stride: Annotated[
+        int | None,
+        typer.Option(
+            help="Denser maps than in training, such as 8.", show_default=False
+        ),
+    ] = None,
+    crf: Annotated[
+        bool,
+        typer.Option("--crf", help="Refine borders by a fully connected CRF."),
+    ] = False,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images of one size at once.")
+    ] = 1,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Predict again what was predicted before."
+        ),
+    ] = False,
 ):
     """Write the class of every pixel of images, of any size.
 
     For each image a mask of class ids with the colours of the classes as its
     palette, NAME.png, and the colours over the image with a legend,
-    NAME_overlay.png.
+    NAME_overlay.png. What was written before by the same model with the same
+    options is left as it is, unless its image has changed.
     """
     use_backend()
 
     from keras_seg import inference
+    from keras_seg import surgery
     from keras_seg import training
     from keras_seg import visualization
-    from keras_seg.data import read_image
+    from keras_seg.cli.earlier import Earlier
+    from keras_seg.data import find_images
 
     folder = training.RunFolder.open(run)
     targets = plan(find_images(images), out)
+    views = numbers("--scales", scales)
+    tiles = None
+    if tile is not None:
+        tiles = inference.Tiles(tile, overlap=min(128, tile // 64 * 32))
+    options = {
+        "tile": tile,
+        "scales": views,
+        "mirror": mirror,
+        "output_stride": output_stride,
+        "crf": crf,
+    }
+    earlier = Earlier(out, folder.model_path(best=not last), options)
+    if not overwrite:
+        done_before = [i for i, both in targets.items() if earlier.has(i, both)]
+        for image in done_before:
+            del targets[image]
+        if done_before:
+            console.say(
+                f"{len(done_before)} predicted before, and left as they are "
+                "(--overwrite predicts them again)."
+            )
+        if not targets:
+            return
     model = folder.load_model(best=not last)
+    if output_stride is not None:
+        model = surgery.set_output_stride(model, output_stride)
+    if views != (1.0,) or mirror:
+        model = surgery.average_views(model, views, mirror)
+    if crf:
+        model = surgery.add_crf(model)
     out.mkdir(parents=True, exist_ok=True)
+    earlier.begin()
+
+    def write(found):
+        mask, overlay = targets[found.source]
+        picture = visualization.overlay_with_legend(
+            found.image, found.ids, folder.classes
+        )
+        visualization.save_image(overlay, picture)
+        visualization.save_mask(mask, found.ids, folder.classes.colors)
+
     errors: list[ValueError] = []
     done = 0
-    with console.progress("Predicting", len(targets)) as progress:
-        for path, ids in inference.predict_files(
-            model, targets, on_error=errors.append
+    with (
+        console.progress("Predicting", len(targets)) as progress,
+        console.warnings_as_lines(UserWarning),
+        Writer(write) as writer,
+    ):
+        for found in inference.predict(
+            model,
+            targets,
+            tiles,
+            batch_size=batch_size,
+            on_error=errors.append,
         ):
-            mask, overlay = targets[path]
-            visualization.save_mask(mask, ids, folder.classes.colors)
-            picture = visualization.overlay_with_legend(
-                read_image(path), ids, folder.classes
-            )
-            visualization.save_image(overlay, picture)
+            writer.submit(found)
             done += 1
             progress(done + len(errors))
     if done:
@@ -77,35 +161,6 @@ def predict(
         console.complain(str(error))
     if errors:
         raise typer.Exit(1)
-
-
-def find_images(paths):
-    """Files as they are, folders as the images in them, sorted.
-
-    Raises:
-        DataError: a folder holds no image.
-    """
-    from keras_seg.data import DataError
-    from keras_seg.data.opening import SUFFIXES
-
-    found = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        files = [f for f in sorted(path.iterdir()) if f.is_file()]
-        files = [f for f in files if f.suffix.lower() in SUFFIXES]
-        files = [f for f in files if not f.name.startswith(".")]
-        if not files:
-            raise DataError(
-                "KS-D010",
-                path,
-                "holds no image",
-                "PNG, JPEG, TIFF, BMP or WEBP files are expected",
-                fix="correct the path",
-            )
-        found += files
-    return found
 
 
 def plan(images, out):

@@ -17,6 +17,7 @@ from keras_seg.data.classes import ClassTable
 from keras_seg.data.classes import voc_colormap
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
+from keras_seg.data.image_files import find_images
 from keras_seg.data.images import read_image
 from keras_seg.data.masks import read_mask
 from keras_seg.data.pairs import Pair
@@ -49,6 +50,7 @@ __all__ = [
     "augment",
     "check",
     "class_statistics",
+    "find_images",
     "from_coco",
     "from_cvat",
     "from_folder",

@@ -6,8 +6,8 @@ from keras_seg.inference.crf_search import crf_search
 from keras_seg.inference.evaluate import Evaluation
 from keras_seg.inference.evaluate import evaluate
 from keras_seg.inference.predict import predict
-from keras_seg.inference.predict import predict_batch
-from keras_seg.inference.predict import predict_files
+from keras_seg.inference.scores import predict_batch
+from keras_seg.inference.stream import Prediction
 from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.turns import predict_turned
 
@@ -15,11 +15,11 @@ __all__ = [
     "CRFSearch",
     "Calibration",
     "Evaluation",
+    "Prediction",
     "Tiles",
     "crf_search",
     "evaluate",
     "predict",
     "predict_batch",
-    "predict_files",
     "predict_turned",
 ]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_seg.data import ClassTable
-from keras_seg.inference.predict import predict_batch
+from keras_seg.inference.scores import predict_batch
 from keras_seg.metrics import Scores
 from keras_seg.metrics import count_pairs
 from keras_seg.metrics import scores

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from keras_seg.inference.predict import predict_scores
+from keras_seg.inference.scores import check_image
+from keras_seg.inference.scores import predict_scores
 
 __all__ = ["predict_turned"]
 
@@ -46,11 +47,7 @@ def predict_turned(model, image, *, from_logits=True):
     ((24, 36, 2), dtype('float32'), True)
     """
     image = np.asarray(image)
-    if image.ndim != 3 or image.size == 0:
-        raise ValueError(
-            "`image` must be an array (height, width, channels). "
-            f"Received: shape {image.shape}"
-        )
+    check_image(image)
     models = list(model) if isinstance(model, list | tuple) else [model]
     if not models:
         raise ValueError("`model` must be at least one. Received: model=[]")

@@ -3,6 +3,7 @@
 from keras_seg.surgery.biases import drop_biases
 from keras_seg.surgery.cascade import cascade
 from keras_seg.surgery.classes import replace_classes
+from keras_seg.surgery.crf import add_crf
 from keras_seg.surgery.decimate import decimate
 from keras_seg.surgery.fully_convolutional import fully_convolutional
 from keras_seg.surgery.inflate import inflate_input
@@ -15,9 +16,10 @@ from keras_seg.surgery.transplant import transplant
 from keras_seg.surgery.views import average_views
 
 __all__ = [
+    "ReceptiveField",
+    "add_crf",
     "average_views",
     "cascade",
-    "ReceptiveField",
     "decimate",
     "drop_biases",
     "fully_convolutional",

@@ -210,7 +210,7 @@ def test_no_image_to_predict(invoke, trained, tmp_path):
     result = invoke("predict", trained[1], tmp_path / "empty", "--out", out)
     assert result.exit_code == 1
     assert result.stderr == (
-        f"KS-D010  {tmp_path / 'empty'} holds no image; PNG, JPEG, TIFF, BMP "
-        "or WEBP files are expected. Fix: correct the path.\n"
+        f"KS-D010  {tmp_path / 'empty'} holds no image; PNG, JPEG, TIFF, BMP, "
+        "WEBP or NPY files are expected. Fix: correct the path.\n"
     )
     assert not out.exists()

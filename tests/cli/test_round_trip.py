@@ -1,16 +1,24 @@
 """train, evaluate, predict: what is written, and what is printed."""
 
 import csv
+import json
+import os
+import shutil
 
 import numpy as np
 from PIL import Image
 
+from keras_seg import surgery
+from keras_seg.applications import FCN32s
 from keras_seg.data import from_folder
 from keras_seg.data import read_image
 from keras_seg.data import synthetic
+from keras_seg.inference import Tiles
 from keras_seg.inference import evaluate
 from keras_seg.inference import predict
 from keras_seg.training import RunFolder
+from tests.applications.test_alignment import encoder
+from tests.networks import randomize
 
 
 def rows(path):
@@ -87,7 +95,8 @@ def test_predict(trained, data, invoke, tmp_path):
             assert mask.mode == "P"
             assert mask.getpalette()[:6] == [0, 0, 0, 230, 159, 0]
             ids = np.asarray(mask)
-        np.testing.assert_array_equal(ids, predict(model, image))
+        found = next(predict(model, [image]))
+        np.testing.assert_array_equal(ids, found.ids)
         overlay = read_image(out / f"{path.stem}_overlay.png")
         assert overlay.shape[1] > image.shape[1]
 
@@ -110,7 +119,99 @@ def test_an_unreadable_image_is_reported_at_the_end(
     assert {file.name for file in out.iterdir()} == {
         "0001.png",
         "0001_overlay.png",
+        "predict.json",
     }
+
+
+def test_predicted_before(trained, data, invoke, tmp_path):
+    run, images, out = trained[1], data / "val" / "images", tmp_path / "out"
+
+    def predicted(*options):
+        """Which masks are written again."""
+        before = {file: file.stat().st_mtime_ns for file in out.glob("*.png")}
+        result = invoke("predict", run, images, "--out", out, *options)
+        assert result.exit_code == 0, result.output
+        changed = [
+            file.stem
+            for file in sorted(out.glob("*.png"))
+            if file.stat().st_mtime_ns != before.get(file)
+            and not file.stem.endswith("_overlay")
+        ]
+        return changed, result.stdout
+
+    names = ["0000", "0001", "0002"]
+    assert predicted()[0] == names
+    again, said = predicted()
+    assert again == []
+    assert said.startswith("3 predicted before, and left as they are")
+    (out / "0001_overlay.png").unlink()
+    assert predicted()[0] == ["0001"]
+    os.utime(images / "0002.png")
+    assert predicted()[0] == ["0002"]
+    assert predicted("--overwrite")[0] == names
+    # With other options, or another model, they are other predictions.
+    assert predicted("--mirror")[0] == names
+    assert predicted("--mirror")[0] == []
+    assert predicted("--last")[0] == names
+
+
+def test_what_was_stopped_goes_on(trained, data, invoke, tmp_path):
+    """What another model wrote is not taken for what is still missing."""
+    run, images, out = trained[1], data / "val" / "images", tmp_path / "out"
+    invoke("predict", run, images, "--out", out, "--last")
+    invoke("predict", run, images / "0001.png", "--out", out)
+    result = invoke("predict", run, images, "--out", out)
+    assert result.stdout.startswith("1 predicted before")
+    assert "Wrote 2 of 2 masks" in result.stdout
+
+
+def test_predict_options(trained, data, invoke, tmp_path):
+    run, out = trained[1], tmp_path / "out"
+    image = data / "val" / "images" / "0000.png"
+    options = "--tile 64 --scales 0.5,1 --mirror --crf --batch-size 2".split()
+    result = invoke("predict", run, image, "--out", out, *options)
+    assert result.exit_code == 0, result.output
+    model = RunFolder.open(run).load_model()
+    model = surgery.average_views(model, (0.5, 1.0), True)
+    model = surgery.add_crf(model)
+    expected = predict(model, read_image(image), Tiles(64, overlap=32))
+    with Image.open(out / "0000.png") as mask:
+        assert (np.asarray(mask) == expected).mean() > 0.99
+    made_with = json.loads((out / "predict.json").read_text())
+    assert made_with["scales"] == [0.5, 1.0] and made_with["crf"] is True
+
+
+def test_predict_with_denser_maps(trained, data, invoke, tmp_path):
+    run, out = tmp_path / "run", tmp_path / "out"
+    shutil.copytree(trained[1], run)
+    model = randomize(FCN32s(encoder(), classes=2))
+    model.save(run / "best.keras")
+    image = data / "val" / "images" / "0000.png"
+    result = invoke("predict", run, image, "--out", out, "--output-stride", 8)
+    assert result.exit_code == 0, result.output
+    dense = surgery.set_output_stride(model, 8)
+    found = [next(predict(m, image)).ids for m in (model, dense)]
+    assert (found[0] != found[1]).any()
+    with Image.open(out / "0000.png") as mask:
+        np.testing.assert_array_equal(np.asarray(mask), found[1])
+
+
+def test_predict_options_that_cannot_be(trained, data, invoke, tmp_path):
+    image = data / "val" / "images" / "0000.png"
+    for option, value, said in (
+        ("--scales", "half", "--scales takes numbers, separated by commas"),
+        ("--scales", "0", "`scales` must be numbers above 0"),
+        ("--tile", "100", "`size` must be a multiple of 32"),
+        ("--output-stride", "3", "`output_stride` must be one of"),
+        ("--output-stride", "1", "The layer 'up2' (Conv2DTranspose) can't be"),
+    ):
+        out = tmp_path / "out"
+        result = invoke(
+            "predict", trained[1], image, "--out", out, option, value
+        )
+        assert result.exit_code == 1
+        assert said in result.stderr
+        assert not out.exists()
 
 
 def test_inputs_are_not_overwritten(trained, data, invoke):

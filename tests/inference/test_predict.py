@@ -1,14 +1,22 @@
+import itertools
+import threading
+
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from keras_seg.applications import FCN8s
+from keras_seg.applications import UNet
 from keras_seg.data import DataError
+from keras_seg.data.augment import MEAN_COLOR
 from keras_seg.inference import Tiles
 from keras_seg.inference import predict
 from keras_seg.inference import predict_batch
-from keras_seg.inference import predict_files
+from keras_seg.inference.scores import predict_scores
+from tests.networks import randomize
 
 
 def echo():
@@ -73,6 +81,8 @@ class LittleMemory:
 
     def __init__(self, error):
         self.error = error
+        self.inputs = echo().inputs
+        self.layers = []
 
     def predict_on_batch(self, images):
         if max(images.shape[1:3]) > 128 + 31:
@@ -126,29 +136,186 @@ def test_refused():
         predict(coarse, np.zeros((4, 4, 3)))
 
 
+def sizes(model):
+    """The model, and the shapes that it was asked for."""
+    asked = []
+    inner = model.predict_on_batch
+
+    def predict_on_batch(images):
+        asked.append(images.shape)
+        return inner(images)
+
+    model.predict_on_batch = predict_on_batch
+    return asked
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=6),
+    st.integers(1, 3),
+    st.sampled_from([1, 4]),
+)
+def test_a_stream_gives_what_single_images_give(shapes, batch_size, bucket):
+    model = echo()
+    rng = np.random.default_rng(0)
+    truth = [rng.integers(0, 3, shape) for shape in shapes]
+    asked = sizes(model)
+    found = list(
+        predict(
+            model,
+            (image_of(ids) for ids in truth),
+            batch_size=batch_size,
+            bucket=bucket,
+        )
+    )
+    assert [one.source for one in found] == list(range(len(truth)))
+    for one, ids in zip(found, truth, strict=True):
+        np.testing.assert_array_equal(one.ids, ids)
+        np.testing.assert_array_equal(one.image, image_of(ids))
+    for count, height, width, _ in asked:
+        assert count <= batch_size
+        assert height % bucket == width % bucket == 0
+    assert sum(shape[0] for shape in asked) == len(truth)
+
+
+def test_neighbours_of_one_bucket_are_predicted_together():
+    model = echo()
+    asked = sizes(model)
+    images = [np.zeros((n, 40, 3), "uint8") for n in (60, 64, 50, 70, 64)]
+    list(predict(model, images, batch_size=2))
+    assert asked == [
+        (2, 64, 64, 3),
+        (1, 64, 64, 3),
+        (1, 96, 64, 3),
+        (1, 64, 64, 3),
+    ]
+
+
+def test_what_lies_outside_is_the_mean_color():
+    seen = []
+    model = echo()
+    inner = model.predict_on_batch
+    model.predict_on_batch = lambda x: [seen.append(x), inner(x)][1]
+    list(predict(model, [np.zeros((3, 2, 3), "uint8")], bucket=4))
+    assert (seen[0][0, :3, :2] == 0).all()
+    assert (seen[0][0, 3:] == MEAN_COLOR).all()
+    assert (seen[0][0, :, 2:] == MEAN_COLOR).all()
+
+
+def write_pictures(folder, names, ids=((0, 1), (2, 2))):
+    for name in names:
+        Image.fromarray(image_of(ids)).save(folder / f"{name}.png")
+    return [folder / f"{name}.png" for name in names]
+
+
 def test_files(tmp_path):
-    ids = np.random.default_rng(0).integers(0, 3, (6, 4))
-    paths = [tmp_path / f"{name}.png" for name in "abc"]
-    for path in (paths[0], paths[2]):
-        Image.fromarray(image_of(ids)).save(path)
+    paths = write_pictures(tmp_path, "abc")
     paths[1].write_bytes(paths[0].read_bytes()[:-30])
     errors = []
-    found = list(predict_files(echo(), paths, on_error=errors.append))
-    assert [path for path, _ in found] == [paths[0], paths[2]]
-    for _, prediction in found:
-        np.testing.assert_array_equal(prediction, ids)
+    found = list(predict(echo(), paths, on_error=errors.append))
+    assert [one.source for one in found] == [paths[0], paths[2]]
+    for one in found:
+        np.testing.assert_array_equal(one.ids, [[0, 1], [2, 2]])
     assert [error.file for error in errors] == [str(paths[1])]
     with pytest.raises(DataError, match="incomplete or damaged"):
-        list(predict_files(echo(), paths))
+        list(predict(echo(), paths))
 
 
-def test_files_are_read_one_at_a_time(tmp_path):
-    path = tmp_path / "a.png"
-    Image.fromarray(image_of([[0, 1]])).save(path)
+def test_a_folder_a_file_and_paths_among_arrays(tmp_path):
+    paths = write_pictures(tmp_path, "ab")
+    (tmp_path / "notes.txt").write_text("no image")
+    found = predict(echo(), str(tmp_path))
+    assert [one.source for one in found] == paths
+    assert next(predict(echo(), paths[0])).source == paths[0]
+    mixed = predict(echo(), [image_of([[1]]), str(paths[1])])
+    assert [one.source for one in mixed] == [0, str(paths[1])]
 
-    def paths():
-        yield path
-        raise AssertionError("read ahead")
 
-    first, _ = next(predict_files(echo(), paths()))
-    assert first == path
+def test_turned_by_exif(tmp_path):
+    ids = [[0, 1, 2], [1, 1, 0]]
+    exif = Image.Exif()
+    exif[0x0112] = 6  # A quarter turn clockwise, when shown.
+    path = tmp_path / "turned.png"
+    Image.fromarray(image_of(ids)).save(path, exif=exif)
+    found = next(predict(echo(), path))
+    np.testing.assert_array_equal(found.ids, np.rot90(ids, -1))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_few_images_are_read_ahead(batch_size):
+    drawn = []
+
+    def images():
+        for number in range(50):
+            drawn.append(number)
+            yield image_of([[0, 1]])
+
+    for number, _ in enumerate(
+        predict(echo(), images(), batch_size=batch_size)
+    ):
+        assert len(drawn) <= number + 2 * batch_size + 2
+    assert len(drawn) == 50
+
+
+def test_a_stream_that_is_left():
+    before = threading.active_count()
+    stream = predict(echo(), (image_of([[0]]) for _ in itertools.count()))
+    next(stream)
+    stream.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("keras_seg_images"):
+            thread.join(10)
+    assert threading.active_count() <= before
+
+
+def test_results_do_not_hold_the_batch():
+    images = [np.zeros((64, 64, 3), "uint8")] * 4
+    for one in predict(echo(), images, batch_size=4):
+        assert one.ids.base is None
+
+
+def test_tiles_of_a_stream_stay_halved():
+    ids = np.random.default_rng(0).integers(0, 3, (300, 400))
+    model = LittleMemory(MemoryError())
+    with pytest.warns(UserWarning, match="of 256 pixels: they have 128") as w:
+        found = list(predict(model, [image_of(ids)] * 2, Tiles(256, 64)))
+    assert len(w) == 1
+    for one in found:
+        np.testing.assert_array_equal(one.ids, ids)
+
+
+def test_grey_images(tmp_path):
+    grey = keras.Input((None, None, 1))
+    model = keras.Model(grey, keras.layers.Concatenate()([grey, 255 - grey]))
+    path = tmp_path / "grey.png"
+    Image.fromarray(np.array([[0, 255]], "uint8")).save(path)
+    found = next(predict(model, path))
+    assert found.image.shape == (1, 2, 1)
+    np.testing.assert_array_equal(found.ids, [[1, 0]])
+
+
+def test_channels_first():
+    model = UNet(classes=3, filters=4, depth=2)
+    first = UNet(classes=3, filters=4, depth=2, data_format="channels_first")
+    first.set_weights(randomize(model).get_weights())
+    image = np.random.default_rng(0).integers(0, 256, (20, 31, 3), "uint8")
+    expected = predict_scores(model, image[None])
+    np.testing.assert_allclose(
+        predict_scores(first, image[None]), expected, rtol=1e-3, atol=1e-3
+    )
+    assert next(predict(first, [image])).ids.shape == (20, 31)
+
+
+def test_one_size_only_and_several_outputs():
+    image = keras.Input((5, 7, 3))
+    model = keras.Model(image, [255 - image, image])
+    found = next(predict(model, [image_of(np.zeros((5, 7), int))]))
+    np.testing.assert_array_equal(found.ids, np.full((5, 7), 1))
+
+
+def test_streams_refused():
+    with pytest.raises(ValueError, match="`out` is for one image"):
+        predict(echo(), [], out=np.zeros((2, 2)))
+    with pytest.raises(ValueError, match="`batch_size` must be an int of 1"):
+        predict(echo(), [], batch_size=0)
+    with pytest.raises(ValueError, match=r"Received: shape \(4, 4\)"):
+        list(predict(echo(), [np.zeros((4, 4))]))

@@ -6,10 +6,10 @@ import pathlib
 from keras_seg.data.class_files import names_by_id
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
+from keras_seg.data.image_files import is_image_file
 from keras_seg.data.images import read_size
 from keras_seg.data.layout import missing_split
 from keras_seg.data.layout import sorted_splits
-from keras_seg.data.opening import SUFFIXES
 from keras_seg.data.pairs import Pair
 from keras_seg.data.readers.labels import match_labels
 from keras_seg.data.readers.plain import find_table
@@ -216,11 +216,7 @@ def _find(folder, root, place):
 
 
 def _inside(folder):
-    return [
-        f
-        for f in sorted(folder.rglob("*"))
-        if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")
-    ]
+    return [f for f in sorted(folder.rglob("*")) if is_image_file(f)]
 
 
 def _listed(file):

@@ -1,0 +1,58 @@
+"""Which files of a folder are images."""
+
+import pathlib
+
+from keras_seg.data.errors import DataError
+from keras_seg.data.opening import SUFFIXES
+
+__all__ = ["find_images", "is_image_file"]
+
+
+def is_image_file(path):
+    """Whether a path is a visible file with the suffix of an image.
+
+    Args:
+        path: `pathlib.Path`.
+    """
+    return (
+        path.suffix.lower() in SUFFIXES
+        and not path.name.startswith(".")
+        and path.is_file()
+    )
+
+
+def find_images(paths):
+    """Files as they are, folders as the images in them, sorted by name.
+
+    Args:
+        paths: iterable of str or path. A file may have any name, and need
+            not exist; folders within folders are not searched.
+
+    Returns:
+        List of paths.
+
+    Raises:
+        DataError: a folder holds no image.
+
+    Example:
+
+    >>> from keras_seg.data import find_images
+    >>> [path.name for path in find_images(["photograph.jpg"])]
+    ['photograph.jpg']
+    """
+    found: list[pathlib.Path] = []
+    for path in map(pathlib.Path, paths):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        files = [f for f in sorted(path.iterdir()) if is_image_file(f)]
+        if not files:
+            raise DataError(
+                "KS-D010",
+                path,
+                "holds no image",
+                "PNG, JPEG, TIFF, BMP, WEBP or NPY files are expected",
+                fix="correct the path",
+            )
+        found += files
+    return found

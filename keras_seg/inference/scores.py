@@ -1,0 +1,80 @@
+"""What a model says of images of one size."""
+
+import keras
+import numpy as np
+
+from keras_seg.surgery.graph import data_format_of
+
+__all__ = ["check_image", "ids_of", "predict_batch", "predict_scores"]
+
+
+def predict_batch(model, images):
+    """Finds the classes of images of one size.
+
+    Args:
+        model: `keras.Model`, images to scores of the same size.
+        images: array `(batch, height, width, channels)`, RGB in 0...255.
+
+    Returns:
+        uint8 array `(batch, height, width)` of class ids, the first of
+        classes with equal scores; uint16 for more than 256 classes.
+
+    Raises:
+        ValueError: if the model gives scores of another size.
+    """
+    return ids_of(predict_scores(model, images))
+
+
+def check_image(image):
+    """Refuses what is no image of at least a pixel.
+
+    Args:
+        image: what has a `shape`.
+
+    Raises:
+        ValueError: if that is not `(height, width, channels)`.
+    """
+    if len(image.shape) != 3 or 0 in image.shape:
+        raise ValueError(
+            "An image must be an array (height, width, channels). "
+            f"Received: shape {tuple(image.shape)}"
+        )
+
+
+def ids_of(scores):
+    """The class of the highest score, in the smallest unsigned integers."""
+    kind = np.uint8 if scores.shape[-1] <= 256 else np.uint16
+    return scores.argmax(axis=-1).astype(kind)
+
+
+def predict_scores(model, images):
+    """The scores of a model, checked to be at the size of the images.
+
+    Args:
+        model: `keras.Model`, images to scores of the same size; of several
+            outputs the first counts. One that takes channels first gets them
+            so.
+        images: array `(batch, height, width, channels)`.
+
+    Returns:
+        Array `(batch, height, width, classes)`.
+
+    Raises:
+        ValueError: if the model gives scores of another size.
+    """
+    first = data_format_of(model) == "channels_first"
+    # Not `predict`, which builds a pipeline at every call, nor the model
+    # itself, which would run uncompiled.
+    scores = model.predict_on_batch(
+        np.moveaxis(images, -1, 1) if first else images
+    )
+    if isinstance(scores, list | tuple):
+        scores = scores[0]
+    scores = keras.ops.convert_to_numpy(scores)
+    if scores.ndim != 4 or scores.shape[:3] != images.shape[:3]:
+        raise ValueError(
+            "`model` must give scores (batch, height, width, classes) at the "
+            f"size of the image. Received: images of shape {images.shape}, "
+            f"scores of shape {scores.shape}"
+        )
+    return scores

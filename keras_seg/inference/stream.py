@@ -1,0 +1,126 @@
+"""Many images, one after the other, in the memory of a few."""
+
+import collections
+import concurrent.futures
+import itertools
+import os
+import pathlib
+from typing import Any
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_seg.data import DataError
+from keras_seg.data import find_images
+from keras_seg.data import read_image
+from keras_seg.data.augment import pad_to
+from keras_seg.inference.scores import check_image
+from keras_seg.inference.scores import ids_of
+from keras_seg.inference.scores import predict_scores
+from keras_seg.inference.tiled import predict_tiled
+from keras_seg.surgery.graph import data_format_of
+
+__all__ = ["Prediction", "predict_stream"]
+
+
+class Prediction(NamedTuple):
+    """What was found in one of many images.
+
+    Args:
+        source: the path, as it came; of an array its number, from 0.
+        image: array `(height, width, channels)`, upright, in 0...255.
+        ids: uint8 array `(height, width)` of class ids; uint16 for more than
+            256 classes.
+    """
+
+    source: Any
+    image: NDArray
+    ids: NDArray
+
+
+def predict_stream(model, images, tiles, batch_size, bucket, on_error):
+    """The predictions of images as they come: see `predict`."""
+    channels, is_fixed = _image_of(model)
+    bucket = 1 if is_fixed else bucket
+    arrays = _read_ahead(images, channels, batch_size + 1, on_error)
+    if tiles is not None:
+        for source, image in arrays:
+            ids, tiles = predict_tiled(model, image, tiles)
+            yield Prediction(source, image, ids)
+        return
+    for size, batch in _batches(arrays, batch_size, bucket):
+        filled = np.stack([_filled(image, size) for _, image in batch])
+        found = ids_of(predict_scores(model, filled))
+        for (source, image), ids in zip(batch, found, strict=True):
+            height, width = image.shape[:2]
+            # A copy: a view would keep the batch, and what lies outside.
+            yield Prediction(source, image, ids[:height, :width].copy())
+
+
+def _image_of(model):
+    """Channels of the images of a model, and whether they have one size."""
+    shape = list(model.inputs[0].shape[1:])
+    first = data_format_of(model) == "channels_first"
+    channels = shape.pop(0 if first else -1)
+    return channels, None not in shape
+
+
+def _batches(arrays, batch_size, bucket):
+    """Neighbours whose sides, rounded up to multiples, are equal."""
+
+    def kind(pair):
+        image = pair[1]
+        size = tuple(-(-n // bucket) * bucket for n in image.shape[:2])
+        return size, image.dtype
+
+    for (size, _), neighbours in itertools.groupby(arrays, kind):
+        while batch := list(itertools.islice(neighbours, batch_size)):
+            yield size, batch
+
+
+def _filled(image, size):
+    mask = np.broadcast_to(np.uint8(0), image.shape[:2])
+    return pad_to(image, mask, size)[0]
+
+
+def _read_ahead(images, channels, count, on_error):
+    """Sources and arrays; a thread reads the next files meanwhile."""
+    pool = concurrent.futures.ThreadPoolExecutor(1, "keras_seg_images")
+    waiting: collections.deque = collections.deque()
+    try:
+        for source, item in _sources(images):
+            waiting.append((source, pool.submit(_array, item, channels)))
+            if len(waiting) > count:
+                yield from _result(waiting.popleft(), on_error)
+        while waiting:
+            yield from _result(waiting.popleft(), on_error)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _sources(images):
+    """Tuples (source, path or array)."""
+    if isinstance(images, str | os.PathLike):
+        images = find_images([pathlib.Path(images)])
+    for number, item in enumerate(images):
+        is_path = isinstance(item, str | os.PathLike)
+        yield (item if is_path else number), item
+
+
+def _array(item, channels):
+    if isinstance(item, str | os.PathLike):
+        return read_image(item, channels)
+    image = np.asarray(item)
+    check_image(image)
+    return image
+
+
+def _result(begun, on_error):
+    source, reading = begun
+    try:
+        yield source, reading.result()
+    except DataError as error:
+        if on_error is None:
+            raise
+        on_error(error)

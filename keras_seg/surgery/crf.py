@@ -1,0 +1,64 @@
+"""A fully connected CRF behind a network."""
+
+import keras
+from keras import layers
+from keras import ops
+
+from keras_seg.layers import DenseCRF
+from keras_seg.surgery.graph import data_format_of
+
+__all__ = ["add_crf"]
+
+# A float32 whose logarithm is finite.
+SMALLEST = 1e-37
+
+
+def add_crf(model, preset="deeplab_v1", from_logits=True, **settings):
+    """Refines what a network says by a fully connected CRF on the image.
+
+    For networks that were trained without one, as DeepLab v1 and v2 were:
+    their borders then follow those of the image, at its full resolution.
+    Reference:
+
+    - [Semantic Image Segmentation with Deep Convolutional Nets and Fully
+      Connected CRFs](https://arxiv.org/abs/1412.7062)
+
+    Args:
+        model: `keras.Model`, images `(batch, height, width, 3)` in 0 … 255,
+            or with the channels first, to scores `(batch, height, width,
+            classes)` of the same size; of several outputs the first counts.
+        preset: str, whose settings, see `keras_seg.layers.DenseCRF`. They are
+            fitted to the scores of one network: `keras_seg.inference.
+            crf_search` finds those for another. Defaults to `"deeplab_v1"`.
+        from_logits: bool, whether the model gives logits, or probabilities.
+            Defaults to True.
+        **settings: of `keras_seg.layers.DenseCRF`, instead of the preset's.
+
+    Returns:
+        A functional `keras.Model` with the weights of `model`, not copies of
+        them, which gives logits.
+
+    Raises:
+        ValueError: for settings that can't be.
+
+    Example:
+
+    >>> from keras_seg.applications import FCN8s
+    >>> from keras_seg.surgery import add_crf
+    >>> model = FCN8s("mobilenet_v2", weights=None, classes=3)
+    >>> add_crf(model, iterations=5).output_shape
+    (None, None, None, 3)
+    """
+    image = keras.Input(batch_shape=model.inputs[0].shape, name="image")
+    like = image
+    if data_format_of(model) == "channels_first":
+        like = layers.Permute((2, 3, 1), name="image_like_scores")(image)
+    scores = model(image)
+    if isinstance(scores, list | tuple):
+        scores = scores[0]
+    if not from_logits:
+        scores = ops.log(ops.maximum(scores, SMALLEST))
+    crf = DenseCRF(
+        preset=preset, data_format="channels_last", name="crf", **settings
+    )
+    return keras.Model(image, crf(scores, like), name=f"{model.name}_crf")

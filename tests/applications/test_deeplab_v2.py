@@ -104,14 +104,15 @@ def test_the_largest_score_of_several_sizes():
     single = DeepLabV2(tiny_resnet(), classes=3)
     single.set_weights(several.get_weights())
     rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, (1, 65, 97, 3)).astype("float32")
+    # Sizes of which each scale is a multiple of 32 plus 1: none is padded.
+    x = rng.uniform(-1, 1, (1, 129, 257, 3)).astype("float32")
     network = keras.Model(single.input, single.get_layer("aspp").output)
     scores = [
         np.asarray(outputs(network, _scaled(x, size)))
-        for size in ((65, 97), (49, 73), (33, 49))
+        for size in ((129, 257), (97, 193), (65, 129))
     ]
     largest = np.max([_scaled(s, scores[0].shape[1:3]) for s in scores], 0)
-    expected = _scaled(largest, (65, 97))
+    expected = _scaled(largest, (129, 257))
     assert relative_difference(outputs(several, x), expected) < 1e-5
     assert relative_difference(outputs(single, x), expected) > 1e-3
 

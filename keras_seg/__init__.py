@@ -33,6 +33,8 @@ _ROOMS = (
 _FUNCTIONS = {
     "crf_search": "inference",
     "dense_crf": "ops.crf",
+    "evaluate": "inference",
+    "predict": "inference",
     "receptive_field": "surgery",
 }
 

@@ -8,6 +8,7 @@ import typer
 
 from keras_seg.cli import console
 from keras_seg.cli.backend import use_backend
+from keras_seg.cli.evaluation_report import report
 
 __all__ = ["evaluate"]
 
@@ -33,8 +34,22 @@ def evaluate(
         bool,
         typer.Option("--last", help="Take the last model, not the best."),
     ] = False,
+    trimap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="Scores in bands along the boundaries, too: label_change, "
+            "or void, for masks with void contours as PASCAL VOC's.",
+            show_default=False,
+        ),
+    ] = None,
 ):
-    """Compare the predictions of a run with the masks of a folder."""
+    """Compare the predictions of a run with the masks of a folder.
+
+    The run folder gets evaluation_SPLIT.csv, the scores of each class,
+    evaluation_SPLIT_images.csv, those of each image, the confusion matrix and
+    the worst images as pictures.
+    """
     use_backend()
 
     from keras_seg import inference
@@ -47,13 +62,20 @@ def evaluate(
     pairs = _read(data, split, folder)
     model = folder.load_model(best=not last)
     with console.progress("Evaluating", len(pairs)) as progress:
-        found = inference.evaluate(model, pairs, progress=progress)
+        found = inference.evaluate(
+            model, pairs, trimap=trimap, progress=progress
+        )
     name = folder.model_path(best=not last).name
     images = "1 image" if found.images == 1 else f"{found.images} images"
     console.show_scores(found.rows(), f"{name}, {images}")
-    table = f"evaluation_{split}.csv" if split else "evaluation.csv"
-    written = folder.write_table(table, found.rows())
-    console.say(f"Wrote {written}")
+    written = report(
+        folder,
+        f"evaluation_{split}" if split else "evaluation",
+        found,
+        pairs,
+        model,
+    )
+    console.say(f"Wrote {', '.join(map(str, written))}")
     quoted = shlex.quote(str(run))
     console.say(f"Next: keras-seg predict {quoted} IMAGE... --out predictions")
 

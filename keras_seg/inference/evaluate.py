@@ -1,10 +1,13 @@
 """A model's scores on a data set, every image at its own size."""
 
+import collections
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_seg import metrics
 from keras_seg.data import ClassTable
 from keras_seg.inference.scores import predict_batch
 from keras_seg.metrics import Scores
@@ -22,16 +25,38 @@ class Evaluation:
         matrix: int64 array `(classes, classes)`, pixels; rows are the truth.
         classes: `keras_seg.data.ClassTable`.
         images: int, number of images.
+        per_image: float64 array `(images,)`, the mean IoU of each image by
+            itself, see `keras_seg.metrics.per_image_iou`; empty where only
+            the matrix is known.
+        bands: dictionary from the width of a band along the boundaries to
+            its `keras_seg.metrics.Scores`, or None where they were not asked
+            for.
     """
 
     matrix: NDArray[np.int64]
     classes: ClassTable
     images: int
+    per_image: Sequence[float] | NDArray[np.float64] = ()
+    bands: dict[int, Scores] | None = None
 
     @property
     def scores(self) -> Scores:
         """`keras_seg.metrics.Scores` of the matrix."""
         return scores(self.matrix)
+
+    def worst(self, count=8):
+        """The images with the smallest mean IoU.
+
+        Args:
+            count: int, at most so many.
+
+        Returns:
+            List of their numbers in the data, the worst first; images that
+            are void are left out.
+        """
+        known = np.flatnonzero(np.isfinite(self.per_image))
+        ious = np.asarray(self.per_image)[known]
+        return known[np.argsort(ious, kind="stable")][:count].tolist()
 
     def rows(self):
         """The scores of each class, a dictionary each.
@@ -53,7 +78,9 @@ class Evaluation:
         ]
 
 
-def evaluate(model, data, batch_size=4, *, classes=None, progress=None):
+def evaluate(
+    model, data, batch_size=4, *, classes=None, trimap=None, progress=None
+):
     """Counts, over a data set, which class was taken for which.
 
     One matrix is summed over all images; no image is scaled, cropped or
@@ -66,6 +93,8 @@ def evaluate(model, data, batch_size=4, *, classes=None, progress=None):
             go together.
         classes: `keras_seg.data.ClassTable`; that of `data` by default, or
             else one with as many classes as the model has.
+        trimap: optional str, for the scores in bands along the boundaries:
+            which, see `keras_seg.metrics.trimap`.
         progress: optional function of the number of images done.
 
     Returns:
@@ -97,13 +126,27 @@ def evaluate(model, data, batch_size=4, *, classes=None, progress=None):
             f"of {count} classes, data of {len(classes)}"
         )
     matrix = np.zeros((count, count), np.int64)
-    done = 0
-    for images, masks in _batches(data, batch_size):
-        matrix += count_pairs(masks, predict_batch(model, images), count)
-        done += len(images)
-        if progress is not None:
-            progress(done)
-    return Evaluation(matrix, classes, done)
+    per_image: list[float] = []
+
+    def pairs():
+        for images, masks in _batches(data, batch_size):
+            ids = predict_batch(model, images)
+            for pair in zip(masks, ids, strict=True):
+                counts = count_pairs(*pair, count)
+                matrix[:] += counts
+                per_image.append(scores(counts).mean_iou)
+                yield pair
+            if progress is not None:
+                progress(len(per_image))
+
+    bands = None
+    if trimap is None:
+        collections.deque(pairs(), maxlen=0)
+    else:
+        bands = metrics.trimap(pairs(), count, kind=trimap)
+    return Evaluation(
+        matrix, classes, len(per_image), np.array(per_image), bands
+    )
 
 
 def _batches(data, batch_size):

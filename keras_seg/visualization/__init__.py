@@ -4,6 +4,7 @@ Images are RGB, 0...255, uint8 or float; masks are integer class ids in
 which 255 is void. Every function returns a uint8 RGB array.
 """
 
+from keras_seg.visualization.bands import trimap_curve
 from keras_seg.visualization.coloring import VOID_COLOR
 from keras_seg.visualization.coloring import colorize
 from keras_seg.visualization.coloring import overlay
@@ -34,4 +35,5 @@ __all__ = [
     "panel",
     "save_image",
     "save_mask",
+    "trimap_curve",
 ]

@@ -56,8 +56,12 @@ def test_evaluate(trained, data, invoke):
     out = trained[1]
     result = invoke("evaluate", out, data)
     assert result.exit_code == 0, result.output
+    names = (
+        "evaluation_val.csv, evaluation_val_images.csv, "
+        "evaluation_val_worst.png, evaluation_val_confusion.png"
+    ).split(", ")
     assert result.stdout.splitlines()[-2:] == [
-        f"Wrote {out / 'evaluation_val.csv'}",
+        f"Wrote {', '.join(str(out / name) for name in names)}",
         f"Next: keras-seg predict {out} IMAGE... --out predictions",
     ]
     found = evaluate(RunFolder.open(out).load_model(), from_folder(data, "val"))
@@ -65,6 +69,35 @@ def test_evaluate(trained, data, invoke):
     np.testing.assert_allclose(ious, found.scores.per_class_iou)
     assert rows(out / "evaluation_val.csv") == rows(out / "per_class_iou.csv")
     assert f"{found.scores.mean_iou:.3f}" in result.stdout
+    images = rows(out / "evaluation_val_images.csv")
+    assert [row["image"] for row in images] == [
+        str(data / "val" / "images" / f"000{n}.png") for n in range(3)
+    ]
+    np.testing.assert_allclose(
+        [float(row["mean_iou"]) for row in images], found.per_image
+    )
+    worst = read_image(out / "evaluation_val_worst.png")
+    assert worst.shape[0] > 3 * 48 and worst.shape[1] > 4 * 48
+
+
+def test_evaluate_along_boundaries(trained, data, invoke):
+    out = trained[1]
+    result = invoke("evaluate", out, data, "--trimap", "label_change")
+    assert result.exit_code == 0, result.output
+    pairs = from_folder(data, "val")
+    found = evaluate(
+        RunFolder.open(out).load_model(), pairs, trimap="label_change"
+    )
+    table = rows(out / "evaluation_val_trimap.csv")
+    assert [int(row["width"]) for row in table] == list(found.bands)
+    np.testing.assert_allclose(
+        [float(row["mean_iou"]) for row in table],
+        [band.mean_iou for band in found.bands.values()],
+    )
+    assert (out / "evaluation_val_trimap.png").is_file()
+    result = invoke("evaluate", out, data, "--trimap", "edges")
+    assert result.exit_code == 1
+    assert "Received: kind='edges'" in result.stderr
 
 
 def test_evaluate_another_split(trained, data, invoke):
@@ -255,7 +288,7 @@ def test_a_folder_without_splits(invoke, tiny, tmp_path):
     assert not (out / "best.keras").exists()
     result = invoke("evaluate", out, data)
     assert result.exit_code == 0, result.output
-    assert f"Wrote {out / 'evaluation.csv'}" in result.stdout
+    assert f"Wrote {out / 'evaluation.csv'}, " in result.stdout
 
 
 def test_a_folder_is_not_trained_on_with_its_validation_images(

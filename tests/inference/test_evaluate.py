@@ -4,7 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from keras_seg import metrics
 from keras_seg.data import ClassTable
+from keras_seg.inference import Evaluation
 from keras_seg.inference import evaluate
 
 CLASSES = ClassTable(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
@@ -61,6 +63,35 @@ def test_batches_do_not_matter(echo):
     single = evaluate(echo, pairs, 1).matrix
     np.testing.assert_array_equal(whole, single)
     assert whole.sum() == 100
+
+
+def test_images_and_bands(echo):
+    """Each image by itself, and the authors' bands, as the metrics say."""
+    rng = np.random.default_rng(0)
+    ids = rng.integers(0, 3, (2, 6, 9, 11))
+    ids[1][rng.random((6, 9, 11)) < 0.2] = 255
+    ids[1, 4] = 255
+    pairs = [pair(p, t) for p, t in zip(*ids, strict=True)]
+    found = evaluate(echo, pairs, 4, trimap="void")
+    truth_and_found = list(zip(ids[1], ids[0], strict=True))
+    expected = metrics.per_image_iou(truth_and_found, 3)
+    np.testing.assert_array_equal(found.per_image, expected)
+    assert math.isnan(expected[4])
+    assert found.worst(9) == [
+        i for i in np.argsort(expected, kind="stable") if i != 4
+    ]
+    assert found.worst(2) == found.worst(9)[:2]
+    bands = metrics.trimap(truth_and_found, 3)
+    assert list(found.bands) == list(bands)
+    for width, band in bands.items():
+        assert found.bands[width].mean_iou == band.mean_iou
+    assert evaluate(echo, pairs).bands is None
+    with pytest.raises(ValueError, match="Received: kind='edges'"):
+        evaluate(echo, pairs, trimap="edges")
+
+
+def test_only_the_matrix():
+    assert Evaluation(np.eye(3, dtype=int), CLASSES, 4).worst() == []
 
 
 def test_classes(echo):

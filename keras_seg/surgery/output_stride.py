@@ -36,6 +36,13 @@ def set_output_stride(model, output_stride, *, input_tensor=None):
     differ slightly from the strided ones: by 0.1 to 0.5 % of the largest
     value for the EfficientNets and MobileNetV3.
 
+    A "same" convolution with a stride looks at other places of odd maps than
+    of even ones, and goes on doing so without it: what stands on a dense map
+    of an even size lies one position further. So that a head behind it finds
+    things at one place, give images whose sides are a multiple of the
+    network's stride plus 1, as `keras_seg.applications` does
+    (`keras_seg.layers.PadToMultiple(32, 1)`).
+
     A whole segmentation network is carried like its encoder: the rates of an
     `ASPP` grow with the map, and logits stay at the size of the image. A
     DeepLab v3 trained at output stride 16 is so evaluated at 8, with its own

@@ -3,6 +3,7 @@
 from keras import layers
 
 from keras_seg.applications.deeplab_v3 import deeplab
+from keras_seg.layers import BatchNorm
 from keras_seg.layers import Conv
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
@@ -78,9 +79,7 @@ def _decode(x, low, filters, data_format):
             data_format=data_format,
             name=f"{name}_conv",
         )(x)
-        x = layers.BatchNormalization(
-            axis=axis, epsilon=1e-5, name=f"{name}_norm"
-        )(x)
+        x = BatchNorm(axis=axis, epsilon=1e-5, name=f"{name}_norm")(x)
         return layers.ReLU(name=f"{name}_relu")(x)
 
     low = block(low, filters, 1, "low_level")

@@ -2,6 +2,7 @@
 
 from keras import layers
 
+from keras_seg.layers import BatchNorm
 from keras_seg.layers import Conv
 from keras_seg.ops.formats import channel_axis
 
@@ -36,7 +37,7 @@ def fcn_head(x, classes, data_format, prefix, momentum=0.99):
         data_format=data_format,
         name=f"{prefix}conv",
     )(x)
-    x = layers.BatchNormalization(
+    x = BatchNorm(
         axis=axis, epsilon=1e-5, momentum=momentum, name=f"{prefix}norm"
     )(x)
     x = layers.ReLU(name=f"{prefix}relu")(x)

@@ -9,6 +9,7 @@ from keras import layers
 from keras_seg.applications import weights as weight_files
 from keras_seg.applications.assembly import as_rgb
 from keras_seg.applications.assembly import prepare
+from keras_seg.layers import BatchNorm
 from keras_seg.layers import MaxPoolWithSwitches
 from keras_seg.layers import MaxUnpool
 from keras_seg.ops.formats import channel_axis
@@ -65,9 +66,7 @@ def normalize(convolution, x, relu=True):
         relu: bool, whether a ReLU follows.
     """
     axis, name = channel_axis(convolution.data_format), convolution.name
-    x = layers.BatchNormalization(axis=axis, epsilon=1e-5, name=f"{name}_norm")(
-        convolution(x)
-    )
+    x = BatchNorm(axis=axis, epsilon=1e-5, name=f"{name}_norm")(convolution(x))
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 

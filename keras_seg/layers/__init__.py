@@ -5,6 +5,7 @@ from keras_seg.layers.aspp import ASPP
 from keras_seg.layers.atrous_conv import AtrousConv
 from keras_seg.layers.atrous_pooling import AtrousAveragePool
 from keras_seg.layers.atrous_pooling import AtrousMaxPool
+from keras_seg.layers.batch_norm import BatchNorm
 from keras_seg.layers.conv import Conv
 from keras_seg.layers.conv_transpose import BilinearConvTranspose
 from keras_seg.layers.conv_transpose import BilinearInitializer
@@ -34,6 +35,7 @@ __all__ = [
     "AtrousAveragePool",
     "AtrousConv",
     "AtrousMaxPool",
+    "BatchNorm",
     "BedOfNails",
     "BilinearConvTranspose",
     "BilinearInitializer",

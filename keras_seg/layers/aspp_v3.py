@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_seg.layers.base import SpatialLayer
+from keras_seg.layers.batch_norm import BatchNorm
 
 __all__ = ["JoinedPyramid"]
 
@@ -60,7 +61,7 @@ class JoinedPyramid(SpatialLayer):
             if self.filters % groups:
                 groups = 1
             return keras.layers.GroupNormalization(groups, **common)
-        norm = keras.layers.BatchNormalization(momentum=self.momentum, **common)
+        norm = BatchNorm(momentum=self.momentum, **common)
         norm.trainable = self.normalization == "batch"
         return norm
 

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_seg.layers.batch_norm import BatchNorm
 from keras_seg.layers.conv import Conv
 from keras_seg.layers.depthwise import DepthwiseConv
 from keras_seg.layers.depthwise import SeparableConv
@@ -9,6 +10,7 @@ from keras_seg.layers.depthwise import SeparableConv
 __all__ = ["fast_class"]
 
 FASTER = {
+    keras.layers.BatchNormalization: BatchNorm,
     keras.layers.Conv2D: Conv,
     keras.layers.DepthwiseConv2D: DepthwiseConv,
     keras.layers.SeparableConv2D: SeparableConv,

@@ -4,6 +4,7 @@ from keras import layers
 
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import ASPP
+from keras_seg.layers import BatchNorm
 from keras_seg.layers import Conv
 from keras_seg.layers import ResizeLike
 from keras_seg.ops.formats import channel_axis
@@ -108,7 +109,7 @@ def lraspp(high, low, classes, data_format):
 
 
 def _norm(data_format):
-    return layers.BatchNormalization(
+    return BatchNorm(
         axis=channel_axis(data_format),
         epsilon=1e-5,
         momentum=MOMENTUM,

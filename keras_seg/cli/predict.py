@@ -1,5 +1,6 @@
 """`keras-seg predict`: images to index masks and overlays."""
 
+import contextlib
 import pathlib
 import shlex
 from typing import Annotated
@@ -118,6 +119,8 @@ def predict(
     model = folder.load_model(best=not last)
     if output_stride is not None:
         model = surgery.set_output_stride(model, output_stride)
+    with contextlib.suppress(ValueError):  # A model without a graph.
+        model = surgery.fold_batch_norm(model)
     if views != (1.0,) or mirror:
         model = surgery.average_views(model, views, mirror)
     if crf:

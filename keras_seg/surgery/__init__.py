@@ -5,6 +5,7 @@ from keras_seg.surgery.cascade import cascade
 from keras_seg.surgery.classes import replace_classes
 from keras_seg.surgery.crf import add_crf
 from keras_seg.surgery.decimate import decimate
+from keras_seg.surgery.folding import fold_batch_norm
 from keras_seg.surgery.fully_convolutional import fully_convolutional
 from keras_seg.surgery.inflate import inflate_input
 from keras_seg.surgery.multi_grid import multi_grid
@@ -22,6 +23,7 @@ __all__ = [
     "cascade",
     "decimate",
     "drop_biases",
+    "fold_batch_norm",
     "fully_convolutional",
     "inflate_input",
     "multi_grid",

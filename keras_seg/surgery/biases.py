@@ -1,24 +1,11 @@
 """Without the biases that batch norm takes away."""
 
-import collections
-
 import keras
-from keras import layers
 
-from keras_seg.layers import AtrousConv
-from keras_seg.ops.formats import channel_axis
 from keras_seg.surgery import graph
+from keras_seg.surgery.norms import norms_behind
 
 __all__ = ["drop_biases"]
-
-BIASED = (
-    AtrousConv,
-    layers.Conv2D,
-    layers.Conv2DTranspose,
-    layers.Dense,
-    layers.DepthwiseConv2D,
-    layers.SeparableConv2D,
-)
 
 
 def drop_biases(model):
@@ -58,7 +45,11 @@ def drop_biases(model):
     23561152
     """
     model = graph.functional(model)
-    biased = _biased(model)
+    biased = {
+        layer: norm
+        for layer, norm in norms_behind(model).items()
+        if layer.use_bias
+    }
     before = {norm: layer for layer, norm in biased.items()}
     copier = graph.Copier()
     inner: dict = {}
@@ -90,43 +81,3 @@ def _move_mean(layer):
         return [*others, mean - layer.get_weights()[-1], variance]
 
     return adapt
-
-
-def _biased(model):
-    """The layers whose biases are taken away, and the norms that do so."""
-    users = collections.defaultdict(list)
-    calls: collections.Counter = collections.Counter()
-
-    def call(operation, *args, **kwargs):
-        calls[operation] += 1
-        for maker in keras.tree.flatten((args, kwargs)):
-            if isinstance(maker, keras.Operation):
-                users[maker].append(operation)
-        return keras.tree.map_structure(lambda _: operation, operation.output)
-
-    ends = graph.walk(model, [None for _ in model.inputs], call)
-    for maker in keras.tree.flatten(ends):
-        users[maker].append(None)
-    return {
-        layer: norm
-        for layer, (norm, *others) in users.items()
-        if not others
-        and calls[layer] == calls[norm] == 1
-        and _takes_away(norm, layer)
-    }
-
-
-def _takes_away(norm, layer):
-    return (
-        isinstance(layer, BIASED)
-        and layer.use_bias
-        and layer.activation is keras.activations.linear
-        and isinstance(norm, layers.BatchNormalization)
-        and norm.axis % len(layer.output.shape) == _channels(layer)
-    )
-
-
-def _channels(layer):
-    if isinstance(layer, layers.Dense):
-        return len(layer.output.shape) - 1
-    return channel_axis(layer.data_format)

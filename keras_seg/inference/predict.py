@@ -75,9 +75,9 @@ def predict(
     Example:
 
     >>> import numpy as np
-    >>> from keras_seg.applications import FCN8s
+    >>> from keras_seg.applications import UNet
     >>> from keras_seg.inference import Tiles, predict
-    >>> model = FCN8s("mobilenet_v2", weights=None, classes=3)
+    >>> model = UNet(classes=3, filters=4, depth=2)
     >>> ids = predict(model, np.zeros((35, 50, 3), "uint8"))
     >>> ids.shape, ids.dtype
     ((35, 50), dtype('uint8'))

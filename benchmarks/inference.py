@@ -3,10 +3,11 @@
     KERAS_BACKEND=tensorflow python benchmarks/inference.py
 
 Ours is `predict_on_batch` of an image of 0 … 255, with what a backend compiles
-and the way from and to NumPy; the peer is torchvision's network of the same
-weights, or an FCN-8s written in PyTorch, with channels-last memory in inference
-mode, on an image that is normalized already. Both run in turn, round after
-round; the table has the medians and the median of the ratios of the rounds.
+and the way from and to NumPy, batch norms folded as `keras-seg predict` does;
+the peer is torchvision's network of the same weights, or an FCN-8s written in
+PyTorch, with channels-last memory in inference mode, on an image that is
+normalized already. Both run in turn, round after round; the table has the
+medians and the median of the ratios of the rounds.
 """
 
 import argparse
@@ -29,6 +30,9 @@ def parse_arguments():
     )
     parser.add_argument(
         "--threads", type=int, default=2, help="CPUs to use (default: 2)"
+    )
+    parser.add_argument(
+        "--unfolded", action="store_true", help="batch norms as in training"
     )
     parser.add_argument(
         "--smoke", action="store_true", help="one round of small images"
@@ -55,6 +59,7 @@ import torch  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from keras_seg import applications  # noqa: E402
+from keras_seg import surgery  # noqa: E402
 from tests import torchvision_oracle  # noqa: E402
 
 BACKEND = keras.backend.backend()
@@ -118,6 +123,8 @@ def pair_of(name):
 def runners(name, side):
     """Functions that run ours and the peer once, and give logits."""
     ours, peer = pair_of(name)
+    if not ARGUMENTS.unfolded:
+        ours = surgery.fold_batch_norm(ours)
     peer = peer.to(memory_format=torch.channels_last)
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (1, side, side, 3)).astype("float32")

@@ -11,11 +11,9 @@ medians and the median of the ratios of the rounds.
 """
 
 import argparse
-import itertools
 import pathlib
 import statistics
 import sys
-import time
 
 import machine
 
@@ -141,20 +139,6 @@ def runners(name, side):
     return run_ours, run_peer
 
 
-def measure(runs, rounds):
-    """Milliseconds of each in every round, after one that compiles."""
-    for run in runs:
-        run()
-    times = []
-    for _ in range(rounds):
-        marks = [time.perf_counter()]
-        for run in runs:
-            run()
-            marks.append(time.perf_counter())
-        times.append([1000 * (b - a) for a, b in itertools.pairwise(marks)])
-    return times
-
-
 def main():
     torch.set_num_threads(ARGUMENTS.threads)
     rounds = 1 if ARGUMENTS.smoke else ARGUMENTS.rounds
@@ -167,7 +151,7 @@ def main():
     for name in ARGUMENTS.only:
         side = 65 if ARGUMENTS.smoke else NETWORKS[name]
         runs = runners(name, side)
-        times = measure(runs, rounds)
+        times = machine.measure(runs, rounds)
         mine, other = map(statistics.median, zip(*times, strict=True))
         ratio = statistics.median(a / b for a, b in times)
         same = "other weights"

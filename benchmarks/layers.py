@@ -8,9 +8,7 @@ medians and the median of the ratios of the rounds.
 """
 
 import argparse
-import itertools
 import statistics
-import time
 
 import machine
 
@@ -303,19 +301,6 @@ def pool_cases():
     yield name, ours, lambda: peer, shape, False
 
 
-def measure(ours, peer, rounds):
-    """Milliseconds of both in every round, after one that compiles."""
-    times = []
-    ours(), peer()
-    for _ in range(rounds):
-        marks = [time.perf_counter()]
-        for run in (ours, peer):
-            run()
-            marks.append(time.perf_counter())
-        times.append([1000 * (b - a) for a, b in itertools.pairwise(marks)])
-    return times
-
-
 def main():
     torch.set_num_threads(ARGUMENTS.threads)
     rounds = 1 if ARGUMENTS.smoke else ARGUMENTS.rounds
@@ -342,7 +327,7 @@ def main():
             inputs = drawn(*shape)
             ours = synchronized(runner(make(), inputs, training))
             peer = peer_runner(make_peer(), inputs, training)
-            times = measure(ours, peer, rounds)
+            times = machine.measure((ours, peer), rounds)
             mine, other = [
                 statistics.median(column) for column in zip(*times, strict=True)
             ]

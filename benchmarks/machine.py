@@ -1,8 +1,10 @@
 """How much of the machine a benchmark takes."""
 
+import itertools
 import os
+import time
 
-__all__ = ["use"]
+__all__ = ["measure", "use"]
 
 
 def use(threads):
@@ -15,3 +17,25 @@ def use(threads):
     if hasattr(os, "sched_setaffinity"):
         processors = sorted(os.sched_getaffinity(0))[:threads]
         os.sched_setaffinity(0, processors)
+
+
+def measure(runs, rounds):
+    """Milliseconds of functions that run in turn, after a round that compiles.
+
+    Args:
+        runs: functions of nothing.
+        rounds: int.
+
+    Returns:
+        List of rounds, each a list of the milliseconds of each function.
+    """
+    for run in runs:
+        run()
+    times = []
+    for _ in range(rounds):
+        marks = [time.perf_counter()]
+        for run in runs:
+            run()
+            marks.append(time.perf_counter())
+        times.append([1000 * (b - a) for a, b in itertools.pairwise(marks)])
+    return times

@@ -5,7 +5,7 @@ import pathlib
 
 from keras_seg.atomic import replacing
 
-__all__ = ["NAME", "Earlier"]
+__all__ = ["Earlier"]
 
 NAME = "predict.json"
 

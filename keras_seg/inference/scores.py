@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_seg.surgery.graph import data_format_of
+from keras_seg.surgery.wrapping import first_output
 
 __all__ = ["check_image", "ids_of", "predict_batch", "predict_scores"]
 
@@ -68,9 +69,7 @@ def predict_scores(model, images):
     scores = model.predict_on_batch(
         np.moveaxis(images, -1, 1) if first else images
     )
-    if isinstance(scores, list | tuple):
-        scores = scores[0]
-    scores = keras.ops.convert_to_numpy(scores)
+    scores = keras.ops.convert_to_numpy(first_output(scores))
     if scores.ndim != 4 or scores.shape[:3] != images.shape[:3]:
         raise ValueError(
             "`model` must give scores (batch, height, width, classes) at the "

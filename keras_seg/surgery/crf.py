@@ -1,16 +1,13 @@
 """A fully connected CRF behind a network."""
 
 import keras
-from keras import layers
-from keras import ops
 
 from keras_seg.layers import DenseCRF
-from keras_seg.surgery.graph import data_format_of
+from keras_seg.surgery.wrapping import first_output
+from keras_seg.surgery.wrapping import image_of
+from keras_seg.surgery.wrapping import log_of
 
 __all__ = ["add_crf"]
-
-# A float32 whose logarithm is finite.
-SMALLEST = 1e-37
 
 
 def add_crf(model, preset="deeplab_v1", from_logits=True, **settings):
@@ -49,15 +46,10 @@ def add_crf(model, preset="deeplab_v1", from_logits=True, **settings):
     >>> add_crf(model, iterations=5).output_shape
     (None, None, None, 3)
     """
-    image = keras.Input(batch_shape=model.inputs[0].shape, name="image")
-    like = image
-    if data_format_of(model) == "channels_first":
-        like = layers.Permute((2, 3, 1), name="image_like_scores")(image)
-    scores = model(image)
-    if isinstance(scores, list | tuple):
-        scores = scores[0]
+    image, like = image_of(model)
+    scores = first_output(model(image))
     if not from_logits:
-        scores = ops.log(ops.maximum(scores, SMALLEST))
+        scores = log_of(scores)
     crf = DenseCRF(
         preset=preset, data_format="channels_last", name="crf", **settings
     )

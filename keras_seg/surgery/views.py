@@ -1,18 +1,17 @@
 """One network that looks at an image at several scales, and mirrored."""
 
 import keras
-from keras import layers
 from keras import ops
 
 from keras_seg.layers import AlignedScale
 from keras_seg.layers import ResizeLike
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery.graph import data_format_of
+from keras_seg.surgery.wrapping import first_output
+from keras_seg.surgery.wrapping import image_of
+from keras_seg.surgery.wrapping import log_of
 
 __all__ = ["average_views"]
-
-# A float32 whose logarithm is finite.
-SMALLEST = 1e-37
 
 
 def average_views(
@@ -64,18 +63,15 @@ def average_views(
     _check(model, scales, merge)
     data_format = data_format_of(model)
     _, columns = spatial_axes(data_format)
-    image = keras.Input(batch_shape=model.inputs[0].shape, name="image")
-    like = image
-    if data_format == "channels_first":
-        like = layers.Permute((2, 3, 1), name="image_like_scores")(image)
+    image, like = image_of(model)
     views = []
     for scale in scales:
         x = image
         if scale != 1:
             x = AlignedScale(scale, data_format=data_format)(image)
-        scores = [_first(model(x))]
+        scores = [first_output(model(x))]
         if mirror:
-            mirrored = _first(model(ops.flip(x, axis=columns)))
+            mirrored = first_output(model(ops.flip(x, axis=columns)))
             scores.append(ops.flip(mirrored, axis=2))
         if merge == "mean" and from_logits:
             scores = [ops.softmax(y) for y in scores]
@@ -89,7 +85,7 @@ def average_views(
     if merge == "mean":
         y = ops.divide(y, float(len(views)))
         if from_logits:
-            y = ops.log(ops.maximum(y, SMALLEST))
+            y = log_of(y)
     return keras.Model(image, y, name=f"{model.name}_views")
 
 
@@ -114,7 +110,3 @@ def _check(model, scales, merge):
             "`scales` need a model that takes images of any size. Received: "
             f"scales={scales!r}, a model of images of size {sizes}"
         )
-
-
-def _first(outputs):
-    return outputs[0] if isinstance(outputs, list | tuple) else outputs

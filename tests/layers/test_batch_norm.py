@@ -61,17 +61,17 @@ def test_as_keras(options, trainable):
 
 
 def test_many_values_far_from_zero():
-    """By the definition, in float64: no digit is lost in the sums."""
+    """By the definition, in float64: the sums keep their digits."""
     x = RNG.normal(100.0, 1.0, (4, 100, 100, 2)).astype("float32")
     norm = BatchNorm(momentum=0.0)
     found = as_array(norm(x, training=True))
     exact = x.astype("float64")
     mean, variance = exact.mean((0, 1, 2)), exact.var((0, 1, 2))
     expected = (exact - mean) / np.sqrt(variance + 1e-3)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-3)
-    np.testing.assert_allclose(as_array(norm.moving_mean), mean, rtol=1e-5)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=5e-4)
+    np.testing.assert_allclose(as_array(norm.moving_mean), mean, rtol=5e-6)
     np.testing.assert_allclose(
-        as_array(norm.moving_variance), variance, rtol=1e-2
+        as_array(norm.moving_variance), variance, rtol=2e-5
     )
 
 

@@ -17,6 +17,7 @@ __version__ = "0.1.0"
 _ROOMS = (
     "applications",
     "data",
+    "deployment",
     "inference",
     "layers",
     "losses",
@@ -34,6 +35,7 @@ _FUNCTIONS = {
     "crf_search": "inference",
     "dense_crf": "ops.crf",
     "evaluate": "inference",
+    "export": "deployment",
     "predict": "inference",
     "receptive_field": "surgery",
 }

@@ -1,17 +1,15 @@
 """Which backend Keras will use, settled before Keras is imported."""
 
-import contextlib
 import importlib
 import importlib.util
 import json
 import os
 import pathlib
 import sys
-import tempfile
 
 from keras_seg.cli import console
 
-__all__ = ["BackendError", "use_backend"]
+__all__ = ["BackendError", "prefer_backend", "use_backend"]
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
@@ -23,7 +21,7 @@ class BackendError(ValueError):
 def use_backend():
     """Finds an installed backend and imports Keras with it.
 
-    Every command begins with this.
+    Every command that runs a Keras model begins with this.
 
     `KERAS_BACKEND` is obeyed. Without it the choice in Keras's settings
     counts if it is installed, or else the first backend that is: Keras
@@ -64,30 +62,21 @@ def use_backend():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Two threads that wait in a busy loop take the processor from each other.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    with _quiet():
+    with console.quiet():
         importlib.import_module("keras")
 
 
-@contextlib.contextmanager
-def _quiet():
-    """Holds back what a backend prints while it is imported.
+def prefer_backend(names):
+    """Chooses for a command that not every backend serves.
 
-    TensorFlow writes to the file descriptor before it reads any setting.
-    After an exception, it is written after all.
+    Args:
+        names: tuple of str, those that do, the best first. `KERAS_BACKEND`
+            is obeyed nevertheless.
     """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            file.seek(0)
-            os.write(kept, file.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    for name in names:
+        if _is_installed(name):
+            os.environ.setdefault("KERAS_BACKEND", name)
+            return
 
 
 def _is_installed(name):

@@ -10,6 +10,7 @@ from keras_seg.cli import console
 from keras_seg.cli.check import check
 from keras_seg.cli.demo import demo
 from keras_seg.cli.evaluate import evaluate
+from keras_seg.cli.export import export
 from keras_seg.cli.predict import predict
 from keras_seg.cli.train import train
 
@@ -69,7 +70,7 @@ def options(
     """
 
 
-for command in (demo, check, train, evaluate, predict):
+for command in (demo, check, train, evaluate, predict, export):
     app.command()(command)
 
 

@@ -1,7 +1,9 @@
 """What the commands print: lines, tables, complaints, progress."""
 
 import contextlib
+import os
 import sys
+import tempfile
 import warnings
 
 from rich.console import Console
@@ -18,6 +20,7 @@ __all__ = [
     "complain",
     "fit_verbosity",
     "progress",
+    "quiet",
     "say",
     "show_scores",
     "warnings_as_lines",
@@ -111,6 +114,30 @@ def warnings_as_lines(category):
 
         warnings.showwarning = show  # type: ignore[assignment]
         yield
+
+
+@contextlib.contextmanager
+def quiet():
+    """Holds back what libraries print to the standard error.
+
+    TensorFlow writes to the file descriptor before it reads any setting.
+    After an exception that is no user's mistake, it is written after all.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        except ValueError:
+            raise
+        except BaseException:
+            file.seek(0)
+            os.write(kept, file.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 class _Speed(ProgressColumn):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["MaskValues", "numbers"]
+__all__ = ["MaskValues", "numbers", "parse_size", "refuse_options"]
 
 MaskValues = Annotated[
     str | None,
@@ -40,3 +40,50 @@ def numbers(option, text):
         raise ValueError(
             f"{option} takes numbers, separated by commas. Received: {text}"
         ) from None
+
+
+def parse_size(option, text):
+    """Returns "240x320" as (240, 320), "256" as (256, 256), "none" as None.
+
+    Args:
+        option: str, its name, for the error.
+        text: str.
+
+    Raises:
+        typer.BadParameter: if there is anything else.
+
+    Example:
+
+    >>> [parse_size("--crop", text) for text in ("240x320", "256", "none")]
+    [(240, 320), (256, 256), None]
+    """
+    if text.lower() == "none":
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() for side in sides):
+        raise typer.BadParameter(
+            "a size is a side such as 256, a height and a width such as "
+            f"240x320, or none. Received: {text}",
+            param_hint=option,
+        )
+    return int(sides[0]), int(sides[-1])
+
+
+def refuse_options(ctx, allowed, reason):
+    """Refuses options that were given beside one that leaves no room.
+
+    Args:
+        ctx: `typer.Context`.
+        allowed: names of the parameters that may be given.
+        reason: str, the rest of a sentence that begins with the option.
+
+    Raises:
+        typer.BadParameter: if another one was given.
+    """
+    for parameter in ctx.command.params:
+        source = ctx.get_parameter_source(parameter.name)
+        given = source is not None and source.name == "COMMANDLINE"
+        if given and parameter.name not in allowed:
+            raise typer.BadParameter(
+                reason, param_hint=parameter.opts[0], ctx=ctx
+            )

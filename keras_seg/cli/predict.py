@@ -1,6 +1,5 @@
 """`keras-seg predict`: images to index masks and overlays."""
 
-import contextlib
 import pathlib
 import shlex
 from typing import Annotated
@@ -8,28 +7,38 @@ from typing import Annotated
 import typer
 
 from keras_seg.cli import console
-from keras_seg.cli.backend import use_backend
+from keras_seg.cli.networks import altered
+from keras_seg.cli.networks import exported
+from keras_seg.cli.networks import trained
 from keras_seg.cli.options import numbers
+from keras_seg.cli.options import refuse_options
 from keras_seg.cli.writer import Writer
 
 __all__ = ["predict"]
 
+# What can be said of a network that is as it was exported.
+WITH_EXPORTED = ("paths", "model", "out", "tile", "batch_size", "overwrite")
+
 
 def predict(
-    run: Annotated[
-        pathlib.Path,
-        typer.Argument(
-            help="Folder that keras-seg train wrote.", show_default=False
-        ),
-    ],
-    images: Annotated[
+    ctx: typer.Context,
+    paths: Annotated[
         list[pathlib.Path],
         typer.Argument(
-            metavar="IMAGE...",
-            help="Image files, or folders of them.",
+            metavar="[RUN] IMAGE...",
+            help="The folder that keras-seg train wrote, unless --model is "
+            "given, and image files, or folders of them.",
             show_default=False,
         ),
     ],
+    model: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="What keras-seg export wrote, in place of RUN; needs no "
+            "backend.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         pathlib.Path, typer.Option(help="Folder to write to.")
     ] = pathlib.Path("predictions"),
@@ -82,18 +91,21 @@ def predict(
     NAME_overlay.png. What was written before by the same model with the same
     options is left as it is, unless its image has changed.
     """
-    use_backend()
+    views = numbers("--scales", scales)
+    if model is not None:
+        refuse_options(ctx, WITH_EXPORTED, "is for a run, not for --model.")
+        source, images = exported(model), paths
+    elif len(paths) > 1:
+        source, images = trained(paths[0], last), paths[1:]
+    else:
+        raise typer.BadParameter("is missing.", ctx=ctx, param_hint="IMAGE")
 
     from keras_seg import inference
-    from keras_seg import surgery
-    from keras_seg import training
     from keras_seg import visualization
     from keras_seg.cli.earlier import Earlier
     from keras_seg.data import find_images
 
-    folder = training.RunFolder.open(run)
     targets = plan(find_images(images), out)
-    views = numbers("--scales", scales)
     tiles = None
     if tile is not None:
         tiles = inference.Tiles(tile, overlap=min(128, tile // 64 * 32))
@@ -104,7 +116,7 @@ def predict(
         "output_stride": output_stride,
         "crf": crf,
     }
-    earlier = Earlier(out, folder.model_path(best=not last), options)
+    earlier = Earlier(out, source.path, options)
     if not overwrite:
         done_before = [i for i, both in targets.items() if earlier.has(i, both)]
         for image in done_before:
@@ -116,25 +128,19 @@ def predict(
             )
         if not targets:
             return
-    model = folder.load_model(best=not last)
-    if output_stride is not None:
-        model = surgery.set_output_stride(model, output_stride)
-    with contextlib.suppress(ValueError):  # A model without a graph.
-        model = surgery.fold_batch_norm(model)
-    if views != (1.0,) or mirror:
-        model = surgery.average_views(model, views, mirror)
-    if crf:
-        model = surgery.add_crf(model)
+    network = source.load()
+    if model is None:
+        network = altered(network, views, mirror, output_stride, crf)
     out.mkdir(parents=True, exist_ok=True)
     earlier.begin()
 
     def write(found):
         mask, overlay = targets[found.source]
         picture = visualization.overlay_with_legend(
-            found.image, found.ids, folder.classes
+            found.image, found.ids, source.classes
         )
         visualization.save_image(overlay, picture)
-        visualization.save_mask(mask, found.ids, folder.classes.colors)
+        visualization.save_mask(mask, found.ids, source.classes.colors)
 
     errors: list[ValueError] = []
     done = 0
@@ -144,7 +150,7 @@ def predict(
         Writer(write) as writer,
     ):
         for found in inference.predict(
-            model,
+            network,
             targets,
             tiles,
             batch_size=batch_size,
@@ -158,8 +164,9 @@ def predict(
             f"Wrote {done} of {len(targets)} masks (NAME.png) and overlays "
             f"(NAME_overlay.png) to {out}"
         )
-        quoted = shlex.quote(str(run))
-        console.say(f"Next: keras-seg evaluate {quoted} DATA")
+        if model is None:
+            quoted = shlex.quote(str(paths[0]))
+            console.say(f"Next: keras-seg evaluate {quoted} DATA")
     for error in errors:
         console.complain(str(error))
     if errors:

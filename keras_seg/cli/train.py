@@ -8,9 +8,9 @@ import typer
 
 from keras_seg.cli.backend import use_backend
 from keras_seg.cli.options import MaskValues
-from keras_seg.cli.train_options import parse_crop
+from keras_seg.cli.options import parse_size
+from keras_seg.cli.options import refuse_options
 from keras_seg.cli.train_options import parse_option
-from keras_seg.cli.train_options import refuse_options
 
 __all__ = ["train"]
 
@@ -180,7 +180,7 @@ def train(
     chosen: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size}
     chosen = {key: value for key, value in chosen.items() if value is not None}
     if crop is not None:
-        chosen["crop"] = parse_crop(crop)
+        chosen["crop"] = parse_size("--crop", crop)
     whole = crop is not None and chosen["crop"] is None
     settings = training.Settings(
         model=model,

@@ -1,12 +1,14 @@
 """What a model says of images of one size."""
 
-import keras
 import numpy as np
 
-from keras_seg.surgery.graph import data_format_of
-from keras_seg.surgery.wrapping import first_output
-
-__all__ = ["check_image", "ids_of", "predict_batch", "predict_scores"]
+__all__ = [
+    "check_image",
+    "ids_of",
+    "predict_batch",
+    "predict_scores",
+    "takes_channels_first",
+]
 
 
 def predict_batch(model, images):
@@ -24,6 +26,21 @@ def predict_batch(model, images):
         ValueError: if the model gives scores of another size.
     """
     return ids_of(predict_scores(model, images))
+
+
+def takes_channels_first(model):
+    """Whether a model takes images with their channels first.
+
+    Args:
+        model: `keras.Model`, or a `keras_seg.deployment.ExportedModel`, which
+            says so itself and needs no Keras.
+    """
+    data_format = getattr(model, "data_format", None)
+    if data_format is None:
+        from keras_seg.surgery.graph import data_format_of
+
+        data_format = data_format_of(model)
+    return data_format == "channels_first"
 
 
 def check_image(image):
@@ -63,13 +80,13 @@ def predict_scores(model, images):
     Raises:
         ValueError: if the model gives scores of another size.
     """
-    first = data_format_of(model) == "channels_first"
+    first = takes_channels_first(model)
     # Not `predict`, which builds a pipeline at every call, nor the model
     # itself, which would run uncompiled.
     scores = model.predict_on_batch(
         np.moveaxis(images, -1, 1) if first else images
     )
-    scores = keras.ops.convert_to_numpy(first_output(scores))
+    scores = np.asarray(scores[0] if isinstance(scores, list) else scores)
     if scores.ndim != 4 or scores.shape[:3] != images.shape[:3]:
         raise ValueError(
             "`model` must give scores (batch, height, width, classes) at the "

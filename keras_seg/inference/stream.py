@@ -18,8 +18,8 @@ from keras_seg.data.augment import pad_to
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import ids_of
 from keras_seg.inference.scores import predict_scores
+from keras_seg.inference.scores import takes_channels_first
 from keras_seg.inference.tiled import predict_tiled
-from keras_seg.surgery.graph import data_format_of
 
 __all__ = ["Prediction", "predict_stream"]
 
@@ -61,8 +61,7 @@ def predict_stream(model, images, tiles, batch_size, bucket, on_error):
 def _image_of(model):
     """Channels of the images of a model, and whether they have one size."""
     shape = list(model.inputs[0].shape[1:])
-    first = data_format_of(model) == "channels_first"
-    channels = shape.pop(0 if first else -1)
+    channels = shape.pop(0 if takes_channels_first(model) else -1)
     return channels, None not in shape
 
 

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_seg.layers.base import SpatialLayer
 from keras_seg.layers.base import positive_int
+from keras_seg.ops.padding import ceil_division
 from keras_seg.ops.padding import pad_spatial
 
 __all__ = ["CropToSmallest", "PadToMultiple"]
@@ -58,7 +59,8 @@ class PadToMultiple(SpatialLayer):
     def _missing(self, size):
         most = ops.maximum if ops.is_tensor(size) else max
         least = most(size, self.minimum)
-        return least + (self.remainder - least) % self.multiple - size
+        steps = ceil_division(least - self.remainder, self.multiple)
+        return self.remainder + steps * self.multiple - size
 
     def call(self, inputs):
         shape = ops.shape(inputs)

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_seg.layers.base import SpatialLayer
+from keras_seg.ops.padding import ceil_division
 
 __all__ = ["MirrorPad"]
 
@@ -78,7 +79,8 @@ def _mirrored(size, before, after):
     else:
         most, least, positions = ops.maximum, ops.minimum, ops.arange
     period = most(2 * (size - 1), 1)
-    folded = (positions(size + before + after) - before) % period
+    start = ceil_division(before, period) * period - before
+    folded = (positions(size + before + after) + start) % period
     return least(folded, period - folded)
 
 

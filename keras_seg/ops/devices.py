@@ -1,14 +1,34 @@
 """Where a tensor lives, and so which of two forms serves it."""
 
+import contextlib
+import contextvars
 import functools
 
 import keras
 
-__all__ = ["on_cpu", "torch_can"]
+__all__ = ["on_cpu", "portable_forms", "torch_can"]
+
+_elsewhere = contextvars.ContextVar("elsewhere", default=False)
+
+
+@contextlib.contextmanager
+def portable_forms():
+    """Within, operations take the form that every runtime knows.
+
+    A graph that is exported runs elsewhere: what is fast in this process is
+    not there, and the operations it is made of may not be either.
+    """
+    token = _elsewhere.set(True)
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
 
 
 def on_cpu(x):
-    """Whether `x` is computed by a CPU."""
+    """Whether `x` is computed by a CPU, this one."""
+    if _elsewhere.get():
+        return False
     if keras.config.backend() == "torch":
         return x.device.type == "cpu"
     return _has_cpus_only()
@@ -17,7 +37,7 @@ def on_cpu(x):
 def torch_can(x):
     """Whether PyTorch's own functions serve: same numbers, several times
     faster on its CPU; elsewhere they may differ from run to run."""
-    if keras.config.backend() != "torch":
+    if _elsewhere.get() or keras.config.backend() != "torch":
         return False
     import torch
 

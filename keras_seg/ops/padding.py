@@ -2,7 +2,30 @@
 
 from keras import ops
 
-__all__ = ["pad_spatial", "removed_stride_padding", "windows"]
+__all__ = [
+    "ceil_division",
+    "pad_spatial",
+    "removed_stride_padding",
+    "windows",
+]
+
+
+def ceil_division(size, step):
+    """How many steps it takes to cover a size.
+
+    Not `-(-size // step)`, and nowhere a remainder of a negative number: ONNX
+    rounds towards zero, and the converters of graphs pass over it.
+
+    Args:
+        size: int or integer tensor, above `-step`.
+        step: int, at least 1.
+
+    Example:
+
+    >>> ceil_division(6, 3), ceil_division(7, 3)
+    (2, 3)
+    """
+    return (size + step - 1) // step
 
 
 def removed_stride_padding(
@@ -47,14 +70,14 @@ def removed_stride_padding(
     """
     least = ops.minimum if ops.is_tensor(size) else min
     most = ops.maximum if ops.is_tensor(size) else max
-    old_size = -(-size // rate)
+    old_size = ceil_division(size, rate)
     if padding == "valid":
         if stride == 1:
             return 0, 0
         windows = (old_size - kernel_size) // stride + 1
         complete = least(windows * stride * rate, size - padded)
         return 0, most(complete - (size - (kernel_size - 1) * rate), 0)
-    strided_size = -(-old_size // stride)
+    strided_size = ceil_division(old_size, stride)
     total = most((strided_size - 1) * stride + kernel_size - old_size, 0)
     before = total // 2 * rate
     return before, (kernel_size - 1) * rate - before
@@ -88,7 +111,13 @@ def pad_spatial(x, height, width, data_format, value=0.0):
         pads = [(0, 0), *spatial, (0, 0)]
     if all(isinstance(n, int) and n == 0 for pad in spatial for n in pad):
         return x
-    return ops.pad(x, pads, constant_values=value)
+    padded = ops.pad(x, pads, constant_values=value)
+    if None not in padded.shape[1:]:
+        return padded
+    # After padding by an amount not known yet, TensorFlow Lite knows no size
+    # at all, and convolves for no number of channels that it does not know.
+    sizes = [n + sum(pad) for n, pad in zip(ops.shape(x), pads, strict=True)]
+    return ops.reshape(padded, sizes)
 
 
 def windows(sizes, kernel_size, strides, rates, padding):
@@ -123,6 +152,6 @@ def _windows(size, taps, stride, rate, padding):
     span = (taps - 1) * rate + 1
     if padding == "valid":
         return (0, 0), (size - span) // stride + 1
-    count = -(-size // stride)
+    count = ceil_division(size, stride)
     zeros = max((count - 1) * stride + span - size, 0)
     return (zeros // 2, zeros - zeros // 2), count

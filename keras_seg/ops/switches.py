@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_seg.ops.devices import torch_can
 from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.padding import ceil_division
 from keras_seg.ops.padding import pad_spatial
 
 __all__ = [
@@ -47,8 +48,8 @@ def pooled_size(size, pool_size, stride, rounding="ceil"):
         return (size - pool_size) // stride + 1
     least = ops.minimum if ops.is_tensor(size) else min
     most = ops.maximum if ops.is_tensor(size) else max
-    cover = -(-most(size - pool_size, 0) // stride) + 1
-    return least(cover, -(-size // stride))
+    cover = ceil_division(most(size - pool_size, 0), stride) + 1
+    return least(cover, ceil_division(size, stride))
 
 
 def max_pool_with_switches(

@@ -7,6 +7,7 @@ from keras_seg.ops.cells import merge_cells
 from keras_seg.ops.cells import reaching_windows
 from keras_seg.ops.devices import torch_can
 from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.padding import ceil_division
 from keras_seg.ops.switches import positions
 
 __all__ = [
@@ -68,12 +69,14 @@ def max_unpool(
             for n, k, s in zip(counts, pool_size, strides, strict=True)
         ]
     check_unpooling(pooled, switches, pool_size, strides, size, data_format)
-    reach = [-(-k // s) for k, s in zip(pool_size, strides, strict=True)]
+    reach = [
+        ceil_division(k, s) for k, s in zip(pool_size, strides, strict=True)
+    ]
     if reach == [1, 1] and torch_can(pooled):
         return _torch_unpool(
             pooled, switches, pool_size, strides, size, data_format
         )
-    cells = [-(-n // s) for n, s in zip(size, strides, strict=True)]
+    cells = [ceil_division(n, s) for n, s in zip(size, strides, strict=True)]
     # Switches counted from the first position of their window.
     switches = ops.cast(switches, "int32")
     local = switches - positions(counts, strides, size[1], data_format)

@@ -1,0 +1,139 @@
+"""`keras-seg export`: a run to a file for another runtime."""
+
+import pathlib
+import shlex
+from typing import Annotated
+
+import typer
+
+from keras_seg.cli import console
+from keras_seg.cli.backend import prefer_backend
+from keras_seg.cli.backend import use_backend
+from keras_seg.cli.options import parse_size
+from keras_seg.deployment.formats import FORMATS
+from keras_seg.deployment.quantization import QUANTIZATIONS
+
+__all__ = ["export"]
+
+KNOWN = {known.name: known for known in FORMATS}
+# Images that int8 fits its ranges to: more change little.
+MOST_SAMPLES = 100
+
+
+def export(
+    run: Annotated[
+        pathlib.Path,
+        typer.Argument(
+            help="Folder that keras-seg train wrote.", show_default=False
+        ),
+    ],
+    format_name: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help=f"What to write: {', '.join(KNOWN)}.",
+        ),
+    ] = "onnx",
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="File to write, or folder of a tf_saved_model.",
+            show_default="beside the model",
+        ),
+    ] = None,
+    last: Annotated[
+        bool,
+        typer.Option("--last", help="Take the last model, not the best."),
+    ] = False,
+    size: Annotated[
+        str,
+        typer.Option(
+            metavar="N|HxW|none",
+            help="For images of one size only; some backends need it.",
+        ),
+    ] = "none",
+    quantize: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help=f"Smaller numbers, for litert: {' or '.join(QUANTIZATIONS)}.",
+            show_default="float32",
+        ),
+    ] = None,
+    samples: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="Folder of images that int8 is fitted to.",
+            show_default=False,
+        ),
+    ] = None,
+    verify: Annotated[
+        bool,
+        typer.Option(help="Run what was written, and compare with the model."),
+    ] = True,
+):
+    """Write a trained model for a runtime that needs no Python.
+
+    The file takes RGB images of 0...255 and gives scores; the preprocessing
+    is part of it, the classes and their colours are in it or in a .json
+    beside it. It is kept only if it says what the model says.
+    """
+    known = KNOWN.get(format_name)
+    if known is None:
+        raise typer.BadParameter(
+            f"must be one of {', '.join(KNOWN)}. Received: {format_name}",
+            param_hint="--format",
+        )
+    if out is not None and out.suffix != known.suffix:
+        raise typer.BadParameter(
+            f"{known.title} is written to a "
+            + (f"file *{known.suffix}." if known.suffix else "folder.")
+            + f" Received: {out}",
+            param_hint="--out",
+        )
+    side = parse_size("--size", size)
+    prefer_backend(known.backends)
+    use_backend()
+
+    from keras_seg import deployment
+    from keras_seg import training
+
+    folder = training.RunFolder.open(run)
+    if out is None:
+        out = folder.model_path(best=not last).with_suffix(known.suffix)
+    with console.quiet():
+        written = deployment.export(
+            folder.load_model(best=not last),
+            out,
+            classes=folder.classes,
+            size=side,
+            quantization=quantize,
+            samples=samples and _images(samples, side),
+            verify=verify,
+        )
+    taken = "any size" if side is None else f"{side[0]}×{side[1]} pixels"
+    console.say(
+        f"Wrote {out}: {known.title}, {written.bytes / 1e6:.1f} MB, for "
+        f"images of {taken}."
+    )
+    for found in written.agreements:
+        console.say(
+            f"At {found.size[0]}×{found.size[1]} {found.same_class:.2%} of "
+            "the pixels get the model's class; scores differ by at most "
+            f"{found.difference:.1e}, the largest is {found.scale:.3g}."
+        )
+    quoted = shlex.quote(str(out))
+    console.say(f"Next: keras-seg predict --model {quoted} IMAGE...")
+
+
+def _images(folder, size):
+    """Images of a folder, enlarged or shrunk to the one size there is."""
+    from keras_seg.data import find_images
+    from keras_seg.data import read_image
+    from keras_seg.data.augment.scaling import resize_image
+
+    images = map(read_image, find_images([folder])[:MOST_SAMPLES])
+    return [
+        image if size is None else resize_image(image, size) for image in images
+    ]

@@ -1,0 +1,102 @@
+"""Whether an exported network says what the model says."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_seg.deployment.errors import ExportError
+from keras_seg.inference.scores import predict_scores
+
+__all__ = ["LARGEST_DIFFERENCE", "Agreement", "compare", "test_images"]
+
+LARGEST_DIFFERENCE = 1e-3
+# Odd and even, wide and high, and none a multiple of a stride.
+_SIZES = ((97, 130), (128, 97), (161, 159))
+
+
+@dataclasses.dataclass(frozen=True)
+class Agreement:
+    """How far two networks agree on one image.
+
+    Args:
+        size: pair of ints, height and width of the image.
+        same_class: float, share of the pixels that get the same class.
+        difference: float, the largest of the scores.
+        scale: float, the largest score of the model.
+    """
+
+    size: tuple[int, int]
+    same_class: float
+    difference: float
+    scale: float
+
+
+def test_images(size, channels):
+    """Three images, smooth ones, of three sizes where all are taken.
+
+    Args:
+        size: pair of ints, or None for any.
+        channels: int.
+
+    Returns:
+        List of float32 arrays `(height, width, channels)` in 0...255.
+    """
+    generator = np.random.default_rng(0)
+    images = []
+    for height, width in [size] * 3 if size else _SIZES:
+        grid = generator.uniform(0, 255, (9, 9, channels))
+        rows = np.linspace(0, 8, height).astype(int)
+        columns = np.linspace(0, 8, width).astype(int)
+        noise = generator.normal(0, 10, (height, width, channels))
+        image = grid[rows][:, columns] + noise
+        images.append(image.clip(0, 255).astype("float32"))
+    return images
+
+
+def compare(model, exported, images, exact=True):
+    """Predicts with both, and compares.
+
+    Args:
+        model: `keras.Model`.
+        exported: `ExportedModel`.
+        images: list of arrays `(height, width, channels)`.
+        exact: bool, whether scores may differ by rounding only: by
+            `LARGEST_DIFFERENCE`, or that part of the largest where scores
+            are above 1.
+
+    Returns:
+        List of `Agreement`.
+
+    Raises:
+        ExportError: if they differ by more.
+    """
+    found = []
+    for image in images:
+        theirs = predict_scores(exported, image[None])
+        ours = predict_scores(model, image[None])
+        size = image.shape[:2]
+        if theirs.shape != ours.shape or not np.isfinite(theirs).all():
+            raise ExportError(
+                f"{exported.path.name} does not say what the model says: at "
+                f"{size[0]}×{size[1]} its scores are of shape {theirs.shape}, "
+                f"of the model {ours.shape}, and "
+                f"{np.isfinite(theirs).mean():.0%} of them are finite. "
+                "Nothing was written."
+            )
+        same = ours.argmax(axis=-1) == theirs.argmax(axis=-1)
+        result = Agreement(
+            size,
+            float(same.mean()),
+            float(np.abs(ours - theirs).max()),
+            float(np.abs(ours).max()),
+        )
+        found.append(result)
+        limit = LARGEST_DIFFERENCE * max(1.0, result.scale)
+        if exact and not result.difference <= limit:
+            raise ExportError(
+                f"{exported.path.name} does not say what the model says: at "
+                f"{size[0]}×{size[1]} scores differ by up to "
+                f"{result.difference:.2g}, and {same.mean():.2%} of the "
+                "pixels get the same class. Nothing was written."
+            )
+    return found

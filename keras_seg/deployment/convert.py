@@ -1,0 +1,71 @@
+"""A Keras model into a file of another format, by the libraries for it."""
+
+import contextlib
+import io
+import logging
+import warnings
+
+import keras
+
+from keras_seg.deployment.errors import ExportError
+from keras_seg.deployment.quantization import litert_options
+from keras_seg.ops.devices import portable_forms
+
+__all__ = ["convert"]
+
+
+def convert(model, path, known, size, quantization=None, samples=None):
+    """Writes a model for images of any size, or of one.
+
+    Args:
+        model: `keras.Model` of one image and one map of scores.
+        path: path to write to.
+        known: `Format`.
+        size: pair of ints, or None for any size.
+        quantization: None, `"float16"` or `"int8"`, of LiteRT.
+        samples: list of arrays `(height, width, channels)`, for `"int8"`.
+
+    Raises:
+        ExportError: if the format has no form for a part of the model.
+    """
+    options = {}
+    if quantization is not None:
+        options = litert_options(quantization, samples)
+    batch = 1 if size else None
+    height, width = size or (None, None)
+    channels = model.inputs[0].shape[-1]
+    image = keras.InputSpec(
+        shape=(batch, height, width, channels), dtype="float32", name="image"
+    )
+    try:
+        with portable_forms(), _quiet():
+            model.export(
+                str(path),
+                format=known.name,
+                input_signature=[image],
+                verbose=False,
+                **options,
+            )
+    except Exception as error:
+        # Each converter has its own for what it knows no form of.
+        first = str(error).strip().split("\n")[0][:300]
+        raise ExportError(
+            f"{model.name} can't be written as {known.title} with "
+            f"{keras.config.backend()}: {first} ({type(error).__name__})."
+        ) from error
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Holds back what converters say to those who write converters."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)

@@ -1,0 +1,266 @@
+"""A network for use without Python, checked against the model."""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import tempfile
+
+import keras
+
+import keras_seg
+from keras_seg.atomic import PREFIX
+from keras_seg.atomic import sync_folder
+from keras_seg.data import ClassTable
+from keras_seg.deployment.agreement import Agreement
+from keras_seg.deployment.agreement import compare
+from keras_seg.deployment.agreement import test_images
+from keras_seg.deployment.convert import convert
+from keras_seg.deployment.errors import ExportError
+from keras_seg.deployment.exported import ExportedModel
+from keras_seg.deployment.facts import Facts
+from keras_seg.deployment.facts import place_of
+from keras_seg.deployment.formats import format_of
+from keras_seg.deployment.quantization import QUANTIZATIONS
+from keras_seg.surgery.graph import data_format_of
+from keras_seg.surgery.graph import functional
+
+__all__ = ["Export", "export"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """What was written, and how far it agrees with the model.
+
+    Args:
+        path: path of the file or folder.
+        facts: `keras_seg.deployment.facts.Facts`, written with it.
+        agreements: tuple of `Agreement`, one for each image compared.
+        bytes: int, of all that was written.
+    """
+
+    path: pathlib.Path
+    facts: Facts
+    agreements: tuple[Agreement, ...]
+    bytes: int
+
+
+def export(
+    model,
+    path,
+    *,
+    classes=None,
+    size=None,
+    quantization=None,
+    samples=None,
+    verify=True,
+):
+    """Writes a model for another runtime, and compares the two.
+
+    The file takes float32 images `(batch, height, width, channels)`, RGB in
+    0...255, and gives scores, as the model does: the preprocessing is part of
+    it. With it are kept the classes and their colours, void, the size, and
+    the version of this package; `ExportedModel` reads them.
+
+    | suffix | format | of any size by | of one size by |
+    |---|---|---|---|
+    | `.onnx` | ONNX | TensorFlow | PyTorch |
+    | `.tflite` | LiteRT | TensorFlow | |
+    | `.xml` | OpenVINO | TensorFlow | PyTorch |
+    | none | SavedModel | TensorFlow | JAX |
+    | `.pt2` | PyTorch export | | PyTorch |
+
+    A saved model can be loaded with another backend, where this one does not
+    write the format. `keras-seg export` takes one that does.
+
+    Args:
+        model: `keras.Model`, images to scores of the same size, channels
+            last; of several outputs the first is written.
+        path: str or path; its suffix says which format.
+        classes: `keras_seg.data.ClassTable`. Defaults to names "class 0", …
+            in VOC's colours.
+        size: pair of ints, height and width, for a file that takes images of
+            that size only, one at a time: smaller, and for some runtimes
+            faster. Defaults to the model's own, which is mostly any.
+        quantization: None, `"float16"` or `"int8"`, of LiteRT.
+        samples: list of arrays `(height, width, channels)` in 0...255, a
+            hundred or so, that `"int8"` fits its ranges to, and the first
+            three of which are compared. Defaults to made-up images; needed
+            for `"int8"`.
+        verify: bool, whether the file is run by its own runtime and compared
+            with the model, on three images.
+
+    Returns:
+        `Export`. An earlier file of that name is replaced.
+
+    Raises:
+        ExportError: if the backend does not write the format, a package is
+            missing, or scores differ by more than 1e-3 (of the largest,
+            where that is above 1); then nothing is written. Quantized ones
+            may differ by any amount.
+
+    Example:
+
+    ```python
+    run = keras_seg.training.RunFolder.open("run")
+    written = keras_seg.export(
+        run.load_model(), "model.onnx", classes=run.classes
+    )
+    written.agreements[0].same_class
+    ```
+    """
+    path = pathlib.Path(path)
+    known = format_of(path)
+    network = _network(model)
+    size = _size(network, size, known)
+    samples = _samples(samples, quantization, known, size)
+    known.check_installed(keras.config.backend())
+    count = network.output_shape[-1]
+    if classes is None:
+        classes = ClassTable.default(count)
+    elif len(classes) != count:
+        raise ExportError(
+            f"`classes` has {len(classes)} classes, the model {count}."
+        )
+    facts = Facts(
+        model=model.name,
+        format=known.name,
+        classes=classes,
+        size=size,
+        channels=network.inputs[0].shape[-1],
+        quantization=quantization,
+        version=keras_seg.__version__,
+        backend=keras.config.backend(),
+    )
+    _check_free(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=path.parent) as hidden:
+        written = pathlib.Path(hidden) / path.name
+        convert(network, written, known, size, quantization, samples)
+        _write_facts(written, known, facts)
+        agreements: list[Agreement] = []
+        if verify:
+            images = samples[:3] or test_images(size, facts.channels)
+            agreements = compare(
+                network, ExportedModel(written), images, quantization is None
+            )
+        total = sum(
+            file.stat().st_size
+            for file in pathlib.Path(hidden).rglob("*")
+            if file.is_file()
+        )
+        _move(pathlib.Path(hidden), path)
+    return Export(path, facts, tuple(agreements), total)
+
+
+def _network(model):
+    """The part of a model that predicts: one image, one map of scores."""
+    try:
+        network = functional(model)
+    except ValueError:
+        network = model  # A subclass, whose `call` is all there is.
+    else:
+        if len(network.outputs) > 1:
+            network = keras.Model(network.inputs[0], network.outputs[0])
+    if len(network.inputs) != 1 or len(network.output_shape) != 4:
+        raise ExportError(
+            "`model` must take an image and give scores (batch, height, "
+            f"width, classes). Received: {model.name} of inputs "
+            f"{network.input_shape} and outputs {network.output_shape}"
+        )
+    if data_format_of(network) == "channels_first":
+        raise ExportError(
+            "`model` takes channels first. Fix: build it with data_format="
+            '"channels_last" and set its weights, which are the same.'
+        )
+    return network
+
+
+def _size(model, size, known):
+    backend = keras.config.backend()
+    if backend not in known.backends:
+        raise ExportError(
+            f"{backend} does not write {known.title}. Fix: save the model, "
+            f"and load and export it with KERAS_BACKEND={known.backends[0]}; "
+            "keras-seg export does so by itself."
+        )
+    own = tuple(model.inputs[0].shape[1:3])
+    if size is not None:
+        size = tuple(map(int, size))
+        if any(n not in (None, m) for n, m in zip(own, size, strict=True)):
+            raise ExportError(
+                f"The model takes images of {own[0]}×{own[1]}. "
+                f"Received: size={size}"
+            )
+    elif None not in own:
+        size = own
+    if size is None and backend not in known.any_size:
+        other = "".join(
+            f", or export with KERAS_BACKEND={name}, which writes it for any"
+            for name in known.any_size
+        )
+        raise ExportError(
+            f"{backend} writes {known.title} for images of one size. Fix: "
+            f"pass it, such as size=(512, 512){other}."
+        )
+    return size
+
+
+def _samples(samples, quantization, known, size):
+    if quantization is not None:
+        if quantization not in QUANTIZATIONS:
+            raise ExportError(
+                f"`quantization` must be None or one of {QUANTIZATIONS}. "
+                f"Received: quantization={quantization!r}"
+            )
+        if known.name != "litert":
+            raise ExportError(
+                "Only LiteRT (.tflite) is quantized here. Received: "
+                f"quantization={quantization!r} for {known.title}"
+            )
+        if quantization == "int8" and not samples:
+            raise ExportError(
+                "int8 needs `samples`: a hundred images like those to come, "
+                "that its ranges are fitted to."
+            )
+    samples = list(samples or [])
+    for image in samples:
+        if size is not None and tuple(image.shape[:2]) != size:
+            raise ExportError(
+                f"`samples` must have the size of the network, {size}. "
+                f"Received: an image of shape {tuple(image.shape)}"
+            )
+    return samples
+
+
+def _check_free(path):
+    """Only a file gives way to a file, and an exported folder to a folder."""
+    is_ours = path.is_file() if path.suffix else place_of(path).is_file()
+    if path.exists() and not is_ours:
+        raise ExportError(
+            f"{path} is there already, and no exported network. Fix: choose "
+            "another name."
+        )
+
+
+def _write_facts(path, known, facts):
+    text = facts.to_json()
+    if known.name != "onnx":
+        place_of(path).write_text(text + "\n", encoding="utf-8")
+        return
+    import onnx
+
+    network = onnx.load(path)
+    onnx.helper.set_model_props(network, {"keras_seg": text})
+    onnx.save(network, path)
+
+
+def _move(hidden, path):
+    """Moves what was written into place, the network itself last."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    for item in sorted(hidden.iterdir(), key=lambda item: item.name):
+        if item.name != path.name:
+            os.replace(item, path.parent / item.name)
+    os.replace(hidden / path.name, path)
+    sync_folder(path.parent)

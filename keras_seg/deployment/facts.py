@@ -1,0 +1,145 @@
+"""What a user of an exported network has to know, kept with its file."""
+
+import dataclasses
+import json
+import pathlib
+
+from keras_seg.data import ClassTable
+from keras_seg.deployment.errors import ExportError
+
+__all__ = ["Facts", "place_of"]
+
+# Far more than 255 classes take.
+LARGEST = 1 << 20
+_INPUT = "float32 (batch, height, width, channels), RGB in 0...255"
+_OUTPUT = "float32 (batch, height, width, classes), the size of the image"
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """The classes of an exported network, and the images it takes.
+
+    Args:
+        model: str, the name of the network.
+        format: str, the name of the format.
+        classes: `keras_seg.data.ClassTable`.
+        size: pair of ints or None, height and width where the network takes
+            one size only.
+        channels: int, of the images.
+        quantization: str or None.
+        version: str, of keras_seg.
+        backend: str, that wrote it.
+    """
+
+    model: str
+    format: str
+    classes: ClassTable
+    size: tuple[int, int] | None
+    channels: int
+    quantization: str | None
+    version: str
+    backend: str
+
+    def to_json(self):
+        """The facts as text, with what goes in and what comes out."""
+        table = self.classes
+        classes = [
+            {"id": i, "name": name, "color": list(color)}
+            for i, (name, color) in enumerate(
+                zip(table.names, table.colors, strict=True)
+            )
+        ]
+        known = dataclasses.asdict(self) | {
+            "classes": classes,
+            "void_ids": sorted(table.void_ids),
+            "input": _INPUT,
+            "output": _OUTPUT,
+        }
+        return json.dumps(known, indent=2)
+
+    @classmethod
+    def from_json(cls, text, path):
+        """Reads facts, and checks each.
+
+        Args:
+            text: str or bytes.
+            path: what they belong to, named in errors.
+
+        Returns:
+            `Facts`.
+
+        Raises:
+            ExportError: if anything is missing or of another kind.
+        """
+        try:
+            if len(text) > LARGEST:
+                raise ValueError(f"{len(text)} bytes")
+            return cls(**_checked(json.loads(text)))
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise ExportError(
+                f"{path} was not exported by keras_seg, or what it says of "
+                f"its classes is damaged ({type(error).__name__}: {error}). "
+                "Fix: export the network again."
+            ) from None
+
+
+def _checked(known):
+    rows = known["classes"]
+    table = ClassTable(
+        names=tuple(_text(row["name"]) for row in rows),
+        colors=tuple(
+            tuple(_whole(value, 255) for value in _three(row["color"]))
+            for row in rows
+        ),
+        void_ids=frozenset(_whole(i, 1 << 31) for i in known["void_ids"]),
+    )
+    size = known["size"]
+    if size is not None:
+        height, width = (_whole(n, 1 << 31) for n in size)
+        size = height, width
+    quantization = known["quantization"]
+    return {
+        "classes": table,
+        "size": size,
+        "channels": _whole(known["channels"], 1 << 16),
+        "quantization": quantization and _text(quantization),
+    } | {
+        name: _text(known[name])
+        for name in ("model", "format", "version", "backend")
+    }
+
+
+def _text(value):
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is no text")
+    return value
+
+
+def _whole(value, largest):
+    if type(value) is not int or not 0 <= value <= largest:
+        raise TypeError(f"{value!r:.40} is no integer of 0...{largest}")
+    return value
+
+
+def _three(values):
+    red, green, blue = values
+    return red, green, blue
+
+
+def place_of(path):
+    """Where the facts of a network are whose own file has no place for them.
+
+    Beside a file; within a folder.
+
+    Args:
+        path: path of the network.
+
+    Example:
+
+    >>> place_of("model.tflite").name
+    'model.tflite.json'
+    """
+    path = pathlib.Path(path)
+    if not path.suffix:
+        return path / "keras_seg.json"
+    return path.with_name(f"{path.name}.json")

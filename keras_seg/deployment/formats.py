@@ -1,0 +1,147 @@
+"""The formats: who writes them, and what runs them."""
+
+import dataclasses
+import importlib.util
+import pathlib
+
+from keras_seg.deployment.errors import ExportError
+
+__all__ = ["FORMATS", "Format", "format_of"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A format of exported networks.
+
+    Args:
+        name: str, as `keras.Model.export` has it.
+        title: str, as its makers have it.
+        suffix: str of its files; none for a folder.
+        any_size: tuple of str, the backends that write a network for images
+            of any size.
+        one_size: tuple of str, the backends that write it for images of one
+            size only.
+        writers: dictionary from backend to tuple of str, the packages that
+            write it beside the backend.
+        runtimes: tuple of str, the packages that run it, the first that is
+            installed.
+    """
+
+    name: str
+    title: str
+    suffix: str
+    any_size: tuple[str, ...]
+    one_size: tuple[str, ...]
+    writers: dict[str, tuple[str, ...]]
+    runtimes: tuple[str, ...]
+
+    @property
+    def backends(self):
+        """The backends that write it, those for any size first."""
+        return self.any_size + self.one_size
+
+    def check_installed(self, backend):
+        """Refuses to begin what could not be ended.
+
+        Args:
+            backend: str, what is to write it.
+
+        Raises:
+            ExportError: if a package is missing that writes or runs it.
+        """
+        missing = [
+            package
+            for package in self.writers.get(backend, ())
+            if not _is_installed(package)
+        ]
+        if not any(map(_is_installed, self.runtimes)):
+            missing.append(self.runtimes[0])
+        if missing:
+            raise ExportError(
+                f"{self.title} needs {' and '.join(missing)}, which is not "
+                'installed. Fix: pip install "keras-seg[export]".'
+            )
+
+
+FORMATS = (
+    Format(
+        "onnx",
+        "ONNX",
+        ".onnx",
+        any_size=("tensorflow",),
+        one_size=("torch",),
+        writers={
+            "tensorflow": ("onnx", "tf2onnx"),
+            "torch": ("onnx", "onnxscript"),
+        },
+        runtimes=("onnxruntime",),
+    ),
+    Format(
+        "litert",
+        "LiteRT",
+        ".tflite",
+        any_size=("tensorflow",),
+        one_size=(),
+        writers={},
+        runtimes=("ai_edge_litert", "tensorflow"),
+    ),
+    Format(
+        "openvino",
+        "OpenVINO",
+        ".xml",
+        any_size=("tensorflow",),
+        one_size=("torch",),
+        writers={"tensorflow": ("openvino",), "torch": ("openvino",)},
+        runtimes=("openvino",),
+    ),
+    Format(
+        "tf_saved_model",
+        "TensorFlow SavedModel",
+        "",
+        any_size=("tensorflow",),
+        one_size=("jax",),
+        writers={"jax": ("tensorflow",)},
+        runtimes=("tensorflow",),
+    ),
+    Format(
+        "torch",
+        "PyTorch export",
+        ".pt2",
+        any_size=(),
+        one_size=("torch",),
+        writers={},
+        runtimes=("torch",),
+    ),
+)
+
+
+def format_of(path):
+    """The format that a path names by its suffix.
+
+    Args:
+        path: str or path.
+
+    Returns:
+        `Format`.
+
+    Raises:
+        ExportError: if no format has that suffix.
+
+    Example:
+
+    >>> format_of("model.onnx").title, format_of("served").title
+    ('ONNX', 'TensorFlow SavedModel')
+    """
+    suffix = pathlib.Path(path).suffix
+    for known in FORMATS:
+        if suffix == known.suffix:
+            return known
+    allowed = ", ".join(f"{f.suffix} ({f.title})" for f in FORMATS if f.suffix)
+    raise ExportError(
+        f"The suffix of a path says in which format a network is: {allowed}, "
+        f"or none (TensorFlow SavedModel, a folder). Received: {path}"
+    )
+
+
+def _is_installed(package):
+    return importlib.util.find_spec(package) is not None

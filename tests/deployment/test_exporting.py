@@ -1,0 +1,201 @@
+"""Exported files say what the model says, in every format a backend writes."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_seg
+from keras_seg.applications import UNet
+from keras_seg.data import ClassTable
+from keras_seg.deployment import FORMATS
+from keras_seg.deployment import ExportedModel
+from keras_seg.deployment import ExportError
+from keras_seg.deployment import exporting
+from keras_seg.deployment.agreement import test_images as images_of
+from tests.networks import randomize
+
+CLASSES = ClassTable(
+    names=("sky", "sea, calm", "größte Düne"),
+    colors=((0, 0, 255), (0, 128, 128), (255, 255, 0)),
+    void_ids=frozenset({255, 9}),
+)
+SIZE = (64, 80)
+
+
+@pytest.fixture(scope="module")
+def model():
+    model = UNet(classes=3, filters=4, depth=2)
+    randomize(model)
+    return model
+
+
+def written_by(known):
+    """The sizes that this backend writes a format for."""
+    backend = keras.config.backend()
+    sizes = [None] if backend in known.any_size else []
+    return sizes + [SIZE] * (backend in known.backends)
+
+
+CASES = [
+    pytest.param(known, size, id=f"{known.name}-{size}")
+    for known in FORMATS
+    for size in written_by(known)
+]
+
+
+@pytest.mark.parametrize(("known", "size"), CASES)
+def test_the_same_scores(model, known, size, tmp_path):
+    path = tmp_path / f"network{known.suffix}"
+    written = keras_seg.export(model, path, classes=CLASSES, size=size)
+    assert written.path == path and written.bytes > 4 * model.count_params()
+    sizes = [found.size for found in written.agreements]
+    assert sizes == [SIZE] * 3 if size else len(set(sizes)) == 3
+    exported = ExportedModel(path)
+    assert exported.facts == written.facts
+    assert exported.classes == CLASSES
+    assert exported.inputs[0].shape == (None, *(size or (None, None)), 3)
+    # What was compared before is compared again, by the files in place.
+    shapes = [SIZE, SIZE] if size else [(50, 41), (33, 80)]
+    for height, width in shapes:
+        images = np.random.default_rng(1).uniform(0, 255, (2, height, width, 3))
+        ours = model.predict_on_batch(images.astype("float32"))
+        theirs = exported.predict_on_batch(images)
+        np.testing.assert_allclose(theirs, ours, atol=1e-4 * abs(ours).max())
+    image = images[0].astype("uint8")
+    ids = keras_seg.predict(exported, image)
+    assert ids.shape == image.shape[:2]
+    np.testing.assert_array_equal(
+        ids, next(keras_seg.predict(exported, [image])).ids
+    )
+    assert not [f for f in tmp_path.iterdir() if f.name.startswith(".")]
+
+
+def test_what_a_backend_does_not_write_is_refused(model, tmp_path):
+    backend = keras.config.backend()
+    for known in FORMATS:
+        path = tmp_path / f"network{known.suffix}"
+        if backend not in known.backends:
+            with pytest.raises(ExportError, match=f"{backend} does not write"):
+                keras_seg.export(model, path, size=SIZE)
+        elif backend not in known.any_size:
+            with pytest.raises(ExportError, match="for images of one size"):
+                keras_seg.export(model, path)
+    assert not list(tmp_path.iterdir())
+
+
+def able():
+    """A file name and options that this backend takes."""
+    return {
+        "tensorflow": ("network.onnx", {}),
+        "torch": ("network.onnx", {"size": SIZE}),
+        "jax": ("network", {"size": SIZE}),
+    }[keras.config.backend()]
+
+
+def test_a_file_that_says_something_else_is_not_kept(
+    model, tmp_path, monkeypatch
+):
+    """As a converter would that is wrong: here it converts another network."""
+    other = keras.models.clone_model(model)
+    randomize(other, seed=5)
+    convert = exporting.convert
+    monkeypatch.setattr(
+        exporting, "convert", lambda model, *rest: convert(other, *rest)
+    )
+    name, options = able()
+    with pytest.raises(ExportError, match="does not say what the model says"):
+        keras_seg.export(model, tmp_path / name, **options)
+    assert not list(tmp_path.iterdir())
+    keras_seg.export(model, tmp_path / name, **options, verify=False)
+    assert (tmp_path / name).exists()
+
+
+def test_replaced_as_a_whole(model, tmp_path):
+    name, options = able()
+    path = tmp_path / name
+    keras_seg.export(model, path, **options, verify=False)
+    keras_seg.export(model, path, classes=CLASSES, **options, verify=False)
+    assert ExportedModel(path).classes == CLASSES
+    assert [f.name for f in tmp_path.iterdir()] == [name]
+
+
+def test_a_folder_of_something_else_stays(model, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").touch()
+    (tmp_path / "a.onnx").mkdir()
+    _, options = able()
+    for name in ("photos", "a.onnx"):
+        with pytest.raises(ExportError) as caught:
+            keras_seg.export(model, tmp_path / name, **options)
+        said = str(caught.value)
+        backend = keras.config.backend()
+        if (name, backend) not in (("photos", "torch"), ("a.onnx", "jax")):
+            assert "is there already, and no exported network" in said
+    assert (tmp_path / "photos" / "a.jpg").exists()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"path": "a.pb"}, "The suffix of a path says"),
+        ({"classes": ClassTable.default(4)}, "has 4 classes, the model 3"),
+        ({"quantization": "int4"}, "must be None or one of"),
+        ({"quantization": "int8"}, "Only LiteRT"),
+        ({"samples": [np.zeros((9, 9, 3))]}, "must have the size"),
+    ],
+)
+def test_refused(model, tmp_path, options, said):
+    options = {"path": "a.onnx", "size": SIZE, **options}
+    path = tmp_path / options.pop("path")
+    with pytest.raises(ExportError, match=said):
+        keras_seg.export(model, path, **options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.once
+def test_models_that_are_not_exported(tmp_path):
+    image = keras.Input((8, 8, 3))
+    first = keras.Input((3, 8, 8))
+    scores = keras.layers.Conv2D(2, 1, data_format="channels_first")(first)
+    networks = {
+        "must take an image and give scores": keras.Model(
+            image, keras.layers.GlobalAveragePooling2D()(image)
+        ),
+        "takes channels first": keras.Model(first, scores),
+        r"takes images of 8×8": keras.Model(image, image),
+    }
+    for said, network in networks.items():
+        with pytest.raises(ExportError, match=said):
+            keras_seg.export(network, tmp_path / "a.onnx", size=(16, 16))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="TensorFlow writes LiteRT."
+)
+def test_quantized(model, tmp_path):
+    """Kernels in two bytes or one, not four; each has a scale beside it."""
+    full = keras_seg.export(model, tmp_path / "full.tflite")
+    samples = images_of(None, 3)
+    with pytest.raises(ExportError, match="int8 needs `samples`"):
+        keras_seg.export(model, tmp_path / "a.tflite", quantization="int8")
+    found = {}
+    for kind in ("float16", "int8"):
+        path = tmp_path / f"{kind}.tflite"
+        found[kind] = keras_seg.export(
+            model, path, quantization=kind, samples=samples
+        )
+        assert ExportedModel(path).facts.quantization == kind
+    saved = [full.bytes - found[kind].bytes for kind in found]
+    parameters = model.count_params()
+    assert parameters < saved[0] < saved[1] < 3 * parameters
+    for one, least in (("float16", 0.99), ("int8", 0.9)):
+        assert min(a.same_class for a in found[one].agreements) > least
+
+
+def test_auxiliary_scores_are_left_out(model, tmp_path):
+    several = keras.Model(model.inputs[0], [model.output, 2 * model.output])
+    name, options = able()
+    written = keras_seg.export(several, tmp_path / name, **options)
+    assert all(found.same_class == 1 for found in written.agreements)

@@ -12,12 +12,14 @@ from keras_seg.cli.networks import exported
 from keras_seg.cli.networks import trained
 from keras_seg.cli.options import numbers
 from keras_seg.cli.options import refuse_options
-from keras_seg.cli.writer import Writer
 
 __all__ = ["predict"]
 
 # What can be said of a network that is as it was exported.
-WITH_EXPORTED = ("paths", "model", "out", "tile", "batch_size", "overwrite")
+WITH_EXPORTED = (
+    *("paths", "model", "out", "tile", "probabilities"),
+    *("batch_size", "overwrite"),
+)
 
 
 def predict(
@@ -74,6 +76,13 @@ def predict(
         bool,
         typer.Option("--crf", help="Refine borders by a fully connected CRF."),
     ] = False,
+    probabilities: Annotated[
+        bool,
+        typer.Option(
+            "--probabilities",
+            help="Write those of all classes, too: NAME.npz, float16.",
+        ),
+    ] = False,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Images of one size at once.")
     ] = 1,
@@ -88,8 +97,10 @@ def predict(
 
     For each image a mask of class ids with the colours of the classes as its
     palette, NAME.png, and the colours over the image with a legend,
-    NAME_overlay.png. What was written before by the same model with the same
-    options is left as it is, unless its image has changed.
+    NAME_overlay.png. The mask of a GeoTIFF is NAME.tif, which keeps its
+    place; with --tile it is predicted in the memory of some tiles. What was
+    written before by the same model with the same options is left as it is,
+    unless its image has changed.
     """
     views = numbers("--scales", scales)
     if model is not None:
@@ -101,11 +112,11 @@ def predict(
         raise typer.BadParameter("is missing.", ctx=ctx, param_hint="IMAGE")
 
     from keras_seg import inference
-    from keras_seg import visualization
     from keras_seg.cli.earlier import Earlier
+    from keras_seg.cli.predict_flow import predict_all
     from keras_seg.data import find_images
 
-    targets = plan(find_images(images), out)
+    targets = plan(find_images(images), out, probabilities)
     tiles = None
     if tile is not None:
         tiles = inference.Tiles(tile, overlap=min(128, tile // 64 * 32))
@@ -134,31 +145,16 @@ def predict(
     out.mkdir(parents=True, exist_ok=True)
     earlier.begin()
 
-    def write(found):
-        mask, overlay = targets[found.source]
-        picture = visualization.overlay_with_legend(
-            found.image, found.ids, source.classes
-        )
-        visualization.save_image(overlay, picture)
-        visualization.save_mask(mask, found.ids, source.classes.colors)
-
-    errors: list[ValueError] = []
-    done = 0
-    with (
-        console.progress("Predicting", len(targets)) as progress,
-        console.warnings_as_lines(UserWarning),
-        Writer(write) as writer,
-    ):
-        for found in inference.predict(
+    with console.progress("Predicting", len(targets)) as progress:
+        done, errors = predict_all(
             network,
             targets,
-            tiles,
+            source.classes,
+            tiles=tiles,
             batch_size=batch_size,
-            on_error=errors.append,
-        ):
-            writer.submit(found)
-            done += 1
-            progress(done + len(errors))
+            probabilities=probabilities,
+            progress=progress,
+        )
     if done:
         console.say(
             f"Wrote {done} of {len(targets)} masks (NAME.png) and overlays "
@@ -173,28 +169,36 @@ def predict(
         raise typer.Exit(1)
 
 
-def plan(images, out):
+def plan(images, out, probabilities=False):
     """What is written for each image, and that it overwrites no other.
 
     Args:
         images: list of paths.
         out: path of the folder to write to.
+        probabilities: bool, whether they are written.
 
     Returns:
-        Dictionary from each image to (mask, overlay).
+        Dictionary from each image to (mask, overlay), or (mask, overlay,
+        probabilities).
 
     Raises:
         ValueError: if an input would be overwritten, or two images have one
             name.
     """
     inputs = {image.resolve() for image in images}
-    targets: dict[pathlib.Path, tuple[pathlib.Path, pathlib.Path]] = {}
+    from keras_seg.data.geotiff import is_geotiff
+
+    endings = ["_overlay.png", *[".npz"] * probabilities]
+    targets: dict[pathlib.Path, tuple[pathlib.Path, ...]] = {}
     taken: dict[pathlib.Path, pathlib.Path] = {}
     for image in images:
         if image in targets:
             continue
-        pair = (out / f"{image.stem}.png", out / f"{image.stem}_overlay.png")
-        for target in pair:
+        suffix = ".tif" if is_geotiff(image) else ".png"
+        written = tuple(
+            out / f"{image.stem}{end}" for end in [suffix, *endings]
+        )
+        for target in written:
             if target.resolve() in inputs:
                 raise ValueError(
                     f"{target} is one of the images, and would be "
@@ -206,5 +210,5 @@ def plan(images, out):
                     f"{target}. Fix: predict them into different folders."
                 )
             taken[target] = image
-        targets[image] = pair
+        targets[image] = written
     return targets

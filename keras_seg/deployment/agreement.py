@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from keras_seg.deployment.errors import ExportError
+from keras_seg.deployment.errors import first_line
 from keras_seg.inference.scores import predict_scores
 
 __all__ = ["LARGEST_DIFFERENCE", "Agreement", "compare", "test_images"]
@@ -68,13 +69,19 @@ def compare(model, exported, images, exact=True):
         List of `Agreement`.
 
     Raises:
-        ExportError: if they differ by more.
+        ExportError: if they differ by more, or the file can't be run.
     """
     found = []
     for image in images:
-        theirs = predict_scores(exported, image[None])
-        ours = predict_scores(model, image[None])
         size = image.shape[:2]
+        ours = predict_scores(model, image[None])
+        try:
+            theirs = predict_scores(exported, image[None])
+        except Exception as error:
+            raise ExportError(
+                f"{exported.path.name} can't be run at {size[0]}×{size[1]}: "
+                f"{first_line(error)}. Nothing was written."
+            ) from error
         if theirs.shape != ours.shape or not np.isfinite(theirs).all():
             raise ExportError(
                 f"{exported.path.name} does not say what the model says: at "

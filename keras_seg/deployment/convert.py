@@ -8,6 +8,7 @@ import warnings
 import keras
 
 from keras_seg.deployment.errors import ExportError
+from keras_seg.deployment.errors import first_line
 from keras_seg.deployment.quantization import litert_options
 from keras_seg.ops.devices import portable_forms
 
@@ -48,10 +49,10 @@ def convert(model, path, known, size, quantization=None, samples=None):
             )
     except Exception as error:
         # Each converter has its own for what it knows no form of.
-        first = str(error).strip().split("\n")[0][:300]
         raise ExportError(
             f"{model.name} can't be written as {known.title} with "
-            f"{keras.config.backend()}: {first} ({type(error).__name__})."
+            f"{keras.config.backend()}: {first_line(error)} "
+            f"({type(error).__name__})."
         ) from error
 
 

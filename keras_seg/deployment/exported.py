@@ -6,6 +6,7 @@ import types
 import numpy as np
 
 from keras_seg.deployment.errors import ExportError
+from keras_seg.deployment.errors import first_line
 from keras_seg.deployment.facts import Facts
 from keras_seg.deployment.facts import place_of
 from keras_seg.deployment.formats import format_of
@@ -107,8 +108,8 @@ def _opened(path, known, how):
         ) from None
     except Exception as error:
         # Each runtime has its own for a file that is none.
-        first = str(error).strip().split("\n")[0][:200]
         raise ExportError(
-            f"{path} is no {known.title} file, or is damaged ({first}). "
-            "Fix: copy it again from its source, or export the network again."
+            f"{path} is no {known.title} file, or is damaged "
+            f"({first_line(error)}). Fix: copy it again from its source, or "
+            "export the network again."
         ) from error

@@ -17,6 +17,7 @@ from keras_seg.deployment.agreement import compare
 from keras_seg.deployment.agreement import test_images
 from keras_seg.deployment.convert import convert
 from keras_seg.deployment.errors import ExportError
+from keras_seg.deployment.errors import first_line
 from keras_seg.deployment.exported import ExportedModel
 from keras_seg.deployment.facts import Facts
 from keras_seg.deployment.facts import place_of
@@ -141,8 +142,9 @@ def export(
         agreements: list[Agreement] = []
         if verify:
             images = samples[:3] or test_images(size, facts.channels)
+            exported = _opened(written, known)
             agreements = compare(
-                network, ExportedModel(written), images, quantization is None
+                network, exported, images, exact=quantization is None
             )
         total = sum(
             file.stat().st_size
@@ -253,6 +255,17 @@ def _write_facts(path, known, facts):
     network = onnx.load(path)
     onnx.helper.set_model_props(network, {"keras_seg": text})
     onnx.save(network, path)
+
+
+def _opened(path, known):
+    try:
+        return ExportedModel(path)
+    except ExportError as error:
+        raise ExportError(
+            f"What {keras.config.backend()} writes as {known.title} can't be "
+            f"run: {first_line(error.__cause__ or error)}. Nothing was "
+            "written."
+        ) from error
 
 
 def _move(hidden, path):

@@ -19,6 +19,7 @@ def predict(
     *,
     batch_size=1,
     bucket=32,
+    probabilities=False,
     on_error=None,
 ):
     """Finds the class of every pixel of an image, or of many.
@@ -56,6 +57,8 @@ def predict(
         batch_size: int, how many neighbours of a stream that fall into one
             bucket are predicted together. Defaults to 1.
         bucket: int, pixels; 1 leaves every image as it is. Defaults to 32.
+        probabilities: bool, whether a stream gives those of all classes
+            beside the ids, in half precision. Defaults to False.
         on_error: optional function of a `keras_seg.data.DataError`, called
             for a file of a stream that cannot be read; the others are
             predicted. Without it the error is raised.
@@ -66,8 +69,8 @@ def predict(
         `keras_seg.inference.Prediction`.
 
     Raises:
-        ValueError: if an image is none, or the model gives scores of
-            another size.
+        ValueError: if an image is none, the model gives scores of another
+            size, or an argument goes with the other kind of images.
         DataError: a file cannot be read, and there is no `on_error`.
         MemoryError: or the backend's own, where it does not suffice for the
             smallest tiles either.
@@ -94,9 +97,13 @@ def predict(
         if out is not None:
             raise ValueError("`out` is for one image. Received: many images")
         return predict_stream(
-            model, images, tiles, batch_size, bucket, on_error
+            model, images, tiles, batch_size, bucket, probabilities, on_error
         )
     check_image(images)
+    if probabilities:
+        raise ValueError(
+            "`probabilities` come with a stream: pass [image] for one array."
+        )
     if tiles is not None:
         return predict_tiled(model, images, tiles, out)[0]
     ids = predict_batch(model, np.asarray(images)[None])[0]

@@ -7,6 +7,7 @@ __all__ = [
     "ids_of",
     "predict_batch",
     "predict_scores",
+    "probabilities_of",
     "takes_channels_first",
 ]
 
@@ -63,6 +64,33 @@ def ids_of(scores):
     """The class of the highest score, in the smallest unsigned integers."""
     kind = np.uint8 if scores.shape[-1] <= 256 else np.uint16
     return scores.argmax(axis=-1).astype(kind)
+
+
+def probabilities_of(scores):
+    """The probabilities of the classes, in half precision.
+
+    Scores that are probabilities already, of a network that ends in a
+    softmax, stay as they are: none is negative, and they add up to 1.
+
+    Args:
+        scores: float array `(..., classes)`.
+
+    Returns:
+        float16 array of the same shape.
+
+    Example:
+
+    >>> probabilities_of(np.array([[2.0, 2.0]])).tolist()
+    [[0.5, 0.5]]
+    >>> probabilities_of(np.array([[0.25, 0.75]])).tolist()
+    [[0.25, 0.75]]
+    """
+    scores = np.asarray(scores, "float32")
+    sums = scores.sum(axis=-1)
+    if scores.min(initial=0) < 0 or not np.allclose(sums, 1, atol=1e-3):
+        scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        scores /= scores.sum(axis=-1, keepdims=True)
+    return scores.astype("float16")
 
 
 def predict_scores(model, images):

@@ -18,6 +18,7 @@ from keras_seg.data.augment import pad_to
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import ids_of
 from keras_seg.inference.scores import predict_scores
+from keras_seg.inference.scores import probabilities_of
 from keras_seg.inference.scores import takes_channels_first
 from keras_seg.inference.tiled import predict_tiled
 
@@ -32,30 +33,38 @@ class Prediction(NamedTuple):
         image: array `(height, width, channels)`, upright, in 0...255.
         ids: uint8 array `(height, width)` of class ids; uint16 for more than
             256 classes.
+        probabilities: float16 array `(height, width, classes)` where they
+            were asked for, or None.
     """
 
     source: Any
     image: NDArray
     ids: NDArray
+    probabilities: NDArray | None = None
 
 
-def predict_stream(model, images, tiles, batch_size, bucket, on_error):
+def predict_stream(
+    model, images, tiles, batch_size, bucket, probabilities, on_error
+):
     """The predictions of images as they come: see `predict`."""
     channels, is_fixed = _image_of(model)
     bucket = 1 if is_fixed else bucket
     arrays = _read_ahead(images, channels, batch_size + 1, on_error)
     if tiles is not None:
         for source, image in arrays:
-            ids, tiles = predict_tiled(model, image, tiles)
-            yield Prediction(source, image, ids)
+            ids, kept, tiles = predict_tiled(
+                model, image, tiles, probabilities=probabilities
+            )
+            yield Prediction(source, image, ids, kept)
         return
     for size, batch in _batches(arrays, batch_size, bucket):
         filled = np.stack([_filled(image, size) for _, image in batch])
-        found = ids_of(predict_scores(model, filled))
-        for (source, image), ids in zip(batch, found, strict=True):
+        found = predict_scores(model, filled)
+        for (source, image), scores in zip(batch, found, strict=True):
             height, width = image.shape[:2]
-            # A copy: a view would keep the batch, and what lies outside.
-            yield Prediction(source, image, ids[:height, :width].copy())
+            scores = scores[:height, :width]
+            kept = probabilities_of(scores) if probabilities else None
+            yield Prediction(source, image, ids_of(scores), kept)
 
 
 def _image_of(model):

@@ -7,11 +7,12 @@ import numpy as np
 from keras_seg.inference.memory import is_out_of_memory
 from keras_seg.inference.scores import ids_of
 from keras_seg.inference.scores import predict_scores
+from keras_seg.inference.scores import probabilities_of
 
 __all__ = ["predict_tiled"]
 
 
-def predict_tiled(model, image, tiles, out=None):
+def predict_tiled(model, image, tiles, out=None, probabilities=False):
     """Finds the class of every pixel of an image, tile by tile.
 
     Where memory does not suffice for a tile, tiles are halved, with a
@@ -22,9 +23,11 @@ def predict_tiled(model, image, tiles, out=None):
         image: array `(height, width, channels)`, or what `Tiles.blocks` takes.
         tiles: `keras_seg.inference.Tiles`.
         out: what ids are written to. Defaults to a new array.
+        probabilities: bool, whether they are kept, of the whole image.
 
     Returns:
-        Tuple (ids, the tiles that memory sufficed for).
+        Tuple (ids, probabilities or None, the tiles that memory sufficed
+        for).
 
     Raises:
         ValueError: if the model gives scores of another size.
@@ -33,7 +36,7 @@ def predict_tiled(model, image, tiles, out=None):
     """
     while True:
         try:
-            return _predict(model, image, tiles, out), tiles
+            return *_predict(model, image, tiles, out, probabilities), tiles
         except Exception as error:
             if not is_out_of_memory(error) or not tiles.can_be_halved:
                 raise
@@ -46,7 +49,8 @@ def predict_tiled(model, image, tiles, out=None):
         tiles = smaller
 
 
-def _predict(model, image, tiles, out):
+def _predict(model, image, tiles, out, probabilities):
+    kept = None
     blocks = tiles.blocks(
         lambda tile: predict_scores(model, tile[None])[0], image
     )
@@ -55,4 +59,9 @@ def _predict(model, image, tiles, out):
         if out is None:
             out = np.empty(image.shape[:2], ids.dtype)
         out[rows, columns] = ids
-    return out
+        if probabilities and kept is None:
+            shape = (*image.shape[:2], scores.shape[-1])
+            kept = np.empty(shape, "float16")
+        if kept is not None:
+            kept[rows, columns] = probabilities_of(scores)
+    return out, kept

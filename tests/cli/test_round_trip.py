@@ -6,6 +6,7 @@ import os
 import shutil
 
 import numpy as np
+import rasterio
 from PIL import Image
 
 from keras_seg import surgery
@@ -18,6 +19,8 @@ from keras_seg.inference import evaluate
 from keras_seg.inference import predict
 from keras_seg.training import RunFolder
 from tests.applications.test_alignment import encoder
+from tests.data.test_geotiff import PLACE
+from tests.data.test_geotiff import write as write_geotiff
 from tests.networks import randomize
 
 
@@ -132,6 +135,50 @@ def test_predict(trained, data, invoke, tmp_path):
         np.testing.assert_array_equal(ids, found.ids)
         overlay = read_image(out / f"{path.stem}_overlay.png")
         assert overlay.shape[1] > image.shape[1]
+
+
+def test_probabilities(trained, data, invoke, tmp_path):
+    image, out = data / "val" / "images" / "0000.png", tmp_path / "out"
+    arguments = ("predict", trained[1], image, "--out", out)
+    assert invoke(*arguments).exit_code == 0
+    result = invoke(*arguments, "--probabilities")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("Wrote 1 of 1")  # Not before.
+    found = np.load(out / "0000.npz")["probabilities"]
+    assert found.dtype == np.float16 and found.shape == (48, 48, 2)
+    np.testing.assert_allclose(found.sum(axis=-1), 1, atol=2e-3)
+    ids = np.asarray(Image.open(out / "0000.png"))
+    # Where both are a half, the scores know better.
+    clear = abs(found[..., 0] - found[..., 1]) > 2e-3
+    np.testing.assert_array_equal(found.argmax(axis=-1)[clear], ids[clear])
+
+
+def test_a_geotiff_keeps_its_place(trained, data, invoke, tmp_path):
+    """Whole and in tiles, which see as much where all of it is one tile."""
+    pixels = read_image(data / "val" / "images" / "0000.png")
+    path = write_geotiff(tmp_path / "field.tif", np.moveaxis(pixels, -1, 0))
+    damaged = tmp_path / "other.tif"
+    damaged.write_bytes(path.read_bytes()[:-5000])
+    found = {}
+    for options in ((), ("--tile", 64)):
+        out = tmp_path / f"out{len(options)}"
+        result = invoke(
+            "predict", trained[1], path, damaged, "--out", out, *options
+        )
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"KS-D009  {damaged} ")
+        with rasterio.open(out / "field.tif") as file:
+            found[options] = file.read(1)
+            assert file.crs == PLACE["crs"]
+            assert file.transform == PLACE["transform"]
+        assert (out / "field_overlay.png").is_file()
+        assert not (out / "other.tif").exists()
+    model = RunFolder.open(trained[1]).load_model()
+    whole = next(predict(model, [pixels])).ids
+    np.testing.assert_array_equal(found[()], whole)
+    np.testing.assert_array_equal(
+        found["--tile", 64], predict(model, pixels, Tiles(64, overlap=32))
+    )
 
 
 def test_an_unreadable_image_is_reported_at_the_end(

@@ -42,6 +42,25 @@ def test_floats_and_ties():
     np.testing.assert_array_equal(ids, np.zeros((2, 3)))
 
 
+@pytest.mark.parametrize("tiles", [None, Tiles(32, overlap=0)])
+def test_probabilities(tiles):
+    """exp(score) / sum, by hand; of a network with a softmax as they are."""
+    image = np.random.default_rng(0).uniform(0, 4, (40, 35, 3))
+    image = image.astype("float32")
+    expected = np.exp(image) / np.exp(image).sum(axis=-1, keepdims=True)
+    ends = keras.Input((None, None, 3))
+    softmax = keras.Model(ends, keras.layers.Softmax()(ends))
+    for model in (echo(), softmax):
+        (found,) = predict(model, [image], tiles, probabilities=True)
+        assert found.probabilities.dtype == np.float16
+        np.testing.assert_allclose(found.probabilities, expected, atol=1e-3)
+        np.testing.assert_array_equal(found.ids, image.argmax(axis=-1))
+    (found,) = predict(echo(), [image], tiles)
+    assert found.probabilities is None
+    with pytest.raises(ValueError, match="come with a stream"):
+        predict(echo(), image, tiles, probabilities=True)
+
+
 def test_batch():
     ids = np.random.default_rng(0).integers(0, 3, (4, 5, 6))
     np.testing.assert_array_equal(predict_batch(echo(), image_of(ids)), ids)

@@ -1,0 +1,97 @@
+"""The images of `keras-seg predict`, one after the other, to files."""
+
+import functools
+
+import numpy as np
+
+from keras_seg import inference
+from keras_seg import visualization
+from keras_seg.atomic import replacing
+from keras_seg.cli import console
+from keras_seg.cli.writer import Writer
+from keras_seg.data import DataError
+from keras_seg.data.geotiff import GeoImage
+from keras_seg.data.geotiff import GeoMask
+
+__all__ = ["predict_all"]
+
+# Of the overlay of a GeoTIFF in tiles, which may be of any size.
+PREVIEW = 2048
+
+
+def predict_all(
+    network, targets, classes, *, tiles, batch_size, probabilities, progress
+):
+    """Predicts images and writes what is found; goes on after an error.
+
+    Args:
+        network: `keras.Model` or `keras_seg.deployment.ExportedModel`.
+        targets: dictionary from paths of images to tuples of paths: of the
+            mask, of the overlay, and of the probabilities if they are kept.
+        classes: `keras_seg.data.ClassTable`.
+        tiles: `keras_seg.inference.Tiles` or None.
+        batch_size: int.
+        probabilities: bool.
+        progress: function of the number done.
+
+    Returns:
+        Tuple: how many are written, and a list of `DataError`.
+    """
+    errors: list[DataError] = []
+    done = 0
+    # In windows; their probabilities would fill the memory.
+    rasters = []
+    if tiles is not None and not probabilities:
+        rasters = [i for i, t in targets.items() if t[0].suffix == ".tif"]
+    with (
+        console.warnings_as_lines(UserWarning),
+        Writer(functools.partial(_write, targets, classes)) as writer,
+    ):
+        for image in rasters:
+            try:
+                _predict_raster(network, image, tiles, targets[image], classes)
+                done += 1
+            except DataError as error:
+                errors.append(error)
+            progress(done + len(errors))
+        for found in inference.predict(
+            network,
+            [image for image in targets if image not in rasters],
+            tiles,
+            batch_size=batch_size,
+            probabilities=probabilities,
+            on_error=errors.append,
+        ):
+            writer.submit(found)
+            done += 1
+            progress(done + len(errors))
+    return done, errors
+
+
+def _write(targets, classes, found):
+    mask, overlay, *npz = targets[found.source]
+    picture = visualization.overlay_with_legend(found.image, found.ids, classes)
+    visualization.save_image(overlay, picture)
+    if mask.suffix == ".tif":
+        with (
+            GeoImage(found.source, None) as image,
+            GeoMask(mask, image, classes.colors) as out,
+        ):
+            out[:, :] = found.ids
+    else:
+        visualization.save_mask(mask, found.ids, classes.colors)
+    for path in npz:
+        with replacing(path) as temporary:
+            np.savez_compressed(temporary, probabilities=found.probabilities)
+
+
+def _predict_raster(network, path, tiles, targets, classes):
+    """From file to file, in the memory of some tiles."""
+    mask, overlay = targets
+    with GeoImage(path, network.inputs[0].shape[-1]) as image:
+        with GeoMask(mask, image, classes.colors) as out:
+            inference.predict(network, image, tiles, out)
+        picture = visualization.overlay_with_legend(
+            image.preview(PREVIEW), GeoMask.preview(mask, PREVIEW), classes
+        )
+    visualization.save_image(overlay, picture)

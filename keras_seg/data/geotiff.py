@@ -1,0 +1,234 @@
+"""GeoTIFF: windows of a large image in, a mask at the same place out."""
+
+import contextlib
+import importlib.util
+import pathlib
+import warnings
+
+import numpy as np
+
+from keras_seg.atomic import replacing
+from keras_seg.data.classes import VOID
+from keras_seg.data.errors import DataError
+
+__all__ = ["GeoImage", "GeoMask", "is_geotiff"]
+
+_SIDE = 512  # of the blocks in which a mask lies in its file
+
+
+def is_geotiff(path):
+    """Whether a file says where on Earth its pixels lie.
+
+    False where `rasterio` is not installed: it is an image then, as others.
+
+    Args:
+        path: str or path.
+    """
+    path = pathlib.Path(path)
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return False
+    if importlib.util.find_spec("rasterio") is None:
+        return False
+    import rasterio
+
+    try:
+        with _silent(), rasterio.open(path, driver="GTiff") as file:
+            return file.crs is not None
+    except rasterio.RasterioIOError:
+        return False
+
+
+class GeoImage:
+    """A GeoTIFF that is read window by window: `image[rows, columns]`.
+
+    Needs `keras-seg[geo]`. Close it, or use it as a context.
+
+    Args:
+        path: str or path.
+        channels: int, the first bands of the file are taken; `None` takes
+            all, of whatever kind. Defaults to 3.
+
+    Attributes:
+        shape: tuple `(height, width, channels)`.
+
+    Raises:
+        DataError: the file is missing or damaged, has fewer bands, or others
+            than uint8 and uint16 ones; these are divided by 257.
+    """
+
+    def __init__(self, path, channels=3):
+        import rasterio
+
+        self.path = pathlib.Path(path)
+        try:
+            with _silent():
+                self.file = rasterio.open(path, driver="GTiff")
+        except rasterio.RasterioIOError as error:
+            raise DataError(
+                "KS-D009",
+                path,
+                f"can't be opened ({error})",
+                "a complete GeoTIFF is expected",
+                fix="copy the file again from its source",
+            ) from error
+        kinds = set(self.file.dtypes[:channels])
+        if channels is None:
+            channels = self.file.count
+        elif self.file.count < channels or not kinds <= {"uint8", "uint16"}:
+            found = f"{self.file.count} bands of {', '.join(sorted(kinds))}"
+            self.close()
+            raise DataError(
+                "KS-D009",
+                path,
+                f"has {found}",
+                f"{channels} of uint8 or uint16 are expected",
+                fix="write the bands that the network sees with gdal_translate",
+            )
+        self.shape = (self.file.height, self.file.width, channels)
+
+    def __getitem__(self, window):
+        """Reads `image[rows, columns]`, two slices of step 1.
+
+        Returns:
+            Array `(rows, columns, channels)`, uint8, or float32 in 0...255.
+        """
+        return self._pixels(window=self._window(window))
+
+    def valid(self, window):
+        """Which pixels of a window there is an image of, a bool array."""
+        with self._reading():
+            return self.file.dataset_mask(window=self._window(window)) > 0
+
+    def preview(self, side):
+        """The whole image in little.
+
+        Args:
+            side: int, the most pixels that a side has.
+
+        Returns:
+            Array as those of windows.
+        """
+        return self._pixels(out_shape=_fitted(self.shape, side))
+
+    def close(self):
+        """Closes the file."""
+        self.file.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+    def _pixels(self, **options):
+        bands = list(range(1, self.shape[2] + 1))
+        with self._reading():
+            pixels = self.file.read(bands, **options)
+        if pixels.dtype != np.uint8:
+            pixels = pixels.astype("float32") / 257
+        return np.moveaxis(pixels, 0, -1)
+
+    @contextlib.contextmanager
+    def _reading(self):
+        import rasterio
+
+        try:
+            yield
+        except rasterio.RasterioIOError as error:
+            raise DataError(
+                "KS-D009",
+                self.path,
+                f"is incomplete or damaged ({error})",
+                "a complete GeoTIFF is expected",
+                fix="copy the file again from its source",
+            ) from error
+
+    def _window(self, window):
+        from rasterio.windows import Window
+
+        rows, columns = (
+            part.indices(size)[:2]
+            for part, size in zip(window, self.shape[:2], strict=True)
+        )
+        return Window.from_slices(rows, columns)
+
+
+class GeoMask:
+    """A mask that is written window by window: `mask[rows, columns] = ids`.
+
+    It lies where its image lies, has the colours of the classes, and is void,
+    which is its `nodata`, where there is no image. The file appears as a
+    whole at the end of the `with` block, or not at all.
+
+    Args:
+        path: str or path ending in `.tif`.
+        image: `GeoImage` of the same pixels.
+        colors: array `(classes, 3)`, RGB in 0...255.
+    """
+
+    def __init__(self, path, image, colors):
+        self.path = pathlib.Path(path)
+        self._image = image
+        self._colors = np.asarray(colors)
+        self.shape = image.shape[:2]
+
+    def __enter__(self):
+        import rasterio
+
+        self._stack = contextlib.ExitStack()
+        with self._stack:
+            temporary = self._stack.enter_context(replacing(self.path))
+            file = rasterio.open(
+                temporary,
+                "w",
+                driver="GTiff",
+                height=self.shape[0],
+                width=self.shape[1],
+                count=1,
+                dtype="uint8",
+                crs=self._image.file.crs,
+                transform=self._image.file.transform,
+                nodata=VOID,
+                compress="deflate",
+                tiled=True,
+                blockxsize=_SIDE,
+                blockysize=_SIDE,
+                BIGTIFF="IF_SAFER",
+            )
+            self._file = self._stack.enter_context(file)
+            table = {i: tuple(map(int, c)) for i, c in enumerate(self._colors)}
+            self._file.write_colormap(1, table)
+            self._stack = self._stack.pop_all()
+        return self
+
+    def __setitem__(self, window, ids):
+        """Writes `mask[rows, columns] = ids`, two slices of step 1."""
+        ids = np.where(self._image.valid(window), ids, np.uint8(VOID))
+        place = self._image._window(window)
+        self._file.write(ids.astype("uint8"), 1, window=place)
+
+    def __exit__(self, *error):
+        return self._stack.__exit__(*error)
+
+    @staticmethod
+    def preview(path, side):
+        """A finished mask in little, a uint8 array: see `GeoImage.preview`."""
+        import rasterio
+
+        with rasterio.open(path, driver="GTiff") as file:
+            return file.read(1, out_shape=_fitted(file.shape, side))
+
+
+def _fitted(shape, side):
+    """Rows and columns of a picture with sides of at most so many pixels."""
+    height, width = shape[:2]
+    scale = min(1.0, side / max(height, width))
+    return max(1, round(scale * height)), max(1, round(scale * width))
+
+
+@contextlib.contextmanager
+def _silent():
+    """A file without a place is no reason to warn: it is asked about."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,132 @@
+"""GeoTIFFs, against rasterio's own reading."""
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from rasterio.transform import from_origin
+
+from keras_seg.data import DataError
+from keras_seg.data.geotiff import GeoImage
+from keras_seg.data.geotiff import GeoMask
+from keras_seg.data.geotiff import is_geotiff
+
+pytestmark = pytest.mark.once
+
+PLACE = {"crs": "EPSG:32633", "transform": from_origin(4e5, 5.4e6, 0.5, 0.5)}
+COLORS = ((0, 0, 0), (255, 0, 0), (0, 255, 0))
+
+
+def write(path, pixels, **options):
+    """A GeoTIFF of bands first."""
+    bands, height, width = pixels.shape
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=height,
+        width=width,
+        count=bands,
+        dtype=pixels.dtype,
+        **{**PLACE, **options},
+    ) as file:
+        file.write(pixels)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    # The fourth band is alpha; where that is 0 there is no image.
+    return np.random.default_rng(0).integers(1, 256, (4, 40, 50), "uint8")
+
+
+@pytest.fixture(scope="module")
+def path(pixels, tmp_path_factory):
+    return write(tmp_path_factory.mktemp("geo") / "field.tif", pixels)
+
+
+def test_which_files_are(path, pixels, tmp_path):
+    assert is_geotiff(path)
+    plain = tmp_path / "a.tif"
+    Image.fromarray(pixels[0]).save(plain)
+    (tmp_path / "b.tif").write_bytes(b"II*\0")
+    assert not any(map(is_geotiff, [plain, tmp_path / "b.tif", "c.png"]))
+
+
+@given(st.data())
+def test_windows(path, pixels, data):
+    (top, bottom), (left, right) = (
+        sorted(data.draw(st.tuples(*[st.integers(0, size)] * 2)))
+        for size in (40, 50)
+    )
+    if top == bottom or left == right:
+        return
+    with GeoImage(path) as image:
+        assert image.shape == (40, 50, 3)
+        found = image[top:bottom, left:right]
+    expected = np.moveaxis(pixels[:3, top:bottom, left:right], 0, -1)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_16_bits(tmp_path):
+    """As `read_image`: divided by 257."""
+    values = np.array([[[0, 257, 65535]]], "uint16")
+    with GeoImage(write(tmp_path / "a.tif", values), 1) as image:
+        found = image[:, :]
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found[0, :, 0], [0, 1, 255])
+
+
+def test_mask(path, tmp_path):
+    ids = np.random.default_rng(1).integers(0, 3, (40, 50), "uint8")
+    out = tmp_path / "mask.tif"
+    with GeoImage(path) as image, GeoMask(out, image, COLORS) as mask:
+        for rows in (slice(0, 17), slice(17, 40)):
+            mask[rows, 0:50] = ids[rows]
+        assert not out.exists()
+    with rasterio.open(out) as file:
+        np.testing.assert_array_equal(file.read(1), ids)
+        assert file.crs == PLACE["crs"]
+        assert file.transform == PLACE["transform"]
+        assert file.colormap(1)[1][:3] == COLORS[1]
+        assert file.nodata == 255
+    assert GeoMask.preview(out, 20).shape == (16, 20)
+
+
+def test_void_where_there_is_no_image(tmp_path):
+    pixels = np.full((1, 3, 4), 7, "uint8")
+    pixels[0, 1, 2] = 0
+    path = write(tmp_path / "a.tif", pixels, nodata=0)
+    out = tmp_path / "mask.tif"
+    with GeoImage(path, 1) as image, GeoMask(out, image, COLORS) as mask:
+        mask[:, :] = np.ones((3, 4), "uint8")
+    with rasterio.open(out) as file:
+        found = file.read(1)
+    assert found[1, 2] == 255 and (found == 1).sum() == 11
+
+
+def test_no_half_of_a_mask(path, tmp_path):
+    out = tmp_path / "mask.tif"
+    with GeoImage(path) as image, pytest.raises(KeyError):
+        with GeoMask(out, image, COLORS) as mask:
+            mask[0:5, 0:5] = np.zeros((5, 5), "uint8")
+            raise KeyError
+    assert not list(tmp_path.iterdir())
+
+
+def test_refused(path, tmp_path):
+    for name, pixels, said in (
+        ("a.tif", np.zeros((1, 2, 2), "uint8"), "has 1 bands of uint8"),
+        ("b.tif", np.zeros((3, 2, 2), "float32"), "has 3 bands of float32"),
+    ):
+        with pytest.raises(DataError, match=said):
+            GeoImage(write(tmp_path / name, pixels))
+    with pytest.raises(DataError, match="can't be opened"):
+        GeoImage(tmp_path / "missing.tif")
+    whole = path.read_bytes()
+    (tmp_path / "half.tif").write_bytes(whole[: len(whole) - 2000])
+    with GeoImage(tmp_path / "half.tif") as image:
+        with pytest.raises(DataError, match="incomplete or damaged"):
+            image[:, :]

@@ -98,9 +98,10 @@ def predict(
     For each image a mask of class ids with the colours of the classes as its
     palette, NAME.png, and the colours over the image with a legend,
     NAME_overlay.png. The mask of a GeoTIFF is NAME.tif, which keeps its
-    place; with --tile it is predicted in the memory of some tiles. What was
-    written before by the same model with the same options is left as it is,
-    unless its image has changed.
+    place; with --tile it is predicted in the memory of some tiles. Of a video
+    the ids are the grey values of NAME.mkv, exactly, and the overlay is
+    NAME_overlay.mp4. What was written before by the same model with the same
+    options is left as it is, unless its image has changed.
     """
     views = numbers("--scales", scales)
     if model is not None:
@@ -187,17 +188,19 @@ def plan(images, out, probabilities=False):
     """
     inputs = {image.resolve() for image in images}
     from keras_seg.data.geotiff import is_geotiff
+    from keras_seg.data.video import is_video
 
-    endings = ["_overlay.png", *[".npz"] * probabilities]
     targets: dict[pathlib.Path, tuple[pathlib.Path, ...]] = {}
     taken: dict[pathlib.Path, pathlib.Path] = {}
     for image in images:
         if image in targets:
             continue
-        suffix = ".tif" if is_geotiff(image) else ".png"
-        written = tuple(
-            out / f"{image.stem}{end}" for end in [suffix, *endings]
-        )
+        if is_video(image):
+            endings = [".mkv", "_overlay.mp4"]
+        else:
+            endings = [".tif" if is_geotiff(image) else ".png", "_overlay.png"]
+            endings += [".npz"] * probabilities
+        written = tuple(out / f"{image.stem}{end}" for end in endings)
         for target in written:
             if target.resolve() in inputs:
                 raise ValueError(

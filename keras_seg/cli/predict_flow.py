@@ -12,6 +12,8 @@ from keras_seg.cli.writer import Writer
 from keras_seg.data import DataError
 from keras_seg.data.geotiff import GeoImage
 from keras_seg.data.geotiff import GeoMask
+from keras_seg.data.video import VideoWriter
+from keras_seg.data.video import frame_rate
 
 __all__ = ["predict_all"]
 
@@ -39,24 +41,30 @@ def predict_all(
     """
     errors: list[DataError] = []
     done = 0
-    # In windows; their probabilities would fill the memory.
-    rasters = []
+    # From file to file: videos, and what lies in windows; probabilities of
+    # these would fill the memory.
+    apart = {".mkv": _predict_video}
     if tiles is not None and not probabilities:
-        rasters = [i for i, t in targets.items() if t[0].suffix == ".tif"]
+        apart[".tif"] = _predict_raster
+    plain = []
     with (
         console.warnings_as_lines(UserWarning),
         Writer(functools.partial(_write, targets, classes)) as writer,
     ):
-        for image in rasters:
+        for image, paths in targets.items():
+            way = apart.get(paths[0].suffix)
+            if way is None:
+                plain.append(image)
+                continue
             try:
-                _predict_raster(network, image, tiles, targets[image], classes)
+                way(network, image, tiles, paths, classes)
                 done += 1
             except DataError as error:
                 errors.append(error)
             progress(done + len(errors))
         for found in inference.predict(
             network,
-            [image for image in targets if image not in rasters],
+            plain,
             tiles,
             batch_size=batch_size,
             probabilities=probabilities,
@@ -95,3 +103,19 @@ def _predict_raster(network, path, tiles, targets, classes):
             image.preview(PREVIEW), GeoMask.preview(mask, PREVIEW), classes
         )
     visualization.save_image(overlay, picture)
+
+
+def _predict_video(network, path, tiles, targets, classes):
+    """Ids as grey values, and the colours over the frames with a legend."""
+    rate = frame_rate(path)
+    with (
+        VideoWriter(targets[0], rate) as masks,
+        VideoWriter(targets[1], rate) as overlays,
+    ):
+        for found in inference.predict(network, path, tiles):
+            masks.write(found.ids)
+            overlays.write(
+                visualization.overlay_with_legend(
+                    found.image, found.ids, classes
+                )
+            )

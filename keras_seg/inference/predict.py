@@ -48,8 +48,8 @@ def predict(
         images: an array `(height, width, channels)`, RGB in 0...255, of any
             size. With `tiles` anything that has a `shape` and gives arrays of
             `image[rows, columns]`, such as `numpy.memmap`. Or, as a stream:
-            the path of an image or of a folder of images, or an iterable of
-            paths and arrays.
+            the path of an image, of a video or of a folder of images, or an
+            iterable of paths and arrays.
         tiles: `keras_seg.inference.Tiles`, for images whose scores the
             memory does not hold. Defaults to None: images as a whole.
         out: what the ids of one array are written to, `out[rows, columns] =

@@ -15,6 +15,8 @@ from keras_seg.data import DataError
 from keras_seg.data import find_images
 from keras_seg.data import read_image
 from keras_seg.data.augment import pad_to
+from keras_seg.data.video import is_video
+from keras_seg.data.video import read_frames
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import ids_of
 from keras_seg.inference.scores import predict_scores
@@ -29,7 +31,8 @@ class Prediction(NamedTuple):
     """What was found in one of many images.
 
     Args:
-        source: the path, as it came; of an array its number, from 0.
+        source: the path, as it came; of a frame of a video a tuple of the
+            path and its number, of an array its number, both from 0.
         image: array `(height, width, channels)`, upright, in 0...255.
         ids: uint8 array `(height, width)` of class ids; uint16 for more than
             256 classes.
@@ -108,15 +111,32 @@ def _read_ahead(images, channels, count, on_error):
 
 
 def _sources(images):
-    """Tuples (source, path or array)."""
+    """Tuples (source, path, array or error)."""
     if isinstance(images, str | os.PathLike):
         images = find_images([pathlib.Path(images)])
     for number, item in enumerate(images):
-        is_path = isinstance(item, str | os.PathLike)
-        yield (item if is_path else number), item
+        if not isinstance(item, str | os.PathLike):
+            yield number, item
+        elif is_video(item):
+            yield from _frames(item)
+        else:
+            yield item, item
+
+
+def _frames(path):
+    """The frames of a video, up to where it is damaged."""
+    count = 0
+    try:
+        for frame in read_frames(path):
+            yield (path, count), frame
+            count += 1
+    except DataError as error:
+        yield (path, count), error
 
 
 def _array(item, channels):
+    if isinstance(item, DataError):
+        raise item
     if isinstance(item, str | os.PathLike):
         return read_image(item, channels)
     image = np.asarray(item)

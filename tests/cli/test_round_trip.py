@@ -14,6 +14,8 @@ from keras_seg.applications import FCN32s
 from keras_seg.data import from_folder
 from keras_seg.data import read_image
 from keras_seg.data import synthetic
+from keras_seg.data.video import VideoWriter
+from keras_seg.data.video import read_frames
 from keras_seg.inference import Tiles
 from keras_seg.inference import evaluate
 from keras_seg.inference import predict
@@ -151,6 +153,29 @@ def test_probabilities(trained, data, invoke, tmp_path):
     # Where both are a half, the scores know better.
     clear = abs(found[..., 0] - found[..., 1]) > 2e-3
     np.testing.assert_array_equal(found.argmax(axis=-1)[clear], ids[clear])
+
+
+def test_a_video(trained, data, invoke, tmp_path):
+    """Frame by frame as images are; a damaged one beside it is reported."""
+    clip, out = tmp_path / "clip.mp4", tmp_path / "out"
+    with VideoWriter(clip, 5) as video:
+        for path in sorted((data / "val" / "images").iterdir()):
+            video.write(read_image(path))
+    damaged = tmp_path / "damaged.mov"
+    damaged.write_bytes(clip.read_bytes()[:500])
+    result = invoke("predict", trained[1], clip, damaged, "--out", out)
+    assert result.exit_code == 1
+    assert result.stdout.startswith("Wrote 1 of 2")
+    assert f"{damaged} can't be read as a video" in result.stderr
+    model = RunFolder.open(trained[1]).load_model()
+    expected = list(predict(model, clip))
+    assert [f.source for f in expected] == [(clip, n) for n in range(3)]
+    masks = [frame[..., 0] for frame in read_frames(out / "clip.mkv")]
+    np.testing.assert_array_equal(masks, [f.ids for f in expected])
+    assert len(list(read_frames(out / "clip_overlay.mp4"))) == 3
+    again = invoke("predict", trained[1], clip, "--out", out)
+    assert again.stdout.startswith("1 predicted before")
+    assert not (out / "damaged.mkv").exists()
 
 
 def test_a_geotiff_keeps_its_place(trained, data, invoke, tmp_path):

@@ -50,7 +50,7 @@ NETWORKS = {
         tiny_vgg(), classes=5, kernel_size=2, rate=4, filters=14
     ),
     "DeepLabV2": lambda: applications.DeepLabV2(
-        tiny_vgg(), classes=5, rates=(2, 4)
+        tiny_vgg(96), classes=5, rates=(2, 4), hidden_filters=14
     ),
     "DeepLabV3, MobileNetV2": deeplab_v3,
     "DeepLabV3Plus, MobileNetV2": lambda: applications.DeepLabV3Plus(

@@ -1,0 +1,158 @@
+"""Videos: frames in, the way a player shows them, and frames out."""
+
+import contextlib
+import importlib.util
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from keras_seg.atomic import replacing
+from keras_seg.data.errors import DataError
+
+__all__ = ["VideoWriter", "frame_rate", "is_video", "read_frames"]
+
+SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
+
+
+def is_video(path):
+    """Whether a path has the suffix of a video.
+
+    Args:
+        path: str or path.
+
+    Example:
+
+    >>> is_video("clip.MP4"), is_video("photograph.jpg")
+    (True, False)
+    """
+    return pathlib.Path(path).suffix.lower() in SUFFIXES
+
+
+def read_frames(path):
+    """Reads a video, frame by frame.
+
+    Args:
+        path: str or path.
+
+    Yields:
+        uint8 arrays `(height, width, 3)`, RGB, upright.
+
+    Raises:
+        DataError: the file is missing, is no video or is damaged, or PyAV is
+            not installed.
+    """
+    with _opened(path) as container:
+        for frame in container.decode(video=0):
+            pixels = frame.to_ndarray(format="rgb24")
+            # What a telephone held upright notes: counterclockwise degrees.
+            yield np.rot90(pixels, round(frame.rotation / 90))
+
+
+def frame_rate(path):
+    """Frames a second of a video, a `fractions.Fraction`.
+
+    Args:
+        path: str or path.
+
+    Raises:
+        DataError: as `read_frames`.
+    """
+    with _opened(path) as container:
+        return container.streams.video[0].average_rate
+
+
+class VideoWriter:
+    """Writes frames as they come; the file appears whole or not at all.
+
+    Pictures go into H.264, which every player shows and which rounds. Class
+    ids go as grey values into FFV1, which keeps each: `read_frames` gives
+    them back, three times each.
+
+    Args:
+        path: str or path: `.mp4` for pictures, `.mkv` for ids.
+        rate: frames a second.
+    """
+
+    def __init__(self, path, rate):
+        self.path = pathlib.Path(path)
+        self._rate = rate
+
+    def __enter__(self):
+        import av
+
+        with contextlib.ExitStack() as stack:
+            temporary = stack.enter_context(replacing(self.path))
+            self._container = av.open(str(temporary), "w")
+            stack.callback(self._container.close)
+            self._stream: Any = None
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, frame):
+        """Appends a frame.
+
+        Args:
+            frame: uint8 array `(height, width, 3)`, or `(height, width)` of
+                ids.
+        """
+        import av
+
+        frame = np.ascontiguousarray(frame)
+        kind = "gray" if frame.ndim == 2 else "rgb24"
+        if self._stream is None:
+            self._stream = self._new_stream(frame)
+        if self._stream.pix_fmt == "yuv420p":  # Colours of two by two pixels.
+            odd = [(0, n % 2) for n in frame.shape[:2]]
+            frame = np.pad(frame, [*odd, (0, 0)], mode="edge")
+        picture = av.VideoFrame.from_ndarray(frame, format=kind)
+        self._container.mux(self._stream.encode(picture))
+
+    def _new_stream(self, frame):
+        import av
+
+        ids = frame.ndim == 2
+        codec = "mpeg4"
+        if ids:
+            codec = "ffv1"
+        elif "libx264" in av.codecs_available:
+            codec = "libx264"
+        stream: Any = self._container.add_stream(codec, rate=self._rate)
+        height, width = frame.shape[:2]
+        stream.pix_fmt = "gray" if ids else "yuv420p"
+        stream.height = height if ids else height + height % 2
+        stream.width = width if ids else width + width % 2
+        return stream
+
+    def __exit__(self, kind, *error):
+        if kind is None and self._stream is not None:
+            self._container.mux(self._stream.encode())
+        return self._stack.__exit__(kind, *error)
+
+
+@contextlib.contextmanager
+def _opened(path):
+    path = pathlib.Path(path)
+    if importlib.util.find_spec("av") is None:
+        raise DataError(
+            "KS-D009",
+            path,
+            "is a video",
+            "videos are read by PyAV, which is not installed",
+            fix='pip install "keras-seg[video]"',
+        )
+    import av
+
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise av.error.InvalidDataError(0, "no pictures in it")
+            yield container
+    except (av.error.FFmpegError, OSError) as error:
+        raise DataError(
+            "KS-D009",
+            path,
+            f"can't be read as a video ({error})",
+            "a complete MP4, MOV, AVI, MKV or WEBM file is expected",
+            fix="copy the file again from its source",
+        ) from error

@@ -50,6 +50,7 @@ class ExportedModel:
         height, width = self.facts.size or (None, None)
         shape = (None, height, width, self.facts.channels)
         self.inputs = [types.SimpleNamespace(shape=shape)]
+        self.output_shape = (*shape[:3], len(self.classes))
         self._run = _opened(
             self.path, self._format, RUNTIMES[self._format.name]
         )

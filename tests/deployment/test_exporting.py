@@ -67,6 +67,11 @@ def test_the_same_scores(model, known, size, tmp_path):
     np.testing.assert_array_equal(
         ids, next(keras_seg.predict(exported, [image])).ids
     )
+    truth = [(image, (ids + 1) % 3)]
+    found = keras_seg.evaluate(exported, truth)
+    expected = keras_seg.evaluate(model, truth)
+    # But for pixels whose scores differ by rounding only.
+    assert abs(found.matrix - expected.matrix).sum() <= 4
     assert not [f for f in tmp_path.iterdir() if f.name.startswith(".")]
 
 

@@ -99,16 +99,6 @@ def export(
             missing, or scores differ by more than 1e-3 (of the largest,
             where that is above 1); then nothing is written. Quantized ones
             may differ by any amount.
-
-    Example:
-
-    ```python
-    run = keras_seg.training.RunFolder.open("run")
-    written = keras_seg.export(
-        run.load_model(), "model.onnx", classes=run.classes
-    )
-    written.agreements[0].same_class
-    ```
     """
     path = pathlib.Path(path)
     known = format_of(path)

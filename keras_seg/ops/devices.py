@@ -6,7 +6,7 @@ import functools
 
 import keras
 
-__all__ = ["on_cpu", "portable_forms", "torch_can"]
+__all__ = ["is_portable", "on_cpu", "portable_forms", "torch_can"]
 
 _elsewhere = contextvars.ContextVar("elsewhere", default=False)
 
@@ -25,9 +25,14 @@ def portable_forms():
         _elsewhere.reset(token)
 
 
+def is_portable():
+    """Whether operations are asked for in the form every runtime knows."""
+    return _elsewhere.get()
+
+
 def on_cpu(x):
     """Whether `x` is computed by a CPU, this one."""
-    if _elsewhere.get():
+    if is_portable():
         return False
     if keras.config.backend() == "torch":
         return x.device.type == "cpu"
@@ -37,7 +42,7 @@ def on_cpu(x):
 def torch_can(x):
     """Whether PyTorch's own functions serve: same numbers, several times
     faster on its CPU; elsewhere they may differ from run to run."""
-    if _elsewhere.get() or keras.config.backend() != "torch":
+    if is_portable() or keras.config.backend() != "torch":
         return False
     import torch
 

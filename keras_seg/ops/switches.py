@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seg.ops.devices import is_portable
 from keras_seg.ops.devices import torch_can
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import ceil_division
@@ -103,7 +104,8 @@ def max_pool_with_switches(
     # Across, then down, a later tap only if it is larger: the first row
     # that has the maximum, and in it the first column.
     (down, across), (m_down, m_across) = axes, windows
-    small = "int8" if pool_size[1] < 128 else "int32"
+    # LiteRT compares no bytes.
+    small = "int8" if pool_size[1] < 128 and not is_portable() else "int32"
     taps = _taps(best, across, pool_size[1], strides[1], m_across)
     best, column = taps[0], ops.zeros_like(taps[0], dtype=small)
     for number, tap in enumerate(taps[1:], start=1):
@@ -172,7 +174,12 @@ def _taps(x, axis, taps, stride, windows):
 
 def _lowest(dtype):
     dtype = keras.backend.standardize_dtype(dtype)
-    return -float("inf") if "float" in dtype else int(np.iinfo(dtype).min)
+    if "int" in dtype:
+        return int(np.iinfo(dtype).min)
+    if is_portable():
+        # Converters to ONNX choose by multiplying with 0 and 1.
+        return -6e4 if dtype == "float16" else -3e38
+    return -float("inf")
 
 
 def _torch_pool(x, pool_size, strides, rounding, data_format):

@@ -1,10 +1,14 @@
 """Exported files say what the model says, in every format a backend writes."""
 
+import pathlib
+import re
+
 import keras
 import numpy as np
 import pytest
 
 import keras_seg
+from keras_seg import layers
 from keras_seg.applications import UNet
 from keras_seg.data import ClassTable
 from keras_seg.deployment import FORMATS
@@ -12,6 +16,7 @@ from keras_seg.deployment import ExportedModel
 from keras_seg.deployment import ExportError
 from keras_seg.deployment import exporting
 from keras_seg.deployment.agreement import test_images as images_of
+from keras_seg.training import RunFolder
 from tests.networks import randomize
 
 CLASSES = ClassTable(
@@ -197,6 +202,36 @@ def test_quantized(model, tmp_path):
     assert parameters < saved[0] < saved[1] < 3 * parameters
     for one, least in (("float16", 0.99), ("int8", 0.9)):
         assert min(a.same_class for a in found[one].agreements) > least
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="TensorFlow writes both."
+)
+@pytest.mark.parametrize("name", ["network.onnx", "network.tflite"])
+def test_maxima_and_their_places(name, tmp_path):
+    """At odd sizes, where the last windows see padding that no one sees."""
+    image = keras.Input((None, None, 3))
+    pooled, switches = layers.MaxPoolWithSwitches(2)(image)
+    scores = layers.MaxUnpool(2)(pooled, switches, image)
+    written = keras_seg.export(keras.Model(image, scores), tmp_path / name)
+    assert any(n % 2 for found in written.agreements for n in found.size)
+    assert all(found.difference == 0 for found in written.agreements)
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="Images of any size."
+)
+def test_the_example_of_the_page(model, tmp_path, monkeypatch):
+    page = pathlib.Path(exporting.__file__).with_name("README.md").read_text()
+    (code,) = re.findall("```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    run = RunFolder.create("RUN", None, CLASSES)
+    model.save(run.path / "model.keras")
+    names = {"image": images_of(SIZE, 3)[0]}
+    exec(code, names)  # noqa: S102
+    np.testing.assert_array_equal(
+        names["ids"], keras_seg.predict(model, names["image"])
+    )
 
 
 def test_auxiliary_scores_are_left_out(model, tmp_path):

@@ -96,6 +96,15 @@ def test_the_page_is_true(name):
     assert written == rows()[name, keras.config.backend()]
 
 
+@pytest.mark.once
+def test_the_page_is_whole():
+    assert set(rows()) == {
+        (name, backend)
+        for name in NETWORKS
+        for backend in ("tensorflow", "jax", "torch")
+    }
+
+
 if __name__ == "__main__":
     import sys
 

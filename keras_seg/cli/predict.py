@@ -158,8 +158,7 @@ def predict(
         )
     if done:
         console.say(
-            f"Wrote {done} of {len(targets)} masks (NAME.png) and overlays "
-            f"(NAME_overlay.png) to {out}"
+            f"Wrote {done} of {len(targets)} masks, and overlays, to {out}"
         )
         if model is None:
             quoted = shlex.quote(str(paths[0]))

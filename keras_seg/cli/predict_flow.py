@@ -19,6 +19,8 @@ __all__ = ["predict_all"]
 
 # Of the overlay of a GeoTIFF in tiles, which may be of any size.
 PREVIEW = 2048
+# Pixels that a line or two of a legend take.
+SMALLEST_LEGEND = 48
 
 
 def predict_all(
@@ -106,16 +108,25 @@ def _predict_raster(network, path, tiles, targets, classes):
 
 
 def _predict_video(network, path, tiles, targets, classes):
-    """Ids as grey values, and the colours over the frames with a legend."""
-    rate = frame_rate(path)
+    """Ids as grey values, and the colours over the frames with a legend.
+
+    The legend is that of all classes, the same beside every frame: the
+    frames of a video have one size.
+    """
+    rate, key = frame_rate(path), None
     with (
         VideoWriter(targets[0], rate) as masks,
         VideoWriter(targets[1], rate) as overlays,
     ):
         for found in inference.predict(network, path, tiles):
             masks.write(found.ids)
-            overlays.write(
-                visualization.overlay_with_legend(
-                    found.image, found.ids, classes
+            if key is None:
+                key = visualization.legend(
+                    classes.names,
+                    classes.colors,
+                    height=max(len(found.ids), SMALLEST_LEGEND),
                 )
+            picture = visualization.overlay(
+                found.image, found.ids, classes.colors
             )
+            overlays.write(visualization.panel([picture, key], gap=0))

@@ -95,10 +95,20 @@ class VideoWriter:
         Args:
             frame: uint8 array `(height, width, 3)`, or `(height, width)` of
                 ids.
+
+        Raises:
+            ValueError: if it has another shape than the first.
         """
         import av
 
         frame = np.ascontiguousarray(frame)
+        if self._stream is None:
+            self._shape = frame.shape
+        elif frame.shape != self._shape:  # PyAV would scale it, ids too.
+            raise ValueError(
+                f"The frames of {self.path} have the shape {self._shape}. "
+                f"Received: a frame of shape {frame.shape}"
+            )
         kind = "gray" if frame.ndim == 2 else "rgb24"
         if self._stream is None:
             self._stream = self._new_stream(frame)

@@ -121,8 +121,7 @@ def test_predict(trained, data, invoke, tmp_path):
     result = invoke("predict", trained[1], images, odd, "--out", out)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [
-        "Wrote 4 of 4 masks (NAME.png) and overlays (NAME_overlay.png) to "
-        f"{out}",
+        f"Wrote 4 of 4 masks, and overlays, to {out}",
         f"Next: keras-seg evaluate {trained[1]} DATA",
     ]
     run = RunFolder.open(trained[1])

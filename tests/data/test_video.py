@@ -70,6 +70,13 @@ def test_no_half_of_a_video(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_frames_of_another_size(tmp_path):
+    with pytest.raises(ValueError, match=r"a frame of shape \(32, 48\)"):
+        with VideoWriter(tmp_path / "a.mkv", 25) as video:
+            video.write(np.zeros((32, 32), "uint8"))
+            video.write(np.zeros((32, 48), "uint8"))
+
+
 def test_damaged(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"no video")
     for name in ("a.mp4", "missing.mp4"):

@@ -32,7 +32,9 @@ def _litert(path):
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        from tensorflow.lite import Interpreter
+        import tensorflow
+
+        Interpreter = tensorflow.lite.Interpreter
 
     interpreter = Interpreter(model_path=str(path))
     (image,) = interpreter.get_input_details()

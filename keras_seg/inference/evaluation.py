@@ -87,7 +87,8 @@ def evaluate(
     padded, so that the scores are those of the user's own pixels.
 
     Args:
-        model: `keras.Model`, images to scores of the same size.
+        model: `keras.Model`, images to scores of the same size, or a
+            `keras_seg.deployment.ExportedModel`.
         data: `keras_seg.data.Folder`, or any sequence of `(image, mask)`.
         batch_size: int, the most images in a batch; neighbours of one size
             go together.

@@ -41,10 +41,10 @@ def predict(
     warning, for this image and those that follow.
 
     Args:
-        model: `keras.Model`, images to scores of the same size. For several
-            scales, mirrored images, another output stride or a CRF, make a
-            model of it first: `keras_seg.surgery.average_views`,
-            `set_output_stride`, `add_crf`.
+        model: `keras.Model`, images to scores of the same size, or a
+            `keras_seg.deployment.ExportedModel`. For several scales, mirrored
+            images, another output stride or a CRF, make a model of it first:
+            `keras_seg.surgery.average_views`, `set_output_stride`, `add_crf`.
         images: an array `(height, width, channels)`, RGB in 0...255, of any
             size. With `tiles` anything that has a `shape` and gives arrays of
             `image[rows, columns]`, such as `numpy.memmap`. Or, as a stream:

@@ -2,6 +2,8 @@
 
 import pathlib
 import re
+import sys
+import warnings
 
 import keras
 import numpy as np
@@ -232,6 +234,22 @@ def test_the_example_of_the_page(model, tmp_path, monkeypatch):
     np.testing.assert_array_equal(
         names["ids"], keras_seg.predict(model, names["image"])
     )
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="TensorFlow writes LiteRT."
+)
+def test_litert_by_tensorflow_itself(model, tmp_path, monkeypatch):
+    """Where the small interpreter is not installed."""
+    path = tmp_path / "network.tflite"
+    keras_seg.export(model, path, verify=False)
+    (image, *_) = images_of(None, 3)
+    expected = ExportedModel(path).predict_on_batch(image[None])
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # It advertises the small one.
+        found = ExportedModel(path).predict_on_batch(image[None])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_auxiliary_scores_are_left_out(model, tmp_path):

@@ -43,6 +43,7 @@ def test_imports_run_one_way():
     order = {
         "arguments": 0,
         "atomic": 0,
+        "lazy": 0,
         "schedules": 0,
         "ops": 0,
         "layers": 1,

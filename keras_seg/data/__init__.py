@@ -4,7 +4,6 @@ Only `Batches` and `Windows` need Keras, and they are imported when they are
 first used: files can be read and checked where no backend is installed.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
 from keras_seg.data import augment
@@ -31,6 +30,7 @@ from keras_seg.data.readers import from_yolo
 from keras_seg.data.readers import splits
 from keras_seg.data.statistics import ClassStatistics
 from keras_seg.data.statistics import class_statistics
+from keras_seg.lazy import getter
 
 if TYPE_CHECKING:
     from keras_seg.data.batches import Batches
@@ -65,9 +65,4 @@ __all__ = [
     "voc_colormap",
 ]
 
-
-def __getattr__(name):
-    if name in ("Batches", "Windows"):
-        module = importlib.import_module(f"{__name__}.{name.lower()}")
-        return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = getter(__name__, {"Batches": "batches", "Windows": "windows"})

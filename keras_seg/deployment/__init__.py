@@ -4,8 +4,9 @@ Each name is imported when it is first used. Only `export` needs Keras: an
 exported file predicts where no backend is installed.
 """
 
-import importlib
 from typing import TYPE_CHECKING
+
+from keras_seg.lazy import getter
 
 if TYPE_CHECKING:
     from keras_seg.deployment.errors import ExportError
@@ -15,17 +16,12 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "ExportError", "ExportedModel", "export"]
 
-# No file is named as what it gives: an imported file would hide it.
-_FILES = {
-    "FORMATS": "formats",
-    "ExportError": "errors",
-    "ExportedModel": "exported",
-    "export": "exporting",
-}
-
-
-def __getattr__(name):
-    if name in _FILES:
-        module = importlib.import_module(f"{__name__}.{_FILES[name]}")
-        return getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = getter(
+    __name__,
+    {
+        "FORMATS": "formats",
+        "ExportError": "errors",
+        "ExportedModel": "exported",
+        "export": "exporting",
+    },
+)

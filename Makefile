@@ -30,12 +30,13 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 export KERAS_SEG_PARITY := $(CURDIR)/.parity
 
-.PHONY: help demo test test-once test-slow lint clean $(BACKENDS:%=test-%)
+.PHONY: help demo test test-once test-slow fuzz lint clean $(BACKENDS:%=test-%)
 
 help:
 	@echo "make demo       train on synthetic cell membranes, write pictures"
 	@echo "make test       the tests, on TensorFlow, JAX and PyTorch"
 	@echo "make test-slow  the tests that take minutes"
+	@echo "make fuzz       10,000 damaged data sets of each layout"
 	@echo "make lint       ruff and mypy"
 
 $(VENV)/.base: pyproject.toml
@@ -69,6 +70,10 @@ test-once: $(VENV)/.test
 
 test-slow: $(VENV)/.test
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -m slow
+
+fuzz: $(VENV)/.test
+	KERAS_SEG_FUZZ=10000 KERAS_BACKEND=torch $(BIN)/python -m pytest \
+	  -p no:logging tests/data/readers/test_damage.py --durations=0
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

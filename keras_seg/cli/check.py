@@ -8,6 +8,7 @@ import typer
 
 from keras_seg.cli import console
 from keras_seg.cli.options import MaskValues
+from keras_seg.cli.options import MaxPixels
 
 __all__ = ["check"]
 
@@ -31,6 +32,7 @@ def check(
         ),
     ] = None,
     mask_values: MaskValues = None,
+    max_pixels: MaxPixels = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON.")
     ] = False,
@@ -49,7 +51,10 @@ def check(
     """
     from keras_seg.data import check as check_data
     from keras_seg.data.mask_files import parse_mask_values
+    from keras_seg.data.opening import limit_pixels
 
+    if max_pixels is not None:
+        limit_pixels(max_pixels)
     values = None if mask_values is None else parse_mask_values(mask_values)
     with console.progress("Checking") as progress:
         report = check_data(

@@ -9,6 +9,7 @@ import typer
 from keras_seg.cli import console
 from keras_seg.cli.backend import use_backend
 from keras_seg.cli.evaluation_report import report
+from keras_seg.cli.options import MaxPixels
 
 __all__ = ["evaluate"]
 
@@ -43,6 +44,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    max_pixels: MaxPixels = None,
 ):
     """Compare the predictions of a run with the masks of a folder.
 
@@ -55,7 +57,10 @@ def evaluate(
     from keras_seg import inference
     from keras_seg import training
     from keras_seg.data import splits
+    from keras_seg.data.opening import limit_pixels
 
+    if max_pixels is not None:
+        limit_pixels(max_pixels)
     folder = training.RunFolder.open(run)
     if split is None and "val" in splits(data):
         split = "val"
@@ -87,6 +92,7 @@ def _read(path, split, run):
     from keras_seg.data.layout import find_classes
     from keras_seg.data.mask_files import parse_mask_values
     from keras_seg.training import RunError
+    from keras_seg.training.source import recorded_source
 
     table = find_classes(path)
     classes = ClassTable.read(table) if table else run.classes
@@ -97,7 +103,7 @@ def _read(path, split, run):
             "Fix: evaluate on data of the same classes, or train again."
         )
     options = {}
-    values = ((run.data or {}).get("source") or {}).get("mask_values")
-    if values is not None:
-        options["mask_values"] = parse_mask_values(values)
+    source = recorded_source(run)
+    if source is not None and source.mask_values is not None:
+        options["mask_values"] = parse_mask_values(source.mask_values)
     return from_folder(path, split, classes=classes, **options)

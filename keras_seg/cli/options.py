@@ -4,7 +4,13 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["MaskValues", "numbers", "parse_size", "refuse_options"]
+__all__ = [
+    "MaskValues",
+    "MaxPixels",
+    "numbers",
+    "parse_size",
+    "refuse_options",
+]
 
 MaskValues = Annotated[
     str | None,
@@ -12,6 +18,15 @@ MaskValues = Annotated[
         metavar="VALUE:ID,...",
         help="What the values of the masks mean, such as 0:0,255:1.",
         show_default=False,
+    ),
+]
+
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Refuse larger images, which might fill the memory.",
+        show_default="178,956,970",
     ),
 ]
 

@@ -10,6 +10,7 @@ from keras_seg.cli import console
 from keras_seg.cli.networks import altered
 from keras_seg.cli.networks import exported
 from keras_seg.cli.networks import trained
+from keras_seg.cli.options import MaxPixels
 from keras_seg.cli.options import numbers
 from keras_seg.cli.options import refuse_options
 
@@ -18,7 +19,7 @@ __all__ = ["predict"]
 # What can be said of a network that is as it was exported.
 WITH_EXPORTED = (
     *("paths", "model", "out", "tile", "probabilities"),
-    *("batch_size", "overwrite"),
+    *("batch_size", "max_pixels", "overwrite"),
 )
 
 
@@ -86,6 +87,7 @@ def predict(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Images of one size at once.")
     ] = 1,
+    max_pixels: MaxPixels = None,
     overwrite: Annotated[
         bool,
         typer.Option(
@@ -116,7 +118,10 @@ def predict(
     from keras_seg.cli.earlier import Earlier
     from keras_seg.cli.predict_flow import predict_all
     from keras_seg.data import find_images
+    from keras_seg.data.opening import limit_pixels
 
+    if max_pixels is not None:
+        limit_pixels(max_pixels)
     targets = plan(find_images(images), out, probabilities)
     tiles = None
     if tile is not None:

@@ -8,6 +8,7 @@ import typer
 
 from keras_seg.cli.backend import use_backend
 from keras_seg.cli.options import MaskValues
+from keras_seg.cli.options import MaxPixels
 from keras_seg.cli.options import parse_size
 from keras_seg.cli.options import refuse_options
 from keras_seg.cli.train_options import parse_option
@@ -102,6 +103,7 @@ def train(
         ),
     ] = None,
     mask_values: MaskValues = None,
+    max_pixels: MaxPixels = None,
     val_split: Annotated[
         str | None,
         typer.Option(
@@ -151,7 +153,7 @@ def train(
     if resume is not None:
         refuse_options(
             ctx,
-            ("resume", "data", "json_lines", "quiet"),
+            ("resume", "data", "max_pixels", "json_lines", "quiet"),
             "--resume goes on in the settings of the run.",
         )
     elif data is None:
@@ -172,7 +174,10 @@ def train(
 
     from keras_seg import training
     from keras_seg.cli import train_flow
+    from keras_seg.data.opening import limit_pixels
 
+    if max_pixels is not None:
+        limit_pixels(max_pixels)
     voice = train_flow.Voice(json_lines, quiet)
     if resume is not None:
         train_flow.go_on(resume, data, voice)

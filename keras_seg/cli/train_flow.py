@@ -16,6 +16,7 @@ from keras_seg.data import DataError
 from keras_seg.data import check
 from keras_seg.training.memory import in_words
 from keras_seg.training.models import find_application
+from keras_seg.training.source import recorded_source
 from keras_seg.training.suggest import NAMES
 from keras_seg.training.suggest import suggest_settings
 
@@ -80,12 +81,10 @@ def begin(settings, source, out, voice, chosen):
 def go_on(path, moved_to, voice):
     """Trains a run from where it stopped to its end."""
     run = training.RunFolder.open(path)
-    source, data = None, (None, None)
-    if run.data and run.data["source"]:
-        source = training.DataSource(**run.data["source"])
-        if moved_to is not None:
-            source = dataclasses.replace(source, path=str(moved_to))
-            data = source.read(classes=run.classes, check=False)
+    source, data = recorded_source(run), (None, None)
+    if source is not None and moved_to is not None:
+        source = dataclasses.replace(source, path=str(moved_to))
+        data = source.read(classes=run.classes, check=False)
     with _watched(path):
         training.resume(
             path,

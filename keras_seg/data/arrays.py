@@ -102,6 +102,8 @@ def read_tiff(path, page=None):
             if "imagecodecs" in str(error):
                 raise _missing(path, "imagecodecs", "imagecodecs") from error
             raise
+        if len(sheet.axes) != pixels.ndim or not pixels.size:
+            raise ValueError(f"pixels of the shape {pixels.shape}")
         if sheet.axes == "SYX":
             pixels = np.moveaxis(pixels, 0, -1)
         elif sheet.axes == "YX":

@@ -183,9 +183,5 @@ def _lists(file):
         if folder.is_dir():
             with open(file, encoding="utf-8", errors="replace") as lines:
                 first = next((s.strip() for s in lines if s.strip()), "")
-            return bool(first) and any(folder.glob(f"{_escape(first)}.*"))
+            return any(image.stem == first for image in folder.iterdir())
     return False
-
-
-def _escape(name):
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

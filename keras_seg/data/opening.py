@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import warnings
 
 from PIL import Image
 from PIL import UnidentifiedImageError
@@ -13,6 +14,7 @@ __all__ = [
     "SUFFIXES",
     "check_page",
     "guarded",
+    "limit_pixels",
     "opened",
     "rawmode",
     "refuse_large",
@@ -80,6 +82,21 @@ def guarded(path):
         ) from error
 
 
+def limit_pixels(pixels):
+    """Sets how many pixels a picture may have, for this process.
+
+    The limit is Pillow's, twice `PIL.Image.MAX_IMAGE_PIXELS`: 178,956,970.
+    It keeps a small file from filling the memory. Images in tiles, of a
+    GeoTIFF or a memory map, need no higher one.
+
+    Args:
+        pixels: int, 1 or more.
+    """
+    Image.MAX_IMAGE_PIXELS = pixels / 2
+    # Pillow warns from half the limit on, and who has set one knows of it.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
 def refuse_large(path, pixels):
     """Refuse more pixels than Pillow would open."""
     limit = Image.MAX_IMAGE_PIXELS
@@ -141,6 +158,9 @@ def _too_large(path):
         "KS-D009",
         path,
         "has too many pixels to be opened safely",
-        f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0)} are read",
-        fix="cut it into tiles",
+        f"at most {2 * (Image.MAX_IMAGE_PIXELS or 0):.0f} are read",
+        fix=(
+            "cut it into tiles, or, if you trust it, raise the limit with "
+            "--max-pixels, in Python PIL.Image.MAX_IMAGE_PIXELS"
+        ),
     )

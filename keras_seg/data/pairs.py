@@ -5,6 +5,7 @@ import pathlib
 
 from keras_seg.data.errors import DataError
 from keras_seg.data.opening import SUFFIXES
+from keras_seg.data.text import read_text
 
 __all__ = ["Pair", "find_pairs", "read_stems"]
 
@@ -107,12 +108,11 @@ def read_stems(path, problems=None):
         Dictionary from each stem to the number of its line, in order.
 
     Raises:
-        DataError: a stem comes twice.
+        DataError: a stem comes twice, or the file is not UTF-8.
     """
     report = _raise if problems is None else problems.append
     stems: dict[str, int] = {}
-    text = pathlib.Path(path).read_text(encoding="utf-8-sig")
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         stem = line.strip()
         if stem in stems:
             report(

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from keras_seg.training.source import recorded_source
+
 __all__ = ["model_card"]
 
 
@@ -112,9 +114,9 @@ def _training(run, rows, best_epoch):
 def _data(run):
     known = run.data or {}
     lines = []
-    source = known.get("source")
-    if source:
-        lines.append(f"From `{source['path']}`.")
+    source = recorded_source(run)
+    if source is not None:
+        lines.append(f"From `{source.path}`.")
     for key, what in (("train", "trained on"), ("validation", "held out")):
         if known.get(key):
             facts = known[key]

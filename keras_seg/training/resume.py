@@ -11,7 +11,7 @@ from keras_seg.training.run_folder import RunFolder
 from keras_seg.training.setup import compiled_model
 from keras_seg.training.setup import training_batches
 from keras_seg.training.setup import whole_images
-from keras_seg.training.source import DataSource
+from keras_seg.training.source import recorded_source
 from keras_seg.training.source import refuse_changes
 from keras_seg.training.train import fit_in_folder
 
@@ -64,7 +64,7 @@ def resume(path, data=None, validation=None, *, callbacks=(), verbose="auto"):
             "epochs; its learning rate falls with their number."
         )
     if data is None:
-        data, validation = _read_again(run, known)
+        data, validation = _read_again(run)
     refuse_changes(known, data, validation, run.path)
     _warn_of_another_backend(run)
     if (run.path / "state.npz").is_file():
@@ -83,13 +83,13 @@ def resume(path, data=None, validation=None, *, callbacks=(), verbose="auto"):
     )
 
 
-def _read_again(run, known):
-    if known["source"] is None:
+def _read_again(run):
+    source = recorded_source(run)
+    if source is None:
         raise RunError(
             f"{run.path} was trained on data that were not read from a "
             "folder. Fix: pass them again, resume(path, data, validation)."
         )
-    source = DataSource(**known["source"])
     return source.read(classes=run.classes, check=False)
 
 

@@ -145,7 +145,7 @@ class RunFolder:
     @property
     def data(self):
         """What `data.json` holds, a dictionary, or `None`."""
-        return self._read("data.json", json.loads)
+        return self._read("data.json", _parse_object)
 
     def model_path(self, best=True):
         """The file of the model: `best.keras` if asked for and there."""
@@ -204,20 +204,17 @@ class RunFolder:
 
         Returns:
             List of dictionaries.
+
+        Raises:
+            RunError: if there is none, or it is damaged.
         """
-        with open(
-            self.path / "per_class_iou.csv", newline="", encoding="utf-8"
-        ) as file:
-            return [
-                {
-                    "id": int(row["id"]),
-                    "name": row["name"],
-                    "iou": float(row["iou"]),
-                    "accuracy": float(row["accuracy"]),
-                    "pixels": int(row["pixels"]),
-                }
-                for row in csv.DictReader(file)
-            ]
+        rows = self._read("per_class_iou.csv", _parse_scores)
+        if rows is None:
+            raise RunError(
+                f"{self.path} has no per_class_iou.csv; the run is not "
+                f"finished. Fix: keras-seg train --resume {self.path}."
+            )
+        return rows
 
     def write_text(self, name, text):
         """Writes a text file."""
@@ -246,8 +243,30 @@ class RunFolder:
             return None
         try:
             return parse(path.read_text(encoding="utf-8"))
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RecursionError, csv.Error) as error:
             raise RunError(
                 f"{path} cannot be read: {error} "
                 "Fix: correct the file, or train again."
             ) from error
+
+
+def _parse_object(text):
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError(f"It is no JSON object, but {value!r:.40}.")
+    return value
+
+
+def _parse_scores(text):
+    kinds = {
+        "id": int,
+        "name": str,
+        "iou": float,
+        "accuracy": float,
+        "pixels": int,
+    }
+    rows = list(csv.DictReader(text.splitlines()))
+    for number, row in enumerate(rows, start=2):
+        if None in row.values() or set(row) != set(kinds):
+            raise ValueError(f"Line {number} has not {', '.join(kinds)}.")
+    return [{name: kinds[name](row[name]) for name in kinds} for row in rows]

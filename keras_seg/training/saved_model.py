@@ -32,7 +32,14 @@ def load_model(path, classes):
             f"({os.path.getsize(path)} bytes). Fix: copy it again from "
             "its source, or train again."
         )
-    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    # Keras raises whatever it meets in a damaged or foreign configuration.
+    except Exception as error:
+        raise RunError(
+            f"{path} cannot be loaded: {error} Fix: copy it again from its "
+            "source, or train again."
+        ) from error
     found = model.output_shape[-1]
     if found != classes:
         raise RunError(

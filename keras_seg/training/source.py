@@ -9,7 +9,7 @@ from keras_seg.data.mask_files import parse_mask_values
 from keras_seg.training.errors import RunError
 from keras_seg.training.fingerprint import fingerprint
 
-__all__ = ["DataSource", "describe", "refuse_changes"]
+__all__ = ["DataSource", "describe", "recorded_source", "refuse_changes"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +132,39 @@ def describe(data, validation, source):
     }
 
 
+def recorded_source(run):
+    """Where a run has its data from, as `describe` wrote it down.
+
+    Args:
+        run: `keras_seg.training.RunFolder`.
+
+    Returns:
+        `DataSource`, or `None` where the data were not read from a folder.
+
+    Raises:
+        RunError: if `data.json` is damaged.
+    """
+    facts = (run.data or {}).get("source")
+    if facts is None:
+        return None
+    try:
+        source = DataSource(**facts)
+        texts = source.split, source.validation_split, source.mask_values
+        good = (
+            isinstance(source.path, str)
+            and all(isinstance(text, str | None) for text in texts)
+            and (source.overfit is None or type(source.overfit) is int)
+        )
+    except TypeError:
+        good = False
+    if not good:
+        raise RunError(
+            f"{run.path / 'data.json'} does not say where the data are: "
+            f"{facts!r:.80}. Fix: correct the file, or train again."
+        )
+    return source
+
+
 def refuse_changes(known, data, validation, path):
     """Refuses other data than those that a run began with.
 
@@ -146,10 +179,13 @@ def refuse_changes(known, data, validation, path):
     """
     now = describe(data, validation, None)
     for part, what in (("train", "to train on"), ("validation", "held out")):
-        before, after = known[part], now[part]
+        before, after = known.get(part), now[part]
         if before == after:
             continue
-        counts = [0 if f is None else f["images"] for f in (before, after)]
+        counts = [
+            facts.get("images") if isinstance(facts, dict) else 0
+            for facts in (before, after)
+        ]
         changed = (
             "other files than"
             if counts[0] == counts[1]

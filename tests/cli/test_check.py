@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -83,3 +84,15 @@ def test_black_and_white_masks(data):
     assert result.exit_code == 0, result.output
     result = run(data, "--mask-values", "0-1")
     assert result.exit_code == 1 and "Received: '0-1'" in result.output
+
+
+def test_max_pixels(data, monkeypatch):
+    """The images have 32 · 32 pixels; the limit is of this process."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    with warnings.catch_warnings():
+        refused = run(data, "--max-pixels", 32 * 32 - 1)
+        assert refused.exit_code == 3 and "KS-D009" in refused.output
+        assert "at most 1023 are read" in " ".join(refused.output.split())
+    with warnings.catch_warnings(record=True) as caught:
+        assert run(data, "--max-pixels", 32 * 32).exit_code == 0
+    assert not caught

@@ -229,7 +229,9 @@ def test_decompression_bomb(tmp_path, monkeypatch):
     for function in (read_image, read_mask):
         assert message(function, path) == (
             "KS-D009  DATA/a.png has too many pixels to be opened safely; "
-            "at most 2000 are read. Fix: cut it into tiles."
+            "at most 2000 are read. Fix: cut it into tiles, or, if you trust "
+            "it, raise the limit with --max-pixels, in Python "
+            "PIL.Image.MAX_IMAGE_PIXELS."
         )
 
 

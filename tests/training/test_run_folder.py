@@ -1,3 +1,5 @@
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -144,6 +146,34 @@ def test_code_in_a_model_is_not_run(run):
     run.save_model(keras.Model(image, x), "best.keras")
     with pytest.raises(ValueError, match="safe_mode|unsafe|lambda|Lambda"):
         run.load_model()
+
+
+def test_damaged_model(run):
+    """A whole archive with half of a configuration."""
+    with zipfile.ZipFile(run.path / "best.keras", "w") as file:
+        file.writestr("config.json", '{"class_name": "Functional"')
+    with pytest.raises(RunError, match=r"best\.keras cannot be loaded: "):
+        run.load_model()
+
+
+def test_no_scores(tmp_path, run):
+    assert message(tmp_path, run.scores) == (
+        "HERE/a/run has no per_class_iou.csv; the run is not finished. "
+        "Fix: keras-seg train --resume HERE/a/run."
+    )
+    (run.path / "per_class_iou.csv").write_text("id,name\n0,sky\n")
+    assert message(tmp_path, run.scores) == (
+        "HERE/a/run/per_class_iou.csv cannot be read: Line 2 has not id, "
+        "name, iou, accuracy, pixels. Fix: correct the file, or train again."
+    )
+
+
+def test_damaged_data(tmp_path, run):
+    (run.path / "data.json").write_text("[1]")
+    assert message(tmp_path, lambda: run.data) == (
+        "HERE/a/run/data.json cannot be read: It is no JSON object, but [1]. "
+        "Fix: correct the file, or train again."
+    )
 
 
 def test_write_table(run):

@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 
 import numpy as np
@@ -8,8 +9,10 @@ from keras_seg.data import from_folder
 from keras_seg.data import synthetic
 from keras_seg.training import DataSource
 from keras_seg.training import RunError
+from keras_seg.training import RunFolder
 from keras_seg.training.fingerprint import fingerprint
 from keras_seg.training.source import describe
+from keras_seg.training.source import recorded_source
 from keras_seg.training.source import refuse_changes
 
 pytestmark = pytest.mark.once
@@ -94,3 +97,32 @@ def test_splits_of_other_tools(tmp_path, names, expected):
             (tmp_path / name / folder).mkdir(parents=True)
     found = DataSource(str(tmp_path)).resolved()
     assert (found.split, found.validation_split) == expected
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        "folder",
+        {"split": "train"},
+        {"path": 3},
+        {"path": "a", "overfit": "2"},
+        {"path": "a", "mask_values": 7},
+        {"path": "a", "shuffle": True},
+    ],
+)
+def test_a_damaged_source(tmp_path, facts):
+    data = {"source": facts, "train": None, "validation": None}
+    classes = synthetic.MEMBRANE_CLASSES
+    run = RunFolder.create(tmp_path / "run", None, classes, data)
+    with pytest.raises(RunError, match="does not say where the data are"):
+        recorded_source(run)
+
+
+def test_a_recorded_source(folder, tmp_path):
+    classes = synthetic.MEMBRANE_CLASSES
+    run = RunFolder.create(tmp_path / "run", None, classes, {"source": None})
+    assert recorded_source(run) is None
+    source = DataSource(str(folder), "train", mask_values="0:0,255:1")
+    known = {"source": dataclasses.asdict(source)}
+    run = RunFolder.create(tmp_path / "other", None, classes, known)
+    assert recorded_source(run) == source

@@ -1,0 +1,163 @@
+"""Small data sets in each layout, whole, for tests that damage them."""
+
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from keras_seg.data import ClassTable
+from keras_seg.training import RunFolder
+from keras_seg.training import Settings
+from tests.data.readers.files import image
+from tests.data.readers.files import write_json
+
+__all__ = ["LAYOUTS"]
+
+IDS = (np.arange(80).reshape(8, 10) // 27).astype("uint8")
+COLORS = np.array([(0, 0, 0), (10, 20, 30), (250, 0, 7)], "uint8")
+RING = [1, 1, 5, 1, 5, 6]
+CSV = "id,name,r,g,b,role\n0,sky,0,0,0,\n1,car,10,20,30,\n2,cat,250,0,7,\n"
+
+
+def pairs(path):
+    image(path / "images/a.jpg")
+    image(path / "images/b.webp")
+    (path / "labels").mkdir()
+    mask = Image.fromarray(IDS)
+    mask.save(path / "labels/a.png")
+    mask.putpalette(COLORS.ravel().tolist())
+    mask.save(path / "labels/b.png")
+    (path / "classes.csv").write_text(CSV)
+
+
+def colors(path):
+    """Masks of colours, classes by YAML, a split by a list."""
+    for stem in "ab":
+        image(path / f"images/{stem}.tif", compression="tiff_lzw")
+    (path / "masks").mkdir()
+    for stem, kind in (("a", "png"), ("b", "bmp")):
+        Image.fromarray(COLORS[IDS]).save(path / f"masks/{stem}.{kind}")
+    rows = [
+        f"- {{id: {i}, name: class{i}, color: {color}}}\n"
+        for i, color in enumerate(COLORS.tolist())
+    ]
+    (path / "classes.yaml").write_text("".join(rows))
+    (path / "train.txt").write_text("a\nb\n")
+
+
+def arrays(path):
+    (path / "images").mkdir()
+    (path / "labels").mkdir()
+    np.save(path / "images/a.npy", np.full((8, 10, 3), 7, "uint8"))
+    np.save(path / "labels/a.npy", IDS.astype("int32"))
+    image(path / "images/b.tif")
+    Image.fromarray(IDS.astype("uint16")).save(path / "labels/b.tif")
+
+
+def voc(path):
+    image(path / "JPEGImages/a.jpg")
+    (path / "SegmentationClass").mkdir()
+    mask = Image.fromarray(IDS)
+    mask.putpalette(COLORS.ravel().tolist())
+    mask.save(path / "SegmentationClass/a.png")
+    lists = path / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("a\n")
+
+
+def cvat(path):
+    voc(path)
+    (path / "labelmap.txt").write_text(
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\n"
+        "car:10,20,30::\ncat:250,0,7::\n"
+    )
+
+
+def coco(path):
+    image(path / "a.png")
+    common = {"image_id": 1, "category_id": 4}
+    runs = {"size": [8, 10], "counts": [3, 70, 7]}
+    packed = {"size": [8, 10], "counts": "3V27"}
+    shapes = [[RING], runs, packed]
+    write_json(
+        path / "all.json",
+        {
+            "images": [
+                {"id": 1, "file_name": "a.png", "width": 10, "height": 8}
+            ],
+            "categories": [{"id": 4, "name": "cat"}],
+            "annotations": [
+                {"id": i, "segmentation": shape, "iscrowd": i % 2, **common}
+                for i, shape in enumerate(shapes)
+            ],
+        },
+    )
+
+
+def labelme(path):
+    image(path / "a.png")
+    png = io.BytesIO()
+    Image.fromarray(np.eye(3, dtype="uint8") * 255).save(png, "PNG")
+    text = base64.b64encode(png.getvalue()).decode()
+    square = [[1, 1], [4, 4]]
+    shapes = [
+        {"label": "cat", "points": [[1, 1], [5, 5]], "shape_type": "circle"},
+        {"label": "dog", "points": square, "shape_type": "mask", "mask": text},
+        {"label": "dog", "points": square, "shape_type": "rectangle"},
+        {"label": "cat", "points": [[1, 1], [5, 1], [5, 6]]},
+    ]
+    write_json(
+        path / "a.json",
+        {"shapes": shapes, "imageHeight": 8, "imageWidth": 10},
+    )
+
+
+def yolo(path):
+    image(path / "images/train/a.png")
+    (path / "labels/train").mkdir(parents=True)
+    (path / "labels/train/a.txt").write_text(
+        "0 .1 .1 .5 .1 .5 .8\n1 0 0 1 0 1 1 0 1\n"
+    )
+    (path / "data.yaml").write_text(
+        "train: images/train\nnames: {0: cat, 1: dog}\n"
+    )
+
+
+def stack(path):
+    for name, pages in (("x", [IDS, IDS + 9]), ("y", [IDS, 2 - IDS])):
+        first, *rest = [Image.fromarray(page) for page in pages]
+        first.save(
+            path / f"{name}.tif",
+            save_all=True,
+            append_images=rest,
+            compression="tiff_adobe_deflate",
+        )
+
+
+def run_folder(path):
+    table = ClassTable(("sky", "road"), ((1, 2, 3), (4, 5, 6)))
+    data = {"path": "somewhere", "train": 3}
+    run = RunFolder.create(path, Settings(seed=5), table, data)
+    rows = [
+        {"id": i, "name": n, "iou": 0.5, "accuracy": 0.25, "pixels": 9}
+        for i, n in enumerate(table.names)
+    ]
+    run.write_table("per_class_iou.csv", rows)
+
+
+LAYOUTS = {
+    write.__name__: write
+    for write in (
+        pairs,
+        colors,
+        arrays,
+        voc,
+        cvat,
+        coco,
+        labelme,
+        yolo,
+        stack,
+        run_folder,
+    )
+}

@@ -6,14 +6,17 @@ Ours is `predict_on_batch` of an image of 0 … 255, with what a backend compile
 and the way from and to NumPy, batch norms folded as `keras-seg predict` does;
 the peer is torchvision's network of the same weights, or an FCN-8s written in
 PyTorch, with channels-last memory in inference mode, on an image that is
-normalized already. Both run in turn, round after round; the table has the
-medians and the median of the ratios of the rounds.
+normalized already. `--exported onnx openvino` runs files that ours is exported
+to, too. All run in turn, round after round; the table has the medians and the
+median of the ratios of the rounds. FCN-8s has weights of its own on either
+side: its classes are compared with those of our model.
 """
 
 import argparse
+import functools
 import pathlib
-import statistics
 import sys
+import tempfile
 
 import machine
 
@@ -33,6 +36,13 @@ def parse_arguments():
         "--unfolded", action="store_true", help="batch norms as in training"
     )
     parser.add_argument(
+        "--exported",
+        nargs="+",
+        choices=SUFFIXES,
+        default=[],
+        help="ours as exported files, too, each run by its own runtime",
+    )
+    parser.add_argument(
         "--smoke", action="store_true", help="one round of small images"
     )
     return parser.parse_args()
@@ -46,6 +56,8 @@ NETWORKS = {
     "fcn8s_vgg16": 500,
 }
 
+SUFFIXES = {"onnx": ".onnx", "litert": ".tflite", "openvino": ".xml"}
+
 ARGUMENTS = parse_arguments()
 machine.use(ARGUMENTS.threads)
 # The tests know how to import torchvision beside any PyTorch.
@@ -57,6 +69,7 @@ import torch  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from keras_seg import applications  # noqa: E402
+from keras_seg import deployment  # noqa: E402
 from keras_seg import surgery  # noqa: E402
 from tests import torchvision_oracle  # noqa: E402
 
@@ -118,8 +131,11 @@ def pair_of(name):
     return applications.from_torchvision(state), peer
 
 
-def runners(name, side):
-    """Functions that run ours and the peer once, and give logits."""
+def runners(name, side, folder):
+    """Functions that run the peer and ours once, and give logits.
+
+    Ours as a model is the second; as exported files, those that follow.
+    """
     ours, peer = pair_of(name)
     if not ARGUMENTS.unfolded:
         ours = surgery.fold_batch_norm(ours)
@@ -136,7 +152,17 @@ def runners(name, side):
     def run_ours():
         return keras.ops.convert_to_numpy(ours.predict_on_batch(image))
 
-    return run_ours, run_peer
+    files = []
+    for kind in ARGUMENTS.exported:
+        path = pathlib.Path(folder) / f"{name}{SUFFIXES[kind]}"
+        # For images of any size the same files are slower, in OpenVINO thrice.
+        deployment.export(ours, path, size=(side, side), verify=False)
+        files.append(deployment.ExportedModel(path))
+    return [
+        run_peer,
+        run_ours,
+        *(functools.partial(file.predict_on_batch, image) for file in files),
+    ]
 
 
 def main():
@@ -146,23 +172,31 @@ def main():
         f"keras {keras.__version__} on {BACKEND}, torch {torch.__version__}, "
         f"threads: {ARGUMENTS.threads}, rounds: {rounds}\n"
     )
-    print("| network | image | ours, ms | PyTorch, ms | ratio | same class |")
-    print("|---|---|---:|---:|---:|---:|")
+    print(
+        "| network | image | run by | ms | PyTorch, ms | ratio | same class |"
+    )
+    print("|---|---|---|---:|---:|---:|---:|")
     for name in ARGUMENTS.only:
         side = 65 if ARGUMENTS.smoke else NETWORKS[name]
-        runs = runners(name, side)
-        times = machine.measure(runs, rounds)
-        mine, other = map(statistics.median, zip(*times, strict=True))
-        ratio = statistics.median(a / b for a, b in times)
-        same = "other weights"
-        if name != "fcn8s_vgg16":
-            ids = runs[0]().argmax(-1), runs[1]().argmax(1).numpy()
-            same = f"{np.equal(*ids).mean():.2%}"
-        print(
-            f"| {name} | {side}×{side} | {mine:.0f} | {other:.0f} "
-            f"| {ratio:.2f} | {same} |",
-            flush=True,
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            peer, *ours = runners(name, side, folder)
+        times = np.array(machine.measure([peer, *ours], rounds))
+        # FCN-8s has other weights on either side.
+        exact = ours[0]() if name == "fcn8s_vgg16" else peer_scores(peer)
+        for way, run, mine in zip(
+            [BACKEND, *ARGUMENTS.exported], ours, times.T[1:], strict=True
+        ):
+            same = (run().argmax(-1) == exact.argmax(-1)).mean()
+            print(
+                f"| {name} | {side}×{side} | {way} | {np.median(mine):.0f} "
+                f"| {np.median(times[:, 0]):.0f} "
+                f"| {np.median(mine / times[:, 0]):.2f} | {same:.2%} |",
+                flush=True,
+            )
+
+
+def peer_scores(peer):
+    return peer().permute(0, 2, 3, 1).numpy()
 
 
 if __name__ == "__main__":

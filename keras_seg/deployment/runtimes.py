@@ -4,6 +4,8 @@ Each function takes the path of a file and returns a function from float32
 images `(batch, height, width, channels)` to scores. None needs Keras.
 """
 
+import os
+
 import numpy as np
 
 __all__ = ["RUNTIMES", "onnx_session"]
@@ -36,7 +38,8 @@ def _litert(path):
 
         Interpreter = tensorflow.lite.Interpreter
 
-    interpreter = Interpreter(model_path=str(path))
+    # Its default is one thread.
+    interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
     (image,) = interpreter.get_input_details()
     (scores,) = interpreter.get_output_details()
 

@@ -119,7 +119,7 @@ def measure(folder, count, rounds, scale):
         share = list(map(pathlib.Path, share))
         images = list(map(filled, share))
         targets = {
-            path: (path.with_suffix(".png"), path.with_suffix(".o.png"))
+            path: (path.with_suffix(".png"), path.with_suffix(".o.jpg"))
             for path in share
         }
         begin = time.perf_counter()

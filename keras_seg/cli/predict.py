@@ -99,7 +99,7 @@ def predict(
 
     For each image a mask of class ids with the colours of the classes as its
     palette, NAME.png, and the colours over the image with a legend,
-    NAME_overlay.png. The mask of a GeoTIFF is NAME.tif, which keeps its
+    NAME_overlay.jpg. The mask of a GeoTIFF is NAME.tif, which keeps its
     place; with --tile it is predicted in the memory of some tiles. Of a video
     the ids are the grey values of NAME.mkv, exactly, and the overlay is
     NAME_overlay.mp4. What was written before by the same model with the same
@@ -202,7 +202,7 @@ def plan(images, out, probabilities=False):
         if is_video(image):
             endings = [".mkv", "_overlay.mp4"]
         else:
-            endings = [".tif" if is_geotiff(image) else ".png", "_overlay.png"]
+            endings = [".tif" if is_geotiff(image) else ".png", "_overlay.jpg"]
             endings += [".npz"] * probabilities
         written = tuple(out / f"{image.stem}{end}" for end in endings)
         for target in written:

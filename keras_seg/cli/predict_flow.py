@@ -19,6 +19,8 @@ __all__ = ["predict_all"]
 
 # Of the overlay of a GeoTIFF in tiles, which may be of any size.
 PREVIEW = 2048
+# Pixels that a side of a JPEG may have.
+LARGEST_SIDE = 65_500
 # Pixels that a line or two of a legend take.
 SMALLEST_LEGEND = 48
 
@@ -81,7 +83,7 @@ def predict_all(
 def _write(targets, classes, found):
     mask, overlay, *npz = targets[found.source]
     picture = visualization.overlay_with_legend(found.image, found.ids, classes)
-    visualization.save_image(overlay, picture)
+    _save_overlay(overlay, picture)
     if mask.suffix == ".tif":
         with (
             GeoImage(found.source, None) as image,
@@ -95,6 +97,12 @@ def _write(targets, classes, found):
             np.savez_compressed(temporary, probabilities=found.probabilities)
 
 
+def _save_overlay(path, picture):
+    """As JPEG: an overlay is looked at, and as PNG it takes ten times longer."""
+    step = -(-max(picture.shape) // LARGEST_SIDE)
+    visualization.save_image(path, picture[::step, ::step])
+
+
 def _predict_raster(network, path, tiles, targets, classes):
     """From file to file, in the memory of some tiles."""
     mask, overlay = targets
@@ -104,7 +112,7 @@ def _predict_raster(network, path, tiles, targets, classes):
         picture = visualization.overlay_with_legend(
             image.preview(PREVIEW), GeoMask.preview(mask, PREVIEW), classes
         )
-    visualization.save_image(overlay, picture)
+    _save_overlay(overlay, picture)
 
 
 def _predict_video(network, path, tiles, targets, classes):

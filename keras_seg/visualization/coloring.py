@@ -81,8 +81,7 @@ def overlay(
     [[150, 50, 50], [222, 102, 102], [100, 100, 100], [100, 100, 100]]
     """
     picture = as_rgb(image)
-    table = np.asarray(colors)
-    ids = as_ids(mask, len(table))
+    ids = as_ids(mask, len(np.asarray(colors)))
     if picture.shape[:2] != ids.shape:
         raise ValueError(
             "`image` and `mask` must have the same height and width. "
@@ -91,15 +90,26 @@ def overlay(
         )
     if not 0 <= alpha <= 1:
         raise ValueError(f"`alpha` must be in 0...1. Received: {alpha}")
-    palette = full_palette(colors, VOID_COLOR)
-    shown = np.sum(palette, axis=1) > 0
-    shown[VOID] = False
+    palette = full_palette(colors, VOID_COLOR)[: len(np.asarray(colors)) + 1]
+    palette[-1] = 0  # of void, which is not shown
+    ids = np.minimum(ids, len(palette) - 1)
+    shown = palette.any(axis=1)
     width = max(1, round(min(ids.shape) / 400))
     outline = _contour(ids, width) & shown[ids]
-    weight = np.where(shown[ids], alpha, 0.0)[..., None]
-    mixed = (1.0 - weight) * picture + weight * palette[ids]
-    mixed[outline] = OUTLINE * 255 + (1.0 - OUTLINE) * palette[ids[outline]]
-    return np.rint(mixed).astype(np.uint8)
+    # What becomes of each value below each id is looked up, which takes a
+    # third of the time of mixing every pixel.
+    weight = np.where(shown, alpha, 0.0)[:, None]
+    rows = ids.astype(np.intp) * 256
+    mixed = np.empty_like(picture)
+    for channel in range(3):
+        color = weight * palette[:, channel, None]
+        table = np.rint((1.0 - weight) * np.arange(256) + color)
+        mixed[..., channel] = np.take(
+            table.astype(np.uint8), rows + picture[..., channel]
+        )
+    light = np.rint(OUTLINE * 255 + (1.0 - OUTLINE) * palette)
+    mixed[outline] = light[ids[outline]]
+    return mixed
 
 
 def full_palette(colors: ArrayLike, void_color: Sequence[int]) -> Picture:

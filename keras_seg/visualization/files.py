@@ -64,7 +64,8 @@ def _write(path: Path, image: Image.Image, compress_level: int = 6) -> None:
             f".jpg. Received: path={str(path)!r}"
         )
     options = {
-        "JPEG": {"quality": 92},
+        # Thin outlines keep their colours.
+        "JPEG": {"quality": 92, "subsampling": 0},
         "PNG": {"compress_level": compress_level},
     }
     with replacing(path) as temporary:

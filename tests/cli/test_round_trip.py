@@ -134,7 +134,7 @@ def test_predict(trained, data, invoke, tmp_path):
             ids = np.asarray(mask)
         found = next(predict(model, [image]))
         np.testing.assert_array_equal(ids, found.ids)
-        overlay = read_image(out / f"{path.stem}_overlay.png")
+        overlay = read_image(out / f"{path.stem}_overlay.jpg")
         assert overlay.shape[1] > image.shape[1]
 
 
@@ -195,7 +195,7 @@ def test_a_geotiff_keeps_its_place(trained, data, invoke, tmp_path):
             found[options] = file.read(1)
             assert file.crs == PLACE["crs"]
             assert file.transform == PLACE["transform"]
-        assert (out / "field_overlay.png").is_file()
+        assert (out / "field_overlay.jpg").is_file()
         assert not (out / "other.tif").exists()
     model = RunFolder.open(trained[1]).load_model()
     whole = next(predict(model, [pixels])).ids
@@ -222,7 +222,7 @@ def test_an_unreadable_image_is_reported_at_the_end(
     )
     assert {file.name for file in out.iterdir()} == {
         "0001.png",
-        "0001_overlay.png",
+        "0001_overlay.jpg",
         "predict.json",
     }
 
@@ -248,7 +248,7 @@ def test_predicted_before(trained, data, invoke, tmp_path):
     again, said = predicted()
     assert again == []
     assert said.startswith("3 predicted before, and left as they are")
-    (out / "0001_overlay.png").unlink()
+    (out / "0001_overlay.jpg").unlink()
     assert predicted()[0] == ["0001"]
     os.utime(images / "0002.png")
     assert predicted()[0] == ["0002"]

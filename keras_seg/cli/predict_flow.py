@@ -98,7 +98,7 @@ def _write(targets, classes, found):
 
 
 def _save_overlay(path, picture):
-    """As JPEG: an overlay is looked at, and as PNG it takes ten times longer."""
+    """As JPEG, a tenth of the time of PNG: an overlay is looked at."""
     step = -(-max(picture.shape) // LARGEST_SIDE)
     visualization.save_image(path, picture[::step, ::step])
 

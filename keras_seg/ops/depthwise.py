@@ -1,14 +1,10 @@
 """Convolution of every channel by itself, in the form fastest where it runs."""
 
-import functools
-import itertools
-
 import keras
 from keras import ops
 
 from keras_seg.ops.devices import on_cpu
 from keras_seg.ops.formats import spatial_axes
-from keras_seg.ops.padding import pad_spatial
 from keras_seg.ops.padding import windows
 from keras_seg.ops.torch_conv import torch_conv
 
@@ -22,9 +18,9 @@ def depthwise_conv(
 
     On a CPU XLA's convolution in groups, and its gradients, take ten times as
     long as one product of the shifted map with each tap of the kernel: that
-    is what JAX gets there. With PyTorch Keras copies maps and kernels to and
-    fro; PyTorch's own convolution takes maps as they lie. The results differ
-    by rounding only.
+    is what JAX gets there, without forward-mode gradients. With PyTorch Keras
+    copies maps and kernels to and fro; PyTorch's own convolution takes maps
+    as they lie. The results differ by rounding only.
 
     Args:
         x: tensor `(batch, height, width, channels)`, or with the channels
@@ -62,8 +58,14 @@ def depthwise_conv(
                 x, kernel, rates, pads, data_format, True, strides
             )
         if min(counts) > 0:
-            geometry = pads, counts, strides, rates, data_format
-            return _compiled_taps()(x, kernel, *geometry)
+            from keras_seg.ops import jax_depthwise
+
+            return jax_depthwise.jax_depthwise_conv(
+                x,
+                kernel,
+                jax_depthwise.Geometry(pads, counts, strides, rates),
+                data_format,
+            )
     return ops.depthwise_conv(
         x,
         kernel,
@@ -72,32 +74,3 @@ def depthwise_conv(
         data_format=data_format,
         dilation_rate=tuple(rates),
     )
-
-
-@functools.cache
-def _compiled_taps():
-    """Outside of a compiled function one piece, not an operation a tap."""
-    import jax
-
-    return jax.jit(_taps, static_argnums=(2, 3, 4, 5, 6))
-
-
-def _taps(x, kernel, pads, counts, strides, rates, data_format):
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    height, width = counts
-    x = pad_spatial(x, pads[0], pads[1], data_format)
-    if data_format == "channels_first":
-        x = ops.transpose(x, (0, 2, 3, 1))
-    # Sums in half precision would lose what a convolution keeps.
-    x, kernel = ops.cast(x, "float32"), ops.cast(kernel, "float32")
-    products = []
-    for i, j in itertools.product(*map(range, kernel.shape[:2])):
-        top, left = i * rates[0], j * rates[1]
-        bottom = top + (height - 1) * strides[0] + 1
-        right = left + (width - 1) * strides[1] + 1
-        part = x[:, top : bottom : strides[0], left : right : strides[1]]
-        products.append(part * kernel[i, j, :, 0])
-    y = ops.cast(functools.reduce(ops.add, products), dtype)
-    if data_format == "channels_first":
-        y = ops.transpose(y, (0, 3, 1, 2))
-    return y

@@ -93,7 +93,7 @@ def overlay(
     palette = full_palette(colors, VOID_COLOR)[: len(np.asarray(colors)) + 1]
     palette[-1] = 0  # of void, which is not shown
     ids = np.minimum(ids, len(palette) - 1)
-    shown = palette.any(axis=1)
+    shown = np.sum(palette, axis=1) > 0
     width = max(1, round(min(ids.shape) / 400))
     outline = _contour(ids, width) & shown[ids]
     # What becomes of each value below each id is looked up, which takes a

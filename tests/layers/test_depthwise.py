@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from keras_seg.applications import FCN32s
 from keras_seg.layers import DepthwiseConv
 from keras_seg.layers import SeparableConv
+from tests.gradients import gradient
 from tests.layer_check import check_as_keras
 from tests.layer_check import check_layer
 
@@ -55,6 +56,51 @@ def test_equals_keras(
         dilation_rate=rate,
         data_format=data_format,
     )
+
+
+@pytest.mark.parametrize(
+    ("batch", "taps", "stride", "rate", "padding"),
+    [
+        (1, 3, 1, 1, "same"),
+        (2, 3, 2, 1, "same"),
+        (11, 2, 3, 1, "valid"),  # more images than go into one step
+        (12, 3, 1, 4, "same"),
+        (3, 5, 2, 1, "valid"),
+        (2, 1, 2, 1, "same"),
+    ],
+)
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_gradients_equal_keras(batch, taps, stride, rate, padding, data_format):
+    rng = np.random.default_rng(batch)
+    images = rng.normal(size=(batch, 9, 12, 3)).astype("float32")
+    if data_format == "channels_first":
+        images = np.moveaxis(images, -1, 1)
+    options = {
+        "strides": stride,
+        "dilation_rate": rate,
+        "padding": padding,
+        "data_format": data_format,
+    }
+    layers = [
+        kind(taps, use_bias=False, **options)
+        for kind in (DepthwiseConv, keras.layers.DepthwiseConv2D)
+    ]
+    for layer in layers:
+        layer.build(images.shape)
+    kernel = rng.normal(size=layer.kernel.shape).astype("float32")
+    weights = rng.normal(size=layer.compute_output_shape(images.shape))
+    weights = weights.astype("float32")
+
+    def gradients(layer):
+        call = layer.stateless_call
+        return (
+            gradient(lambda x: call([kernel], [], x)[0], images, weights),
+            gradient(lambda k: call([k], [], images)[0], kernel, weights),
+        )
+
+    # The sums of the kernel are of up to 1,300 products.
+    for ours, theirs in zip(*map(gradients, layers), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-4)
 
 
 def test_several_filters_for_a_channel():

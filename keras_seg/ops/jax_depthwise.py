@@ -1,0 +1,160 @@
+"""Convolution of every channel by itself, as XLA compiles it well for a CPU.
+
+Sums of shifted maps, whose gradients are written out: left to JAX, each of
+the nine taps of a kernel keeps a shifted copy of the map for the gradient,
+and the gradient of a stride asks of every pixel where it came from.
+"""
+
+import functools
+import itertools
+from typing import NamedTuple
+
+import jax
+from jax import lax
+from jax import numpy as jnp
+
+__all__ = ["Geometry", "jax_depthwise_conv"]
+
+# So many images are unrolled in a step of the gradient for the kernel.
+UNROLLED = 8
+
+
+class Geometry(NamedTuple):
+    """Where the windows are; pairs are of the rows and of the columns.
+
+    Args:
+        pads: pair of pairs of ints, zeros before and after.
+        counts: pair of ints, windows.
+        strides: pair of ints.
+        rates: pair of ints, distances of neighbouring taps.
+    """
+
+    pads: tuple
+    counts: tuple
+    strides: tuple
+    rates: tuple
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def jax_depthwise_conv(x, kernel, geometry, data_format):
+    """Convolution of every channel by itself on the JAX backend.
+
+    Sums are float32: half precision would lose what a convolution keeps.
+
+    Args:
+        x: array `(batch, height, width, channels)`, or with the channels
+            second for `data_format="channels_first"`.
+        kernel: array `(rows, columns, channels, 1)`.
+        geometry: `Geometry`.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Returns:
+        The convolved maps, of the dtype of `x`.
+    """
+    dtype = x.dtype
+    if data_format == "channels_first":
+        x = jnp.transpose(x, (0, 2, 3, 1))
+    x, kernel = x.astype("float32"), kernel[..., 0].astype("float32")
+    y = _conv(x, kernel, geometry).astype(dtype)
+    if data_format == "channels_first":
+        y = jnp.transpose(y, (0, 3, 1, 2))
+    return y
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _conv(x, kernel, geometry):
+    x = _padded(x, geometry)
+    return _sum_of_taps(x, kernel, geometry)
+
+
+def _forward(x, kernel, geometry):
+    return _conv(x, kernel, geometry), (x, kernel)
+
+
+def _backward(geometry, saved, upstream):
+    x, kernel = saved
+    return (
+        _gradient_for_map(upstream, kernel, x.shape, geometry),
+        _gradient_for_kernel(upstream, x, kernel.shape, geometry),
+    )
+
+
+_conv.defvjp(_forward, _backward)
+
+
+def _padded(x, geometry):
+    return jnp.pad(x, ((0, 0), *geometry.pads, (0, 0)))
+
+
+def _sum_of_taps(x, kernel, geometry):
+    height, width = geometry.counts
+    products = []
+    for i, j in itertools.product(*map(range, kernel.shape[:2])):
+        rows = _places(i, height, 0, geometry)
+        columns = _places(j, width, 1, geometry)
+        products.append(x[:, rows, columns] * kernel[i, j])
+    return functools.reduce(jnp.add, products)
+
+
+def _places(tap, count, axis, geometry):
+    """What a tap sees of an axis, one position for each window."""
+    start, stride = tap * geometry.rates[axis], geometry.strides[axis]
+    return slice(start, start + (count - 1) * stride + 1, stride)
+
+
+def _gradient_for_map(upstream, kernel, shape, geometry):
+    """The convolution, turned around, of what a stride has spread."""
+    spread = [(0, 0, 0)]
+    for axis in (0, 1):
+        reach = (kernel.shape[axis] - 1) * geometry.rates[axis]
+        before = reach - geometry.pads[axis][0]
+        stride = geometry.strides[axis]
+        filled = before + (geometry.counts[axis] - 1) * stride + 1
+        after = shape[axis + 1] + reach - filled
+        spread.append((before, after, stride - 1))
+    spread.append((0, 0, 0))
+    zero = jnp.zeros((), upstream.dtype)
+    dense = geometry._replace(counts=shape[1:3], strides=(1, 1))
+    return _sum_of_taps(
+        lax.pad(upstream, zero, spread), kernel[::-1, ::-1], dense
+    )
+
+
+def _gradient_for_kernel(upstream, x, kernel_shape, geometry):
+    """Row by row, all taps at once, so that a row is read from the cache.
+
+    The products of a row are added up in place, column by column: XLA adds
+    whole arrays fast, and the numbers of one array slowly.
+    """
+    x = _padded(x, geometry)
+    taps = list(itertools.product(*map(range, kernel_shape[:2])))
+    height, width = geometry.counts
+    batch = x.shape[0]
+    images = max(n for n in range(1, UNROLLED + 1) if batch % n == 0)
+
+    def rows_of(maps, image, row):
+        begin = (image, row, 0, 0)
+        size = (images, 1, *maps.shape[2:])
+        return lax.dynamic_slice(maps, begin, size)[:, 0]
+
+    def add_row(sums, index):
+        image, row = index // height * images, index % height
+        errors = rows_of(upstream, image, row)
+        rows = [
+            rows_of(x, image, row * geometry.strides[0] + i * geometry.rates[0])
+            for i in range(kernel_shape[0])
+        ]
+        new = []
+        for total, (i, j) in zip(sums, taps, strict=True):
+            seen = rows[i][:, _places(j, width, 1, geometry)]
+            for n in range(images):
+                total += seen[n] * errors[n]
+            new.append(total)
+        return new, None
+
+    zeros = [jnp.zeros(upstream.shape[2:], upstream.dtype) for _ in taps]
+    steps = jnp.arange(batch // images * height)
+    sums, _ = lax.scan(add_row, zeros, steps)
+    return jnp.stack([total.sum(axis=0) for total in sums]).reshape(
+        kernel_shape
+    )

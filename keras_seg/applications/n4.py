@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from keras_seg.layers import Conv
+from keras_seg.layers import MaxPool
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.formats import standardize_data_format
@@ -92,9 +93,7 @@ def N4(
             data_format=data_format,
             name=f"conv{number}",
         )(x)
-        x = layers.MaxPooling2D(
-            2, data_format=data_format, name=f"pool{number}"
-        )(x)
+        x = MaxPool(2, data_format=data_format, name=f"pool{number}")(x)
     x = layers.Flatten(data_format=data_format, name="flatten")(x)
     x = layers.Dense(
         200, activation="relu", kernel_initializer="he_normal", name="fc1"

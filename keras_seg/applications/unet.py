@@ -11,6 +11,7 @@ from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import Conv
 from keras_seg.layers import CropLike
+from keras_seg.layers import MaxPool
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import channel_axis
@@ -148,9 +149,7 @@ def UNet(
         levels = {}
         for level in range(depth):
             x = levels[2**level] = block.convolve(x, level, "encoder")
-            x = layers.MaxPooling2D(
-                2, data_format=data_format, name=f"pool{level + 1}"
-            )(x)
+            x = MaxPool(2, data_format=data_format, name=f"pool{level + 1}")(x)
         x = block.convolve(x, depth, "bottom")
     else:
         image, padded, network = begin(

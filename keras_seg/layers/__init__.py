@@ -16,6 +16,7 @@ from keras_seg.layers.cropping import PadToMultiple
 from keras_seg.layers.depthwise import DepthwiseConv
 from keras_seg.layers.depthwise import SeparableConv
 from keras_seg.layers.local_response import LocalResponseNormalization
+from keras_seg.layers.max_pool import MaxPool
 from keras_seg.layers.mirror import MirrorPad
 from keras_seg.layers.nails import BedOfNails
 from keras_seg.layers.nails import NearestUpsampling
@@ -45,6 +46,7 @@ __all__ = [
     "CropToSmallest",
     "DepthwiseConv",
     "LocalResponseNormalization",
+    "MaxPool",
     "MaxPoolWithSwitches",
     "MaxUnpool",
     "MirrorPad",

@@ -4,7 +4,6 @@ import keras
 from keras import activations
 from keras import constraints
 from keras import initializers
-from keras import ops
 from keras import regularizers
 
 from keras_seg.layers.base import SpatialLayer
@@ -13,6 +12,7 @@ from keras_seg.layers.base import positive_pair
 from keras_seg.ops.atrous import atrous_conv
 from keras_seg.ops.atrous import atrous_depthwise_conv
 from keras_seg.ops.atrous import atrous_padding
+from keras_seg.ops.torch_conv import lay_out_kernel
 
 __all__ = ["AtrousConv"]
 
@@ -158,6 +158,7 @@ class AtrousConv(SpatialLayer):
         self.kernel = self._add(
             "kernel", "kernel", (*kernel_size, channels, self.filters)
         )
+        lay_out_kernel(self.kernel)
         if self.use_bias:
             self.bias = self._add("bias", "bias", (self.filters,))
         self.input_spec = keras.layers.InputSpec(
@@ -182,13 +183,8 @@ class AtrousConv(SpatialLayer):
             rate,
             padding=padding,
             data_format=self.data_format,
+            bias=self.bias if self.use_bias else None,
         )
-        if self.use_bias:
-            shape = [1, 1, 1, 1]
-            shape[self.channel_axis] = self.filters
-            # Not `ops.add`: Keras 3.15 on TensorFlow takes a map as wide as
-            # it has channels for channels-last.
-            x = ops.subtract(x, ops.reshape(-self.bias, shape))
         return self.activation(x)
 
     def compute_output_shape(self, input_shape):

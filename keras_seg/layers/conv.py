@@ -3,6 +3,7 @@
 import keras
 
 from keras_seg.ops.conv import conv
+from keras_seg.ops.torch_conv import lay_out_kernel
 
 __all__ = ["Conv"]
 
@@ -21,12 +22,18 @@ class Conv(keras.layers.Conv2D):
     (3, 3, 4)
     """
 
-    def convolution_op(self, inputs, kernel):
-        return conv(
+    def build(self, input_shape):
+        super().build(input_shape)
+        lay_out_kernel(self._kernel)
+
+    def call(self, inputs):
+        x = conv(
             inputs,
-            kernel,
+            self.kernel,
             self.strides,
             self.dilation_rate,
             padding=self.padding,
             data_format=self.data_format,
+            bias=self.bias if self.use_bias else None,
         )
+        return x if self.activation is None else self.activation(x)

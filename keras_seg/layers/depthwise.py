@@ -1,11 +1,11 @@
 """Keras's depthwise convolutions, by the operation that is fast on a CPU."""
 
 import keras
-from keras import ops
 
+from keras_seg.ops.bias import add_bias
 from keras_seg.ops.conv import conv
 from keras_seg.ops.depthwise import depthwise_conv
-from keras_seg.ops.formats import channel_axis
+from keras_seg.ops.torch_conv import lay_out_kernel
 
 __all__ = ["DepthwiseConv", "SeparableConv"]
 
@@ -26,7 +26,10 @@ class DepthwiseConv(keras.layers.DepthwiseConv2D):
     """
 
     def call(self, inputs):
-        return _finish(self, _depthwise(self, inputs, self.kernel))
+        x = _depthwise(self, inputs, self.kernel)
+        bias = self.bias if self.use_bias else None
+        x = add_bias(x, bias, self.data_format)
+        return x if self.activation is None else self.activation(x)
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
@@ -40,10 +43,19 @@ class SeparableConv(keras.layers.SeparableConv2D):
     (3, 3, 4)
     """
 
+    def build(self, input_shape):
+        super().build(input_shape)
+        lay_out_kernel(self.pointwise_kernel)
+
     def call(self, inputs):
         x = _depthwise(self, inputs, self.depthwise_kernel)
-        x = conv(x, self.pointwise_kernel, data_format=self.data_format)
-        return _finish(self, x)
+        x = conv(
+            x,
+            self.pointwise_kernel,
+            data_format=self.data_format,
+            bias=self.bias if self.use_bias else None,
+        )
+        return x if self.activation is None else self.activation(x)
 
 
 def _depthwise(layer, x, kernel):
@@ -55,11 +67,3 @@ def _depthwise(layer, x, kernel):
         padding=layer.padding,
         data_format=layer.data_format,
     )
-
-
-def _finish(layer, x):
-    if layer.use_bias:
-        shape = [1] * 4
-        shape[channel_axis(layer.data_format)] = -1
-        x = ops.add(x, ops.reshape(layer.bias, shape))
-    return x if layer.activation is None else layer.activation(x)

@@ -6,6 +6,7 @@ from keras_seg.layers.batch_norm import BatchNorm
 from keras_seg.layers.conv import Conv
 from keras_seg.layers.depthwise import DepthwiseConv
 from keras_seg.layers.depthwise import SeparableConv
+from keras_seg.layers.max_pool import MaxPool
 
 __all__ = ["fast_class"]
 
@@ -13,6 +14,7 @@ FASTER = {
     keras.layers.BatchNormalization: BatchNorm,
     keras.layers.Conv2D: Conv,
     keras.layers.DepthwiseConv2D: DepthwiseConv,
+    keras.layers.MaxPooling2D: MaxPool,
     keras.layers.SeparableConv2D: SeparableConv,
 }
 

@@ -6,6 +6,7 @@ import itertools
 import keras
 from keras import ops
 
+from keras_seg.ops.bias import add_bias
 from keras_seg.ops.conv import conv
 from keras_seg.ops.depthwise import depthwise_conv
 from keras_seg.ops.devices import on_cpu
@@ -17,7 +18,13 @@ __all__ = ["atrous_conv", "atrous_depthwise_conv", "atrous_padding"]
 
 
 def atrous_conv(
-    x, kernel, rate=1, *, padding="same", data_format="channels_last"
+    x,
+    kernel,
+    rate=1,
+    *,
+    padding="same",
+    data_format="channels_last",
+    bias=None,
 ):
     """Convolution whose taps are `rate` positions apart, at stride 1.
 
@@ -41,6 +48,7 @@ def atrous_conv(
         padding: `"same"`, `"valid"`, or an int or pair of ints: zeros on
             each side of the rows and of the columns. Defaults to `"same"`.
         data_format: `"channels_last"` or `"channels_first"`.
+        bias: tensor `(filters,)`, added to the result, or None.
 
     Returns:
         The convolved maps. A side of n positions becomes `n + padding -
@@ -63,18 +71,20 @@ def atrous_conv(
     if _products_are_faster(x, kernel, rate, data_format):
         y = _taps(x, kernel, rate, pads, sizes, data_format, _matrix_product)
         if y is not None:
-            return y
+            return add_bias(y, bias, data_format)
     if keras.config.backend() == "torch":
-        return torch_conv(x, kernel, rate, pads, data_format)
+        return torch_conv(x, kernel, rate, pads, data_format, bias=bias)
     if pads == ((0, 0), (0, 0)):
-        return conv(x, kernel, rates=(rate, rate), data_format=data_format)
-    return ops.conv(
+        rates = rate, rate
+        return conv(x, kernel, rates=rates, data_format=data_format, bias=bias)
+    y = ops.conv(
         pad_spatial(x, pads[0], pads[1], data_format),
         kernel,
         padding="valid",
         dilation_rate=rate,
         data_format=data_format,
     )
+    return add_bias(y, bias, data_format)
 
 
 def atrous_depthwise_conv(

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_seg.ops.bias import add_bias
 from keras_seg.ops.devices import on_cpu
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import pad_spatial
@@ -20,8 +21,9 @@ def conv(
     *,
     padding="valid",
     data_format="channels_last",
+    bias=None,
 ):
-    """`keras.ops.conv`, by other means where those are faster.
+    """`keras.ops.conv` and a bias, by other means where those are faster.
 
     On a CPU, with JAX 0.10, XLA convolves with a kernel of one tap in two to
     five times the time of a matrix product, and without any padding in three
@@ -39,6 +41,7 @@ def conv(
         rates: pair of ints, distances of neighbouring taps.
         padding: `"same"` or `"valid"`. Defaults to `"valid"`.
         data_format: `"channels_last"` or `"channels_first"`.
+        bias: tensor `(filters,)`, added to the result, or None.
 
     Returns:
         The convolved maps.
@@ -62,12 +65,15 @@ def conv(
     )
     if backend == "torch" and plain:
         pads, _ = windows(sizes, kernel.shape[:2], strides, rates, padding)
-        return torch_conv(x, kernel, rates, pads, data_format, strides=strides)
+        return torch_conv(
+            x, kernel, rates, pads, data_format, strides=strides, bias=bias
+        )
     row_more = False
     if backend == "jax" and plain and on_cpu(x):
         one_tap = tuple(kernel.shape[:2]) == (1, 1)
         if one_tap and data_format == "channels_last":
-            return _product(x[:, :: strides[0], :: strides[1]], kernel)
+            y = _product(x[:, :: strides[0], :: strides[1]], kernel)
+            return add_bias(y, bias, data_format)
         row_more = padding == "valid" and strides == (1, 1)
     if row_more:
         x = pad_spatial(x, (0, 1), (0, 0), data_format)
@@ -79,7 +85,9 @@ def conv(
         data_format=data_format,
         dilation_rate=rates,
     )
-    return y[(slice(None),) * rows + (slice(-1),)] if row_more else y
+    if row_more:
+        y = y[(slice(None),) * rows + (slice(-1),)]
+    return add_bias(y, bias, data_format)
 
 
 def _product(x, kernel):

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_seg.applications import FCN32s
+from keras_seg.layers import AtrousConv
 from keras_seg.layers import Conv
+from keras_seg.layers import SeparableConv
 from tests.layer_check import check_as_keras
 from tests.layer_check import check_layer
 
@@ -51,6 +53,37 @@ def test_equals_keras(size, taps, stride, rate, padding, data_format):
 def test_groups():
     """As ResNeXt has: the kernel sees some of the channels."""
     check_as_keras(Conv, keras.layers.Conv2D, 9, 6, 3, groups=2, padding="same")
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "torch", reason="PyTorch's order in memory"
+)
+@pytest.mark.parametrize("build", [Conv, AtrousConv, SeparableConv])
+def test_pytorch_takes_the_kernel_as_it_lies(build, tmp_path):
+    """After training, saving and copying, too."""
+    import torch
+
+    def lies_well(model):
+        layer = model.layers[-1]
+        name = "pointwise_kernel" if build is SeparableConv else "kernel"
+        kernel = getattr(layer, name)
+        weight = kernel.value.permute(3, 2, 0, 1)
+        return weight.is_contiguous(memory_format=torch.channels_last)
+
+    image = keras.Input((None, None, 4))
+    model = keras.Model(image, build(5, 3, padding="same")(image))
+    assert lies_well(model)
+    model.set_weights([w + 0.5 for w in model.get_weights()])
+    model.compile("adam", "mean_squared_error")
+    model.fit(IMAGES, np.ones((2, 9, 8, 5)), verbose=0)
+    assert lies_well(model)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert lies_well(loaded)
+    assert lies_well(keras.models.clone_model(model))
+    np.testing.assert_array_equal(
+        loaded.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0)
+    )
 
 
 def test_backbones_and_heads_get_it():

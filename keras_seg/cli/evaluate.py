@@ -44,6 +44,14 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    bucket: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Fill images up to multiples of so many pixels: with 32, as "
+            "predict does, JAX compiles for fewer sizes.",
+        ),
+    ] = 1,
     max_pixels: MaxPixels = None,
 ):
     """Compare the predictions of a run with the masks of a folder.
@@ -68,7 +76,7 @@ def evaluate(
     model = folder.load_model(best=not last)
     with console.progress("Evaluating", len(pairs)) as progress:
         found = inference.evaluate(
-            model, pairs, trimap=trimap, progress=progress
+            model, pairs, bucket=bucket, trimap=trimap, progress=progress
         )
     name = folder.model_path(best=not last).name
     images = "1 image" if found.images == 1 else f"{found.images} images"

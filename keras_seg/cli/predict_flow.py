@@ -14,6 +14,7 @@ from keras_seg.data.geotiff import GeoImage
 from keras_seg.data.geotiff import GeoMask
 from keras_seg.data.video import VideoWriter
 from keras_seg.data.video import frame_rate
+from keras_seg.inference.buckets import image_shape
 
 __all__ = ["predict_all"]
 
@@ -106,7 +107,7 @@ def _save_overlay(path, picture):
 def _predict_raster(network, path, tiles, targets, classes):
     """From file to file, in the memory of some tiles."""
     mask, overlay = targets
-    with GeoImage(path, network.inputs[0].shape[-1]) as image:
+    with GeoImage(path, image_shape(network)[-1]) as image:
         with GeoMask(mask, image, classes.colors) as out:
             inference.predict(network, image, tiles, out)
         picture = visualization.overlay_with_legend(

@@ -2,7 +2,6 @@
 
 import collections
 import concurrent.futures
-import itertools
 import os
 import pathlib
 from typing import Any
@@ -14,14 +13,14 @@ from numpy.typing import NDArray
 from keras_seg.data import DataError
 from keras_seg.data import find_images
 from keras_seg.data import read_image
-from keras_seg.data.augment import pad_to
 from keras_seg.data.video import is_video
 from keras_seg.data.video import read_frames
+from keras_seg.inference.buckets import buckets
+from keras_seg.inference.buckets import image_shape
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import ids_of
 from keras_seg.inference.scores import predict_scores
 from keras_seg.inference.scores import probabilities_of
-from keras_seg.inference.scores import takes_channels_first
 from keras_seg.inference.tiled import predict_tiled
 
 __all__ = ["Prediction", "predict_stream"]
@@ -50,8 +49,7 @@ def predict_stream(
     model, images, tiles, batch_size, bucket, probabilities, on_error
 ):
     """The predictions of images as they come: see `predict`."""
-    channels, is_fixed = _image_of(model)
-    bucket = 1 if is_fixed else bucket
+    channels = image_shape(model)[-1]
     arrays = _read_ahead(images, channels, batch_size + 1, on_error)
     if tiles is not None:
         for source, image in arrays:
@@ -60,39 +58,13 @@ def predict_stream(
             )
             yield Prediction(source, image, ids, kept)
         return
-    for size, batch in _batches(arrays, batch_size, bucket):
-        filled = np.stack([_filled(image, size) for _, image in batch])
+    for batch, filled in buckets(model, arrays, batch_size, bucket):
         found = predict_scores(model, filled)
         for (source, image), scores in zip(batch, found, strict=True):
             height, width = image.shape[:2]
             scores = scores[:height, :width]
             kept = probabilities_of(scores) if probabilities else None
             yield Prediction(source, image, ids_of(scores), kept)
-
-
-def _image_of(model):
-    """Channels of the images of a model, and whether they have one size."""
-    shape = list(model.inputs[0].shape[1:])
-    channels = shape.pop(0 if takes_channels_first(model) else -1)
-    return channels, None not in shape
-
-
-def _batches(arrays, batch_size, bucket):
-    """Neighbours whose sides, rounded up to multiples, are equal."""
-
-    def kind(pair):
-        image = pair[1]
-        size = tuple(-(-n // bucket) * bucket for n in image.shape[:2])
-        return size, image.dtype
-
-    for (size, _), neighbours in itertools.groupby(arrays, kind):
-        while batch := list(itertools.islice(neighbours, batch_size)):
-            yield size, batch
-
-
-def _filled(image, size):
-    mask = np.broadcast_to(np.uint8(0), image.shape[:2])
-    return pad_to(image, mask, size)[0]
 
 
 def _read_ahead(images, channels, count, on_error):

@@ -1,19 +1,39 @@
 import keras
 import numpy as np
 import pytest
+import rasterio
+from PIL import Image
 
 from keras_seg.cli.predict_flow import predict_all
 from keras_seg.data import ClassTable
 from keras_seg.data.video import VideoWriter
 from keras_seg.data.video import read_frames
+from keras_seg.inference import Tiles
 
 pytestmark = pytest.mark.once
 
 
+def echo():
+    """A network whose class is the largest of red, green and blue."""
+    image = keras.Input((None, None, 3))
+    return keras.Model(image, keras.layers.Activation("linear")(image))
+
+
+def predicted(network, targets, classes, tiles=None):
+    done, errors = predict_all(
+        network,
+        targets,
+        classes,
+        tiles=tiles,
+        batch_size=1,
+        probabilities=False,
+        progress=lambda done: None,
+    )
+    assert (done, errors) == (len(targets), [])
+
+
 def test_frames_of_other_classes_have_one_size(tmp_path):
     """A legend of what is in each frame would be of another width."""
-    image = keras.Input((None, None, 3))
-    echo = keras.Model(image, keras.layers.Activation("linear")(image))
     red, blue = np.zeros((2, 40, 60, 3), "uint8")
     red[..., 0], blue[..., 2] = 200, 200
     with VideoWriter(tmp_path / "clip.mp4", 5) as video:
@@ -27,16 +47,49 @@ def test_frames_of_other_classes_have_one_size(tmp_path):
         names=("a", "b", "one of a long name"), colors=((255, 0, 0),) * 3
     )
     targets = {tmp_path / "clip.mp4": (tmp_path / "a.mkv", tmp_path / "b.mp4")}
-    done, errors = predict_all(
-        echo,
-        targets,
-        classes,
-        tiles=None,
-        batch_size=1,
-        probabilities=False,
-        progress=lambda done: None,
-    )
-    assert (done, errors) == (1, [])
+    predicted(echo(), targets, classes)
     masks = [frame[..., 0] for frame in read_frames(tmp_path / "a.mkv")]
     assert [np.unique(mask).tolist() for mask in masks[:2]] == [[0], [2]]
     assert len(list(read_frames(tmp_path / "b.mp4"))) == 3
+
+
+def test_an_image_wider_than_a_jpeg(tmp_path):
+    """The mask is whole, and of the overlay every second pixel."""
+    wide = np.zeros((40, 65_600, 3), "uint8")
+    wide[..., 1] = 200
+    wide[:, 60_000:, 2] = 250
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    mask, overlay = tmp_path / "mask.png", tmp_path / "overlay.jpg"
+    targets = {tmp_path / "wide.png": (mask, overlay)}
+    predicted(echo(), targets, ClassTable.default(3))
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(mask)), wide.argmax(axis=-1)
+    )
+    with Image.open(overlay) as picture:
+        assert 32_800 <= picture.width <= 65_500
+
+
+def test_tiles_of_a_geotiff_for_channels_first(tmp_path):
+    first = keras.Input((3, None, None))
+    same = keras.layers.Conv2D(3, 1, data_format="channels_first")
+    network = keras.Model(first, keras.layers.Permute((2, 3, 1))(same(first)))
+    same.set_weights([np.eye(3)[None, None], np.zeros(3)])
+    image = np.random.default_rng(0).integers(0, 256, (70, 90, 3), "uint8")
+    with rasterio.open(
+        tmp_path / "map.tif",
+        "w",
+        driver="GTiff",
+        height=70,
+        width=90,
+        count=3,
+        dtype="uint8",
+        crs="EPSG:32633",
+        transform=rasterio.transform.from_origin(500_000, 5_400_000, 2, 2),
+    ) as raster:
+        raster.write(np.moveaxis(image, -1, 0))
+    mask = tmp_path / "mask.tif"
+    targets = {tmp_path / "map.tif": (mask, tmp_path / "overlay.jpg")}
+    tiles = Tiles(64, overlap=32)
+    predicted(network, targets, ClassTable.default(3), tiles)
+    with rasterio.open(mask) as raster:
+        np.testing.assert_array_equal(raster.read(1), image.argmax(axis=-1))

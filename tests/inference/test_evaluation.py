@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 
 from keras_seg import metrics
+from keras_seg.applications import UNet
 from keras_seg.data import ClassTable
 from keras_seg.inference import Evaluation
 from keras_seg.inference import evaluate
+from keras_seg.inference import predict
+from tests.networks import randomize
 
 CLASSES = ClassTable(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
 
@@ -63,6 +66,31 @@ def test_batches_do_not_matter(echo):
     single = evaluate(echo, pairs, 1).matrix
     np.testing.assert_array_equal(whole, single)
     assert whole.sum() == 100
+
+
+def test_what_predict_says_is_counted():
+    """Filled up to buckets alike: a size of the network for many images."""
+    model = randomize(UNet(classes=3, filters=4, depth=2), seed=1)
+    rng = np.random.default_rng(0)
+    shapes = [(33, 40), (50, 64), (60, 41), (7, 90)]
+    pairs = [
+        (rng.integers(0, 256, (*shape, 3), "uint8"), rng.integers(0, 3, shape))
+        for shape in shapes
+    ]
+    inner, asked = model.predict_on_batch, []
+    model.predict_on_batch = lambda x: [asked.append(x.shape), inner(x)][1]
+    found = evaluate(model, pairs, bucket=32)
+    assert asked == [(3, 64, 64, 3), (1, 32, 96, 3)]
+    predictions = predict(model, [image for image, _ in pairs], batch_size=4)
+    expected = sum(
+        metrics.count_pairs(mask, one.ids, 3)
+        for (_, mask), one in zip(pairs, predictions, strict=True)
+    )
+    assert np.count_nonzero(expected.sum(axis=0)) > 1
+    np.testing.assert_array_equal(found.matrix, expected)
+    asked.clear()
+    evaluate(model, pairs)
+    assert asked == [(1, *shape, 3) for shape in shapes]
 
 
 def test_images_and_bands(echo):

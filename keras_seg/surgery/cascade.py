@@ -71,7 +71,7 @@ def cascade(model, copies):
 
 def _repeat(stage, x, suffix):
     """Calls copies of the stage's layers, with new weights."""
-    copier = graph.Copier()
+    copier = graph.Copier(new_weights=True)
 
     def call(operation, *args, **kwargs):
         name = f"{operation.name}_{suffix}"

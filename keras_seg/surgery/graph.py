@@ -94,10 +94,17 @@ def _declare(model, maps):
 
 
 class Copier:
-    """Copies the operations of a model, each once, and then their weights."""
+    """Copies the operations of a model, each once, and then their weights.
 
-    def __init__(self):
+    Args:
+        new_weights: bool, whether copies keep the weights they draw. Defaults
+            to False: none are drawn, and `copy_weights` must be called.
+    """
+
+    def __init__(self, new_weights=False):
+        self._new_weights = new_weights
         self._copies = {}
+        self._initializers = []
 
     def copy(self, operation, layer_class=None, adapt=None, **changes):
         """Returns a copy of an operation with some of its config changed.
@@ -123,6 +130,8 @@ class Copier:
                 copy = layer_class.from_config(config)
             else:
                 copy = layer_class.from_config(changes)
+            if not self._new_weights:
+                self._draw_nothing(copy)
             self._copies[id(operation)] = (key, operation, copy, adapt)
         first_key, _, copy, _ = self._copies[id(operation)]
         if first_key != key:
@@ -131,6 +140,13 @@ class Copier:
                 "need different geometry; its weights can't serve both."
             )
         return copy
+
+    def _draw_nothing(self, copy):
+        """Zeros until it has its weights: draws of a VGG16 take seconds."""
+        for name, initializer in list(vars(copy).items()):
+            if isinstance(initializer, keras.initializers.Initializer):
+                self._initializers.append((copy, name, initializer))
+                setattr(copy, name, keras.initializers.Zeros())
 
     def copy_weights(self):
         """Gives every copy the weights of its original.
@@ -150,6 +166,8 @@ class Copier:
                 # A true copy: JAX gives the memory of a variable away.
                 value = ops.copy(ops.convert_to_tensor(source))
                 target.assign(ops.reshape(value, target.shape))
+        for copy, name, initializer in self._initializers:
+            setattr(copy, name, initializer)
 
 
 def copy_model(model, input_tensor=None, class_of=type):

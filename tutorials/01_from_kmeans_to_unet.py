@@ -198,8 +198,9 @@ def main():
     parser.add_argument("--sections", type=int, default=20, help="drawn")
     parser.add_argument("--size", type=int, default=256, help="of those drawn")
     parser.add_argument(
-        "--epochs", type=int, nargs=2, default=(10, 40), metavar="N",
-        help="of the sliding window and of U-Net",
+        "--epochs", type=int, nargs=2, metavar="N",
+        help="of the sliding window and of U-Net "
+        "(default: 10 40, with --data 20 300)",
     )  # fmt: skip
     parser.add_argument("--filters", type=int, default=16, help="of U-Net")
     parser.add_argument("--out", type=pathlib.Path, default="kmeans_to_unet")
@@ -210,7 +211,8 @@ def main():
         visualization.save_image(options.out / "photograph.png", picture)
     train, (image, mask) = read(options.data, options.sections, options.size)
     keras.utils.set_random_seed(0)
-    first, second = options.epochs
+    drawn = options.data is None
+    first, second = options.epochs or ((10, 40) if drawn else (20, 300))
     maps = {
         "k-means": by_color(train, image),
         "sliding window": by_windows(train, image, first),

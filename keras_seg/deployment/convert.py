@@ -60,7 +60,7 @@ def convert(model, path, known, size, quantization=None, samples=None):
 def _quiet():
     """Holds back what converters say to those who write converters."""
     disabled = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    logging.disable(logging.ERROR)
     try:
         with (
             warnings.catch_warnings(),

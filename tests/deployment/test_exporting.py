@@ -1,5 +1,6 @@
 """Exported files say what the model says, in every format a backend writes."""
 
+import logging
 import pathlib
 import re
 import sys
@@ -163,6 +164,29 @@ def test_refused(model, tmp_path, options, said):
     with pytest.raises(ExportError, match=said):
         keras_seg.export(model, path, **options)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.once
+def test_a_converter_that_fails_says_one_sentence(
+    tmp_path, monkeypatch, caplog
+):
+    """tf2onnx logs a line for every operation that it has no form of."""
+
+    def export(model, path, **options):
+        logging.getLogger("tf2onnx.tfonnx").error("op is not supported")
+        raise ValueError("make_sure failure: op\nand a graph")
+
+    monkeypatch.setattr(keras.Model, "export", export)
+    image = keras.Input((None, None, 3))
+    network = keras.Model(image, keras.layers.Conv2D(2, 1)(image))
+    with pytest.raises(ExportError) as caught:
+        keras_seg.export(network, tmp_path / "a.onnx", size=(16, 16))
+    assert str(caught.value).endswith(
+        "with torch: make_sure failure: op (ValueError)."
+    )
+    assert caplog.records == [] and not list(tmp_path.iterdir())
+    logging.getLogger("tf2onnx.tfonnx").error("said again")
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.once

@@ -12,7 +12,6 @@ import pytest
 
 import keras_seg
 from keras_seg import applications
-from keras_seg import surgery
 from keras_seg.deployment import FORMATS
 from keras_seg.deployment import ExportError
 from tests.applications.test_deconvnet import tiny as tiny_deconvnet
@@ -56,10 +55,6 @@ NETWORKS = {
     "DeepLabV3Plus, MobileNetV2": lambda: applications.DeepLabV3Plus(
         mobilenet(), classes=5
     ),
-    "DeepLabV3, `average_views`": lambda: surgery.average_views(
-        deeplab_v3(), scales=(0.75, 1), mirror=True
-    ),
-    "DeepLabV3, `add_crf`": lambda: surgery.add_crf(deeplab_v3()),
 }
 
 

@@ -44,6 +44,16 @@ image at once.
 Without `--data`, sections are drawn by the package. The scores are the share
 of pixels that are right, the IoU of membrane, and V_Rand, by which such
 results are ranked: whether the lines close cells off from each other.
+
+On 20 sections of the ISBI challenge of 2012, and one that was held out, k-means
+has 0.79 of the pixels right, the sliding window 0.88 and U-Net 0.90; the IoU of
+membrane is 0.34, 0.57 and 0.60. The sliding window takes the folds inside
+mitochondria for membranes, U-Net does not. Its lines are thin, though, and have
+gaps, through which cells run together: V_Rand is 0.68, 0.65 and 0.47, the other
+way round. `applications/em_membranes` trains U-Net for longer, with the paper's
+weights on the gaps between cells, to a V_Rand of 0.90. The dense network took
+0.6 s for what takes 35 s window by window; all of it 19 minutes on two cores
+(TensorFlow 2.21, seed 0, one run, other work at the same time).
 """
 
 import argparse

@@ -9,14 +9,9 @@ from keras_seg.data import ClassTable
 from keras_seg.data.video import VideoWriter
 from keras_seg.data.video import read_frames
 from keras_seg.inference import Tiles
+from tests.networks import echo
 
 pytestmark = pytest.mark.once
-
-
-def echo():
-    """A network whose class is the largest of red, green and blue."""
-    image = keras.Input((None, None, 3))
-    return keras.Model(image, keras.layers.Activation("linear")(image))
 
 
 def predicted(network, targets, classes, tiles=None):

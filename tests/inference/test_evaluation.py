@@ -1,6 +1,5 @@
 import math
 
-import keras
 import numpy as np
 import pytest
 
@@ -10,6 +9,7 @@ from keras_seg.data import ClassTable
 from keras_seg.inference import Evaluation
 from keras_seg.inference import evaluate
 from keras_seg.inference import predict
+from tests import networks
 from tests.networks import randomize
 
 CLASSES = ClassTable(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
@@ -17,9 +17,7 @@ CLASSES = ClassTable(("a", "b", "c"), ((0, 0, 0), (1, 1, 1), (2, 2, 2)))
 
 @pytest.fixture
 def echo():
-    """A model whose class is the largest of red, green and blue."""
-    image = keras.Input((None, None, 3))
-    return keras.Model(image, keras.layers.Activation("linear")(image))
+    return networks.echo()
 
 
 def pair(prediction, truth):

@@ -16,13 +16,8 @@ from keras_seg.inference import Tiles
 from keras_seg.inference import predict
 from keras_seg.inference import predict_batch
 from keras_seg.inference.scores import predict_scores
+from tests.networks import echo
 from tests.networks import randomize
-
-
-def echo():
-    """A model whose class is the largest of red, green and blue."""
-    image = keras.Input((None, None, 3))
-    return keras.Model(image, keras.layers.Activation("linear")(image))
 
 
 def image_of(ids):

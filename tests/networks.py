@@ -3,8 +3,11 @@
 import keras
 import numpy as np
 
+from keras_seg.inference.ids_network import ids_network
+
 __all__ = [
     "application",
+    "asked",
     "echo",
     "outputs",
     "randomize",
@@ -49,6 +52,14 @@ def application(name, **options):
     """A network of `keras.applications` with such weights."""
     builder = getattr(keras.applications, name)
     return randomize(builder(weights=None, **options))
+
+
+def asked(model):
+    """A list that every batch is put into that the ids of are found."""
+    network, batches = ids_network(model), []
+    inner = network.predict_on_batch
+    network.predict_on_batch = lambda x: [batches.append(x), inner(x)][1]
+    return batches
 
 
 def outputs(model, x):

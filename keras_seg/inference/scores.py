@@ -26,7 +26,15 @@ def predict_batch(model, images):
     Raises:
         ValueError: if the model gives scores of another size.
     """
-    return ids_of(predict_scores(model, images))
+    # A model with code of its own may do what its graph does not say.
+    if not type(model).__module__.startswith("keras."):
+        return ids_of(predict_scores(model, images))
+    from keras_seg.inference.ids_network import ids_network
+
+    classes = model.outputs[0].shape[-1]
+    ids = _predict(ids_network(model), images)
+    _check_size(images, (*ids.shape, classes))
+    return ids.astype(_smallest(classes), copy=False)
 
 
 def takes_channels_first(model):
@@ -62,8 +70,7 @@ def check_image(image):
 
 def ids_of(scores):
     """The class of the highest score, in the smallest unsigned integers."""
-    kind = np.uint8 if scores.shape[-1] <= 256 else np.uint16
-    return scores.argmax(axis=-1).astype(kind)
+    return scores.argmax(axis=-1).astype(_smallest(scores.shape[-1]))
 
 
 def probabilities_of(scores):
@@ -108,17 +115,29 @@ def predict_scores(model, images):
     Raises:
         ValueError: if the model gives scores of another size.
     """
+    scores = _predict(model, images)
+    scores = np.asarray(scores[0] if isinstance(scores, list) else scores)
+    _check_size(images, scores.shape)
+    return scores
+
+
+def _predict(model, images):
     first = takes_channels_first(model)
     # Not `predict`, which builds a pipeline at every call, nor the model
     # itself, which would run uncompiled.
-    scores = model.predict_on_batch(
+    return model.predict_on_batch(
         np.moveaxis(images, -1, 1) if first else images
     )
-    scores = np.asarray(scores[0] if isinstance(scores, list) else scores)
-    if scores.ndim != 4 or scores.shape[:3] != images.shape[:3]:
+
+
+def _smallest(classes):
+    return np.uint8 if classes <= 256 else np.uint16
+
+
+def _check_size(images, shape):
+    if len(shape) != 4 or shape[:3] != images.shape[:3]:
         raise ValueError(
             "`model` must give scores (batch, height, width, classes) at the "
             f"size of the image. Received: images of shape {images.shape}, "
-            f"scores of shape {scores.shape}"
+            f"scores of shape {shape}"
         )
-    return scores

@@ -19,6 +19,7 @@ from keras_seg.inference.buckets import buckets
 from keras_seg.inference.buckets import image_shape
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import ids_of
+from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.scores import predict_scores
 from keras_seg.inference.scores import probabilities_of
 from keras_seg.inference.tiled import predict_tiled
@@ -59,12 +60,13 @@ def predict_stream(
             yield Prediction(source, image, ids, kept)
         return
     for batch, filled in buckets(model, arrays, batch_size, bucket):
-        found = predict_scores(model, filled)
-        for (source, image), scores in zip(batch, found, strict=True):
-            height, width = image.shape[:2]
-            scores = scores[:height, :width]
-            kept = probabilities_of(scores) if probabilities else None
-            yield Prediction(source, image, ids_of(scores), kept)
+        scores = predict_scores(model, filled) if probabilities else None
+        ids = predict_batch(model, filled) if scores is None else ids_of(scores)
+        for number, (source, image) in enumerate(batch):
+            inside = (number, *map(slice, image.shape[:2]))
+            kept = None if scores is None else probabilities_of(scores[inside])
+            # A copy, which does not hold the batch.
+            yield Prediction(source, image, ids[inside].copy(), kept)
 
 
 def _read_ahead(images, channels, count, on_error):

@@ -3,6 +3,7 @@
 from keras_seg.ops import crf
 from keras_seg.ops.atrous import atrous_conv
 from keras_seg.ops.atrous import atrous_depthwise_conv
+from keras_seg.ops.best_class import best_class
 from keras_seg.ops.cells import bed_of_nails
 from keras_seg.ops.cells import nearest_upsampling
 from keras_seg.ops.padding import pad_spatial
@@ -21,6 +22,7 @@ __all__ = [
     "atrous_conv",
     "atrous_depthwise_conv",
     "bed_of_nails",
+    "best_class",
     "crf",
     "max_pool",
     "max_pool_with_switches",

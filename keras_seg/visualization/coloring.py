@@ -92,23 +92,26 @@ def overlay(
         raise ValueError(f"`alpha` must be in 0...1. Received: {alpha}")
     palette = full_palette(colors, VOID_COLOR)[: len(np.asarray(colors)) + 1]
     palette[-1] = 0  # of void, which is not shown
-    ids = np.minimum(ids, len(palette) - 1)
+    count = len(palette)
+    ids = np.minimum(ids, count - 1)
     shown = np.sum(palette, axis=1) > 0
     width = max(1, round(min(ids.shape) / 400))
-    outline = _contour(ids, width) & shown[ids]
-    # What becomes of each value below each id is looked up, which takes a
-    # third of the time of mixing every pixel.
+    # What becomes of each value below each id, and below its outline, is
+    # looked up, which takes a fifth of the time of mixing every pixel.
+    key = ids + count * _contour(ids, width).astype(np.intp)
+    key *= 256
     weight = np.where(shown, alpha, 0.0)[:, None]
-    rows = ids.astype(np.intp) * 256
+    light = np.rint(OUTLINE * 255 + (1.0 - OUTLINE) * palette)
+    values = np.arange(256)
     mixed = np.empty_like(picture)
     for channel in range(3):
-        color = weight * palette[:, channel, None]
-        table = np.rint((1.0 - weight) * np.arange(256) + color)
-        mixed[..., channel] = np.take(
-            table.astype(np.uint8), rows + picture[..., channel]
+        color = palette[:, channel, None]
+        table = np.empty((2 * count, 256), np.uint8)
+        table[:count] = np.rint((1.0 - weight) * values + weight * color)
+        table[count:] = np.where(
+            shown[:, None], light[:, channel, None], table[:count]
         )
-    light = np.rint(OUTLINE * 255 + (1.0 - OUTLINE) * palette)
-    mixed[outline] = light[ids[outline]]
+        mixed[..., channel] = np.take(table, key + picture[..., channel])
     return mixed
 
 

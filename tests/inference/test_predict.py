@@ -1,5 +1,7 @@
+import gc
 import itertools
 import threading
+import weakref
 
 import keras
 import numpy as np
@@ -15,7 +17,9 @@ from keras_seg.data.augment import MEAN_COLOR
 from keras_seg.inference import Tiles
 from keras_seg.inference import predict
 from keras_seg.inference import predict_batch
+from keras_seg.inference.ids_network import ids_network
 from keras_seg.inference.scores import predict_scores
+from tests.networks import asked
 from tests.networks import echo
 from tests.networks import randomize
 
@@ -35,6 +39,49 @@ def test_every_size(size):
 def test_floats_and_ties():
     ids = predict(echo(), np.zeros((2, 3, 3), "float32"))
     np.testing.assert_array_equal(ids, np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("classes", [2, 256, 257])
+def test_the_smallest_dtype_holds_every_id(classes):
+    image = keras.Input((None, None, classes))
+    model = keras.Model(image, keras.layers.Activation("linear")(image))
+    truth = np.random.default_rng(0).integers(0, classes, (8, 9))
+    truth[0, 0] = classes - 1
+    found = predict(model, np.eye(classes, dtype="float32")[truth])
+    assert found.dtype == (np.uint8 if classes < 257 else np.uint16)
+    np.testing.assert_array_equal(found, truth)
+
+
+def test_what_ends_in_ids_is_made_once_and_dies_with_its_model():
+    """It shares the weights, and changes with them."""
+    model = randomize(UNet(classes=3, filters=4, depth=2))
+    network = ids_network(model)
+    assert ids_network(model) is network
+    image = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3))
+    for seed in range(2):
+        scores = randomize(model, seed).predict_on_batch(image)
+        np.testing.assert_array_equal(
+            predict_batch(model, image), scores.argmax(axis=-1)
+        )
+    gone = weakref.ref(network)
+    del model, network
+    gc.collect()  # the model
+    gc.collect()  # and what was kept for it
+    assert gone() is None
+
+
+def test_a_model_with_code_of_its_own():
+    """What it says counts, not what its graph says."""
+
+    class Inverted(keras.Model):
+        def call(self, inputs):
+            return -super().call(inputs)
+
+    plain = echo()
+    model = Inverted(plain.inputs, plain.outputs)
+    image = np.array([[[9, 5, 1], [1, 5, 9]]], "float32")
+    assert predict(plain, image).tolist() == [[0, 2]]
+    assert predict(model, image).tolist() == [[2, 0]]
 
 
 @pytest.mark.parametrize("tiles", [None, Tiles(32, overlap=0)])
@@ -150,19 +197,6 @@ def test_refused():
         predict(coarse, np.zeros((4, 4, 3)))
 
 
-def sizes(model):
-    """The model, and the shapes that it was asked for."""
-    asked = []
-    inner = model.predict_on_batch
-
-    def predict_on_batch(images):
-        asked.append(images.shape)
-        return inner(images)
-
-    model.predict_on_batch = predict_on_batch
-    return asked
-
-
 @given(
     st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=6),
     st.integers(1, 3),
@@ -172,7 +206,7 @@ def test_a_stream_gives_what_single_images_give(shapes, batch_size, bucket):
     model = echo()
     rng = np.random.default_rng(0)
     truth = [rng.integers(0, 3, shape) for shape in shapes]
-    asked = sizes(model)
+    seen = asked(model)
     found = list(
         predict(
             model,
@@ -185,18 +219,18 @@ def test_a_stream_gives_what_single_images_give(shapes, batch_size, bucket):
     for one, ids in zip(found, truth, strict=True):
         np.testing.assert_array_equal(one.ids, ids)
         np.testing.assert_array_equal(one.image, image_of(ids))
-    for count, height, width, _ in asked:
+    for count, height, width, _ in (x.shape for x in seen):
         assert count <= batch_size
         assert height % bucket == width % bucket == 0
-    assert sum(shape[0] for shape in asked) == len(truth)
+    assert sum(map(len, seen)) == len(truth)
 
 
 def test_neighbours_of_one_bucket_are_predicted_together():
     model = echo()
-    asked = sizes(model)
+    seen = asked(model)
     images = [np.zeros((n, 40, 3), "uint8") for n in (60, 64, 50, 70, 64)]
     list(predict(model, images, batch_size=2))
-    assert asked == [
+    assert [x.shape for x in seen] == [
         (2, 64, 64, 3),
         (1, 64, 64, 3),
         (1, 96, 64, 3),
@@ -205,10 +239,8 @@ def test_neighbours_of_one_bucket_are_predicted_together():
 
 
 def test_what_lies_outside_is_the_mean_color():
-    seen = []
     model = echo()
-    inner = model.predict_on_batch
-    model.predict_on_batch = lambda x: [seen.append(x), inner(x)][1]
+    seen = asked(model)
     list(predict(model, [np.zeros((3, 2, 3), "uint8")], bucket=4))
     assert (seen[0][0, :3, :2] == 0).all()
     assert (seen[0][0, 3:] == MEAN_COLOR).all()

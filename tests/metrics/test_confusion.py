@@ -11,7 +11,6 @@ from sklearn import metrics as sklearn_metrics
 
 from keras_seg.metrics import ConfusionMatrix
 from keras_seg.metrics.confusion import BASE
-from keras_seg.metrics.counting import best_class
 from keras_seg.metrics.counting import count_bins
 
 CLASSES = 4
@@ -96,31 +95,6 @@ def test_logits_probabilities_and_ids_are_the_same(classes):
         np.testing.assert_array_equal(
             metric.matrix(), expected_of_rounded if number == 2 else expected
         )
-
-
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
-@pytest.mark.parametrize("classes", [2, 5, 70])
-def test_the_first_of_equal_scores_wins(dtype, classes):
-    rng = np.random.default_rng(0)
-    scores = rng.integers(-2, 2, (500, classes)).astype("float32")
-    scores[scores == 0] *= -1  # -0.0 is as large as 0.0
-    scores[::2] = np.abs(scores[::2])
-    best = best_class(keras.ops.cast(scores, dtype))
-    assert keras.backend.standardize_dtype(best.dtype) == "int32"
-    np.testing.assert_array_equal(
-        keras.ops.convert_to_numpy(best), scores.argmax(-1)
-    )
-
-
-@pytest.mark.parametrize("classes", [3, 70])
-def test_scores_that_are_not_numbers_still_give_a_class(classes):
-    scores = np.full((6, classes), np.nan, "float32")
-    scores[1, 1] = 1.0
-    scores[2] = np.inf
-    scores[3] = -np.inf
-    best = keras.ops.convert_to_numpy(best_class(scores))
-    assert (best >= 0).all()
-    assert (best < classes).all()
 
 
 def test_batches_are_the_same_as_all_at_once():

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import os
 import pathlib
 import warnings
 
@@ -14,6 +15,7 @@ from keras_seg.data.errors import DataError
 __all__ = ["GeoImage", "GeoMask", "is_geotiff"]
 
 _SIDE = 512  # of the blocks in which a mask lies in its file
+_CACHE = 256 * 2**20  # bytes; GDAL's default is 5 % of the machine's memory
 
 
 def is_geotiff(path):
@@ -41,7 +43,8 @@ def is_geotiff(path):
 class GeoImage:
     """A GeoTIFF that is read window by window: `image[rows, columns]`.
 
-    Needs `keras-seg[geo]`. Close it, or use it as a context.
+    Needs `keras-seg[geo]`. Close it, or use it as a context: within, GDAL
+    keeps 256 MiB of what was read, or what `GDAL_CACHEMAX` says.
 
     Args:
         path: str or path.
@@ -115,10 +118,16 @@ class GeoImage:
         self.file.close()
 
     def __enter__(self):
+        import rasterio
+
+        said = "GDAL_CACHEMAX" in os.environ
+        self._limit = rasterio.Env(**{} if said else {"GDAL_CACHEMAX": _CACHE})
+        self._limit.__enter__()
         return self
 
     def __exit__(self, *error):
         self.close()
+        self._limit.__exit__(*error)
 
     def _pixels(self, **options):
         bands = list(range(1, self.shape[2] + 1))

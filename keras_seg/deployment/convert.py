@@ -1,9 +1,11 @@
 """A Keras model into a file of another format, by the libraries for it."""
 
 import contextlib
+import gc
 import io
 import logging
 import warnings
+from unittest import mock
 
 import keras
 
@@ -39,7 +41,7 @@ def convert(model, path, known, size, quantization=None, samples=None):
         shape=(batch, height, width, channels), dtype="float32", name="image"
     )
     try:
-        with portable_forms(), _quiet():
+        with portable_forms(), _quiet(), _copies_collected(known):
             model.export(
                 str(path),
                 format=known.name,
@@ -54,6 +56,32 @@ def convert(model, path, known, size, quantization=None, samples=None):
             f"{keras.config.backend()}: {first_line(error)} "
             f"({type(error).__name__})."
         ) from error
+
+
+@contextlib.contextmanager
+def _copies_collected(known):
+    """Frees the copies of the graph that tf2onnx makes, one before each pass.
+
+    They are cycles of few, large objects, which Python by itself comes to
+    after tens of GiB. What was there before is not searched.
+    """
+    if known.name != "onnx" or keras.config.backend() != "tensorflow":
+        yield
+        return
+    from tf2onnx.optimizer.optimizer_base import GraphOptimizerBase
+
+    inner = GraphOptimizerBase.optimize
+
+    def optimize(*arguments):
+        gc.collect()
+        return inner(*arguments)
+
+    gc.freeze()
+    try:
+        with mock.patch.object(GraphOptimizerBase, "optimize", optimize):
+            yield
+    finally:
+        gc.unfreeze()
 
 
 @contextlib.contextmanager

@@ -116,6 +116,17 @@ def test_no_half_of_a_mask(path, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("said", [None, "64"])
+def test_the_cache_is_small(path, monkeypatch, said):
+    """It would grow with the machine, not with the image."""
+    monkeypatch.delenv("GDAL_CACHEMAX", raising=False)
+    if said is not None:
+        monkeypatch.setenv("GDAL_CACHEMAX", said)
+    with GeoImage(path):
+        options = rasterio.env.getenv()
+    assert options.get("GDAL_CACHEMAX") == (None if said else 256 * 2**20)
+
+
 def test_refused(path, tmp_path):
     for name, pixels, said in (
         ("a.tif", np.zeros((1, 2, 2), "uint8"), "has 1 bands of uint8"),

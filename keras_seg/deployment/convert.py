@@ -76,12 +76,15 @@ def _copies_collected(known):
         gc.collect()
         return inner(*arguments)
 
-    gc.freeze()
+    frozen = gc.get_freeze_count() > 0
+    if not frozen:
+        gc.freeze()
     try:
         with mock.patch.object(GraphOptimizerBase, "optimize", optimize):
             yield
     finally:
-        gc.unfreeze()
+        if not frozen:
+            gc.unfreeze()
 
 
 @contextlib.contextmanager

@@ -78,7 +78,7 @@ def test_a_model_with_code_of_its_own():
             return -super().call(inputs)
 
     plain = echo()
-    model = Inverted(plain.inputs, plain.outputs)
+    model = Inverted(plain.inputs[0], plain.outputs[0])
     image = np.array([[[9, 5, 1], [1, 5, 9]]], "float32")
     assert predict(plain, image).tolist() == [[0, 2]]
     assert predict(model, image).tolist() == [[2, 0]]

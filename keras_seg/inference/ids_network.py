@@ -28,13 +28,17 @@ def ids_network(model):
         `keras.Model`, images to uint8 ids `(batch, height, width)`, the first
         of classes with equal scores; int32 for more than 256 classes.
     """
-    if model not in _NETWORKS:
+    weights = model.weights
+    network, known = _NETWORKS.get(model, (None, []))
+    # `model.quantize` puts others in their place, of which what was compiled
+    # does not know.
+    if network is None or list(map(id, known)) != list(map(id, weights)):
         ids = _BestClass(name="ids")(first_output(model.outputs))
         network = keras.Model(model.inputs[0], ids, name=f"{model.name}_ids")
         network.run_eagerly = model.run_eagerly
         network.jit_compile = model.jit_compile
-        _NETWORKS[model] = network
-    return _NETWORKS[model]
+        _NETWORKS[model] = network, weights
+    return network
 
 
 class _BestClass(keras.layers.Layer):
@@ -45,6 +49,6 @@ class _BestClass(keras.layers.Layer):
 
     def call(self, scores):
         best = best_class(scores)
-        return (
-            keras.ops.cast(best, "uint8") if scores.shape[-1] <= 256 else best
-        )
+        if scores.shape[-1] > 256:
+            return best
+        return keras.ops.cast(best, "uint8")

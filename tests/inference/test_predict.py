@@ -70,6 +70,20 @@ def test_what_ends_in_ids_is_made_once_and_dies_with_its_model():
     assert gone() is None
 
 
+@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have")
+def test_a_model_that_is_quantized_in_between():
+    x = keras.Input((None, None, 3))
+    y = keras.layers.Dense(8)(keras.layers.Dense(16)(x))
+    model = randomize(keras.Model(x, y))
+    image = np.random.default_rng(0).normal(size=(1, 64, 64, 3))
+    before = predict_batch(model, image)
+    model.quantize("int8")
+    found = predict_batch(model, image)
+    assert 0 < np.mean(found != before) < 0.1
+    scores = model.predict_on_batch(image)
+    np.testing.assert_array_equal(found, scores.argmax(axis=-1))
+
+
 def test_a_model_with_code_of_its_own():
     """What it says counts, not what its graph says."""
 

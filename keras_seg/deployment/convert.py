@@ -16,6 +16,9 @@ from keras_seg.ops.devices import portable_forms
 
 __all__ = ["convert"]
 
+# Parameters, of which some twenty copies are a gigabyte.
+MANY = 10_000_000
+
 
 def convert(model, path, known, size, quantization=None, samples=None):
     """Writes a model for images of any size, or of one.
@@ -41,7 +44,7 @@ def convert(model, path, known, size, quantization=None, samples=None):
         shape=(batch, height, width, channels), dtype="float32", name="image"
     )
     try:
-        with portable_forms(), _quiet(), _copies_collected(known):
+        with portable_forms(), _quiet(), _copies_collected(known, model):
             model.export(
                 str(path),
                 format=known.name,
@@ -59,13 +62,14 @@ def convert(model, path, known, size, quantization=None, samples=None):
 
 
 @contextlib.contextmanager
-def _copies_collected(known):
+def _copies_collected(known, model):
     """Frees the copies of the graph that tf2onnx makes, one before each pass.
 
     They are cycles of few, large objects, which Python by itself comes to
     after tens of GiB. What was there before is not searched.
     """
-    if known.name != "onnx" or keras.config.backend() != "tensorflow":
+    copied = known.name == "onnx" and keras.config.backend() == "tensorflow"
+    if not copied or model.count_params() < MANY:
         yield
         return
     from tf2onnx.optimizer.optimizer_base import GraphOptimizerBase

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 from typing import Any
@@ -51,14 +52,21 @@ def predict_stream(
 ):
     """The predictions of images as they come: see `predict`."""
     channels = image_shape(model)[-1]
-    arrays = _read_ahead(images, channels, batch_size + 1, on_error)
-    if tiles is not None:
+    # Closed here: frames that a compiler's traceback holds may live on.
+    with contextlib.closing(
+        _read_ahead(images, channels, batch_size + 1, on_error)
+    ) as arrays:
+        if tiles is None:
+            yield from _whole(model, arrays, batch_size, bucket, probabilities)
+            return
         for source, image in arrays:
             ids, kept, tiles = predict_tiled(
                 model, image, tiles, probabilities=probabilities
             )
             yield Prediction(source, image, ids, kept)
-        return
+
+
+def _whole(model, arrays, batch_size, bucket, probabilities):
     for batch, filled in buckets(model, arrays, batch_size, bucket):
         scores = predict_scores(model, filled) if probabilities else None
         ids = predict_batch(model, filled) if scores is None else ids_of(scores)

@@ -1,5 +1,6 @@
 """Exported files say what the model says, in every format a backend writes."""
 
+import gc
 import logging
 import pathlib
 import re
@@ -17,6 +18,7 @@ from keras_seg.data import ClassTable
 from keras_seg.deployment import FORMATS
 from keras_seg.deployment import ExportedModel
 from keras_seg.deployment import ExportError
+from keras_seg.deployment import convert
 from keras_seg.deployment import exporting
 from keras_seg.deployment.agreement import test_images as images_of
 from keras_seg.training import RunFolder
@@ -81,6 +83,37 @@ def test_the_same_scores(model, known, size, tmp_path):
     # But for pixels whose scores differ by rounding only.
     assert abs(found.matrix - expected.matrix).sum() <= 4
     assert not [f for f in tmp_path.iterdir() if f.name.startswith(".")]
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="tf2onnx is TensorFlow's"
+)
+def test_few_copies_of_a_large_graph_are_alive(model, tmp_path, monkeypatch):
+    """One is optimized, one is kept in case that fails, and what was before;
+    Python by itself, whose collector is off here, keeps all of them."""
+    from tf2onnx.graph import Graph
+    from tf2onnx.optimizer.optimizer_base import GraphOptimizerBase
+
+    alive = []
+    inner = GraphOptimizerBase.optimize
+
+    def optimize(*arguments):
+        alive.append(sum(isinstance(o, Graph) for o in gc.get_objects()))
+        return inner(*arguments)
+
+    monkeypatch.setattr(GraphOptimizerBase, "optimize", optimize)
+    most = {}
+    gc.disable()
+    try:
+        for many in (0, model.count_params() + 1):
+            monkeypatch.setattr(convert, "MANY", many)
+            keras_seg.export(model, tmp_path / "network.onnx", size=SIZE)
+            most[many > 0] = max(alive)
+            alive.clear()
+    finally:
+        gc.enable()
+    assert GraphOptimizerBase.optimize is optimize
+    assert most[False] <= 4 < most[True]
 
 
 def test_what_a_backend_does_not_write_is_refused(model, tmp_path):

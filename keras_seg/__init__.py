@@ -1,7 +1,8 @@
 """Any Keras image classifier as a semantic segmentation network, exactly.
 
-The rooms are imported when they are first used, so that `import keras_seg`
-brings in Keras and NumPy and nothing heavier.
+`import keras_seg` registers every class that a saved model can name: layers,
+losses, metrics, optimizers and schedules. They need Keras and NumPy only. The
+other rooms are imported when they are first used.
 
 Example:
 
@@ -12,18 +13,21 @@ Example:
 
 import importlib
 
+from keras_seg import layers
+from keras_seg import losses
+from keras_seg import metrics
+from keras_seg import optimizers
+from keras_seg import schedules
+
 __version__ = "0.1.0"
 
+# Imported when they are first used.
 _ROOMS = (
     "applications",
     "data",
     "deployment",
     "inference",
-    "layers",
-    "losses",
-    "metrics",
     "ops",
-    "schedules",
     "surgery",
     "training",
     "unsupervised",
@@ -40,7 +44,16 @@ _FUNCTIONS = {
     "receptive_field": "surgery",
 }
 
-__all__ = ["__version__", *_ROOMS, *_FUNCTIONS]
+__all__ = [
+    "__version__",
+    "layers",
+    "losses",
+    "metrics",
+    "optimizers",
+    "schedules",
+    *_ROOMS,
+    *_FUNCTIONS,
+]
 
 
 def __getattr__(name):

@@ -9,7 +9,6 @@ asks for it (weight decay, batch norm) and returns what `compile` takes:
 
 from keras_seg.training.recipes.batch_norm import momentum_for
 from keras_seg.training.recipes.batch_norm import set_batch_norm_momentum
-from keras_seg.training.recipes.caffe_sgd import CaffeSGD
 from keras_seg.training.recipes.deconvnet import deconvnet
 from keras_seg.training.recipes.deeplab_v1 import deeplab_v1
 from keras_seg.training.recipes.deeplab_v2 import deeplab_v2
@@ -17,15 +16,12 @@ from keras_seg.training.recipes.deeplab_v3 import deeplab_v3
 from keras_seg.training.recipes.fcn import fcn_cvpr
 from keras_seg.training.recipes.fcn import fcn_heavy
 from keras_seg.training.recipes.finetune import finetune
-from keras_seg.training.recipes.multipliers import AdamW
 from keras_seg.training.recipes.score_layers import score_layers
 from keras_seg.training.recipes.segnet import segnet
 from keras_seg.training.recipes.unet import unet
 from keras_seg.training.recipes.weight_decay import add_weight_decay
 
 __all__ = [
-    "AdamW",
-    "CaffeSGD",
     "add_weight_decay",
     "deconvnet",
     "deeplab_v1",

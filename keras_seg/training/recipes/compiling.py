@@ -2,7 +2,7 @@
 
 from keras_seg.losses import deep_supervision
 from keras_seg.metrics import MeanIoU
-from keras_seg.training.recipes.caffe_sgd import CaffeSGD
+from keras_seg.optimizers import CaffeSGD
 from keras_seg.training.recipes.score_layers import score_layers
 from keras_seg.training.recipes.weight_decay import add_weight_decay
 

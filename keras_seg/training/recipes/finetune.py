@@ -10,8 +10,8 @@ from keras_seg.losses import CrossEntropy
 from keras_seg.losses import class_weights as weights_by_rule
 from keras_seg.metrics import MeanIoU
 from keras_seg.metrics import PixelAccuracy
+from keras_seg.optimizers import AdamW
 from keras_seg.schedules import Poly
-from keras_seg.training.recipes.multipliers import AdamW
 
 __all__ = ["finetune"]
 

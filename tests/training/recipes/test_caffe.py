@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_seg import optimizers
 from keras_seg.applications import DeepLabV2
 from keras_seg.losses import CrossEntropy
 from keras_seg.training import recipes
@@ -110,7 +111,7 @@ def test_accumulated_batches_are_averaged():
     y = np.array([[[1.0]], [[0.0]]])
     for accumulation in (1, 2):
         model.set_weights(start)
-        optimizer = recipes.CaffeSGD(
+        optimizer = optimizers.CaffeSGD(
             0.1,
             multipliers={"bias$": 2.0},
             gradient_accumulation_steps=2 if accumulation == 2 else None,
@@ -130,11 +131,11 @@ def test_accumulated_batches_are_averaged():
 
 def test_a_multiplier_of_no_weight():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    model.compile(recipes.CaffeSGD(multipliers={"^fc9": 10.0}), "mse")
+    model.compile(optimizers.CaffeSGD(multipliers={"^fc9": 10.0}), "mse")
     with pytest.warns(UserWarning, match=r"'\^fc9' is that of no weight"):
         model.train_on_batch(np.ones((1, 2)), np.ones((1, 1)))
     with pytest.raises(ValueError, match="Received: multipliers="):
-        recipes.CaffeSGD(multipliers={"bias": -1})
+        optimizers.CaffeSGD(multipliers={"bias": -1})
 
 
 def test_saved_with_its_state(tmp_path):
@@ -142,7 +143,7 @@ def test_saved_with_its_state(tmp_path):
     model = keras.Model(image, keras.layers.Dense(1, name="fc8")(image))
     recipes.add_weight_decay(model, 0.5)
     schedule = keras.optimizers.schedules.PolynomialDecay(0.1, 10)
-    optimizer = recipes.CaffeSGD(schedule, multipliers={"^fc8": 3.0})
+    optimizer = optimizers.CaffeSGD(schedule, multipliers={"^fc8": 3.0})
     model.compile(optimizer, "mse")
     x, y = np.ones((1, 2)), np.zeros((1, 1))
     model.train_on_batch(x, y)

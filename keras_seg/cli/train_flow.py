@@ -84,7 +84,7 @@ def go_on(path, moved_to, voice):
     source, data = recorded_source(run), (None, None)
     if source is not None and moved_to is not None:
         source = dataclasses.replace(source, path=str(moved_to))
-        data = source.read(classes=run.classes, check=False)
+        data = source.read(check=False)
     with _watched(path):
         training.resume(
             path,

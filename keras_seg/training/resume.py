@@ -90,7 +90,7 @@ def _read_again(run):
             f"{run.path} was trained on data that were not read from a "
             "folder. Fix: pass them again, resume(path, data, validation)."
         )
-    return source.read(classes=run.classes, check=False)
+    return source.read(check=False)
 
 
 def _warn_of_another_backend(run):

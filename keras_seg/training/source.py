@@ -1,6 +1,7 @@
 """Where a run has its data from, so that it can read them again."""
 
 import dataclasses
+import itertools
 import pathlib
 
 from keras_seg.data import from_folder
@@ -59,12 +60,10 @@ class DataSource:
             validation_split=validation_split,
         )
 
-    def read(self, classes=None, check=True):
+    def read(self, check=True):
         """Reads the pairs.
 
         Args:
-            classes: `keras_seg.data.ClassTable`; by default that of the
-                folder.
             check: bool, decode every file first.
 
         Returns:
@@ -79,7 +78,7 @@ class DataSource:
         options: dict = {"check": check}
         if self.mask_values is not None:
             options["mask_values"] = parse_mask_values(self.mask_values)
-        data = from_folder(self.path, split, classes=classes, **options)
+        data = from_folder(self.path, split, **options)
         if self.overfit is not None:
             if self.overfit > len(data):
                 raise RunError(
@@ -175,13 +174,25 @@ def refuse_changes(known, data, validation, path):
         path: path of the run, for the message.
 
     Raises:
-        RunError: if images were added, removed, renamed or changed in size.
+        RunError: if files were added, removed, renamed or changed, or the
+            class table says something else.
     """
     now = describe(data, validation, None)
     for part, what in (("train", "to train on"), ("validation", "held out")):
         before, after = known.get(part), now[part]
         if before == after:
             continue
+        tables = [
+            (facts or {}).get("classes") or [] for facts in (before, after)
+        ]
+        for old, new in itertools.zip_longest(*tables):
+            if old != new:
+                raise RunError(
+                    f"The classes have changed since {path} began, so that "
+                    f"ids of masks mean something else: {new} instead of "
+                    f"{old}. Fix: put the class table back, or train into a "
+                    "new folder."
+                )
         counts = [
             facts.get("images") if isinstance(facts, dict) else 0
             for facts in (before, after)
@@ -199,4 +210,13 @@ def refuse_changes(known, data, validation, path):
 
 
 def _facts(data):
-    return {"images": len(data), "fingerprint": fingerprint(data)}
+    facts = {"images": len(data), "fingerprint": fingerprint(data)}
+    table = getattr(data, "classes", None)
+    if table is not None:
+        facts["classes"] = [
+            f"{i} {name} {color}"
+            for i, (name, color) in enumerate(
+                zip(table.names, table.colors, strict=True)
+            )
+        ] + [f"{i} void" for i in sorted(table.void_ids)]
+    return facts

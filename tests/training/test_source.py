@@ -1,4 +1,6 @@
+import csv
 import dataclasses
+import json
 import shutil
 
 import numpy as np
@@ -66,11 +68,37 @@ def test_a_folder_that_moved_is_the_same(folder, tmp_path):
     assert fingerprint(from_folder(moved, "train")) != first
 
 
-def test_another_mask(folder):
-    before = fingerprint(from_folder(folder, "train"))
-    mask = Image.fromarray(np.zeros((32, 32), "uint8"))
-    mask.save(folder / "train" / "labels" / "0001.png")
+@pytest.mark.parametrize("kind", ["images", "labels"])
+def test_a_changed_pixel_is_other_data(folder, kind):
+    """In a file of the same name and size, as uncompressed masks have it."""
+    path = folder / "train" / kind / "0001.bmp"
+    Image.open(path.with_suffix(".png")).save(path)
+    path.with_suffix(".png").unlink()
+    size, before = (
+        path.stat().st_size,
+        fingerprint(from_folder(folder, "train")),
+    )
+    pixels = np.array(Image.open(path))
+    pixels.flat[7] ^= 1
+    Image.fromarray(pixels).save(path)
+    assert path.stat().st_size == size
     assert fingerprint(from_folder(folder, "train")) != before
+
+
+def test_exchanged_classes_are_refused(folder):
+    """The masks are the same to the byte; what they mean is not."""
+    source = DataSource(str(folder))
+    facts = json.loads(json.dumps(describe(*source.read(), source)))
+    refuse_changes(facts, *source.read(), "run")
+    table = folder / "classes.csv"
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    rows[0]["name"], rows[1]["name"] = rows[1]["name"], rows[0]["name"]
+    with open(table, "w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    with pytest.raises(RunError, match="classes have changed.*instead of 0 "):
+        refuse_changes(facts, *source.read(), "run")
 
 
 def test_arrays():
@@ -80,6 +108,12 @@ def test_arrays():
     assert fingerprint(list(pairs)) == before
     assert fingerprint(pairs[::-1]) != before
     assert fingerprint(pairs[:2]) != before
+    images, masks = np.array(images), np.array(masks)
+    for index in range(3):
+        changed = masks.copy()
+        changed[index, 3, 4] ^= 1
+        other = list(zip(images, changed, strict=True))
+        assert fingerprint(other) != before
 
 
 @pytest.mark.parametrize(

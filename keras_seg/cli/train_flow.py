@@ -118,11 +118,14 @@ def try_out(settings, source, out, voice, chosen):
     for line in (
         f"{found.parameters:,} parameters, {found.trainable:,} are trained.",
         f"{found.steps} steps an epoch, batches of {batch}: "
-        f"{found.seconds_per_step:.2f} s each; the first, which compiles, "
-        f"{found.compile_seconds:.1f} s.",
+        f"{found.seconds_per_step:.2f} s each.",
         f"Memory: {memory}.",
-        f"Time: {_duration(found.seconds)} for {found.epochs} epochs, "
-        f"{found.validation_seconds:.1f} s an epoch of it for validation.",
+        f"Time: {_duration(found.seconds)} for {found.epochs} epochs: "
+        f"{found.start_seconds:.1f} s to build and compile, each epoch "
+        f"{found.steps * found.seconds_per_step:.1f} s of training, "
+        f"{found.validation_seconds:.1f} of validation and "
+        f"{found.save_seconds:.1f} of writing, and {found.end_seconds:.1f} s "
+        "for the scores at the end.",
         f"Loss of the first step: {found.loss:.3f}. Nothing was written.",
     ):
         voice.say(line)

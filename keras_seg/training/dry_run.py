@@ -2,12 +2,21 @@
 
 import dataclasses
 import math
+import pathlib
+import tempfile
 import time
+import warnings
 
+import keras
 import numpy as np
 
+from keras_seg.inference import evaluate
+from keras_seg.training.callbacks import run_callbacks
+from keras_seg.training.errors import RunWarning
+from keras_seg.training.finish import finish
 from keras_seg.training.memory import peak_memory
 from keras_seg.training.memory import variable_bytes
+from keras_seg.training.run_folder import RunFolder
 from keras_seg.training.setup import class_table
 from keras_seg.training.setup import compiled_model
 from keras_seg.training.setup import training_batches
@@ -15,7 +24,9 @@ from keras_seg.training.setup import whole_images
 
 __all__ = ["DryRun", "dry_run"]
 
-STEPS = 2
+# Steps are measured until there are so many, or so many seconds are over.
+STEPS, SECONDS = 12, 10.0
+FEW = 4  # images that are evaluated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +44,14 @@ class DryRun:
         measured_on: str, the accelerator, or "the whole process".
         batch_shape: tuple, that of the first batch of images.
         steps: int, steps in an epoch.
-        seconds_per_step: float, without the first step, which compiles.
-        compile_seconds: float, the first step.
+        seconds_per_step: float, the mean without the first step, which
+            compiles; with the reading of images, where steps wait for it.
+        start_seconds: float, once: building the model and the first step.
         validation_seconds: float, one validation; an estimate from one of
             its largest batches.
+        save_seconds: float, after every epoch: the models, the state and the
+            pictures.
+        end_seconds: float, once: the best model is loaded and scored.
         epochs: int.
         loss: float, that of the first step.
     """
@@ -49,24 +64,31 @@ class DryRun:
     batch_shape: tuple[int, ...]
     steps: int
     seconds_per_step: float
-    compile_seconds: float
+    start_seconds: float
     validation_seconds: float
+    save_seconds: float
+    end_seconds: float
     epochs: int
     loss: float
 
     @property
     def seconds(self):
         """The time of the whole run, estimated."""
-        epoch = self.steps * self.seconds_per_step + self.validation_seconds
-        return self.compile_seconds + self.epochs * epoch
+        epoch = (
+            self.steps * self.seconds_per_step
+            + self.validation_seconds
+            + self.save_seconds
+        )
+        return self.start_seconds + self.epochs * epoch + self.end_seconds
 
 
 def dry_run(settings, data, validation=None, *, classes=None):
-    """Builds data and model, takes a few steps, and writes nothing.
+    """Builds data and model, takes a few steps, and leaves nothing behind.
 
     Memory is measured, not computed: the peak of the device, or of the whole
-    process on a CPU, after training steps on the first batch and one
-    validation batch of the largest image.
+    process on a CPU, after a few training steps and one validation batch of
+    the largest image. So is the time of all that a run does: a run folder is
+    written into a temporary folder, and removed.
 
     Args:
         settings: `keras_seg.training.Settings`.
@@ -97,18 +119,20 @@ def dry_run(settings, data, validation=None, *, classes=None):
     classes = class_table(data, validation, classes)
     batches = training_batches(settings, data)
     held_out = whole_images(settings, validation)
+    begin = time.monotonic()
     model = compiled_model(settings, len(classes), data)
-    images, masks = batches[0]
-    loss, first = _timed(model.train_on_batch, images, masks)
-    steps = [
-        _timed(model.train_on_batch, images, masks)[1] for _ in range(STEPS)
-    ]
+    steps = _Steps()
+    model.fit(batches, epochs=1, callbacks=[steps], verbose=0)
+    start = steps.times[0] - begin
+    rest = np.diff(steps.times)
     validation_seconds = 0.0
     if held_out is not None:
         largest = held_out[_largest(held_out)]
         _timed(model.test_on_batch, *largest)
-        seconds = _timed(model.test_on_batch, *largest)[1]
+        seconds = _timed(model.test_on_batch, *largest)
         validation_seconds = seconds * len(held_out)
+    seen = data if validation is None else validation
+    saved, ended = _run_folder_seconds(model, settings, classes, seen)
     peak, where = peak_memory()
     trained = model.trainable_variables
     return DryRun(
@@ -119,20 +143,69 @@ def dry_run(settings, data, validation=None, *, classes=None):
         + variable_bytes(model.optimizer.variables),
         peak_bytes=peak,
         measured_on=where,
-        batch_shape=images.shape,
+        batch_shape=batches[0][0].shape,
         steps=len(batches),
-        seconds_per_step=min(steps),
-        compile_seconds=first,
+        seconds_per_step=float(rest.mean()) if len(rest) else start,
+        start_seconds=start,
         validation_seconds=validation_seconds,
+        save_seconds=saved,
+        end_seconds=ended,
         epochs=settings.epochs,
-        loss=float(loss[0]),
+        loss=steps.loss,
     )
 
 
-def _timed(function, *args):
+class _Steps(keras.callbacks.Callback):
+    """When each step ended, until there are enough of them."""
+
+    def __init__(self):
+        super().__init__()
+        self.times = []
+        self.loss = math.nan
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.times.append(time.monotonic())
+        if len(self.times) == 1:
+            self.loss = float((logs or {}).get("loss", math.nan))
+        enough = len(self.times) > STEPS or (
+            len(self.times) > 2 and self.times[-1] - self.times[1] > SECONDS
+        )
+        if enough:
+            self.model.stop_training = True
+
+
+def _run_folder_seconds(model, settings, classes, seen):
+    """What `SaveRun` and its kin take after an epoch, and `finish` at the end.
+
+    The last is measured on a few images, and estimated for all of them.
+    """
+    few = [seen[i] for i in range(min(FEW, len(seen)))]
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RunWarning)
+        run = RunFolder.create(pathlib.Path(folder) / "run", settings, classes)
+        callbacks = run_callbacks(run, seen)
+        for callback in callbacks:
+            callback.set_model(model)
+            callback.on_train_begin()
+
+        def end_epoch(epoch):
+            for callback in callbacks:
+                callback.on_epoch_begin(epoch)
+                callback.on_epoch_end(
+                    epoch, {"loss": 1.0, "val_mean_iou": epoch}
+                )
+
+        first = _timed(end_epoch, 0)  # It compiles for pictures.
+        saved = _timed(end_epoch, 1)
+        ended = _timed(finish, run, few[:1], False, callbacks[-1])
+        each = _timed(evaluate, model, few, classes=classes) / len(few)
+    return saved, ended + max(0.0, first - saved) + each * (len(seen) - 1)
+
+
+def _timed(function, *args, **options):
     begin = time.monotonic()
-    result = [float(value) for value in np.atleast_1d(function(*args))]
-    return result, time.monotonic() - begin
+    function(*args, **options)
+    return time.monotonic() - begin
 
 
 def _largest(batches):

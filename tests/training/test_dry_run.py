@@ -34,14 +34,17 @@ def test_what_is_known_exactly():
     # Weights, gradients and two slots; the rest is a few counters.
     assert 0 <= found.variable_bytes - 4 * 4 * 7474 < 100
     assert found.validation_seconds == 0.0
+    # The models, the state and the scores are written, too.
+    assert min(found.start_seconds, found.seconds_per_step) > 0
+    assert min(found.save_seconds, found.end_seconds) > 0
     assert found.peak_bytes > found.variable_bytes
     assert 0.3 < found.loss < 3.0  # log 2 = 0.69, were all logits 0
 
 
 def test_time_of_a_run():
-    found = DryRun(0, 0, 0, 0, "", (), 10, 2.0, 5.0, 3.0, 4, 0.0)
-    assert found.seconds == 5 + 4 * (10 * 2 + 3)
-    assert dataclasses.replace(found, epochs=0).seconds == 5
+    found = DryRun(0, 0, 0, 0, "", (), 10, 2.0, 5.0, 3.0, 0.5, 7.0, 4, 0.0)
+    assert found.seconds == 5 + 4 * (10 * 2 + 3 + 0.5) + 7
+    assert dataclasses.replace(found, epochs=0).seconds == 5 + 7
 
 
 def test_peak_memory_is_that_of_the_kernel():

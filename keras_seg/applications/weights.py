@@ -2,6 +2,7 @@
 
 import os
 import warnings
+import zipfile
 
 import h5py
 
@@ -12,9 +13,21 @@ def check_weights(weights):
     """Checks the `weights` argument of a builder.
 
     Raises:
-        ValueError: unless it is None, `"imagenet"` or an existing file.
+        ValueError: unless it is None, `"imagenet"` or an existing file, or if
+            that is a whole model.
     """
-    if weights in (None, "imagenet") or os.path.exists(weights):
+    if weights in (None, "imagenet"):
+        return
+    if os.path.exists(weights):
+        if zipfile.is_zipfile(weights):
+            raise ValueError(
+                f"{weights} is a whole saved model, and `weights` takes a "
+                "file of the weights of the backbone alone (.h5, "
+                ".weights.h5). Fix: go on with a run that was stopped by "
+                "keras-seg train --resume RUN; train on from the model in "
+                "Python, with keras.models.load_model and, for other "
+                "classes, keras_seg.surgery.replace_classes."
+            )
         return
     raise ValueError(
         "`weights` must be None (random initialization), 'imagenet' or the "

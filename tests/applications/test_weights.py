@@ -7,6 +7,8 @@ from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 from keras_seg.applications import DeepLabV2
 from keras_seg.applications import DeepLabV3
 from keras_seg.applications import FCN32s
+from keras_seg.applications import SegNet
+from keras_seg.applications import UNet
 from keras_seg.applications.backbones import encoder
 from keras_seg.applications.backbones import preprocessing_mode
 from tests.networks import application
@@ -150,6 +152,19 @@ def test_other_files(tmp_path):
         mobilenet(str(other))
     with pytest.raises(ValueError, match="a model keeps its own"):
         FCN32s(application("MobileNetV2"), weights=str(other))
+
+
+def test_a_whole_model_is_not_weights_of_a_backbone(tmp_path):
+    """One reason, whether the builder has a backbone or not."""
+    path = tmp_path / "best.keras"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]).save(path)
+    for build in (
+        lambda: UNet(None, weights=str(path)),
+        lambda: FCN32s("mobilenet_v2", weights=path),
+        lambda: SegNet(weights=path),
+    ):
+        with pytest.raises(ValueError, match="best.keras is a whole saved"):
+            build()
 
 
 # What `keras.applications` documents for each family.

@@ -1,8 +1,9 @@
 """Any Keras image classifier as a semantic segmentation network, exactly.
 
-`import keras_seg` registers every class that a saved model can name: layers,
-losses, metrics, optimizers and schedules. They need Keras and NumPy only. The
-other rooms are imported when they are first used.
+With `import keras_seg`, every class that a saved model can name is registered:
+layers, losses, metrics, optimizers and schedules, as soon as Keras is imported,
+before or after. The other rooms are imported when they are first used. Keras
+itself is not imported here: the command line chooses its backend first.
 
 Example:
 
@@ -13,16 +14,16 @@ Example:
 
 import importlib
 
-from keras_seg import layers
-from keras_seg import losses
-from keras_seg import metrics
-from keras_seg import optimizers
-from keras_seg import schedules
+from keras_seg.lazy import after_import
 
 __version__ = "0.1.0"
 
+# What registers classes.
+_REGISTERING = ("layers", "losses", "metrics", "optimizers", "schedules")
+
 # Imported when they are first used.
 _ROOMS = (
+    *_REGISTERING,
     "applications",
     "data",
     "deployment",
@@ -44,16 +45,7 @@ _FUNCTIONS = {
     "receptive_field": "surgery",
 }
 
-__all__ = [
-    "__version__",
-    "layers",
-    "losses",
-    "metrics",
-    "optimizers",
-    "schedules",
-    *_ROOMS,
-    *_FUNCTIONS,
-]
+__all__ = ["__version__", *_ROOMS, *_FUNCTIONS]
 
 
 def __getattr__(name):
@@ -67,3 +59,11 @@ def __getattr__(name):
 
 def __dir__():
     return sorted(__all__)
+
+
+def _register():
+    for room in _REGISTERING:
+        importlib.import_module(f"{__name__}.{room}")
+
+
+after_import("keras", _register)

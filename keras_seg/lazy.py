@@ -1,8 +1,10 @@
-"""Rooms whose pieces are imported when they are first used."""
+"""What is imported when it is first used, or when something else is."""
 
 import importlib
+import importlib.abc
+import sys
 
-__all__ = ["getter"]
+__all__ = ["after_import", "getter"]
 
 
 def getter(package, files):
@@ -32,3 +34,48 @@ def getter(package, files):
         return getattr(module, name)
 
     return find
+
+
+def after_import(name, call):
+    """Calls a function once a package is imported: now, if it already is.
+
+    Args:
+        name: str, the name of the package.
+        call: function without arguments.
+
+    Example:
+
+    >>> after_import("sys", lambda: print("there"))
+    there
+    """
+    if name in sys.modules:
+        call()
+    else:
+        sys.meta_path.insert(0, _Watch(name, call))
+
+
+class _Watch(importlib.abc.MetaPathFinder):
+    """Finds a package as others do, and runs a function after its code."""
+
+    def __init__(self, name, call):
+        self._name = name
+        self._call = call
+
+    def find_spec(self, name, path=None, target=None):
+        if name != self._name:
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        specs = (finder.find_spec(name, path, target) for finder in others)
+        spec = next((spec for spec in specs if spec is not None), None)
+        if spec is None or spec.loader is None:
+            return spec
+        run = spec.loader.exec_module
+
+        def run_and_call(module):
+            run(module)
+            if self in sys.meta_path:
+                sys.meta_path.remove(self)
+                self._call()
+
+        spec.loader.exec_module = run_and_call
+        return spec

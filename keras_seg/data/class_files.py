@@ -2,6 +2,7 @@
 
 import csv
 import pathlib
+import unicodedata
 
 from keras_seg.data.errors import DataError
 from keras_seg.data.text import brief
@@ -9,7 +10,13 @@ from keras_seg.data.text import parse_id
 from keras_seg.data.text import read_text
 from keras_seg.data.text import read_yaml
 
-__all__ = ["VOID_ROLES", "names_by_id", "read_rows"]
+__all__ = [
+    "VOID_ROLES",
+    "composed",
+    "names_by_id",
+    "read_rows",
+    "refuse_alike",
+]
 
 VOID_ROLES = ("ignore", "void")
 _EXAMPLE = "a header 'id,name' or 'id,name,r,g,b,role' and a class a line"
@@ -58,6 +65,36 @@ def names_by_id(names, path):
         _check_id(path, i, f"for the name {brief(name)}")
         _check_name(path, i, name)
     return names
+
+
+def composed(name):
+    """A name as one sequence of characters: é is one or two in Unicode."""
+    return unicodedata.normalize("NFC", name)
+
+
+def refuse_alike(names, file):
+    """Refuse names of which two differ by upper and lower case only.
+
+    Args:
+        names: iterable of str.
+        file: str or path, named in the error.
+
+    Raises:
+        DataError: there are such names, or one comes twice.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        plain = " ".join(composed(name).casefold().split())
+        if plain in seen:
+            raise DataError(
+                "KS-D015",
+                file,
+                f"has the class {seen[plain]} and the class {name}",
+                "names that differ by case or spaces only are one class "
+                "written in two ways",
+                fix="write the name in one way everywhere",
+            )
+        seen[plain] = name
 
 
 def _rows_of_yaml(path):

@@ -25,10 +25,10 @@ class DataError(ValueError):
     | KS-D012 | two files have the same stem |
     | KS-D013 | a text file (JSON, YAML, a list) is malformed |
     | KS-D014 | a mask has a colour that is no class's, or two classes' |
-    | KS-D015 | a label is not among the classes |
+    | KS-D015 | a label is not among the classes, or two are alike |
     | KS-D016 | a package that a file needs is not installed |
     | KS-D017 | an image has other channels or values than asked for |
-    | KS-D018 | a shape has no area to fill |
+    | KS-D018 | a shape has no area to fill, or no outline |
     | KS-D019 | two stacks have different numbers of pages |
     | KS-D020 | masks look interpolated: ids that come only along edges |
     | KS-D021 | an image is in two splits |

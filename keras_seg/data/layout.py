@@ -13,6 +13,7 @@ __all__ = [
     "folder_splits",
     "missing_split",
     "sorted_splits",
+    "visible",
 ]
 
 CLASS_FILES = ("classes.csv", "classes.yaml", "classes.yml")
@@ -119,6 +120,28 @@ def find_classes(path):
             if (folder / name).is_file():
                 return folder / name
     return None
+
+
+def visible(folder, *suffixes):
+    """What lies in a folder and is not hidden, sorted by name.
+
+    Args:
+        folder: path.
+        *suffixes: str, lower case; with them only files of one of these, in
+            any case.
+
+    Returns:
+        List of paths.
+    """
+    return [
+        entry
+        for entry in (sorted(folder.iterdir()) if folder.is_dir() else ())
+        if not entry.name.startswith((".", "__MACOSX"))
+        and (
+            not suffixes
+            or (entry.suffix.lower() in suffixes and not entry.is_dir())
+        )
+    ]
 
 
 def existing(path):

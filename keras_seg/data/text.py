@@ -1,8 +1,10 @@
 """Text files of a data set: UTF-8, JSON and YAML, with errors by line."""
 
 import json
+import mmap
 import pathlib
 import reprlib
+import stat
 
 import yaml
 
@@ -10,12 +12,16 @@ from keras_seg.data.errors import DataError
 
 __all__ = [
     "brief",
+    "limit_annotations",
     "malformed",
     "parse_id",
     "read_json",
     "read_text",
     "read_yaml",
+    "text_holds",
 ]
+
+_limit = 2**31
 
 _short = reprlib.Repr()
 _short.maxlevel, _short.maxstring = 2, 60
@@ -41,6 +47,19 @@ def parse_id(text):
     return int(text) if plain else None
 
 
+def limit_annotations(size):
+    """Sets how large a text file may be, for this process.
+
+    The limit is 2 GiB; the largest public annotations have 1.2 GiB, and
+    reading takes some ten times as much memory.
+
+    Args:
+        size: int, bytes, 1 or more.
+    """
+    global _limit
+    _limit = size
+
+
 def read_text(path):
     """Read a UTF-8 file, with or without a byte order mark.
 
@@ -51,10 +70,15 @@ def read_text(path):
         str.
 
     Raises:
-        DataError: the file is missing or is not UTF-8.
+        DataError: the file is missing, is not UTF-8, is larger than
+            `limit_annotations` allows, or is a pipe or a device.
     """
     try:
-        return pathlib.Path(path).read_text(encoding="utf-8-sig")
+        _check_regular(path)
+        with open(path, "rb") as file:
+            content = file.read(_limit + 1)
+        _check_length(path, len(content))
+        text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise malformed(
             path,
@@ -62,6 +86,58 @@ def read_text(path):
             "a text file is expected",
             "correct the path, or write the file again as UTF-8",
         ) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def text_holds(path, *patterns):
+    """Whether a file has a match for each of some patterns.
+
+    Args:
+        path: str or path.
+        *patterns: compiled patterns of bytes.
+
+    Returns:
+        bool; `False` for folders, and for what cannot be opened.
+
+    Raises:
+        DataError: the file is a pipe or a device.
+    """
+    try:
+        if pathlib.Path(path).is_dir() or not _check_regular(path):
+            return False
+        with (
+            open(path, "rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        ):
+            return all(pattern.search(content) for pattern in patterns)
+    except OSError:
+        return False
+
+
+def _check_regular(path):
+    """The size of a file that ends, unlike a pipe or a device."""
+    facts = pathlib.Path(path).stat()
+    if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
+        raise malformed(
+            path,
+            "is a pipe, a socket or a device",
+            "only regular files are read",
+            "put a file there, or remove it",
+        )
+    _check_length(path, facts.st_size)
+    return facts.st_size
+
+
+def _check_length(path, size):
+    if size > _limit:
+        raise malformed(
+            path,
+            f"has {size:,} bytes",
+            f"at most {_limit:,} are read",
+            "divide it, or, if you trust it, raise the limit with "
+            "--max-annotation-bytes, in Python with "
+            "keras_seg.data.text.limit_annotations",
+        )
 
 
 def read_json(path):

@@ -11,12 +11,12 @@ from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
 from keras_seg.data.folder import map_threads
 from keras_seg.data.ids import classes_of_ids
-from keras_seg.data.layout import find_classes
 from keras_seg.data.layout import find_folders
 from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.mask_files import color_code
 from keras_seg.data.pairs import find_pairs
 from keras_seg.data.readers.cvat import from_cvat
+from keras_seg.data.readers.plain import find_table
 from keras_seg.data.readers.plain import from_pairs
 from keras_seg.data.readers.recognize import recognize
 from keras_seg.data.readers.voc import from_voc
@@ -148,9 +148,8 @@ def _is_mapped(data):
 
 
 def _read_classes(path, errors):
-    table = find_classes(path)
     try:
-        return ClassTable.read(table) if table else None
+        return find_table(path, None)
     except DataError as error:
         errors.append(error)
         return None

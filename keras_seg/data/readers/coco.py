@@ -1,12 +1,15 @@
 """COCO's JSON: polygons and run lengths of instances."""
 
+import functools
 import pathlib
 import re
 
+from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
 from keras_seg.data.layout import missing_split
 from keras_seg.data.layout import sorted_splits
+from keras_seg.data.layout import visible
 from keras_seg.data.opening import SUFFIXES
 from keras_seg.data.pairs import Pair
 from keras_seg.data.readers.coco_masks import CocoMasks
@@ -16,11 +19,17 @@ from keras_seg.data.readers.records import unique_stems
 from keras_seg.data.readers.records import value
 from keras_seg.data.text import malformed
 from keras_seg.data.text import read_json
+from keras_seg.data.text import text_holds
 
 __all__ = ["coco_splits", "from_coco"]
 
 _ROBOFLOW = "_annotations.coco.json"
-_PEEK = 2**16
+_LISTS = (
+    re.compile(rb'"images"\s*:\s*\['),
+    re.compile(rb'"(annotations|categories)"\s*:\s*\['),
+)
+# COCO's files beside instances_*.json, which have no masks of these objects.
+_COMPANIONS = ("captions_", "person_keypoints_", "image_info_", "stuff_")
 
 
 def from_coco(
@@ -37,15 +46,18 @@ def from_coco(
     """Read annotations in COCO's format as masks of classes.
 
     Categories become classes in the order of their ids, after a class
-    background, which all pixels without an annotation are. Where annotations
-    overlap, the smaller one lies over the larger, by the pixels they cover.
+    background, which all pixels without an annotation are. The splits of a
+    folder have one table of classes, by name: those of train come first, and
+    what only val and then other splits have follows. A class table need not
+    name categories without an annotation, such as the supercategories that
+    some tools list. Where annotations overlap, the smaller one lies over the
+    larger, by the pixels they cover.
 
-    Polygons and uncompressed run lengths need nothing more; compressed run
-    lengths need `keras-seg[coco]` (pycocotools). A pixel is in a polygon if
-    its centre is; pycocotools rounds outlines to fifths of a pixel, so pixels
-    on the outline may differ from its. Coordinates are those of the image as
-    viewers show it, its EXIF orientation applied; a `width` and `height` that
-    say otherwise are an error.
+    Run lengths, compressed or not, must add up to the image's pixels. A pixel
+    is in a polygon if its centre is; pycocotools rounds outlines to fifths of
+    a pixel, so pixels on the outline may differ from its. Coordinates are
+    those of the image as viewers show it, its EXIF orientation applied; a
+    `width` and `height` that say otherwise are an error.
 
     Args:
         path: str or path of the JSON file, or of a folder that holds
@@ -72,7 +84,9 @@ def from_coco(
         DataError: a file is not as it must be.
     """
     path = pathlib.Path(path)
-    file = path if path.is_file() else _file_of(path, split)
+    alone = path.is_file()
+    files = {"": path} if alone else path.is_dir() and _files(path)
+    file = path if alone else _file_of(path, split, files)
     content = read_json(file)
     entries = value(content, "images", list, file, "the file")
     if not entries:
@@ -85,24 +99,29 @@ def from_coco(
         )
     names = [value(e, "file_name", str, file, "an image") for e in entries]
     names = [name.replace("\\", "/") for name in names]
-    folder = _images_of(file, split, names, images)
+    root = file.parent.parent if alone else path
+    folder = _images_of(file, root, split, names, images)
     categories = _categories(content, file)
     table = find_table(file.parent, classes)
-    labels = match_labels(list(categories.values()), table, file, background)
+    every: dict[str, None] = {}
+    for other in sorted_splits(files):
+        changed = files[other].stat().st_mtime_ns
+        own = files[other] == file
+        listed = categories if own else _categories_of(files[other], changed)
+        every |= dict.fromkeys(listed.values())
+    # With a table they are looked up where they are used.
+    listed = [] if isinstance(table, ClassTable) else list(every)
+    labels = match_labels(listed, table, file, background)
     shapes = _by_image(content, entries, file)
     pairs = [
         Pair(stem, folder / name, file)
         for stem, name in zip(unique_stems(names, file), names, strict=True)
     ]
-    masks = CocoMasks(
-        records={
-            pair.image: (entry, shapes[entry["id"]])
-            for pair, entry in zip(pairs, entries, strict=True)
-        },
-        ids={i: labels.id_of(n, file, "") for i, n in categories.items()},
-        background=labels.background,
-        crowd_is_void=crowd_is_void,
-    )
+    records = {
+        pair.image: (entry, shapes[entry["id"]])
+        for pair, entry in zip(pairs, entries, strict=True)
+    }
+    masks = CocoMasks(records, categories, labels, crowd_is_void)
     data = Folder(pairs, labels.classes, masks, channels)
     if check:
         data.check()
@@ -117,36 +136,49 @@ def coco_splits(path):
 
 def _files(path):
     """The JSON file of each split, the name "" for the only one."""
-    parts = sorted(path.glob(f"*/{_ROBOFLOW}"))
+    parts = [
+        folder / _ROBOFLOW
+        for folder in visible(path)
+        if (folder / _ROBOFLOW).exists()
+    ]
     if parts:
         return {file.parent.name: file for file in parts}
     folder = path / "annotations"
-    files = sorted(folder.glob("*.json"))
-    if any(f.suffix.lower() in SUFFIXES for f in folder.glob("*")):
-        files = []  # masks, with notes beside them
-    instances = [f for f in files if f.stem.startswith("instances_")]
-    if files:
-        found = instances or files
-        return {f.stem.removeprefix("instances_"): f for f in found}
+    found = []
+    if folder.is_dir() and not visible(folder, *SUFFIXES):  # else masks
+        found = _coco_files(folder)
+    single = not found
+    found = found or _coco_files(path)
+    if single and len(found) < 2:
+        return {"": found[0]} if found else None
+    files: dict[str, pathlib.Path] = {}
+    for file in found:
+        split = file.stem.removeprefix("instances_")
+        if split in files:
+            raise DataError(
+                "KS-D002",
+                file,
+                f"and {files[split].name} are both of the split {split}",
+                "a split has one JSON file",
+                fix="remove or rename one of the two",
+            )
+        files[split] = file
+    return files
+
+
+def _coco_files(folder):
+    """The JSON files of instances: not captions and other companions."""
     files = [
-        f
-        for f in sorted(path.glob("*.json"))
-        if f.is_file() and _looks_like_coco(f)
+        file
+        for file in visible(folder, ".json")
+        if file.stem.startswith("instances_") or text_holds(file, *_LISTS)
     ]
-    if len(files) < 2:
-        return {"": files[0]} if files else None
-    return {f.stem: f for f in files}
+    own = [file for file in files if not file.stem.startswith(_COMPANIONS)]
+    return own or files
 
 
-def _looks_like_coco(file):
-    with open(file, encoding="utf-8", errors="replace") as text:
-        head = text.read(_PEEK)
-    return bool(re.search(r'"(images|annotations|categories)"\s*:', head))
-
-
-def _file_of(path, split):
-    files = _files(path)
-    if files is None:
+def _file_of(path, split, files):
+    if not files:
         raise DataError(
             "KS-D001",
             path,
@@ -162,7 +194,7 @@ def _file_of(path, split):
     return files[split]
 
 
-def _images_of(file, split, names, images):
+def _images_of(file, root, split, names, images):
     """The first folder in which all images are, or else the first is."""
     if images is not None:
         return pathlib.Path(images)
@@ -177,10 +209,14 @@ def _images_of(file, split, names, images):
         above / "images",
         above,
     ]
-    for place in places:
-        if (place / names[0]).is_file():
-            return place
-    looked = ", ".join(dict.fromkeys(map(str, places[:-1])))
+    if near == root:  # What is above it is another data set.
+        below = ("", "images", split, f"images/{split}", f"{split}/images")
+        places = [near / place for place in below]
+    for wanted in (names, names[:1]):
+        for place in places:
+            if all((place / name).is_file() for name in wanted):
+                return place
+    looked = ", ".join(dict.fromkeys(map(str, places)))
     raise DataError(
         "KS-D005",
         file,
@@ -193,10 +229,11 @@ def _images_of(file, split, names, images):
 def _categories(content, file):
     """Names of categories by id, in the order of the ids."""
     names: dict[int, str] = {}
+    seen: set[str] = set()
     for entry in value(content, "categories", list, file, "the file"):
         i = value(entry, "id", int, file, "a category")
         name = value(entry, "name", str, file, f"category {i}")
-        if i in names or name in names.values():
+        if i in names or name in seen:
             raise malformed(
                 file,
                 f"has the category {i}, {name}, again",
@@ -204,7 +241,14 @@ def _categories(content, file):
                 "rename or remove one of the two",
             )
         names[i] = name
+        seen.add(name)
     return dict(sorted(names.items()))
+
+
+@functools.lru_cache(maxsize=64)
+def _categories_of(file, modified):
+    """Those of another split's file, which is read once as it is now."""
+    return _categories(read_json(file), file)
 
 
 def _by_image(content, entries, file):

@@ -6,13 +6,13 @@ import pathlib
 import numpy as np
 
 from keras_seg.data.classes import VOID
-from keras_seg.data.errors import DataError
 from keras_seg.data.images import read_size
+from keras_seg.data.readers.labels import Labels
 from keras_seg.data.readers.polygons import Region
 from keras_seg.data.readers.polygons import fill
 from keras_seg.data.readers.polygons import paint
 from keras_seg.data.readers.polygons import runs
-from keras_seg.data.readers.polygons import whole
+from keras_seg.data.readers.records import NO_OUTLINE
 from keras_seg.data.readers.records import check_size
 from keras_seg.data.readers.records import outline
 from keras_seg.data.readers.records import refuse_shape
@@ -29,14 +29,15 @@ class CocoMasks:
     Args:
         records: dictionary from the path of each image to (its entry in the
             file, the list of its annotations).
-        ids: dictionary from category ids to class ids.
-        background: int, the id of pixels without an annotation.
+        names: dictionary from category ids to names.
+        labels: `Labels`; of the categories only those that annotations have
+            must be among them.
         crowd_is_void: bool, whether `iscrowd` marks pixels as void.
     """
 
     records: dict[pathlib.Path, tuple[dict, list]]
-    ids: dict[int, int]
-    background: int
+    names: dict[int, str]
+    labels: Labels
     crowd_is_void: bool = True
 
     def __call__(self, pair):
@@ -44,25 +45,28 @@ class CocoMasks:
         size = read_size(pair.image)
         declared = entry.get("height"), entry.get("width")
         check_size(declared, size, pair.image, pair.mask)
-        crowds, objects = [], []
-        for annotation in annotations:
-            where = f"annotation {annotation.get('id')}"
-            region = region_of(annotation, size, pair.mask, where)
-            if self.crowd_is_void and annotation.get("iscrowd") == 1:
-                crowds.append((region, VOID))
-            else:
-                i = self._id(annotation, pair.mask, where)
-                objects.append((region, i))
+        crowds, objects = (
+            self._regions(annotations, size, pair.mask, crowds)
+            for crowds in (True, False)
+        )
         # Each object is marked more surely than the crowd that it is in.
-        ids = paint(crowds, size, self.background)
-        for region, i in sorted(objects, key=lambda o: -o[0].area()):
-            region.write(ids, i)
-        return ids
+        under = paint(crowds, size, self.labels.background)
+        return paint(objects, size, under)
+
+    def _regions(self, annotations, size, file, crowds):
+        for annotation in annotations:
+            crowd = self.crowd_is_void and annotation.get("iscrowd") == 1
+            if crowd == crowds:
+                where = f"annotation {annotation.get('id')}"
+                region = region_of(annotation, size, file, where)
+                i = VOID if crowd else self._id(annotation, file, where)
+                yield region, i
 
     def _id(self, annotation, file, where):
         category = value(annotation, "category_id", int, file, where)
-        if category in self.ids:
-            return self.ids[category]
+        if category in self.names:
+            name = self.names[category]
+            return self.labels.id_of(name, file, f"for {where} ")
         raise malformed(
             file,
             f"has for {where} the category {category}, which it does not list",
@@ -86,14 +90,13 @@ def region_of(annotation, size, file, where):
         A `Region`.
 
     Raises:
-        DataError: the segmentation is missing or malformed, or pycocotools is
-            needed and not installed.
+        DataError: the segmentation is missing or malformed.
     """
     shape = value(annotation, "segmentation", (list, dict), file, where)
     if isinstance(shape, dict):
         return _run_lengths(shape, size, file, where)
     if not shape:
-        raise refuse_shape(file, "a box without an outline", where)
+        raise refuse_shape(file, "a box without an outline", where, NO_OUTLINE)
     outlines = []
     for polygon in shape:
         if not isinstance(polygon, list) or len(polygon) % 2:
@@ -118,39 +121,51 @@ def _run_lengths(shape, size, file, where) -> Region:
             "export it again",
         )
     counts = value(shape, "counts", (list, str), file, where)
+    pixels = size[0] * size[1]
     if isinstance(counts, str):
-        return whole(_decompressed(counts, size, file, where))
-    plain = all(type(c) is int and 0 <= c <= size[0] * size[1] for c in counts)
-    if not plain or sum(counts) != size[0] * size[1]:
-        raise _bad_runs(file, where)
-    return runs(np.array(counts, "int64"), size)
-
-
-def _decompressed(counts, size, file, where):
-    try:
-        from pycocotools import mask
-    except ImportError as error:
-        raise DataError(
-            "KS-D016",
+        lengths = _unpacked(counts, pixels)
+    elif all(type(c) is int and 0 <= c <= pixels for c in counts):
+        lengths = np.array(counts, "int64")
+    else:
+        lengths = None
+    if (
+        lengths is None
+        or (lengths < 0).any()
+        or sum(lengths.tolist()) != pixels
+    ):
+        raise malformed(
             file,
-            f"has for {where} compressed run lengths",
-            "the package pycocotools reads them, and is not installed",
-            fix='pip install "keras-seg[coco]"',
-        ) from error
-    if not counts:
-        raise _bad_runs(file, where)
+            f"has for {where} run lengths that do not fill the image",
+            "their sum is height times width",
+            "export it again",
+        )
+    return runs(lengths, size)
+
+
+def _unpacked(text, pixels):
+    """Compressed run lengths as integers, `None` where these are none.
+
+    A number is written in characters of 5 bits and one that says whether more
+    follow, low bits first, with its sign. From the fourth on it is what a run
+    is longer than the one before the last.
+    """
     try:
-        # Its decoder checks that the runs fill the size, and no more.
-        inside = mask.decode({"size": list(size), "counts": counts.encode()})
-    except ValueError as error:
-        raise _bad_runs(file, where) from error
-    return inside.astype(bool)
-
-
-def _bad_runs(file, where):
-    return malformed(
-        file,
-        f"has for {where} run lengths that do not fill the image",
-        "their sum is height times width",
-        "export it again",
-    )
+        bits = np.frombuffer(text.encode("latin-1"), "uint8").astype("int64")
+    except UnicodeEncodeError:
+        return None
+    bits -= 48
+    last = np.flatnonzero(bits & 32 == 0)
+    whole = len(last) and last[-1] == len(bits) - 1
+    if not whole or bits.min() < 0 or bits.max() > 63:
+        return None
+    first = np.append(0, last[:-1] + 1)
+    if (last - first).max() > 8:
+        return None  # 45 bits hold any run
+    place = np.arange(len(bits)) - np.repeat(first, last - first + 1)
+    numbers = np.add.reduceat((bits & 31) << 5 * place, first)
+    numbers -= np.where(bits[last] & 16, 1 << 5 * (last - first + 1), 0)
+    if np.abs(numbers).max() > pixels:
+        return None
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    return numbers

@@ -1,5 +1,6 @@
 """CVAT's "Segmentation mask 1.1": VOC's layout, colours in labelmap.txt."""
 
+import dataclasses
 import pathlib
 
 from keras_seg.data.classes import VOID
@@ -9,7 +10,8 @@ from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
 from keras_seg.data.layout import existing
 from keras_seg.data.mask_files import MaskFiles
-from keras_seg.data.readers.labels import VOID_NAMES
+from keras_seg.data.readers.labels import Labels
+from keras_seg.data.readers.labels import is_void
 from keras_seg.data.readers.labels import match_labels
 from keras_seg.data.readers.plain import find_table
 from keras_seg.data.readers.voc import find_voc_pairs
@@ -56,12 +58,18 @@ def from_cvat(
     file = existing(path) / _LABELMAP
     colors = read_labelmap(file)
     pairs = find_voc_pairs(path, split, problems)
-    labels = match_labels(
-        list(colors), _of(find_table(path, classes), colors, file), file, None
-    )
-    ids = tuple(labels.id_of(name, file, "") for name in colors)
-    code = ColorCode(ids, tuple(colors), tuple(colors.values()))
-    masks = MaskFiles(colors=code, by_color=True)
+    table = _of(find_table(path, classes), colors, file)
+    labels = match_labels([], table, file, None)
+    # A label that a class table leaves out may be in no mask.
+    others = tuple(name for name in colors if not labels.knows(name))
+    ids = [
+        -1 - others.index(name)
+        if name in others
+        else labels.id_of(name, file, "")
+        for name in colors
+    ]
+    code = ColorCode(tuple(ids), tuple(colors), tuple(colors.values()))
+    masks = _CvatMasks(None, code, True, labels, file, others)
     folder = Folder(pairs, labels.classes, masks, channels)
     if check:
         folder.check()
@@ -118,18 +126,33 @@ def read_labelmap(path):
                 "remove one of the two lines",
             )
         colors[name] = color
-    if not set(colors) - set(VOID_NAMES):
+    if all(map(is_void, colors)):
         raise DataError(
             "KS-D010", path, "names no label", _LINE, fix="export it again"
         )
     return colors
 
 
+@dataclasses.dataclass(frozen=True)
+class _CvatMasks(MaskFiles):
+    """Reads colours, and refuses labels that the classes do not have."""
+
+    labels: Labels | None = None
+    file: pathlib.Path | None = None
+    others: tuple[str, ...] = ()
+
+    def __call__(self, pair):
+        ids = super().__call__(pair)
+        if self.labels is not None and (lowest := int(ids.min())) < 0:
+            self.labels.id_of(self.others[-1 - lowest], self.file, "")
+        return ids
+
+
 def _of(classes, colors, file):
     """The labels as a class table, in order and in their own colours."""
     if isinstance(classes, ClassTable):
         return classes
-    names = [name for name in colors if name not in VOID_NAMES]
+    names = [name for name in colors if not is_void(name)]
     if classes is not None and classes != len(names):
         raise DataError(
             "KS-D015",
@@ -138,7 +161,7 @@ def _of(classes, colors, file):
             f"{classes} classes are asked for",
             fix="correct the number, or leave it out",
         )
-    void = [name for name in colors if name in VOID_NAMES]
+    void = [name for name in colors if is_void(name)]
     return ClassTable(
         tuple(names),
         tuple(colors[name] for name in names),

@@ -18,10 +18,15 @@ from keras_seg.data.readers.records import check_size
 from keras_seg.data.readers.records import outline
 from keras_seg.data.readers.records import refuse_shape
 from keras_seg.data.readers.records import value
+from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
 from keras_seg.data.text import read_json
 
 __all__ = ["LabelmeMasks"]
+
+_NO_AREA = ("point", "points", "line", "linestrip")
+# X-AnyLabeling gives rectangles four corners, and calls turned ones rotation.
+_FOUR = ("rectangle", "rotation", "oriented_rectangle")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +45,16 @@ class LabelmeMasks:
         shapes = value(content, "shapes", list, pair.mask, "the file")
         declared = content.get("imageHeight"), content.get("imageWidth")
         check_size(declared, size, pair.image, pair.mask)
-        regions = []
+        regions = self._regions(shapes, size, pair.mask)
+        background = self.labels.background
+        return paint(regions, size, background, by_area=False)
+
+    def _regions(self, shapes, size, file):
         for number, shape in enumerate(shapes, start=1):
             where = f"shape {number}"
-            label = value(shape, "label", str, pair.mask, where)
-            i = self.labels.id_of(label, pair.mask, f"for {where} ")
-            where = f"{where}, {label},"
-            regions.append((_region(shape, size, pair.mask, where), i))
-        return paint(regions, size, self.labels.background, by_area=False)
+            label = value(shape, "label", str, file, where)
+            i = self.labels.id_of(label, file, f"for {where} ")
+            yield _region(shape, size, file, f"{where}, {label},"), i
 
 
 def _region(shape, size, file, where):
@@ -61,15 +68,33 @@ def _region(shape, size, file, where):
         if kind == "mask":
             return _mask(shape, (round(y0), round(x0)), size, file, where)
         return fill([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]], size)
-    if kind in ("polygon", "oriented_rectangle"):
-        return fill([outline(points, file, where)], size)
-    raise refuse_shape(file, f"a {kind} of {len(points)} points", where)
+    four = kind in _FOUR and len(points) == 4
+    if kind == "polygon" or four:
+        xy = outline(points, file, where)
+        if not four or _turns_one_way(xy):
+            return fill([xy], size)
+    if kind in _NO_AREA:
+        raise refuse_shape(file, f"a {kind} of {len(points)} points", where)
+    raise malformed(
+        file,
+        f"has for {where} a {brief(kind)} of {len(points)} points",
+        "a shape is a polygon, a rectangle of two corners or of four in "
+        "turn, a circle of its centre and a point on it, or a mask",
+        "draw the shape again as a polygon",
+    )
+
+
+def _turns_one_way(xy):
+    """Whether four corners are in turn, so that no two sides cross."""
+    sides = np.roll(xy, -1, axis=0) - xy
+    (x0, y0), (x1, y1) = sides.T, np.roll(sides, -1, axis=0).T
+    turns = x0 * y1 - y0 * x1
+    return (turns >= 0).all() or (turns <= 0).all()
 
 
 def _mask(shape, corner, size, file, where):
     """A PNG, in the JSON as text, whose first pixel lies at a corner."""
     text = value(shape, "mask", str, file, where)
-    inside = np.zeros(size, bool)
     (top, left), (rows, columns) = corner, size
     try:
         content = io.BytesIO(base64.b64decode(text, validate=True))
@@ -95,6 +120,4 @@ def _mask(shape, corner, size, file, where):
             "a mask lies inside",
             "draw the shape again",
         )
-    height, width = window.shape
-    inside[top : top + height, left : left + width] = window
-    return whole(inside)
+    return whole(window, top, left)

@@ -2,14 +2,21 @@
 
 import dataclasses
 
+from keras_seg.data.class_files import composed
+from keras_seg.data.class_files import refuse_alike
 from keras_seg.data.classes import MAX_CLASSES
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 
-__all__ = ["VOID_NAMES", "Labels", "is_background", "match_labels"]
+__all__ = [
+    "Labels",
+    "is_background",
+    "is_void",
+    "match_labels",
+]
 
-VOID_NAMES = ("void", "ignore", "ignored", "__ignore__")
+_VOID = ("void", "ignore", "ignored", "__ignore__")
 _BACKGROUND = ("background", "_background_")
 
 
@@ -27,18 +34,25 @@ class Labels:
     ids: dict[str, int]
     background: int = VOID
 
+    def knows(self, label):
+        """Whether a label is a class or means void."""
+        return composed(label) in self.ids or is_void(label)
+
     def id_of(self, label, file, where):
         """The id of a label; a `DataError` where it is unknown."""
-        if label in self.ids:
-            return self.ids[label]
-        if label in VOID_NAMES:
-            return VOID
+        if self.knows(label):
+            return self.ids.get(composed(label), VOID)
         raise _unknown(label, self.classes, file, where)
 
 
 def is_background(label):
-    """Whether a label is a usual name of the background."""
-    return label in _BACKGROUND
+    """Whether a label is a usual name of the background, in any case."""
+    return label.casefold() in _BACKGROUND
+
+
+def is_void(label):
+    """Whether a label is a usual name of void, in any case."""
+    return label.casefold() in _VOID
 
 
 def match_labels(labels, classes, file, background="background"):
@@ -60,15 +74,25 @@ def match_labels(labels, classes, file, background="background"):
         `Labels`.
 
     Raises:
-        DataError: a label is not in the table, the table has no background,
-            or there are more labels than classes.
+        DataError: two labels differ by case only, a label is not in the
+            table, the table has no background, or there are more labels than
+            classes.
     """
-    labels = [label for label in labels if label not in VOID_NAMES]
+    labels = [composed(x) for x in labels if not is_void(x)]
+    refuse_alike(labels, file)
     if isinstance(classes, ClassTable):
         return _in_table(labels, classes, file, background)
     names = [x for x in labels if is_background(x) or x == background]
     if background is not None and not names:
         names = [background]
+    if len(names) > 1:
+        raise DataError(
+            "KS-D015",
+            file,
+            f"has the classes {names[0]} and {names[1]}",
+            "one name stands for the background",
+            fix="write the name in one way everywhere",
+        )
     names += [x for x in labels if x not in names]
     _check_count(len(names), classes, file)
     default = ClassTable.default(len(names))
@@ -78,13 +102,15 @@ def match_labels(labels, classes, file, background="background"):
 
 
 def _in_table(labels, classes, file, background):
-    ids = {name: i for i, name in enumerate(classes.names)}
+    refuse_alike(classes.names, "the class table")
+    ids = {composed(name): i for i, name in enumerate(classes.names)}
     known = [i for name, i in ids.items() if is_background(name)]
     for label in labels:
         if is_background(label) and known:
             ids.setdefault(label, known[0])
         if label not in ids:
             raise _unknown(label, classes, file, "")
+    ids |= {name: known[0] for name in _BACKGROUND if known and name not in ids}
     if background is None:
         return Labels(classes, ids)
     if background not in ids and not known:
@@ -122,12 +148,14 @@ def _check_count(count, classes, file):
 
 
 def _unknown(label, classes, file, where):
+    near = [x for x in classes.names if x.casefold() == label.casefold()]
     return DataError(
         "KS-D015",
         file,
         f"has {where}the label {label}",
         f"the classes are {', '.join(classes.names[:20])}"
         + (", ..." if len(classes) > 20 else ""),
+        guess=f"{near[0]} is written in another case." if near else None,
         fix=(
             "correct the label, add it to the class table, or call it "
             "__ignore__ for void"

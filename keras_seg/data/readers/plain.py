@@ -2,6 +2,7 @@
 
 import pathlib
 
+from keras_seg.data.class_files import refuse_alike
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.folder import Folder
 from keras_seg.data.folder import map_threads
@@ -37,7 +38,8 @@ def find_table(path, classes):
         What was given, or the `ClassTable` in the folder, or `None`.
     """
     if classes is None and (table := find_classes(pathlib.Path(path))):
-        return ClassTable.read(table)
+        classes = ClassTable.read(table)
+        refuse_alike(classes.names, table)
     return classes
 
 

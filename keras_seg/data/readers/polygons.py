@@ -27,13 +27,13 @@ class Region:
         """The number of its pixels."""
         return int(np.count_nonzero(self.inside))
 
-    def write(self, ids, value):
-        """Write a value into those pixels of an array, in place."""
+    def window(self):
+        """Where it lies in the image, as a tuple of slices."""
         rows, columns = self.inside.shape
-        window = ids[
-            self.top : self.top + rows, self.left : self.left + columns
-        ]
-        window[self.inside] = value
+        return (
+            slice(self.top, self.top + rows),
+            slice(self.left, self.left + columns),
+        )
 
 
 def fill(outlines, size):
@@ -84,9 +84,14 @@ def disc(center, radius, size):
     Returns:
         A `Region`.
     """
-    x = np.arange(size[1]) + 0.5 - center[0]
-    y = np.arange(size[0]) + 0.5 - center[1]
-    return whole(x**2 + y[:, None] ** 2 < radius**2)
+    (left, right), (top, bottom) = (
+        np.clip([c - radius, c + radius + 1], 0, side).astype("int64")
+        for c, side in zip(center, size[::-1], strict=True)
+    )
+    x = np.arange(left, right) + 0.5 - center[0]
+    y = np.arange(top, bottom) + 0.5 - center[1]
+    inside = x**2 + y[:, None] ** 2 < radius**2
+    return whole(inside, int(top), int(left))
 
 
 def runs(counts, size):
@@ -101,8 +106,18 @@ def runs(counts, size):
     Returns:
         A `Region`.
     """
+    ends = np.cumsum(counts)
+    ones = np.flatnonzero(counts[1::2]) * 2 + 1
+    if not len(ones):
+        return Region(0, 0, np.zeros((0, 0), bool))
+    # Only the columns with ones are drawn.
+    height = size[0]
+    left = int(ends[ones[0] - 1]) // height
+    right = -(-int(ends[ones[-1]]) // height)
+    edges = np.concatenate([[0], ends]).clip(left * height, right * height)
     values = np.arange(len(counts)) % 2 == 1
-    return whole(np.repeat(values, counts).reshape(size[::-1]).T)
+    pixels = np.repeat(values, np.diff(edges))
+    return whole(pixels.reshape(-1, height).T, 0, left)
 
 
 def whole(inside, top=0, left=0):
@@ -120,9 +135,10 @@ def paint(regions, size, background, by_area=True):
     """Ids of an image from regions, one over the other.
 
     Args:
-        regions: list of tuples (`Region`, id).
+        regions: iterable of tuples (`Region`, id); each is let go of before
+            the next is asked for.
         size: tuple (height, width).
-        background: int, the id of all other pixels.
+        background: int, the id of all other pixels, or an array of ids.
         by_area: bool, whether the smaller lies over the larger; of equal
             ones, and where it is `False`, the later over the earlier.
 
@@ -130,10 +146,14 @@ def paint(regions, size, background, by_area=True):
         uint16 array `(height, width)`.
     """
     ids = np.full(size, background, "uint16")
-    if by_area:
-        regions = sorted(regions, key=lambda pair: -pair[0].area())
+    areas = np.full(ids.shape, ids.size, "int64") if by_area else None
     for region, value in regions:
-        region.write(ids, value)
+        window = region.window()
+        inside = region.inside
+        if areas is not None:
+            inside = inside & (areas[window] >= region.area())
+            areas[window][inside] = region.area()
+        ids[window][inside] = value
     return ids
 
 
@@ -145,7 +165,7 @@ def _even_odd(xy, rows, columns):
     start, end = np.where(turned, end, start), np.where(turned, start, end)
     first = np.ceil(start[:, 1]).clip(0, rows).astype("int64")
     count = np.ceil(end[:, 1]).clip(0, rows).astype("int64") - first
-    parity = np.zeros(rows * (columns + 1), bool)
+    crossings = np.empty(0, "int64")
     parts = 1 + int(count.sum()) // _CHUNK
     for part in np.array_split(np.flatnonzero(count), parts):
         edge = np.repeat(part, count[part])
@@ -156,9 +176,13 @@ def _even_odd(xy, rows, columns):
         (x0, y0), (x1, y1) = start[edge].T, end[edge].T
         x = x0 + (row - y0) / (y1 - y0) * (x1 - x0)
         column = np.ceil(x).clip(0, columns).astype("int64")
-        crossings = np.bincount(
-            row * (columns + 1) + column, minlength=parity.size
-        )
-        parity ^= crossings % 2 == 1
-    parity = parity.reshape(rows, columns + 1)
-    return np.logical_xor.accumulate(parity, axis=1)[:, :-1]
+        crossings = np.append(crossings, row * (columns + 1) + column)
+        if parts > 1:  # Two at one place cancel.
+            crossings, times = np.unique(crossings, return_counts=True)
+            crossings = crossings[times % 2 == 1]
+    # A closed outline crosses each row an even number of times, so that the
+    # runs between crossings begin outside in every row.
+    edges = np.sort(crossings)
+    lengths = np.diff(edges, prepend=0, append=rows * (columns + 1))
+    inside = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+    return inside.reshape(rows, columns + 1)[:, :-1]

@@ -8,8 +8,16 @@ from keras_seg.data.errors import DataError
 from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
 
-__all__ = ["check_size", "outline", "refuse_shape", "unique_stems", "value"]
+__all__ = [
+    "NO_OUTLINE",
+    "check_size",
+    "outline",
+    "refuse_shape",
+    "unique_stems",
+    "value",
+]
 
+NO_OUTLINE = "a box does not tell which of its pixels are the object's"
 _FAR = 1e6  # pixels; farther out nothing was meant
 
 
@@ -74,13 +82,13 @@ def outline(points, file, where):
     return xy
 
 
-def refuse_shape(file, found, where):
-    """The `DataError` of a shape that covers no pixel."""
+def refuse_shape(file, found, where, allowed="a shape must have an area"):
+    """The `DataError` of a shape whose pixels are not known."""
     return DataError(
         "KS-D018",
         file,
         f"has for {where} {found}",
-        "a shape must have an area",
+        allowed,
         fix="draw it as a polygon, or remove it",
     )
 

@@ -1,20 +1,28 @@
 """YOLO's polygons: a text file for each image, names in data.yaml."""
 
 import dataclasses
+import os
 import pathlib
+import re
 
 from keras_seg.data.class_files import names_by_id
+from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
 from keras_seg.data.image_files import is_image_file
 from keras_seg.data.images import read_size
+from keras_seg.data.layout import CLASS_FILES
 from keras_seg.data.layout import missing_split
 from keras_seg.data.layout import sorted_splits
+from keras_seg.data.layout import visible
+from keras_seg.data.opening import SUFFIXES
 from keras_seg.data.pairs import Pair
+from keras_seg.data.readers.labels import Labels
 from keras_seg.data.readers.labels import match_labels
 from keras_seg.data.readers.plain import find_table
 from keras_seg.data.readers.polygons import fill
 from keras_seg.data.readers.polygons import paint
+from keras_seg.data.readers.records import NO_OUTLINE
 from keras_seg.data.readers.records import outline
 from keras_seg.data.readers.records import refuse_shape
 from keras_seg.data.readers.records import unique_stems
@@ -23,10 +31,13 @@ from keras_seg.data.text import malformed
 from keras_seg.data.text import parse_id
 from keras_seg.data.text import read_text
 from keras_seg.data.text import read_yaml
+from keras_seg.data.text import text_holds
 
 __all__ = ["YoloMasks", "from_yolo", "yolo_splits"]
 
 _TABLE = "data.yaml"
+_NAMES = "classes.txt"
+_YAML_NAMES = re.compile(rb"^names\s*:", re.MULTILINE)
 _SPLITS = ("train", "val", "test")
 _OUTSIDE = 0.01  # of the side, which tools round away
 
@@ -43,11 +54,16 @@ def from_yolo(
     """Read polygons in YOLO's format as masks of classes.
 
     `data.yaml` has the names of the classes and, for train, val and test, the
-    folders of images, or text files that list images. The labels of
-    `…/images/…/x.jpg` are in `…/labels/…/x.txt`: lines of
-    `class x y x y …`, x and y of 0..1 of the image as viewers show it, its
-    EXIF orientation applied. An image without that file has no object. A
-    class background comes first, so that class k of the files is k + 1. Where
+    folders of images, or text files that list images. Another YAML file may
+    stand for it where it is the only one of these; or `classes.txt`, a name a
+    line, for the folders `images` and `labels` or for folders of the splits in
+    them (Label Studio). Many exports name the images from the folder beside,
+    `../train/images`: where one such folder lies beside `data.yaml` itself,
+    all are looked for there. The labels of `…/images/…/x.jpg` are in
+    `…/labels/…/x.txt`: lines of `class x y x y …`, x and y of 0..1 of the
+    image as viewers show it, its EXIF orientation applied. An image without
+    that file has no object; a file of labels needs its image. A class
+    background comes first, so that class k of the files is k + 1. Where
     polygons overlap, the smaller one lies over the larger.
 
     Args:
@@ -69,7 +85,151 @@ def from_yolo(
         DataError: a file or the folder is not as it must be.
     """
     path = pathlib.Path(path)
-    file = path if path.is_file() else path / _TABLE
+    file = path if path.is_file() else _table_of(path) or path / _TABLE
+    names, places = _read_table(file)
+    if split is None and len(places) == 1:
+        split = next(iter(places))
+    if split not in places:
+        looked = f": there is no {split or 'train'}:"
+        raise missing_split(
+            file, split, sorted_splits(set(places) - {""}), looked
+        )
+    images = _images(file, places[split], split or "images")
+    table = find_table(file.parent, classes)
+    # With a table they are looked up where they are used.
+    listed = [] if isinstance(table, ClassTable) else names
+    labels = match_labels(listed, table, file, background)
+    stems = unique_stems([image.name for image in images], file)
+    pairs = [
+        Pair(stem, image, _label_file(image))
+        for stem, image in zip(stems, images, strict=True)
+    ]
+    _refuse_unlabelled(pairs)
+    if not any(place.is_file() for place in places[split]):
+        _refuse_alone(pairs)
+    masks = YoloMasks(tuple(names), labels)
+    folder = Folder(pairs, labels.classes, masks, channels)
+    if check:
+        folder.check()
+    return folder
+
+
+def yolo_splits(path):
+    """The splits of YOLO's layout; `None` of another layout."""
+    path = pathlib.Path(path)
+    file = _table_of(path)
+    if file is None or (path / "masks").is_dir():
+        return None  # masks are pictures
+    names = sorted_splits(set(_read_table(file)[1]) - {""})
+    return None if file.name == _TABLE and not names else names
+
+
+@dataclasses.dataclass(frozen=True)
+class YoloMasks:
+    """Draws the polygons of a pair's text file, large ones first.
+
+    Args:
+        names: tuple of str, the name of each class of the file.
+        labels: `Labels`.
+    """
+
+    names: tuple[str, ...]
+    labels: Labels
+
+    def __call__(self, pair):
+        size = read_size(pair.image)
+        # A broken link is no image without an object.
+        text = read_text(pair.mask) if os.path.lexists(pair.mask) else ""
+        regions = self._regions(text, size, pair.mask)
+        return paint(regions, size, self.labels.background)
+
+    def _regions(self, text, size, file):
+        for number, line in enumerate(text.splitlines(), start=1):
+            if line.strip():
+                kind, xy = _polygon(line, number, len(self.names), file)
+                name = self.names[kind]
+                i = self.labels.id_of(name, file, f"on line {number} ")
+                yield fill([xy * size[::-1]], size), i
+
+
+def _polygon(line, number, count, file):
+    where = f"line {number}"
+    text, *cells = line.split()
+    kind = parse_id(text)
+    if kind is None or kind >= count:
+        raise malformed(
+            file,
+            f"has on {where} the class {brief(text)}",
+            f"a line begins with a class of 0..{count - 1}",
+        )
+    if len(cells) == 4:
+        raise refuse_shape(
+            file, "a box instead of a polygon", where, NO_OUTLINE
+        )
+    points = list(zip(cells[::2], cells[1::2], strict=False))
+    xy = outline(points, file, where)
+    if len(cells) % 2 or xy.min() < -_OUTSIDE or xy.max() > 1 + _OUTSIDE:
+        raise malformed(
+            file,
+            f"has on {where} {len(cells)} numbers from {xy.min():g} to "
+            f"{xy.max():g}",
+            "a class is followed by x and y of 0..1 in turn",
+            "export it again as polygons for segmentation",
+        )
+    return kind, xy
+
+
+def _table_of(folder):
+    """The file that names the classes, `None` of another layout."""
+    if os.path.lexists(folder / _TABLE):
+        return folder / _TABLE
+    found = [
+        file
+        for file in visible(folder, ".yaml", ".yml")
+        if file.name not in CLASS_FILES
+        and text_holds(file, _YAML_NAMES)
+        and _is_table(read_yaml(file))
+    ]
+    if len(found) > 1:
+        raise DataError(
+            "KS-D002",
+            folder,
+            f"has {found[0].name} and {found[1].name}, which both name classes "
+            "and images",
+            f"one file is read, {_TABLE} where there are several",
+            fix="name the file itself, or remove the others",
+        )
+    if found:
+        return found[0]
+    labels = folder / "labels"
+    if (folder / _NAMES).is_file() and (folder / "images").is_dir():
+        for part in (labels, *(labels / s.name for s in _parts(folder))):
+            if part.is_dir() and visible(part, ".txt"):
+                return None if visible(part, *SUFFIXES) else folder / _NAMES
+    return None
+
+
+def _is_table(content):
+    return (
+        isinstance(content, dict)
+        and "names" in content
+        and any(content.get(split) for split in _SPLITS)
+    )
+
+
+def _parts(folder):
+    """The folders of splits inside `images`."""
+    return [part for part in visible(folder / "images") if part.is_dir()]
+
+
+def _read_table(file):
+    """The names of the classes, and the places of images of each split."""
+    if file.name == _NAMES:
+        lines = read_text(file).strip().splitlines()
+        names = names_by_id([line.strip() for line in lines], file)
+        parts = {part.name: [part] for part in _parts(file.parent)}
+        whole = {"": [file.parent / "images"]}
+        return list(names.values()), parts or whole
     content = read_yaml(file)
     if not isinstance(content, dict) or "names" not in content:
         raise malformed(
@@ -85,116 +245,70 @@ def from_yolo(
             f"names the classes {brief(sorted(names))}",
             "ids are 0..C-1 without a gap",
         )
-    splits = _splits_of(content)
-    if split is None and len(splits) == 1:
-        split = splits[0]
-    if split not in splits:
-        looked = f": there is no {split or 'train'}:"
-        raise missing_split(file, split, splits, looked)
-    images = _images(file, content, split)
-    table = find_table(file.parent, classes)
-    ordered = [names[i] for i in sorted(names)]
-    labels = match_labels(ordered, table, file, background)
-    stems = unique_stems([image.name for image in images], file)
-    pairs = [
-        Pair(stem, image, _label_file(image))
-        for stem, image in zip(stems, images, strict=True)
-    ]
-    _refuse_unlabelled(pairs)
-    ids = tuple(labels.id_of(name, file, "") for name in ordered)
-    masks = YoloMasks(ids, labels.background)
-    folder = Folder(pairs, labels.classes, masks, channels)
-    if check:
-        folder.check()
-    return folder
+    return [names[i] for i in sorted(names)], _places(file, content)
 
 
-def yolo_splits(path):
-    """The splits of YOLO's layout; `None` of another layout."""
-    file = pathlib.Path(path) / _TABLE
-    if not file.is_file() or (file.parent / "masks").is_dir():
-        return None  # masks are pictures
-    content = read_yaml(file)
-    if not isinstance(content, dict) or "names" not in content:
-        return None
-    return _splits_of(content) or None
-
-
-@dataclasses.dataclass(frozen=True)
-class YoloMasks:
-    """Draws the polygons of a pair's text file, large ones first.
-
-    Args:
-        ids: tuple of int, the class id of each class of the file.
-        background: int, the id of the pixels in no polygon.
-    """
-
-    ids: tuple[int, ...]
-    background: int
-
-    def __call__(self, pair):
-        size = read_size(pair.image)
-        text = read_text(pair.mask) if pair.mask.is_file() else ""
-        regions = []
-        for number, line in enumerate(text.splitlines(), start=1):
-            if not line.strip():
-                continue
-            kind, xy = _polygon(line, number, len(self.ids), pair.mask)
-            regions.append((fill([xy * size[::-1]], size), self.ids[kind]))
-        return paint(regions, size, self.background)
-
-
-def _polygon(line, number, count, file):
-    where = f"line {number}"
-    text, *cells = line.split()
-    kind = parse_id(text)
-    if kind is None or kind >= count:
-        raise malformed(
-            file,
-            f"has on {where} the class {brief(text)}",
-            f"a line begins with a class of 0..{count - 1}",
-        )
-    if len(cells) == 4:
-        raise refuse_shape(file, "a box instead of a polygon", where)
-    points = list(zip(cells[::2], cells[1::2], strict=False))
-    xy = outline(points, file, where)
-    if len(cells) % 2 or xy.min() < -_OUTSIDE or xy.max() > 1 + _OUTSIDE:
-        raise malformed(
-            file,
-            f"has on {where} {len(cells)} numbers from {xy.min():g} to "
-            f"{xy.max():g}",
-            "a class is followed by x and y of 0..1 in turn",
-            "export it again as polygons for segmentation",
-        )
-    return kind, xy
-
-
-def _splits_of(content):
-    return sorted_splits({s for s in _SPLITS if content.get(s)})
-
-
-def _images(file, content, split):
-    places = content[split]
-    places = places if isinstance(places, list) else [places]
+def _places(file, content):
+    """The folders and lists of each split, in the way that the file means."""
     root = content.get("path") or "."
-    if not all(isinstance(p, str) for p in [root, *places]):
-        raise malformed(
-            file,
-            f"has for {split} {brief(content[split])}",
-            "folders of images or text files are expected",
-        )
+    named = {}
+    for split in sorted_splits({s for s in _SPLITS if content.get(s)}):
+        places = content[split]
+        named[split] = places if isinstance(places, list) else [places]
+        if not all(isinstance(p, str) for p in [root, *named[split]]):
+            raise malformed(
+                file,
+                f"has for {split} {brief(content[split])}",
+                "folders of images or text files are expected",
+            )
+    every = [place for places in named.values() for place in places]
+    here = file.parent
+    beside = [p for p in every if p.startswith("../")]
+    if any((here / _inner(p)).exists() for p in beside):
+        # Exports name what lies beside their file as if it lay above.
+        return {s: [here / _inner(p) for p in named[s]] for s in named}
+    there = here / root
+    if not any((there / p).exists() for p in every):
+        there = here  # The folder was moved, or is named from elsewhere.
+    for place in every:
+        own, other = here / place, there / place
+        if own.exists() and other.exists() and not own.samefile(other):
+            raise DataError(
+                "KS-D002",
+                file,
+                f"names {place}, which is {own} and, by its path: {root}, "
+                f"{other}",
+                "the images of one data set are meant",
+                fix="correct path:, or remove it if the images beside the "
+                "file are meant",
+            )
+    return {s: [there / p for p in named[s]] for s in named}
+
+
+def _seen_from(folder, place):
+    inside = place.is_relative_to(folder)
+    return place.relative_to(folder) if inside else place
+
+
+def _inner(place):
+    while place.startswith("../"):
+        place = place.removeprefix("../")
+    return place
+
+
+def _images(file, places, split):
     images = []
     for place in places:
-        found = _find(file.parent, root, place)
-        if found is None:
+        if not place.exists():
             raise DataError(
                 "KS-D001",
                 file,
-                f"has for {split} {place}, which does not exist",
+                f"has for {split} {_seen_from(file.parent, place)}, which does "
+                "not exist",
                 f"it is looked for in {file.parent}",
-                fix="correct the path",
+                fix="correct the path, or remove the line",
             )
-        images += _listed(found) if found.is_file() else _inside(found)
+        images += _inside(place) if place.is_dir() else _listed(place)
     if not images:
         raise DataError(
             "KS-D010",
@@ -204,15 +318,6 @@ def _images(file, content, split):
             fix="put images there, or correct the path",
         )
     return images
-
-
-def _find(folder, root, place):
-    """A place that data.yaml names; many exports name it from elsewhere."""
-    for base in (folder / root, folder):
-        for name in (place, place.removeprefix("../")):
-            if (base / name).exists():
-                return base / name
-    return None
 
 
 def _inside(folder):
@@ -235,7 +340,7 @@ def _label_file(image):
 
 
 def _refuse_unlabelled(pairs):
-    if any(pair.mask.is_file() for pair in pairs):
+    if any(os.path.lexists(pair.mask) for pair in pairs):
         return
     raise DataError(
         "KS-D004",
@@ -245,3 +350,25 @@ def _refuse_unlabelled(pairs):
         "labels of images/x.jpg are in labels/x.txt",
         fix="add the labels, or correct data.yaml",
     )
+
+
+def _refuse_alone(pairs):
+    """Refuse labels without an image: their objects would be left out."""
+    known = {pair.mask for pair in pairs}
+    folders = sorted({pair.mask.parent for pair in pairs})
+    alone = [
+        file
+        for folder in folders
+        if folder.is_dir()
+        for file in visible(folder, ".txt")
+        if file not in known and file.name != _NAMES
+    ]
+    if alone:
+        more = f" ({len(alone)} such files in all)" if len(alone) > 1 else ""
+        raise DataError(
+            "KS-D005",
+            alone[0],
+            f"has no image of the stem {alone[0].stem}{more}",
+            "every file of labels needs an image of the same stem",
+            fix="add the image, or remove the labels",
+        )

@@ -1,4 +1,5 @@
-import sys
+import os
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
+from keras_seg.data import check
 from keras_seg.data import from_coco
 from keras_seg.data import from_folder
 from keras_seg.data import splits
@@ -114,23 +116,62 @@ def test_round_trip_of_run_lengths(tmp_path_factory, ids, compressed):
     np.testing.assert_array_equal(from_coco(file)[0][1], ids)
 
 
-def test_without_pycocotools(tmp_path, monkeypatch):
-    shape = {"size": list(SIZE), "counts": "PQ2"}
-    file = write(tmp_path, annotation(shape))
-    monkeypatch.setitem(sys.modules, "pycocotools", None)
-    assert message(file) == (
-        "KS-D016  DATA/coco.json has for annotation 1 compressed run lengths; "
-        "the package pycocotools reads them, and is not installed. "
-        'Fix: pip install "keras-seg[coco]".'
-    )
+@given(
+    hnp.arrays("int64", SIZE, elements=st.integers(0, 1)),
+    st.data(),
+)
+def test_cut_run_lengths_are_refused(tmp_path_factory, ids, data):
+    coco = pytest.importorskip("pycocotools.mask")
+    counts = coco.encode(np.asfortranarray(ids, "uint8"))["counts"].decode()
+    end = data.draw(st.integers(0, len(counts) - 1))
+    shape = {"size": list(SIZE), "counts": counts[:end]}
+    file = write(tmp_path_factory.mktemp("coco"), annotation(shape))
+    assert "annotation 1 run lengths that do not fill" in message(file)
+
+
+@given(st.text(st.characters(max_codepoint=300), max_size=12))
+def test_any_run_lengths_are_refused_or_exact(tmp_path_factory, text):
+    shape = {"size": list(SIZE), "counts": text}
+    file = write(tmp_path_factory.mktemp("coco"), annotation(shape))
+    try:
+        mask = from_coco(file)[0][1]
+    except DataError as error:
+        assert error.code == "KS-D013"
+        return
+    # What is taken is a way to write this mask, if a longer one.
+    counts, numbers = [], iter(text.encode())
+    for character in numbers:
+        number, shift = 0, 0
+        while True:
+            number |= (character - 48 & 31) << shift
+            shift += 5
+            if not character - 48 & 32:
+                break
+            character = next(numbers)
+        if character - 48 & 16:
+            number -= 1 << shift
+        counts.append(number + (counts[-2] if len(counts) > 2 else 0))
+    assert min(counts) >= 0 and sum(counts) == 80
+    pixels = np.repeat(np.arange(len(counts)) % 2, counts)
+    np.testing.assert_array_equal(mask.T.ravel(), pixels)
 
 
 @pytest.mark.parametrize(
-    "counts", [[], [80, 1], [79], [-1, 81], [0.5, 79.5], [10**12], "", "o" * 50]
+    "counts",
+    [
+        [],
+        [80, 1],
+        [79],
+        [-1, 81],
+        [0.5, 79.5],
+        [10**12],
+        "",
+        "o" * 50,
+        "é",
+        "0o",
+    ],
 )
 def test_run_lengths_that_do_not_fill(tmp_path, counts):
-    if isinstance(counts, str):
-        pytest.importorskip("pycocotools")
     file = write(tmp_path, annotation({"size": [8, 10], "counts": counts}))
     assert message(file) == (
         "KS-D013  DATA/coco.json has for annotation 1 run lengths that do not "
@@ -261,3 +302,117 @@ def test_images_of_one_name(tmp_path):
     two["images"][1] = two["images"][0]
     file = write_json(tmp_path / "c.json", two)
     assert "has the image 1 again" in message(file)
+
+
+def test_splits_have_one_table_of_classes(tmp_path):
+    """Splits that number their categories differently are matched by name."""
+    names = {"train": ["cat", "dog"], "val": ["dog", "cat", "bird"]}
+    for split, categories in names.items():
+        number = 1 + categories.index("cat")
+        listed = [{"id": i, "name": n} for i, n in enumerate(categories, 1)]
+        shapes = [annotation([box(0, 0, 5, 8)], number)]
+        image(tmp_path / f"images/{split}/a.png", SIZE, len(split))
+        write_json(
+            tmp_path / f"annotations/instances_{split}.json",
+            content(*shapes, categories=listed),
+        )
+    for split in names:
+        folder = from_folder(tmp_path, split)
+        assert folder.classes.names == ("background", "cat", "dog", "bird")
+        assert (folder[0][1][:, :5] == 1).all()
+    report = check(tmp_path)
+    assert report.classes.names == folder.classes.names
+    for part in report.splits.values():
+        assert part.statistics.pixels.tolist() == [40, 40, 0, 0]
+    # A file of its own knows nothing of other splits.
+    alone = from_coco(tmp_path / "annotations/instances_val.json")
+    assert alone.classes.names == ("background", "dog", "cat", "bird")
+    write_json(tmp_path / "annotations/train.json", content())
+    with pytest.raises(DataError, match="are both of the split train"):
+        splits(tmp_path)
+
+
+def test_categories_without_annotations_need_no_class(tmp_path):
+    """Such as the supercategory that Roboflow lists with id 0."""
+    categories = [{"id": 0, "name": "cracks"}, *CATEGORIES]
+    file = write(
+        tmp_path, annotation([box(0, 0, 10, 8)]), categories=categories
+    )
+    names = ("background", "cracks", "cat", "dog")
+    assert from_coco(file).classes.names == names
+    table = ClassTable(("background", "cat"), ((0, 0, 0),) * 2)
+    table.write(tmp_path / "classes.csv")
+    folder = from_folder(tmp_path)
+    assert folder.classes == table and (folder[0][1] == 1).all()
+    write(tmp_path, annotation([box(0, 0, 1, 1)], 9), categories=categories)
+    assert "has for annotation 1 the label dog; the classes are" in message(
+        file
+    )
+
+
+def test_names_that_differ_by_case_are_refused(tmp_path):
+    for one, other in (("cat", "Cat"), ("caf\u00e9", "Cafe\u0301")):
+        listed = [{"id": 4, "name": one}, {"id": 9, "name": other}]
+        file = write(tmp_path, annotation([box(0, 0, 1, 1)]), categories=listed)
+        assert f"KS-D015  DATA/coco.json has the class {one} and" in message(
+            file
+        )
+
+
+def test_the_images_of_another_data_set_are_not_taken(tmp_path):
+    """An export inside another, one of whose images is missing."""
+    inner = tmp_path / "second"
+    for i in range(3):
+        image(tmp_path / f"images/{i}.png", SIZE, 1)
+        image(inner / f"images/{i}.png", SIZE, 2)
+    entries = [{"id": i, "file_name": f"{i}.png"} for i in range(3)]
+    write_json(inner / "result.json", content() | {"images": entries})
+    assert [x[0, 0, 0] for x, _ in from_folder(inner)] == [2, 2, 2]
+    (inner / "images/1.png").unlink()
+    with pytest.raises(DataError, match=r"KS-D009 .*second/images/1.png does"):
+        from_folder(inner)
+
+
+def test_time_is_linear(tmp_path):
+    """A million categories took hours, large polygons gigabytes."""
+    start = time.monotonic()
+    listed = [{"id": i, "name": str(i)} for i in range(200_000)]
+    assert "200001 classes; 1..255" in message(
+        write(tmp_path, categories=listed)
+    )
+    image(tmp_path / "images/a.png", (480, 640))
+    shapes = [[[1 + i % 9, 1, 630, 20, 600, 470]] for i in range(3000)]
+    file = write_json(
+        tmp_path / "coco.json",
+        content(*map(annotation, shapes), width=640, height=480),
+    )
+    ids = from_coco(file, check=False).read_ids(0)
+    assert (ids == 1).any() and time.monotonic() - start < 20
+
+
+def test_hidden_files_and_pipes(tmp_path):
+    one = content(annotation([box(0, 0, 10, 8)]))
+    image(tmp_path / "images/a.png", SIZE)
+    write_json(tmp_path / "annotations/instances_train.json", one)
+    (tmp_path / "annotations/._instances_train.json").write_bytes(b"\0\5")
+    (tmp_path / "__MACOSX/images").mkdir(parents=True)
+    assert splits(tmp_path) == ("train",)
+    for name in ("instances_val.json", "val.json"):
+        os.mkfifo(tmp_path / f"annotations/{name}")
+        with pytest.raises(DataError, match="is a pipe, a socket or a device"):
+            from_folder(tmp_path, "val")
+        (tmp_path / f"annotations/{name}").unlink()
+    (tmp_path / "annotations/instances_val.json").symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="is a pipe, a socket or a device"):
+        from_folder(tmp_path, "train")
+
+
+def test_large_files_are_refused(tmp_path, monkeypatch):
+    file = write(tmp_path, annotation([box(0, 0, 10, 8)]))
+    size = file.stat().st_size
+    monkeypatch.setattr("keras_seg.data.text._limit", size)
+    assert len(from_coco(file)) == 1
+    monkeypatch.setattr("keras_seg.data.text._limit", size - 1)
+    assert message(file).startswith(
+        f"KS-D013  DATA/coco.json has {size} bytes; at most {size - 1} are "
+    )

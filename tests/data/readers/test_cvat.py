@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -72,6 +74,14 @@ def test_a_table_is_matched_by_name(tmp_path):
     )
     assert from_cvat(path, classes=3).classes.names[0] == "car"
     assert "names 3 labels; 4 classes are asked for" in message(path, classes=4)
+
+
+def test_a_label_in_no_mask_needs_no_class(tmp_path):
+    path = write(tmp_path, [[0, 1, 0]])
+    few = ClassTable(("background", "car"), ((0, 0, 0),) * 2)
+    folder = from_cvat(path, classes=few)
+    assert folder[0][1].tolist() == [[1, 0, 1]]
+    assert pickle.loads(pickle.dumps(folder))[0][1].sum() == 2  # noqa: S301
 
 
 def test_a_colour_of_no_label(tmp_path):

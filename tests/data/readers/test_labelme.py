@@ -104,6 +104,41 @@ def test_shapes_without_area(tmp_path, kind, count):
     )
 
 
+@pytest.mark.parametrize(
+    "kind", ["rectangle", "rotation", "oriented_rectangle"]
+)
+def test_rectangles_of_four_points(tmp_path, kind):
+    """As X-AnyLabeling saves them; from any corner, in both directions."""
+    corners = [[2, 1], [6, 1], [6, 4], [2, 4]]
+    expected = np.zeros(SIZE, int)
+    expected[1:4, 2:6] = 1
+    for turn in range(4):
+        for ring in (corners, corners[::-1]):
+            points = ring[turn:] + ring[:turn]
+            write(tmp_path, "a", shape("b", points, kind))
+            np.testing.assert_array_equal(
+                from_labelme(tmp_path)[0][1], expected
+            )
+    for points in ([[2, 1], [6, 4], [6, 1], [2, 4]], [[0, 0], [4, 4], [5, 6]]):
+        write(tmp_path, "a", shape("b", points, kind))
+        assert (
+            f"KS-D013  DATA/a.json has for shape 1, b, a '{kind}' of "
+            f"{len(points)} points; a shape is a polygon, a rectangle of two "
+        ) in message(tmp_path)
+
+
+def test_names_that_differ_by_case(tmp_path):
+    write(tmp_path, "a", square("cat", 0, 0, 2), square("Cat", 4, 0, 2))
+    assert message(tmp_path).startswith(
+        "KS-D015  DATA has the class Cat and the class cat; names that differ "
+    )
+    # The usual names of void and background are known in any case.
+    write(tmp_path, "a", square("Void", 0, 0, 2), square("Background", 4, 0, 2))
+    folder = from_labelme(tmp_path)
+    assert folder.classes.names == ("Background",)
+    assert (folder[0][1] == 255).sum() == 4 and (folder[0][1] == 0).sum() == 76
+
+
 def test_classes(tmp_path):
     write(tmp_path, "a", square("cat", 0, 0, 9))
     (tmp_path / "labels.txt").write_text("__ignore__\n_background_\ndog\ncat\n")

@@ -84,6 +84,7 @@ def test_outside_is_cut_off():
 
 def test_in_parts(monkeypatch):
     points = np.random.default_rng(0).uniform(0, 12, (40, 2))
+    points = np.concatenate([points, points[:9]])  # edges that come twice
     expected = drawn(fill([points], SIZE))
     monkeypatch.setattr("keras_seg.data.readers.polygons._CHUNK", 10)
     np.testing.assert_array_equal(drawn(fill([points], SIZE)), expected)
@@ -116,6 +117,15 @@ def test_disc():
     assert disc((50, 50), 2, SIZE).area() == 0
 
 
+@given(coordinates, coordinates, st.floats(0, 20))
+def test_discs(x, y, radius):
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
+    np.testing.assert_array_equal(
+        drawn(disc((x, y), radius, SIZE)),
+        (columns - x) ** 2 + (rows - y) ** 2 < radius**2,
+    )
+
+
 @given(hnp.arrays(bool, (4, 5)))
 def test_runs(mask):
     flat = mask.T.ravel()
@@ -136,3 +146,6 @@ def test_order():
         [2, 2, 4],
     ]
     assert (paint([], (2, 3), 255) == 255).all()
+    under = np.array([[5, 5, 5], [5, 5, 6]])
+    expected = [[5, 1, 5], [5, 5, 6]]
+    assert paint([(small, 1)], (2, 3), under).tolist() == expected

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -158,6 +160,98 @@ def test_malformed_tables(tmp_path):
         assert found in message(tmp_path)
     with pytest.raises(DataError, match="KS-D013"):
         from_yolo(tmp_path / "none")
+
+
+def export(path, names, value, splits=("train", "valid")):
+    """As Roboflow writes it: what lies beside data.yaml is named ../"""
+    for split in splits:
+        image(path / f"{split}/images/{names[0]}.png", SIZE, value)
+        (path / f"{split}/labels").mkdir()
+        text = line(0, 0, 0, 10, 8)
+        (path / f"{split}/labels/{names[0]}.txt").write_text(text)
+    (path / "data.yaml").write_text(
+        "train: ../train/images\nval: ../valid/images\n"
+        f"test: ../test/images\nnc: 2\nnames: {names}\n"
+    )
+
+
+def test_an_export_inside_another(tmp_path):
+    inner = tmp_path / "second"
+    export(tmp_path, ["helmet", "vest"], 1)
+    export(inner, ["crack", "rust"], 2)
+    for path, name, value in (
+        (tmp_path, "helmet", 1),
+        (inner, "crack", 2),
+    ):
+        for split in ("train", "val"):
+            folder = from_folder(path, split)
+            assert folder.classes.names[1] == name
+            assert [pair.stem for pair in folder.pairs] == [name]
+            assert (folder[0][0] == value).all() and (folder[0][1] == 1).all()
+    # A split that is missing is not that of the outer export.
+    for file in sorted((inner / "valid").rglob("*.*")):
+        file.unlink()
+    (inner / "valid/images").rmdir()
+    assert message(inner, "val").startswith(
+        "KS-D001  DATA/data.yaml has for val valid/images, which does not"
+    )
+    # A file of its own, without images beside it, names those above.
+    (tmp_path / "cfg").mkdir()
+    (tmp_path / "data.yaml").rename(tmp_path / "cfg/data.yaml")
+    assert from_yolo(tmp_path / "cfg", "train").pairs[0].stem == "helmet"
+
+
+def test_a_copy_that_names_the_first(tmp_path):
+    """`path:` of a copied folder still names the one it was copied from."""
+    for name in ("first", "copy"):
+        write(tmp_path / name, table=f"path: {tmp_path}/first\n" + TABLE[8:])
+    assert len(from_yolo(tmp_path / "first", "train")) == 1
+    assert "is DATA/images/train and, by its path: " in message(
+        tmp_path / "copy", "train"
+    )
+
+
+def test_label_studio(tmp_path):
+    write(tmp_path, line(1, 0, 0, 10, 8), split=".")
+    (tmp_path / "data.yaml").unlink()
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    (tmp_path / "notes.json").write_text(
+        '{"categories": [{"id": 0, "name": "cat"}], "info": {}}'
+    )
+    folder = from_folder(tmp_path)
+    assert folder.classes.names == ("background", "cat", "dog")
+    assert (folder[0][1] == 2).all() and splits(tmp_path) == ()
+    (tmp_path / "classes.txt").write_text("cat\n\ndog\n")
+    assert "KS-D011  DATA/classes.txt has for the id 1 the name ''" in message(
+        tmp_path
+    )
+
+
+def test_labels_without_an_image(tmp_path):
+    write(tmp_path, line(0, 0, 0, 1, 1))
+    for stem in ("b", "c"):
+        (tmp_path / f"labels/train/{stem}.TXT").write_text("")
+    assert message(tmp_path, "train").startswith(
+        "KS-D005  DATA/labels/train/b.TXT has no image of the stem b (2 such "
+    )
+    for file in tmp_path.rglob("*.TXT"):
+        file.unlink()
+    (tmp_path / "labels/train/a.txt").unlink()
+    os.mkfifo(tmp_path / "labels/train/a.txt")
+    assert "a.txt is a pipe, a socket or a device" in message(tmp_path, "train")
+
+
+def test_other_names_of_the_table(tmp_path):
+    write(tmp_path, line(0, 0, 0, 10, 8))
+    (tmp_path / "data.yaml").rename(tmp_path / "coco8-seg.yaml")
+    (tmp_path / "config.yaml").write_text("names: !!python/x {\n")
+    with pytest.raises(DataError, match="config.yaml is not plain YAML"):
+        from_folder(tmp_path, "train")
+    (tmp_path / "config.yaml").write_text("seed: !!python/x {\n")
+    assert (from_folder(tmp_path, "train")[0][1] == 1).all()
+    (tmp_path / "other.yml").write_text(TABLE)
+    with pytest.raises(DataError, match="coco8-seg.yaml and other.yml, which"):
+        splits(tmp_path)
 
 
 def test_no_labels_at_all(tmp_path):

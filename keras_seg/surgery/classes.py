@@ -1,27 +1,53 @@
 """Another number of classes."""
 
 import dataclasses
+from typing import Any
 
 import keras
 from keras import layers
+from keras import ops
 
 from keras_seg.layers import ASPP
+from keras_seg.layers import AtrousConv
+from keras_seg.layers import CRFAsRNN
+from keras_seg.layers import CropLike
+from keras_seg.layers import DenseCRF
+from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
 from keras_seg.surgery import graph
 
-__all__ = ["replace_classes"]
+__all__ = ["LIKE_ANOTHER", "replace_classes"]
 
-SCORES = (layers.Conv2D, layers.Conv2DTranspose, layers.Dense)
+# Whose channels are a number of their own, not that of their input.
+MAKERS = (
+    ASPP,
+    AtrousConv,
+    layers.Conv1D,
+    layers.Conv1DTranspose,
+    layers.Conv2D,
+    layers.Conv2DTranspose,
+    layers.Conv3D,
+    layers.Conv3DTranspose,
+    layers.Dense,
+    layers.SeparableConv1D,
+    layers.SeparableConv2D,
+)
+
+# Their second argument is a size or an image, and no scores.
+LIKE_ANOTHER = (CRFAsRNN, CropLike, DenseCRF, ResizeLike)
+
+# What can join several scores of one class to scores of one class.
+SUMS = ("Add", "Average", "Maximum", "Minimum")
 
 
 def replace_classes(model, classes):
     """Rebuilds a classifier or a segmentation network for other classes.
 
-    The layers that make the scores (one, or several whose scores are summed,
-    and those of an auxiliary head) are made anew for the new number, with
-    the initializers they were built with; all other weights are kept to the
-    bit. They are found from the graph: what is between them and the output
-    works on every class by itself.
+    The scores are followed back from the outputs. The layers that make them
+    (one, or several whose scores are summed, and those of an auxiliary head)
+    are made anew for the new number, with the initializers they were built
+    with, and so is what has weights for every class behind them, such as
+    batch norm or a learned enlarging. All other weights are kept to the bit.
 
     Args:
         model: functional `keras.Model` whose outputs are scores or
@@ -32,8 +58,11 @@ def replace_classes(model, classes):
         A functional `keras.Model` with the layer names of `model`.
 
     Raises:
-        ValueError: for a number below 1; if no layer that makes scores is
-            found, as where it is in an inner model.
+        ValueError: for a number below 1; if the outputs have different
+            numbers of classes; for a layer on the way back from the output
+            of which it can't be told what it would be for other classes, by
+            name: an inner model, a concatenation of classes, one that reads
+            scores as features.
 
     Example:
 
@@ -46,68 +75,246 @@ def replace_classes(model, classes):
     """
     positive_int("classes", classes)
     model = graph.functional(model)
-    makers = _score_layers(model)
-    copier = graph.Copier()
-    renewed = {}
-
-    def call(operation, *args, **kwargs):
-        if operation not in makers:
-            return copier.copy(operation)(*args, **kwargs)
-        if operation not in renewed:
-            key = "units" if isinstance(operation, layers.Dense) else "filters"
-            config = {**operation.get_config(), key: classes}
-            renewed[operation] = type(operation).from_config(config)
-        return renewed[operation](*args, **kwargs)
-
-    image = keras.Input(
-        batch_shape=model.inputs[0].shape,
-        dtype=model.inputs[0].dtype,
-        name=model.inputs[0].name,
-    )
-    rebuilt = graph.rebuild(model, lambda x: x, call, copier, image)
-    for old, new in renewed.items():
-        _keep_hidden(old, new)
-    return rebuilt
-
-
-def _keep_hidden(old, new):
-    """Keeps what is in front of the scores in an `ASPP` on VGG16."""
-    if isinstance(old, ASPP) and old.version == "v2_vgg16":
-        for before, after in zip(
-            old.form.branches, new.form.branches, strict=True
-        ):
-            for source, target in zip(before[:-1], after[:-1], strict=True):
-                target.set_weights(source.get_weights())
-
-
-def _score_layers(model):
-    """The layers with filters that come last on the way to the outputs."""
-
-    @dataclasses.dataclass(frozen=True)
-    class Trace:
-        makers: frozenset = frozenset()
-
-    def call(operation, *args, **kwargs):
-        traces = [
-            x
-            for x in keras.tree.flatten((args, kwargs))
-            if isinstance(x, Trace)
-        ]
-        makers = frozenset().union(*(x.makers for x in traces))
-        if isinstance(operation, (*SCORES, ASPP)):
-            makers = frozenset([operation])
-        elif isinstance(operation, keras.Model):
-            makers = frozenset()
-        return keras.tree.map_structure(
-            lambda _: Trace(makers), operation.output
-        )
-
-    inputs = [Trace() for _ in model.inputs]
-    ends = keras.tree.flatten(graph.walk(model, inputs, call))
-    if not all(end.makers for end in ends):
+    outputs = keras.tree.flatten(model.outputs)
+    # Logits have the classes last; a network of channels first may end in
+    # maps that have them second.
+    axis = -1
+    if graph.data_format_of(model) == "channels_first":
+        axis = _class_axis(outputs[0])
+    numbers = {x.shape[axis] for x in outputs}
+    if len(numbers) > 1 or None in numbers:
         raise ValueError(
-            f"No layer of the model '{model.name}' was found to make the "
-            "scores of its output: a convolution, a dense layer or an ASPP "
-            "that is not inside an inner model."
+            "The outputs of the model must be scores of one number of "
+            f"classes. Received: '{model.name}' with outputs of shapes "
+            f"{[tuple(x.shape) for x in outputs]}"
         )
-    return frozenset().union(*(end.makers for end in ends))
+    if numbers == {classes}:
+        # What depends on the classes is what changes with their number.
+        model = _Renewal(model, axis, classes + 1).run()
+    return _Renewal(model, axis, classes).run()
+
+
+def _class_axis(tensor):
+    """Of the output of a network whose layers have channels first."""
+    while True:
+        operation, arguments = _history(tensor)
+        if isinstance(operation, (layers.Permute, layers.Reshape)):
+            return -1
+        before = _tensors(arguments)
+        if isinstance(operation, MAKERS) or not before:
+            dense = isinstance(operation, layers.Dense)
+            return -1 if dense or len(tensor.shape) < 3 else 1
+        tensor = before[0]
+
+
+def _history(tensor):
+    """The operation that made a tensor, and what it was called with."""
+    operation, number, _ = tensor._keras_history
+    arguments = operation._inbound_nodes[number].arguments
+    return operation, (arguments.args, arguments.kwargs)
+
+
+def _tensors(arguments, kind=keras.KerasTensor):
+    return [x for x in keras.tree.flatten(arguments) if isinstance(x, kind)]
+
+
+def _weights(operation):
+    return getattr(operation, "weights", ())
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """A tensor of the new network, and whether it has the new classes."""
+
+    tensor: Any
+    changed: bool = False
+
+
+class _Renewal:
+    """A model that is being rebuilt for other classes."""
+
+    def __init__(self, model, axis, classes):
+        self.model = model
+        self.classes = classes
+        self.old = keras.tree.flatten(model.outputs)[0].shape[axis]
+        self.inputs = {id(tensor) for tensor in model.inputs}
+        # By id: the makers of scores, and what is behind them.
+        self.makers: dict[int, Any] = {}
+        self.behind: dict[int, Any] = {}
+        # The axis of the classes, of every tensor of scores by its id.
+        self.axes: dict[int, int] = {}
+        for tensor in keras.tree.flatten(model.outputs):
+            self._follow(tensor, axis % len(tensor.shape))
+        self.copier = graph.Copier()
+        self.renewed: dict[int, Any] = {}
+
+    def run(self):
+        rebuilt = graph.rebuild(
+            self.model, _Part, self._call, self.copier, any_size=False
+        )
+        for old, new in self.renewed.values():
+            pairs = zip(_weights(old), _weights(new), strict=True)
+            for source, target in pairs:
+                if source.shape == target.shape:
+                    target.assign(ops.copy(ops.convert_to_tensor(source)))
+        return rebuilt
+
+    def _follow(self, tensor, axis):
+        """Goes back from scores to what makes them."""
+        if id(tensor) in self.axes:
+            return
+        self.axes[id(tensor)] = axis
+        operation, arguments = _history(tensor)
+        if id(tensor) in self.inputs:
+            raise ValueError(
+                f"No layer of the model '{self.model.name}' was found to "
+                f"make the scores of its output: its input '{tensor.name}' "
+                "comes through."
+            )
+        if isinstance(operation, MAKERS):
+            if axis != _channel_axis(operation, tensor):
+                self._refuse(operation, "its channels are not the classes")
+            if isinstance(operation, ASPP) and operation.version == "v3":
+                self._refuse(operation, "its features are not scores")
+            self.makers[id(operation)] = operation
+            return
+        if isinstance(operation, keras.Model):
+            self._refuse(operation, "the scores are made in an inner model")
+        self.behind[id(operation)] = operation
+        before = self._scores_before(operation, arguments, tensor, axis)
+        if not before:
+            self._refuse(
+                operation,
+                "no input has the scores of all classes",
+            )
+        for x, place in before:
+            self._follow(x, place)
+
+    def _scores_before(self, operation, arguments, tensor, axis):
+        """The inputs of an operation that are scores, each with its axis."""
+        given = _tensors(arguments)
+        if isinstance(operation, LIKE_ANOTHER):
+            given = given[:1]
+        made = keras.tree.flatten(operation.output)
+        if 1 < len(made) == len(given):
+            _, _, number = tensor._keras_history
+            given = given[number : number + 1]
+        before = []
+        for x in given:
+            place = _axis_before(operation, x, tensor, axis)
+            if place is not None and x.shape[place] == self.old:
+                before.append((x, place))
+        name = type(operation).__name__
+        if self.old == 1 and len(before) > 1 and name not in SUMS:
+            self._refuse(operation, "which of its inputs has the classes?")
+        return before
+
+    def _call(self, operation, *args, **kwargs):
+        parts = _tensors((args, kwargs), _Part)
+        args, kwargs = keras.tree.map_structure(
+            lambda x: x.tensor if isinstance(x, _Part) else x, (args, kwargs)
+        )
+        reads = parts[:1] if isinstance(operation, LIKE_ANOTHER) else parts
+        changed = any(part.changed for part in reads)
+        if changed and id(operation) not in self.behind:
+            self._refuse(operation, "it takes the scores for features")
+        if not changed and id(operation) not in self.makers:
+            if id(operation) in self.behind and _weights(operation):
+                self._refuse(operation, "it is used on features as well")
+            result = self.copier.copy(operation)(*args, **kwargs)
+            return keras.tree.map_structure(_Part, result)
+        try:
+            result = self._renew(operation)(*args, **kwargs)
+        except Exception as error:
+            reason = f"it can't be made for {self.classes} classes"
+            self._refuse(operation, reason, error)
+        if len(operation._inbound_nodes) == 1:
+            keras.tree.map_structure(
+                lambda new, old: self._check(operation, new, old),
+                result,
+                operation.output,
+            )
+        return keras.tree.map_structure(lambda x: _Part(x, True), result)
+
+    def _check(self, operation, new, old):
+        """Scores must be what they were, but for the number of classes."""
+        wanted = list(old.shape)
+        if id(old) in self.axes:
+            wanted[self.axes[id(old)]] = self.classes
+        if tuple(new.shape) != tuple(wanted):
+            self._refuse(
+                operation,
+                f"it would make {tuple(new.shape)}, not {tuple(wanted)}",
+            )
+
+    def _renew(self, operation):
+        """The operation for the new number, with weights as at first."""
+        if id(operation) in self.renewed:
+            return self.renewed[id(operation)][1]
+        config, old = operation.get_config(), self.old
+        changes: dict[str, Any] = {}
+        if isinstance(operation, MAKERS):
+            dense = isinstance(operation, layers.Dense)
+            changes["units" if dense else "filters"] = self.classes
+        elif config.get("filters") == old:  # A learned enlarging.
+            changes["filters"] = self.classes
+        elif config.get("groups") == old > 1:  # Keras keeps no -1.
+            changes["groups"] = -1
+        elif config.get("compatibility") is not None:
+            raise ValueError("A matrix of penalties is that of its classes.")
+        for key in ("target_shape", "newshape"):
+            if key in config:
+                changes[key] = self._reshaped(operation, config[key])
+        if not changes and not _weights(operation):
+            return self.copier.copy(operation)
+        new = type(operation).from_config({**config, **changes})
+        self.renewed[id(operation)] = operation, new
+        return new
+
+    def _reshaped(self, operation, shape):
+        tensor = operation.output
+        place = self.axes[id(tensor)] - len(tensor.shape)
+        shape = list(shape)
+        if shape[place] not in (-1, None):
+            shape[place] = self.classes
+        return tuple(shape)
+
+    def _refuse(self, operation, reason, error=None):
+        raise ValueError(
+            f"The scores of the model '{self.model.name}' can't be replaced. "
+            f"The layer '{operation.name}' ({type(operation).__name__}) is "
+            f"on the way from them to the output, and: {reason}."
+        ) from error
+
+
+def _channel_axis(operation, tensor):
+    """The axis of the channels that a layer makes."""
+    if getattr(operation, "data_format", None) == "channels_first":
+        return 1
+    return len(tensor.shape) - 1
+
+
+def _axis_before(operation, x, tensor, axis):
+    """The axis of an input that an axis of the output comes from, or None."""
+    rank, rank_before = len(tensor.shape), len(x.shape)
+    if isinstance(operation, layers.Permute):
+        return operation.dims[axis - 1]
+    if type(operation) is Transpose:
+        axes = operation.axes or range(rank)[::-1]
+        return axes[axis] % rank
+    if rank == rank_before:
+        return axis
+    size = tensor.shape[axis]
+    if axis == rank - 1 and x.shape[-1] == size:
+        return rank_before - 1
+    if axis == 1 and rank_before > 1 and x.shape[1] == size:
+        return 1
+    # A vector for every class, as it is broadcast.
+    last = rank_before - (rank - axis)
+    return last if last >= 0 and rank_before < rank else None
+
+
+# The operation of `keras.ops.transpose`, which is not public.
+Transpose = type(
+    ops.transpose(keras.KerasTensor((1, 1)))._keras_history.operation
+)

@@ -1,8 +1,11 @@
 """One walk over the graph of a functional model, and copies of its parts."""
 
+import contextlib
+
 import keras
 from keras import ops
 
+from keras_seg.layers.nested import nested_layers
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.formats import standardize_data_format
 
@@ -12,6 +15,7 @@ __all__ = [
     "copy_model",
     "data_format_of",
     "declared_pyramid",
+    "dtype_policy_of",
     "functional",
     "rebuild",
     "with_outputs",
@@ -68,6 +72,23 @@ def data_format_of(model):
         if getattr(layer, "data_format", None) is not None:
             return layer.data_format
     return standardize_data_format(None)
+
+
+@contextlib.contextmanager
+def dtype_policy_of(model):
+    """Gives new layers the dtype policy of a model, not the global one.
+
+    It is that of the first layer of the model that has weights.
+    """
+    before = keras.config.dtype_policy()
+    for layer in nested_layers(model)[1:]:
+        if layer.weights and not isinstance(layer, keras.Model):
+            keras.config.set_dtype_policy(layer.dtype_policy)
+            break
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def declared_pyramid(model):
@@ -193,7 +214,7 @@ def copy_model(model, input_tensor=None, class_of=type):
     return rebuild(model, lambda x: x, call, copier, input_tensor)
 
 
-def rebuild(model, start, call, copier, input_tensor=None):
+def rebuild(model, start, call, copier, input_tensor=None, any_size=True):
     """Rebuilds a functional model with other layers and the same weights.
 
     Args:
@@ -202,7 +223,9 @@ def rebuild(model, start, call, copier, input_tensor=None):
             with: a tensor, or what holds one as `.tensor`.
         call: function of the walk: see `walk`.
         copier: the `Copier` that `call` makes its layers with.
-        input_tensor: tensor to build upon. Defaults to an input of any size.
+        input_tensor: tensor to build upon. Defaults to a new input.
+        any_size: bool, whether that takes images of any size, or of the size
+            that `model` takes. Defaults to True.
 
     Returns:
         A `keras.Model` of the same name, with the `pyramid_outputs` of
@@ -210,7 +233,10 @@ def rebuild(model, start, call, copier, input_tensor=None):
     """
     if input_tensor is None:
         data_format = data_format_of(model)
-        tensors = [_any_size(tensor, data_format) for tensor in model.inputs]
+        tensors = [
+            _input_like(tensor, data_format, any_size)
+            for tensor in model.inputs
+        ]
         inputs = tensors
     else:
         tensors = [input_tensor]
@@ -233,7 +259,10 @@ def rebuild(model, start, call, copier, input_tensor=None):
             reached.setdefault(id(tensor), _tensor(value))
         return values
 
-    values = walk(model, [start(tensor) for tensor in tensors], call_and_keep)
+    with dtype_policy_of(model):
+        values = walk(
+            model, [start(tensor) for tensor in tensors], call_and_keep
+        )
     outputs = keras.tree.map_structure(_tensor, values)
     if len(inputs) == 1:
         inputs = inputs[0]
@@ -251,10 +280,10 @@ def _tensor(value):
     return getattr(value, "tensor", value)
 
 
-def _any_size(tensor, data_format):
-    """A new input like `tensor`, of any height and width."""
+def _input_like(tensor, data_format, any_size):
+    """A new input like `tensor`, of its height and width or of any."""
     shape = list(tensor.shape)
-    if len(shape) == 4:
+    if len(shape) == 4 and any_size:
         for axis in spatial_axes(data_format):
             shape[axis] = None
     return keras.Input(batch_shape=shape, dtype=tensor.dtype, name=tensor.name)

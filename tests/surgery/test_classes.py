@@ -2,11 +2,16 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from keras import ops
 
 from keras_seg.applications import DeepLabV2
 from keras_seg.applications import DeepLabV3
 from keras_seg.applications import FCN8s
 from keras_seg.applications import UNet
+from keras_seg.layers import AtrousConv
+from keras_seg.layers import BilinearConvTranspose
+from keras_seg.layers import CRFAsRNN
+from keras_seg.layers import DenseCRF
 from keras_seg.surgery import replace_classes
 from tests.applications.test_deeplab_v3 import tiny_resnet
 from tests.applications.test_fcn import tiny_vgg
@@ -70,6 +75,155 @@ def test_a_classifier():
         changed.get_layer("fc2").get_weights()[0],
         model.get_layer("fc2").get_weights()[0],
     )
+
+
+def score(name="score", filters=4, **options):
+    return layers.Conv2D(filters, 1, name=name, **options)
+
+
+def network(end):
+    """As many features in front of the scores as there are classes."""
+    image = keras.Input((None, None, 3))
+    features = layers.Conv2D(4, 3, padding="same", name="features")(image)
+    return randomize(keras.Model(image, end(features, image)))
+
+
+def gate(x):
+    return layers.Conv2D(1, 1, activation="sigmoid", name="gate")(x)
+
+
+shared = layers.ReLU(name="shared")
+
+# What ends a network, and the layers that depend on the classes in it.
+ENDS = {
+    "atrous": (lambda x, _: AtrousConv(4, 3, 2, name="score")(x), {"score"}),
+    "separable": (
+        lambda x, _: layers.SeparableConv2D(4, 3, name="score")(x),
+        {"score"},
+    ),
+    "batch norm": (
+        lambda x, _: layers.BatchNormalization(name="behind")(score()(x)),
+        {"score", "behind"},
+    ),
+    "group norm": (
+        lambda x, _: layers.GroupNormalization(-1, name="behind")(score()(x)),
+        {"score", "behind"},
+    ),
+    "PReLU": (
+        lambda x, _: layers.PReLU(shared_axes=(1, 2), name="behind")(
+            score()(x)
+        ),
+        {"score", "behind"},
+    ),
+    "depthwise": (
+        lambda x, _: layers.DepthwiseConv2D(3, name="behind")(score()(x)),
+        {"score", "behind"},
+    ),
+    "learned enlarging": (
+        lambda x, _: BilinearConvTranspose(4, trainable=True, name="behind")(
+            score()(x)
+        ),
+        {"score", "behind"},
+    ),
+    "fixed enlarging": (
+        lambda x, _: BilinearConvTranspose(name="fixed")(score()(x)),
+        {"score"},
+    ),
+    "CRF as RNN": (
+        lambda x, image: CRFAsRNN(name="behind")(score()(x), image),
+        {"score", "behind"},
+    ),
+    "gate": (lambda x, _: score()(x) * gate(x), {"score"}),
+    "mean": (
+        lambda x, _: (score("one")(x) + score("two")(x)) / 2.0,
+        {"one", "two"},
+    ),
+    "vector": (
+        lambda x, _: layers.Reshape((-1, 4))(
+            layers.Permute((2, 1, 3))(score()(x))
+        ),
+        {"score"},
+    ),
+    "shared activation": (lambda x, _: shared(score()(shared(x))), {"score"}),
+    "several outputs": (
+        lambda x, _: {"a": score("one")(x), "b": ops.softmax(score("two")(x))},
+        {"one", "two"},
+    ),
+}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("classes", [7, 4])
+@pytest.mark.parametrize("name", ENDS)
+def test_what_makes_the_scores_and_nothing_else(name, classes):
+    end, expected = ENDS[name]
+    model = network(end)
+    changed = replace_classes(model, classes)
+    for output in keras.tree.flatten(changed.output):
+        assert output.shape[-1] == classes
+    old, new = map(layers_with_weights, (model, changed))
+    assert old.keys() == new.keys()
+    different = {
+        name
+        for name in old
+        if any(
+            not np.array_equal(x, y)
+            for x, y in zip(
+                old[name].get_weights(), new[name].get_weights(), strict=True
+            )
+        )
+    }
+    assert different == expected
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("end", "layer"),
+    [
+        (
+            lambda x, _: layers.Concatenate(name="joined")(
+                [score("one", 2)(x), score("two", 2)(x)]
+            ),
+            "joined",
+        ),
+        (lambda x, _: layers.Add()([x, score()(x)]), "score"),
+        (lambda x, _: keras.Sequential([score()], name="inner")(x), "inner"),
+        (lambda x, _: score()(x) + np.arange(4, dtype="float32"), "add"),
+        (lambda x, _: ops.multiply(score("a", 1)(x), gate(x)), "multiply"),
+        (
+            lambda x, image: DenseCRF(compatibility=np.eye(4), name="crf")(
+                score()(x), image
+            ),
+            "crf",
+        ),
+        (
+            lambda x, _: layers.Conv2D(4, 1, groups=2, name="groups")(x),
+            "groups",
+        ),
+    ],
+)
+def test_what_is_refused_by_name(end, layer):
+    with pytest.raises(ValueError, match=f"The layer '{layer}"):
+        replace_classes(network(end), 7)
+
+
+def test_outputs_of_different_numbers():
+    model = network(lambda x, _: [score()(x), gate(x)])
+    with pytest.raises(ValueError, match="one number of classes. Received"):
+        replace_classes(model, 7)
+
+
+@pytest.mark.once
+def test_channels_first():
+    """Scores in second place, and logits that a permutation puts last."""
+    data_format = {"data_format": "channels_first"}
+    image = keras.Input((3, None, None))
+    x = layers.Conv2D(4, 3, name="features", **data_format)(image)
+    x = score(**data_format)(layers.ReLU()(x))
+    for outputs, axis in ((x, 1), (layers.Permute((2, 3, 1))(x), -1)):
+        changed = replace_classes(keras.Model(image, outputs), 7)
+        assert changed.output.shape[axis] == 7
+        assert changed.get_layer("features").filters == 4
 
 
 def test_bad_arguments():

@@ -1,9 +1,11 @@
 """What all tests share: the backend of this process, real data, parity."""
 
+import contextlib
 import gc
 import os
 import pathlib
 import random
+import signal
 import tempfile
 
 # Before Keras is imported: nothing is written into the user's home, waiting
@@ -99,3 +101,31 @@ def parity():
         np.save(path / f"{name}.npy", keras.ops.convert_to_numpy(value))
 
     return save
+
+
+@pytest.fixture
+def fork():
+    """Runs a function in a process of its own; gives its number and a pipe."""
+    if not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    children = []
+
+    def run(function):
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                function(lambda: os.write(writing, b"."))
+            finally:
+                os._exit(1)
+        os.close(writing)
+        children.append(child)
+        return child, reading
+
+    yield run
+    for child in children:
+        with contextlib.suppress(
+            ChildProcessError, ProcessLookupError
+        ):  # It has ended.
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)

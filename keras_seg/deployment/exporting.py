@@ -3,14 +3,11 @@
 import dataclasses
 import os
 import pathlib
-import shutil
-import tempfile
 
 import keras
 
 import keras_seg
-from keras_seg.atomic import PREFIX
-from keras_seg.atomic import sync_folder
+from keras_seg.atomic import hidden_folder
 from keras_seg.data import ClassTable
 from keras_seg.deployment.agreement import Agreement
 from keras_seg.deployment.agreement import compare
@@ -125,8 +122,8 @@ def export(
     )
     _check_free(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=path.parent) as hidden:
-        written = pathlib.Path(hidden) / path.name
+    with hidden_folder(path) as hidden:
+        written = hidden / path.name
         convert(network, written, known, size, quantization, samples)
         _write_facts(written, known, facts)
         agreements: list[Agreement] = []
@@ -137,11 +134,9 @@ def export(
                 network, exported, images, exact=quantization is None
             )
         total = sum(
-            file.stat().st_size
-            for file in pathlib.Path(hidden).rglob("*")
-            if file.is_file()
+            file.stat().st_size for file in hidden.rglob("*") if file.is_file()
         )
-        _move(pathlib.Path(hidden), path)
+        _move(hidden, path)
     return Export(path, facts, tuple(agreements), total)
 
 
@@ -259,11 +254,13 @@ def _opened(path, known):
 
 
 def _move(hidden, path):
-    """Moves what was written into place, the network itself last."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    for item in sorted(hidden.iterdir(), key=lambda item: item.name):
-        if item.name != path.name:
-            os.replace(item, path.parent / item.name)
-    os.replace(hidden / path.name, path)
-    sync_folder(path.parent)
+    """Moves what was written into place, the network itself last.
+
+    The old one goes first: killed in between, this leaves no network beside
+    the facts of another.
+    """
+    written = sorted(hidden.iterdir(), key=lambda item: item.name == path.name)
+    if path.exists():
+        os.replace(path, hidden / ".old")
+    for item in written:
+        os.replace(item, path.parent / item.name)

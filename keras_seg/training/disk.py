@@ -5,10 +5,11 @@ import errno
 import os
 import pathlib
 import shutil
-import uuid
 
+from keras_seg.atomic import WriteError
+from keras_seg.atomic import hidden_folder
+from keras_seg.atomic import os_sentence
 from keras_seg.atomic import replacing
-from keras_seg.atomic import sync_folder
 from keras_seg.training.errors import RunError
 from keras_seg.training.memory import in_words
 from keras_seg.training.memory import variable_bytes
@@ -26,11 +27,8 @@ def writing(path):
     Raises:
         RunError: if the file can't be written; what was there still is.
     """
-    try:
-        with replacing(path) as temporary:
-            yield temporary
-    except OSError as error:
-        raise RunError(_sentence(pathlib.Path(path), error)) from error
+    with _in_a_sentence(path), replacing(path) as temporary:
+        yield temporary
 
 
 @contextlib.contextmanager
@@ -39,20 +37,29 @@ def new_folder(path):
 
     Args:
         path: path at which nothing is, or an empty folder.
+
+    Raises:
+        RunError: if it can't be written.
     """
     path = pathlib.Path(path)
-    hidden = path.parent / f".{path.name}-{uuid.uuid4().hex}"
+    with _in_a_sentence(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with hidden_folder(path) as hidden:
+            (hidden / path.name).mkdir()
+            yield hidden / path.name
+            if path.exists():
+                path.rmdir()
+            os.replace(hidden / path.name, path)
+
+
+@contextlib.contextmanager
+def _in_a_sentence(path):
     try:
-        hidden.mkdir(parents=True)
-        yield hidden
-        if path.exists():
-            path.rmdir()
-        os.replace(hidden, path)
-        sync_folder(path.parent)
+        yield
+    except WriteError as error:
+        raise RunError(str(error)) from error
     except OSError as error:
-        raise RunError(_sentence(path, error)) from error
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
+        raise RunError(os_sentence(error, path)) from error
 
 
 @contextlib.contextmanager
@@ -109,14 +116,6 @@ def check_space(path, model):
             f"of training, and the disk has {in_words(free)} free. "
             "Fix: free some, or write to another disk."
         )
-
-
-def _sentence(path, error):
-    reason = error.strerror or str(error)
-    return (
-        f"{path} cannot be written: {reason} ({in_words(_free(path))} are "
-        "free there). What was written before is whole. Fix: make room."
-    )
 
 
 def _free(path):

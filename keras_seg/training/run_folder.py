@@ -5,6 +5,7 @@ import json
 import pathlib
 import time
 
+from keras_seg.atomic import remove_leftovers
 from keras_seg.data import ClassTable
 from keras_seg.training.disk import new_folder
 from keras_seg.training.disk import writing
@@ -112,6 +113,8 @@ class RunFolder:
     def open(cls, path):
         """Opens the folder of a run.
 
+        What killed processes were about to write there is removed.
+
         Args:
             path: str or path.
 
@@ -133,6 +136,8 @@ class RunFolder:
                 f"{path} is not a run folder: it has no "
                 f"{' and no '.join(missing)}. {fix}"
             )
+        for folder in (path, path / "samples"):
+            remove_leftovers(folder)
         run = cls(path, None, ClassTable.read(path / "classes.csv"))
         run.settings = run._read("settings.json", Settings.from_json)
         return run

@@ -4,7 +4,6 @@ import math
 
 import keras
 
-from keras_seg.atomic import remove_leftovers
 from keras_seg.training.callbacks import run_callbacks
 from keras_seg.training.disk import check_space
 from keras_seg.training.disk import lock
@@ -126,7 +125,6 @@ def fit_in_folder(
     *watchers, saving = run_callbacks(run, seen)
     settings = run.settings
     with lock(run.path / "classes.csv"):
-        remove_leftovers(run.path)
         begin = saving.restore(model, batches)
         run.log(f"Training, on {keras.config.backend()}, after epoch {begin}.")
         if begin < settings.epochs:

@@ -1,3 +1,6 @@
+import os
+import shutil
+import signal
 import zipfile
 
 import keras
@@ -9,6 +12,7 @@ from keras_seg.data import ClassTable
 from keras_seg.training import RunError
 from keras_seg.training import RunFolder
 from keras_seg.training import Settings
+from keras_seg.training.disk import writing
 from keras_seg.training.saved_model import without_optimizer
 
 CLASSES = ClassTable(
@@ -45,6 +49,30 @@ def test_round_trip(run):
         "environment.txt",
         "model.keras",
     }
+
+
+@pytest.mark.once
+def test_opening_clears_what_was_killed(run, fork):
+    """Killed after its last file was moved, it is finished, and tidy."""
+
+    def die(*args, **options):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def finish(tell):
+        shutil.rmtree = die
+        run.write_text("README.md", "finished\n")
+
+    child, _ = fork(finish)
+    os.waitpid(child, 0)
+    assert run.is_finished
+    before = sorted(path.name for path in run.path.iterdir())
+    with writing(run.path / "living.txt") as temporary:
+        temporary.write_text("new")
+        again = RunFolder.open(run.path)
+    assert again.is_finished
+    after = sorted(path.name for path in run.path.iterdir())
+    assert len(before) == 6 and before[0].startswith(".writing-")
+    assert after == [*before[1:-2], "living.txt", *before[-2:]]
 
 
 def test_environment(run):

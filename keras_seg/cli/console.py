@@ -23,6 +23,7 @@ __all__ = [
     "quiet",
     "say",
     "show_scores",
+    "warn",
     "warnings_as_lines",
 ]
 
@@ -37,6 +38,12 @@ def complain(text):
     Console(stderr=True).print(
         text, soft_wrap=True, markup=False, highlight=False
     )
+
+
+def warn(text):
+    """Prints a warning to the standard error, if there is a text."""
+    if text:
+        complain(f"Warning: {text}")
 
 
 def show_scores(rows, title):
@@ -108,7 +115,7 @@ def warnings_as_lines(category):
 
         def show(message, kind, *args, **options):
             if issubclass(kind, category):
-                complain(f"Warning: {message}")
+                warn(message)
             else:
                 others(message, kind, *args, **options)
 

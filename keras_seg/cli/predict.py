@@ -1,5 +1,7 @@
 """`keras-seg predict`: images to index masks and overlays."""
 
+import collections
+import os
 import pathlib
 import shlex
 from typing import Annotated
@@ -16,6 +18,11 @@ from keras_seg.cli.options import refuse_options
 
 __all__ = ["predict"]
 
+# Parameters that change no mask. The others decide what was predicted before.
+SAME_MASKS = {
+    *("paths", "model", "out", "last", "probabilities"),
+    *("batch_size", "max_pixels", "overwrite"),
+}
 # What can be said of a network that is as it was exported.
 WITH_EXPORTED = (
     *("paths", "model", "out", "tile", "probabilities"),
@@ -102,8 +109,10 @@ def predict(
     NAME_overlay.jpg. The mask of a GeoTIFF is NAME.tif, which keeps its
     place; with --tile it is predicted in the memory of some tiles. Of a video
     the ids are the grey values of NAME.mkv, exactly, and the overlay is
-    NAME_overlay.mp4. What was written before by the same model with the same
-    options is left as it is, unless its image has changed.
+    NAME_overlay.mp4. Folders are searched with all folders in them, which the
+    output has, too. What was written before by the same model with the same
+    options is left as it is, unless its image has changed; predict.jsonl says
+    of each file what it was made of.
     """
     views = numbers("--scales", scales)
     if model is not None:
@@ -117,39 +126,36 @@ def predict(
     from keras_seg import inference
     from keras_seg.cli.earlier import Earlier
     from keras_seg.cli.predict_flow import predict_all
-    from keras_seg.data import find_images
     from keras_seg.data.opening import limit_pixels
 
     if max_pixels is not None:
         limit_pixels(max_pixels)
-    targets = plan(find_images(images), out, probabilities)
+    names = output_names(images, out)
+    targets = plan(names, out, probabilities)
     tiles = None
     if tile is not None:
         tiles = inference.Tiles(tile, overlap=min(128, tile // 64 * 32))
-    options = {
-        "tile": tile,
-        "scales": views,
-        "mirror": mirror,
-        "output_stride": output_stride,
-        "crf": crf,
-    }
+    options = {k: v for k, v in ctx.params.items() if k not in SAME_MASKS}
+    table = source.classes
+    options["classes"] = [table.names, table.colors, sorted(table.void_ids)]
     earlier = Earlier(out, source.path, options)
-    if not overwrite:
-        done_before = [i for i, both in targets.items() if earlier.has(i, both)]
+    done_before = [i for i, files in targets.items() if earlier.has(i, files)]
+    if done_before and not overwrite:
         for image in done_before:
             del targets[image]
-        if done_before:
-            console.say(
-                f"{len(done_before)} predicted before, and left as they are "
-                "(--overwrite predicts them again)."
-            )
+        console.say(
+            f"{len(done_before)} predicted before, and left as they are "
+            "(--overwrite predicts them again)."
+        )
         if not targets:
+            console.warn(earlier.left_over())
             return
+    earlier.refuse_foreign(targets, overwrite)
     network = source.load()
     if model is None:
         network = altered(network, views, mirror, output_stride, crf)
     out.mkdir(parents=True, exist_ok=True)
-    earlier.begin()
+    console.warn(earlier.begin(targets))
 
     with console.progress("Predicting", len(targets)) as progress:
         done, errors = predict_all(
@@ -160,6 +166,7 @@ def predict(
             batch_size=batch_size,
             probabilities=probabilities,
             progress=progress,
+            written=earlier.note,
         )
     if done:
         console.say(
@@ -168,17 +175,62 @@ def predict(
         if model is None:
             quoted = shlex.quote(str(paths[0]))
             console.say(f"Next: keras-seg evaluate {quoted} DATA")
+    console.warn(earlier.left_over())
     for error in errors:
         console.complain(str(error))
     if errors:
         raise typer.Exit(1)
 
 
-def plan(images, out, probabilities=False):
+def output_names(paths, out):
+    """What the images are called in the output: as in their folders.
+
+    Folders are searched with all that is in them, but for hidden ones, the
+    output, other predictions and runs, which are named. Where images are in
+    several, it is said how many.
+
+    Args:
+        paths: paths of images and of folders.
+        out: path of the folder to write to.
+
+    Returns:
+        Dictionary from the path of each image to its name in the output, a
+        relative path without suffix.
+    """
+    from keras_seg.cli.earlier import NAME
+    from keras_seg.data import find_images
+
+    names: dict[pathlib.Path, pathlib.Path] = {}
+    for path in paths:
+        counts: collections.Counter = collections.Counter()
+        left_out = []
+
+        def skip(folder, left_out=left_out):
+            ours = folder.resolve() == out.resolve() or any(
+                (folder / name).is_file() for name in (NAME, "environment.txt")
+            )
+            left_out.extend([folder] * ours)
+            return ours
+
+        for image in find_images([path], skip):
+            inside = pathlib.Path(image.name)
+            if path.is_dir():
+                inside = image.relative_to(path)
+                counts[image.parent] += 1
+            names.setdefault(image, inside.with_suffix(""))
+        if len(counts) > 1:
+            found = ", ".join(f"{n} in {at}" for at, n in counts.items())
+            console.say(f"Images: {found}.")
+        for folder in left_out:
+            console.say(f"{folder} is left out: it holds predictions or a run.")
+    return names
+
+
+def plan(names, out, probabilities=False):
     """What is written for each image, and that it overwrites no other.
 
     Args:
-        images: list of paths.
+        names: dictionary from `output_names`.
         out: path of the folder to write to.
         probabilities: bool, whether they are written.
 
@@ -190,32 +242,32 @@ def plan(images, out, probabilities=False):
         ValueError: if an input would be overwritten, or two images have one
             name.
     """
-    inputs = {image.resolve() for image in images}
+    inputs = {image.resolve() for image in names}
     from keras_seg.data.geotiff import is_geotiff
     from keras_seg.data.video import is_video
 
     targets: dict[pathlib.Path, tuple[pathlib.Path, ...]] = {}
-    taken: dict[pathlib.Path, pathlib.Path] = {}
-    for image in images:
-        if image in targets:
-            continue
+    taken: dict[str, pathlib.Path] = {}
+    for image, name in names.items():
         if is_video(image):
             endings = [".mkv", "_overlay.mp4"]
         else:
             endings = [".tif" if is_geotiff(image) else ".png", "_overlay.jpg"]
             endings += [".npz"] * probabilities
-        written = tuple(out / f"{image.stem}{end}" for end in endings)
+        written = tuple(out / f"{name}{end}" for end in endings)
         for target in written:
             if target.resolve() in inputs:
                 raise ValueError(
                     f"{target} is one of the images, and would be "
                     "overwritten. Fix: choose another folder with --out."
                 )
-            if target in taken:
+            # Some file systems do not tell A.png from a.png.
+            key = os.path.normcase(target)
+            if key in taken:
                 raise ValueError(
-                    f"{taken[target]} and {image} would both be written to "
+                    f"{taken[key]} and {image} would both be written to "
                     f"{target}. Fix: predict them into different folders."
                 )
-            taken[target] = image
+            taken[key] = image
         targets[image] = written
     return targets

@@ -27,7 +27,15 @@ SMALLEST_LEGEND = 48
 
 
 def predict_all(
-    network, targets, classes, *, tiles, batch_size, probabilities, progress
+    network,
+    targets,
+    classes,
+    *,
+    tiles,
+    batch_size,
+    probabilities,
+    progress,
+    written=lambda image, paths: None,
 ):
     """Predicts images and writes what is found; goes on after an error.
 
@@ -40,6 +48,8 @@ def predict_all(
         batch_size: int.
         probabilities: bool.
         progress: function of the number done.
+        written: function of an image and its tuple, called when that is
+            written.
 
     Returns:
         Tuple: how many are written, and a list of `DataError`.
@@ -54,7 +64,7 @@ def predict_all(
     plain = []
     with (
         console.warnings_as_lines(UserWarning),
-        Writer(functools.partial(_write, targets, classes)) as writer,
+        Writer(functools.partial(_write, targets, classes, written)) as writer,
     ):
         for image, paths in targets.items():
             way = apart.get(paths[0].suffix)
@@ -62,7 +72,9 @@ def predict_all(
                 plain.append(image)
                 continue
             try:
+                paths[0].parent.mkdir(parents=True, exist_ok=True)
                 way(network, image, tiles, paths, classes)
+                written(image, paths)
                 done += 1
             except DataError as error:
                 errors.append(error)
@@ -81,8 +93,9 @@ def predict_all(
     return done, errors
 
 
-def _write(targets, classes, found):
+def _write(targets, classes, written, found):
     mask, overlay, *npz = targets[found.source]
+    mask.parent.mkdir(parents=True, exist_ok=True)
     picture = visualization.overlay_with_legend(found.image, found.ids, classes)
     _save_overlay(overlay, picture)
     if mask.suffix == ".tif":
@@ -96,6 +109,7 @@ def _write(targets, classes, found):
     for path in npz:
         with replacing(path) as temporary:
             np.savez_compressed(temporary, probabilities=found.probabilities)
+    written(found.source, targets[found.source])
 
 
 def _save_overlay(path, picture):

@@ -21,12 +21,17 @@ def is_image_file(path):
     )
 
 
-def find_images(paths):
+def find_images(paths, skip=lambda folder: False):
     """Files as they are, folders as the images in them, sorted by name.
+
+    Folders within folders are searched, too, but for hidden ones; a link to
+    a folder that was searched already is not followed.
 
     Args:
         paths: iterable of str or path. A file may have any name, and need
-            not exist; folders within folders are not searched.
+            not exist.
+        skip: function of the path of a folder within one of `paths`, whether
+            it is left out.
 
     Returns:
         List of paths.
@@ -45,7 +50,7 @@ def find_images(paths):
         if not path.is_dir():
             found.append(path)
             continue
-        files = [f for f in sorted(path.iterdir()) if is_image_file(f)]
+        files = list(_inside(path, skip, set()))
         if not files:
             raise DataError(
                 "KS-D010",
@@ -56,3 +61,16 @@ def find_images(paths):
             )
         found += files
     return found
+
+
+def _inside(folder, skip, seen):
+    """The images of a folder, and then of those in it."""
+    seen.add(folder.resolve())
+    entries = sorted(folder.iterdir())
+    yield from filter(is_image_file, entries)
+    for entry in entries:
+        hidden = entry.name.startswith(".")
+        if hidden or not entry.is_dir() or entry.resolve() in seen:
+            continue
+        if not skip(entry):
+            yield from _inside(entry, skip, seen)

@@ -223,7 +223,7 @@ def test_an_unreadable_image_is_reported_at_the_end(
     assert {file.name for file in out.iterdir()} == {
         "0001.png",
         "0001_overlay.jpg",
-        "predict.json",
+        "predict.jsonl",
     }
 
 
@@ -269,6 +269,118 @@ def test_what_was_stopped_goes_on(trained, data, invoke, tmp_path):
     assert "Wrote 2 of 2 masks" in result.stdout
 
 
+def ids(path):
+    with Image.open(path) as mask:
+        return np.asarray(mask)
+
+
+def test_masks_are_those_of_the_images_of_now(trained, data, invoke, tmp_path):
+    """Equal names in two folders, and an image that an older one replaces.
+
+    The right masks are those that Python predicts of the same files.
+    """
+    run, out = trained[1], tmp_path / "out"
+    model = RunFolder.open(run).load_model()
+    days = [tmp_path / "day1", tmp_path / "day2"]
+    for number, day in enumerate(days):
+        day.mkdir()
+        pixels = read_image(data / "val" / "images" / f"000{number}.png")
+        for name in ("a", "b"):
+            # As large in bytes, and of one time: cameras and archives do so.
+            np.save(day / f"{name}.npy", pixels)
+            os.utime(day / f"{name}.npy", (1e9, 1e9))
+    replaced = (
+        f"Warning: {out / 'a.png'}, {out / 'b.png'}: of other images of that "
+        "name, to be replaced.\n"
+    )
+    for day, said in ((days[0], ""), (days[1], replaced), (days[1], "")):
+        result = invoke("predict", run, day, "--out", out)
+        assert result.stderr == said
+        assert result.exit_code == 0, result.output
+        for name in ("a", "b"):
+            expected = next(predict(model, day / f"{name}.npy")).ids
+            np.testing.assert_array_equal(ids(out / f"{name}.png"), expected)
+    assert result.stdout.startswith("2 predicted before")
+    os.replace(days[0] / "b.npy", days[1] / "b.npy")
+    result = invoke("predict", run, days[1], "--out", out)
+    assert result.stdout.startswith("1 predicted before")
+    expected = next(predict(model, days[1] / "b.npy")).ids
+    np.testing.assert_array_equal(ids(out / "b.png"), expected)
+
+
+def test_what_is_left_from_before_is_said(trained, data, invoke, tmp_path):
+    run, out = trained[1], tmp_path / "out"
+    images = [data / "val" / "images" / f"000{n}.png" for n in range(3)]
+    first = invoke(
+        *("predict", run, *images, "--out", out, "--probabilities", "--last")
+    )
+    assert first.stderr == ""
+    damaged = tmp_path / "0001.png"
+    damaged.write_bytes(b"no image")
+    result = invoke("predict", run, images[0], damaged, "--out", out)
+    files = ["0000.npz", "0001.npz", "0001.png"]
+    left = ", ".join(str(out / name) for name in files) + (
+        " and 4 more: left from an earlier prediction, of other images, or "
+        "with another model or other options.\n"
+    )
+    assert f"Warning: {left}" in result.stderr
+    # All of these are named again where there is nothing to predict.
+    again = invoke("predict", run, images[0], "--out", out)
+    assert again.stdout.startswith("1 predicted before")
+    assert again.stderr == f"Warning: {left}"
+
+
+def test_a_corrected_mask_is_not_overwritten(trained, data, invoke, tmp_path):
+    run, out = trained[1], tmp_path / "out"
+    image = data / "val" / "images" / "0000.png"
+    arguments = ("predict", run, image, "--out", out)
+    assert invoke(*arguments).exit_code == 0
+    Image.new("L", (48, 48), 1).save(out / "0000.png")
+    for options in ((), ("--mirror",)):
+        result = invoke(*arguments, *options)
+        assert result.exit_code == 1
+        assert result.stderr == (
+            f"{out / '0000.png'}: there already, and not as an earlier "
+            "prediction left it. Fix: choose another folder with --out, or "
+            "replace it with --overwrite.\n"
+        )
+        assert (ids(out / "0000.png") == 1).all()
+    assert invoke(*arguments, "--overwrite").exit_code == 0
+    # As a killed process leaves it: begun, and the last line cut.
+    record = out / "predict.jsonl"
+    record.write_text(record.read_text().rstrip()[:-20])
+    result = invoke(*arguments)
+    assert result.stdout.startswith("Wrote 1 of 1"), result.output
+
+
+def test_folders_in_folders(trained, data, invoke, tmp_path):
+    """Masks are in the same folders; what is no input is named."""
+    run, folder = trained[1], tmp_path / "flight"
+    names = ["frame.png", "left/frame.png", "right/2/frame.png"]
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(data / "val" / "images" / f"000{number}.png", folder / name)
+    (folder / "right" / "loop").symlink_to(folder)
+    out = folder / "out"
+    for said in ("Wrote 3 of 3", "3 predicted before"):
+        result = invoke("predict", run, folder, "--out", out)
+        assert result.exit_code == 0, result.output
+        lines = result.stdout.splitlines()
+        assert lines[0] == (
+            f"Images: 1 in {folder}, 1 in {folder / 'left'}, 1 in "
+            f"{folder / 'right' / '2'}."
+        )
+        assert any(line.startswith(said) for line in lines)
+    assert lines[1] == f"{out} is left out: it holds predictions or a run."
+    model = RunFolder.open(run).load_model()
+    for name in names:
+        expected = next(predict(model, folder / name)).ids
+        np.testing.assert_array_equal(ids(out / name), expected)
+    shutil.rmtree(out)
+    found = [found.source for found in predict(model, folder)]
+    assert found == [folder / name for name in names]
+
+
 def test_predict_options(trained, data, invoke, tmp_path):
     run, out = trained[1], tmp_path / "out"
     image = data / "val" / "images" / "0000.png"
@@ -281,8 +393,9 @@ def test_predict_options(trained, data, invoke, tmp_path):
     expected = predict(model, read_image(image), Tiles(64, overlap=32))
     with Image.open(out / "0000.png") as mask:
         assert (np.asarray(mask) == expected).mean() > 0.99
-    made_with = json.loads((out / "predict.json").read_text())
-    assert made_with["scales"] == [0.5, 1.0] and made_with["crf"] is True
+    lines = (out / "predict.jsonl").read_text().splitlines()
+    facts = json.loads(next(filter(None, lines)))["facts"]
+    assert facts["scales"] == "0.5,1" and facts["crf"] is True
 
 
 def test_predict_with_denser_maps(trained, data, invoke, tmp_path):
@@ -332,14 +445,17 @@ def test_inputs_are_not_overwritten(trained, data, invoke):
 
 def test_two_images_of_one_name(trained, data, invoke, tmp_path):
     a, b = (data / split / "images" / "0000.png" for split in ("train", "val"))
+    jpeg = tmp_path / "0000.jpg"
+    jpeg.write_bytes(b"")
     out = tmp_path / "out"
-    result = invoke("predict", trained[1], a, b, a, "--out", out)
-    assert result.exit_code == 1
-    assert result.stderr == (
-        f"{a} and {b} would both be written to {out / '0000.png'}. Fix: "
-        "predict them into different folders.\n"
-    )
-    assert not out.exists()
+    for second in (b, jpeg):
+        result = invoke("predict", trained[1], a, second, a, "--out", out)
+        assert result.exit_code == 1
+        assert result.stderr == (
+            f"{a} and {second} would both be written to {out / '0000.png'}. "
+            "Fix: predict them into different folders.\n"
+        )
+        assert not out.exists()
 
 
 def test_a_folder_without_splits(invoke, tiny, tmp_path):

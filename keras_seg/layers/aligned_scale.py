@@ -57,9 +57,8 @@ class AlignedScale(SpatialLayer):
     def call(self, inputs):
         shape = ops.shape(inputs)
         size = [self._scaled(shape[axis]) for axis in self.spatial_axes]
-        return resize(
-            inputs, size, align_corners=True, data_format=self.data_format
-        )
+        x = ops.cast(inputs, self.compute_dtype)
+        return resize(x, size, align_corners=True, data_format=self.data_format)
 
     def compute_output_shape(self, input_shape):
         sizes = [

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_seg.layers.removed_stride import RemovedStride
+from keras_seg.ops.dtypes import lowest
 from keras_seg.ops.pooling import max_pool
 from keras_seg.ops.pooling import sum_pool
 
@@ -89,9 +90,11 @@ class AtrousMaxPool(_AtrousPool):
     [3.0, 5.0, 4.0]
     """
 
+    keeps_integers = True
+
     def call(self, inputs):
         return max_pool(
-            self.pad(inputs, float("-inf")),
+            self.pad(inputs, lowest(inputs.dtype)),
             self.pool_size,
             self.rate,
             data_format=self.data_format,
@@ -139,6 +142,7 @@ class AtrousAveragePool(_AtrousPool):
     """
 
     def call(self, inputs):
+        inputs = ops.cast(inputs, self.compute_dtype)
         one_channel = (slice(None),) * self.channel_axis + (slice(1),)
         inside = ops.ones_like(inputs[:1][one_channel])
         return self._sum(inputs) / self._sum(inside)

@@ -18,6 +18,9 @@ class SpatialLayer(keras.layers.Layer):
         **kwargs: of `keras.layers.Layer`.
     """
 
+    # Whether values come out as they went in, so that integers stay integers.
+    keeps_integers = False
+
     def __init__(self, data_format=None, **kwargs):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
@@ -37,6 +40,19 @@ class SpatialLayer(keras.layers.Layer):
         for axis, size in zip(self.spatial_axes, (height, width), strict=True):
             shape[axis] = size
         return tuple(shape)
+
+    def compute_output_spec(self, inputs, *args, **kwargs):
+        specs = super().compute_output_spec(inputs, *args, **kwargs)
+        if not self.keeps_integers:
+            return specs
+
+        def as_given(spec, x):
+            floats = keras.backend.is_float_dtype(x.dtype)
+            return keras.KerasTensor(
+                spec.shape, spec.dtype if floats else x.dtype
+            )
+
+        return keras.tree.map_structure(as_given, specs, inputs)
 
     def get_config(self):
         return {**super().get_config(), "data_format": self.data_format}

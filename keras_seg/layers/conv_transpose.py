@@ -167,6 +167,7 @@ class BilinearConvTranspose(SpatialLayer):
         self.built = True
 
     def call(self, inputs):
+        inputs = ops.cast(inputs, self.compute_dtype)
         if self.per_channel:
             spread = spread_plane(
                 inputs,

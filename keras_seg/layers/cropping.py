@@ -42,6 +42,8 @@ class PadToMultiple(SpatialLayer):
     (1, 32, 96, 3)
     """
 
+    keeps_integers = True
+
     def __init__(
         self, multiple, remainder=0, minimum=1, data_format=None, **kwargs
     ):
@@ -113,6 +115,8 @@ class CropToSmallest(SpatialLayer):
     >>> [tuple(x.shape) for x in maps]
     [(1, 5, 7, 2), (1, 5, 7, 1)]
     """
+
+    keeps_integers = True
 
     def __init__(self, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)

@@ -28,9 +28,11 @@ class MaxPool(keras.layers.MaxPooling2D):
 
     def call(self, inputs):
         x = ops.convert_to_tensor(inputs)
+        dtype = keras.backend.standardize_dtype(x.dtype)
+        if dtype == "bool":
+            x = inputs = ops.cast(x, self.compute_dtype)
         sizes = [x.shape[axis] for axis in spatial_axes(self.data_format)]
         plain = all(isinstance(size, int) for size in sizes)
-        dtype = keras.backend.standardize_dtype(x.dtype)
         if (
             keras.config.backend() != "torch"
             or not plain

@@ -48,6 +48,8 @@ class MirrorPad(SpatialLayer):
     [2.0, 1.0, 2.0, 3.0, 2.0, 1.0, 2.0, 3.0, 2.0]
     """
 
+    keeps_integers = True
+
     def __init__(self, padding, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
         self.padding = _pairs(padding)

@@ -11,6 +11,8 @@ __all__ = ["BedOfNails", "NearestUpsampling"]
 
 
 class _Cells(SpatialLayer):
+    keeps_integers = True
+
     def __init__(self, size=2, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
         self.size = positive_pair("size", size)

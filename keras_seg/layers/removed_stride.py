@@ -138,6 +138,8 @@ class RemovedStridePadding(RemovedStride):
     [1.0, 2.0, 3.0, 4.0, 0.0, 0.0]
     """
 
+    keeps_integers = True
+
     @property
     def kernel_size(self):
         return self._kernel_size

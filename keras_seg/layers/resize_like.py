@@ -51,7 +51,7 @@ class BilinearUpsampling(SpatialLayer):
         rows, columns = self.spatial_axes
         size = (shape[rows] * self.factor[0], shape[columns] * self.factor[1])
         return resize(
-            inputs,
+            ops.cast(inputs, self.compute_dtype),
             size,
             align_corners=self.align_corners,
             data_format=self.data_format,
@@ -122,7 +122,7 @@ class ResizeLike(_Like):
 
     def call(self, inputs, reference):
         return resize(
-            inputs,
+            ops.cast(inputs, self.compute_dtype),
             self._size(reference),
             align_corners=self.align_corners,
             data_format=self.data_format,
@@ -167,6 +167,8 @@ class CropLike(_Like):
     >>> tuple(CropLike(offset=19)(x, picture).shape)
     (1, 33, 41, 5)
     """
+
+    keeps_integers = True
 
     def __init__(self, offset=0, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)

@@ -10,6 +10,7 @@ from keras_seg.ops.bias import add_bias
 from keras_seg.ops.conv import conv
 from keras_seg.ops.depthwise import depthwise_conv
 from keras_seg.ops.devices import on_cpu
+from keras_seg.ops.dtypes import same_floats
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import pad_spatial
 from keras_seg.ops.torch_conv import torch_conv
@@ -65,7 +66,7 @@ def atrous_conv(
     >>> [float(v) for v in np.ravel(y)]
     [4.0, 6.0, 9.0, 6.0, 8.0]
     """
-    x, kernel = _same_dtype(x, kernel)
+    x, kernel = same_floats(x, kernel)
     pads = atrous_padding(kernel.shape[:2], rate, padding)
     sizes = _output_sizes(x, kernel, rate, pads, data_format)
     if _products_are_faster(x, kernel, rate, data_format):
@@ -115,7 +116,7 @@ def atrous_depthwise_conv(
     >>> [float(v) for v in np.ravel(y)]
     [4.0, 6.0, 9.0, 6.0, 8.0]
     """
-    x, kernel = _same_dtype(x, kernel)
+    x, kernel = same_floats(x, kernel)
     pads = atrous_padding(kernel.shape[:2], rate, padding)
     sizes = _output_sizes(x, kernel, rate, pads, data_format)
     if keras.config.backend() == "torch":
@@ -163,13 +164,6 @@ def atrous_padding(kernel_size, rate, padding):
         return (padding, padding), (padding, padding)
     top, left = padding
     return (top, top), (left, left)
-
-
-def _same_dtype(x, kernel):
-    x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
-    dtypes = [keras.backend.standardize_dtype(t.dtype) for t in (x, kernel)]
-    dtype = keras.backend.result_type(*dtypes)
-    return ops.cast(x, dtype), ops.cast(kernel, dtype)
 
 
 def _output_sizes(x, kernel, rate, pads, data_format):

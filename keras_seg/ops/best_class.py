@@ -41,6 +41,8 @@ def best_class(scores):
     [1, 0]
     """
     scores = ops.convert_to_tensor(scores)
+    if keras.backend.standardize_dtype(scores.dtype) == "bool":
+        scores = ops.cast(scores, "uint8")
     backend = keras.config.backend()
     if backend == "tensorflow" and not _has_gpu():
         best = ops.squeeze(ops.top_k(scores, 1, sorted=False)[1], axis=-1)

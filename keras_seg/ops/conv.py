@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_seg.ops.bias import add_bias
 from keras_seg.ops.devices import on_cpu
+from keras_seg.ops.dtypes import same_floats
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import pad_spatial
 from keras_seg.ops.padding import windows
@@ -54,7 +55,7 @@ def conv(
     >>> [float(v) for v in np.ravel(y)]
     [3.0, 9.0, 9.0]
     """
-    x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
+    x, kernel = same_floats(x, kernel)
     axes = rows, columns = spatial_axes(data_format)
     (channel_axis,) = {1, 2, 3} - set(axes)
     strides, rates = tuple(strides), tuple(rates)

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_seg.ops.devices import on_cpu
+from keras_seg.ops.dtypes import same_floats
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import windows
 from keras_seg.ops.torch_conv import torch_conv
@@ -43,7 +44,7 @@ def depthwise_conv(
     >>> [float(v) for v in np.ravel(y)]
     [3.0, 9.0, 9.0]
     """
-    x, kernel = ops.convert_to_tensor(x), ops.convert_to_tensor(kernel)
+    x, kernel = same_floats(x, kernel)
     sizes = [x.shape[axis] for axis in spatial_axes(data_format)]
     backend = keras.config.backend()
     if (

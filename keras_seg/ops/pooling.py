@@ -2,13 +2,17 @@
 
 import functools
 
+import keras
 from keras import ops
 
+from keras_seg.ops.dtypes import as_floats
+from keras_seg.ops.dtypes import booleans_as_bytes
 from keras_seg.ops.formats import spatial_axes
 
 __all__ = ["max_pool", "sum_pool"]
 
 
+@booleans_as_bytes
 def max_pool(x, pool_size, rate=1, *, data_format="channels_last"):
     """Maximum over every window of `pool_size` taps that are `rate` apart.
 
@@ -30,7 +34,7 @@ def max_pool(x, pool_size, rate=1, *, data_format="channels_last"):
     >>> [float(v) for v in np.ravel(max_pool(x, (1, 2), rate=3))]
     [5.0, 4.0]
     """
-    return _pool(x, pool_size, rate, data_format, ops.maximum)
+    return _pool(x, pool_size, rate, data_format, _maximum)
 
 
 def sum_pool(x, pool_size, rate=1, *, data_format="channels_last"):
@@ -45,7 +49,8 @@ def sum_pool(x, pool_size, rate=1, *, data_format="channels_last"):
         data_format: `"channels_last"` or `"channels_first"`.
 
     Returns:
-        The pooled maps, of the dtype of `x`.
+        The pooled maps, of the dtype of `x`; those of integers and booleans
+        are floats.
 
     Example:
 
@@ -54,7 +59,14 @@ def sum_pool(x, pool_size, rate=1, *, data_format="channels_last"):
     >>> [float(v) for v in np.ravel(sum_pool(x, (1, 2), rate=3))]
     [8.0, 5.0]
     """
-    return _pool(x, pool_size, rate, data_format, ops.add)
+    return _pool(as_floats(x), pool_size, rate, data_format, ops.add)
+
+
+def _maximum(x, y):
+    """On PyTorch `ops.maximum` makes 32 bits of 64."""
+    if keras.config.backend() == "torch":
+        return x.maximum(y)
+    return ops.maximum(x, y)
 
 
 def _pool(x, pool_size, rate, data_format, combine):

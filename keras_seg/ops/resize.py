@@ -3,6 +3,7 @@
 from keras import ops
 
 from keras_seg.ops.devices import torch_can
+from keras_seg.ops.dtypes import as_floats
 from keras_seg.ops.formats import spatial_axes
 
 __all__ = ["resize"]
@@ -35,7 +36,8 @@ def resize(x, size, *, align_corners=False, data_format="channels_last"):
         data_format: `"channels_last"` or `"channels_first"`.
 
     Returns:
-        The resized maps, of the dtype of `x`.
+        The resized maps, of the dtype of `x`; those of integers and
+        booleans are floats.
 
     Example:
 
@@ -45,7 +47,7 @@ def resize(x, size, *, align_corners=False, data_format="channels_last"):
     >>> [float(v) for v in np.ravel(resized)]
     [1.0, 1.25, 1.75, 2.0]
     """
-    x = ops.convert_to_tensor(x)
+    x = as_floats(x)
     if torch_can(x):
         return _torch_resize(x, size, align_corners, data_format)
     rows, columns = spatial_axes(data_format)

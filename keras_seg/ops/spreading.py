@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_seg.ops.cells import merge_cells
 from keras_seg.ops.cells import reaching_windows
+from keras_seg.ops.dtypes import as_floats
 from keras_seg.ops.formats import spatial_axes
 
 __all__ = ["spread_plane"]
@@ -23,8 +24,9 @@ def spread_plane(x, plane, strides, *, data_format="channels_last"):
         data_format: `"channels_last"` or `"channels_first"`.
 
     Returns:
-        Maps of the dtype of `x`, without a crop: a side of n becomes
-        `(n - 1) · stride + k` for a side of k of the plane.
+        Maps of the dtype of `x`, floats for integers and booleans, without
+        a crop: a side of n becomes `(n - 1) · stride + k` for a side of k of
+        the plane.
 
     Example:
 
@@ -34,7 +36,7 @@ def spread_plane(x, plane, strides, *, data_format="channels_last"):
     >>> [float(v) for v in np.ravel(y)]
     [1.0, 2.0, 5.0, 4.0, 6.0]
     """
-    x = ops.convert_to_tensor(x)
+    x = as_floats(x)
     plane = ops.cast(plane, x.dtype)
     if keras.config.backend() == "torch":
         return _torch_spread(x, plane, strides, data_format)

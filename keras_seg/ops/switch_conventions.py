@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from keras_seg.ops.dtypes import check_integers
+
 __all__ = [
     "switches_from_tensorflow",
     "switches_to_tensorflow",
@@ -26,7 +28,7 @@ def switches_from_tensorflow(indices, include_batch_in_index=False, size=None):
         Switches `y · W + x`, int32, of the same shape.
 
     Raises:
-        ValueError: if `size` is missing.
+        ValueError: if `size` is missing, or they are no integers.
 
     Example:
 
@@ -36,6 +38,7 @@ def switches_from_tensorflow(indices, include_batch_in_index=False, size=None):
     [1, 5]
     """
     indices = ops.convert_to_tensor(indices)
+    check_integers("indices", indices)
     channels = ops.shape(indices)[3]
     if include_batch_in_index:
         indices = indices % _image_size(size, channels)
@@ -57,7 +60,7 @@ def switches_to_tensorflow(switches, include_batch_in_index=False, size=None):
         Indices, int32, of the same shape.
 
     Raises:
-        ValueError: if `size` is missing.
+        ValueError: if `size` is missing, or they are no integers.
 
     Example:
 
@@ -66,6 +69,8 @@ def switches_to_tensorflow(switches, include_batch_in_index=False, size=None):
     >>> [int(v) for v in np.ravel(switches_to_tensorflow(switches))]
     [2, 11]
     """
+    switches = ops.convert_to_tensor(switches)
+    check_integers("switches", switches)
     switches = ops.cast(switches, "int32")
     batch, _, _, channels = ops.shape(switches)
     indices = switches * channels + ops.arange(channels, dtype="int32")

@@ -1,11 +1,11 @@
 """Max pooling that remembers where the maxima were."""
 
-import keras
-import numpy as np
 from keras import ops
 
 from keras_seg.ops.devices import is_portable
 from keras_seg.ops.devices import torch_can
+from keras_seg.ops.dtypes import booleans_as_bytes
+from keras_seg.ops.dtypes import lowest
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import ceil_division
 from keras_seg.ops.padding import pad_spatial
@@ -53,6 +53,7 @@ def pooled_size(size, pool_size, stride, rounding="ceil"):
     return least(cover, ceil_division(size, stride))
 
 
+@booleans_as_bytes
 def max_pool_with_switches(
     x, pool_size, strides=None, *, rounding="ceil", data_format="channels_last"
 ):
@@ -144,7 +145,7 @@ def _whole_cells(x, size, windows, pool_size, strides, data_format):
     rows, columns = [
         (0, most(end - n, 0)) for end, n in zip(ends, size, strict=True)
     ]
-    x = pad_spatial(x, rows, columns, data_format, _lowest(x.dtype))
+    x = pad_spatial(x, rows, columns, data_format, lowest(x.dtype))
     window = [slice(None)] * 4
     for axis, end in zip(spatial_axes(data_format), ends, strict=True):
         window[axis] = slice(end)
@@ -170,16 +171,6 @@ def _taps(x, axis, taps, stride, windows):
         ]
         for tap in range(taps)
     ]
-
-
-def _lowest(dtype):
-    dtype = keras.backend.standardize_dtype(dtype)
-    if "int" in dtype:
-        return int(np.iinfo(dtype).min)
-    if is_portable():
-        # Converters to ONNX choose by multiplying with 0 and 1.
-        return -6e4 if dtype == "float16" else -3e38
-    return -float("inf")
 
 
 def _torch_pool(x, pool_size, strides, rounding, data_format):

@@ -1,11 +1,12 @@
 """Max un-pooling: values back to where the maxima were."""
 
-import keras
 from keras import ops
 
 from keras_seg.ops.cells import merge_cells
 from keras_seg.ops.cells import reaching_windows
 from keras_seg.ops.devices import torch_can
+from keras_seg.ops.dtypes import booleans_as_bytes
+from keras_seg.ops.dtypes import check_integers
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import ceil_division
 from keras_seg.ops.switches import positions
@@ -16,6 +17,7 @@ __all__ = [
 ]
 
 
+@booleans_as_bytes
 def max_unpool(
     pooled,
     switches,
@@ -122,11 +124,7 @@ def check_unpooling(pooled, switches, pool_size, strides, size, data_format):
             "The switches must have the shape of the pooled maps. "
             f"Received: pooled of shape {shape}, switches of shape {other}"
         )
-    dtype = keras.backend.standardize_dtype(switches.dtype)
-    if "int" not in dtype:
-        raise ValueError(
-            f"The switches must be integers. Received: switches of {dtype}"
-        )
+    check_integers("switches", switches)
     for axis, k, s, n in zip(
         spatial_axes(data_format), pool_size, strides, size, strict=True
     ):

@@ -18,7 +18,8 @@ class LatticeFilter:
         weight: float, what the result is multiplied by. Defaults to 1.
 
     Call arguments:
-        x: float32 tensor `(points, channels)`; gradients flow through it.
+        x: tensor `(points, channels)`, filtered in float32; gradients flow
+            through it.
         reverse: bool, whether to blur the axes in reversed order.
     """
 
@@ -36,6 +37,7 @@ class LatticeFilter:
         return self._tables
 
     def __call__(self, x, reverse=False):
+        x = ops.convert_to_tensor(x, "float32")
         tables = self.tables(x)
         return self._kernel.lattice_filter(tables, x, reverse)
 

@@ -55,6 +55,10 @@ class Surgery:
     Args:
         output_stride: int, the stride the maps may reach.
         data_format: `"channels_last"` or `"channels_first"`.
+
+    Attributes:
+        reached: dict from the id of an old tensor to its `Map`.
+        changed: list of the layers whose output is not the old one's.
     """
 
     def __init__(self, output_stride, data_format):
@@ -62,6 +66,8 @@ class Surgery:
         self.data_format = data_format
         self.copier = graph.Copier()
         self.largest_stride = 1
+        self.reached = {}
+        self.changed = []
 
     def call(self, operation, *args, **kwargs):
         maps = [
@@ -162,6 +168,7 @@ def _(model, surgery, maps, args, kwargs):
         refuse(model, "an inner model must have one input and one output")
     (x,) = maps
     inner = Surgery(surgery.output_stride, surgery.data_format)
+    inner.reached, inner.changed = surgery.reached, surgery.changed
     reached = []
 
     def start(tensor):
@@ -172,7 +179,9 @@ def _(model, surgery, maps, args, kwargs):
         reached.append(result)
         return result
 
-    dense = graph.rebuild(model, start, call, inner.copier)
+    dense = graph.rebuild(
+        model, start, call, inner.copier, reached=surgery.reached
+    )
     last = next(y for y in reached if y.tensor is dense.outputs[0])
     surgery.largest_stride = max(surgery.largest_stride, inner.largest_stride)
     result = surgery.apply(dense, args, kwargs)

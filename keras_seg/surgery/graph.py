@@ -214,7 +214,15 @@ def copy_model(model, input_tensor=None, class_of=type):
     return rebuild(model, lambda x: x, call, copier, input_tensor)
 
 
-def rebuild(model, start, call, copier, input_tensor=None, any_size=True):
+def rebuild(
+    model,
+    start,
+    call,
+    copier,
+    input_tensor=None,
+    any_size=True,
+    reached=None,
+):
     """Rebuilds a functional model with other layers and the same weights.
 
     Args:
@@ -226,6 +234,8 @@ def rebuild(model, start, call, copier, input_tensor=None, any_size=True):
         input_tensor: tensor to build upon. Defaults to a new input.
         any_size: bool, whether that takes images of any size, or of the size
             that `model` takes. Defaults to True.
+        reached: dict to fill, from the id of a tensor of `model` to what
+            stands for it, for `keras_seg.surgery.verification.verify`.
 
     Returns:
         A `keras.Model` of the same name, with the `pyramid_outputs` of
@@ -247,7 +257,7 @@ def rebuild(model, start, call, copier, input_tensor=None, any_size=True):
             "`input_tensor` is one tensor."
         )
     model = functional(model)
-    reached: dict[int, keras.KerasTensor] = {}
+    reached = {} if reached is None else reached
 
     def call_and_keep(operation, *args, **kwargs):
         values = call(operation, *args, **kwargs)
@@ -256,7 +266,7 @@ def rebuild(model, start, call, copier, input_tensor=None, any_size=True):
             keras.tree.flatten(values),
             strict=True,
         ):
-            reached.setdefault(id(tensor), _tensor(value))
+            reached.setdefault(id(tensor), value)
         return values
 
     with dtype_policy_of(model):
@@ -269,7 +279,7 @@ def rebuild(model, start, call, copier, input_tensor=None, any_size=True):
     rebuilt = keras.Model(inputs, outputs, name=model.name)
     copier.copy_weights()
     maps = {
-        name: reached[id(tensor)]
+        name: _tensor(reached[id(tensor)])
         for name, tensor in declared_pyramid(model).items()
         if id(tensor) in reached
     }

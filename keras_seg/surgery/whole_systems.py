@@ -18,6 +18,8 @@ from keras_seg.surgery.carrying import refuse
 def _(layer, surgery, maps, args, kwargs):
     """Its rates are distances on the map. The mean stays one of the map."""
     (x,) = maps
+    if x.rate > 1 and layer.version == "v3":
+        surgery.changed.append(layer)
     rates = tuple(rate * x.rate for rate in layer.rates)
     return surgery.apply(surgery.copier.copy(layer, rates=rates), args, kwargs)
 
@@ -25,7 +27,9 @@ def _(layer, surgery, maps, args, kwargs):
 @carry.register(ResizeLike)
 def _(layer, surgery, maps, args, kwargs):
     """What is resized comes to lie where the reference does."""
-    _, reference = maps
+    x, reference = maps
+    if x.rate > reference.rate:
+        surgery.changed.append(layer)
     result = surgery.apply(surgery.copier.copy(layer), args, kwargs)
     return dataclasses.replace(reference, tensor=result.tensor)
 

@@ -91,7 +91,9 @@ def test_squeeze_and_excite_differs_a_little(name):
     skip_unless_chosen(name)
     model = application(name, include_top=False, input_shape=(None, None, 3))
     for output_stride in (16, 8):
-        dense = set_output_stride(model, output_stride)
+        with pytest.warns(UserWarning, match="differs by .* % of") as said:
+            dense = set_output_stride(model, output_stride)
+        assert sum(x.category is UserWarning for x in said) == 1
         x = 127.5 * picture(128, 160) + 127.5
         gap = difference(model, dense, 32 // output_stride, x)
         # Measured: 0.09 %, 0.2 % and 0.09 % of the largest value.

@@ -1,0 +1,415 @@
+"""Whether a network that surgery made computes what its equation says."""
+
+import contextlib
+import dataclasses
+import warnings
+
+import keras
+import numpy as np
+from keras import layers
+from keras import ops
+
+from keras_seg.ops.formats import spatial_axes
+from keras_seg.surgery import graph
+
+__all__ = ["images", "verify"]
+
+# Of the largest value of a tensor.
+TOLERANCE = 1e-4
+
+# What is more than any tolerance of it is more than zero.
+TINY = 1e-30
+
+# Odd and even at every stride, so that both paddings of "same" are seen.
+SIZES = ((33, 64), (97, 128), (225, 256))
+
+# What these make of a position depends on the whole map.
+WHOLE = (
+    layers.GlobalAveragePooling2D,
+    layers.GlobalMaxPooling2D,
+    layers.GroupNormalization,
+)
+
+
+def verify(operation, old, new, reached, *, changed=(), adapt=None, begin=None):
+    """Checks on a small random image that two networks compute the same.
+
+    `reached` says which tensors of the new network stand for which of the
+    old one, and at which rate; for each of them
+
+        new[:, ::rate, ::rate] == old
+
+    must hold to 1e-4 of the largest value, or to what rounding makes of it.
+    Layers that take in the whole map (a mean for squeeze-and-excite, group
+    normalization) see more of a denser map. For the check
+    they are given what they made in the old network, and one warning says
+    how far the network is from it without.
+
+    Weights, statistics and seeds stay as they are.
+
+    Args:
+        operation: str, the name of the function that made the network.
+        old: functional `keras.Model`.
+        new: functional `keras.Model`.
+        reached: dict from the id of a tensor of `old` to the tensor of `new`
+            that stands for it, or to what has that as `.tensor` and its rate
+            as `.rate`: see `keras_seg.surgery.graph.rebuild`. A tensor that
+            is not in it is not compared.
+        changed: operations of `old` that are meant to compute something
+            else: they and what depends on them are not compared.
+        adapt: function from the list of arrays that `old` is given to that
+            for `new`. Defaults to None, the same.
+        begin: list of the tensors of `new` that are given them. Defaults to
+            None, its inputs.
+
+    Raises:
+        ValueError: if a tensor differs. The message names the first layer
+            behind which one does.
+    """
+    pairs = _pairs(old, reached, changed)
+    probe = None
+    for arrays in images(old):
+        try:
+            probe = _Probe(old, new, pairs, arrays, adapt, begin)
+        except Exception as error:
+            # Too small for a network that does not pad, for example.
+            reason = str(error).strip().split("\n")[0]
+            continue
+        break
+    if probe is None:
+        _doubt(operation, old, f"it does not run on a random image ({reason})")
+        return
+    parting = probe.parting()
+    if parting is not None:
+        layer, difference = parting
+        raise ValueError(
+            f"`{operation}` does not keep what the model '{old.name}' "
+            f"computes: behind the layer '{layer.name}' "
+            f"({type(layer).__name__}) the two part {_by(difference)} on "
+            f"{probe}; {TOLERANCE:g} is allowed. A layer that extends one of "
+            "Keras's is taken for that: use Keras's own, or layers that pad, "
+            "pool and normalize as those do."
+        )
+    blind = probe.blind()
+    if blind is not None:
+        _doubt(
+            operation,
+            old,
+            f"what the layer '{blind.name}' makes of {probe} does not depend "
+            "on the image (are its weights zero, or not numbers?)",
+        )
+    difference = probe.natural_difference()
+    if difference > TOLERANCE:
+        layer = next(iter(probe.whole.values())).operation
+        warnings.warn(
+            f"`{operation}`: layers of the model '{old.name}' take in whole "
+            f"maps (the first is '{layer.name}', {type(layer).__name__}), "
+            "which are denser now. What it computes differs by "
+            f"{100 * difference:.2g} % of the largest value on {probe}.",
+            stacklevel=3,
+        )
+
+
+def _by(difference):
+    if not np.isfinite(difference):
+        return "(the sizes of their maps differ, or one is not a number)"
+    return f"by {difference:.2g} of the largest value"
+
+
+def _doubt(operation, model, reason):
+    warnings.warn(
+        f"`{operation}` could not be verified on the model '{model.name}': "
+        f"{reason}.",
+        stacklevel=4,
+    )
+
+
+def images(model):
+    """Yields lists of inputs of a model, larger images after smaller ones.
+
+    A batch is of two: an image of 0 … 255 and one of -1 … 1, as a network
+    may expect either.
+    """
+    rng = np.random.default_rng(0)
+    axes = spatial_axes(graph.data_format_of(model))
+    for sizes in (*SIZES, None):
+        arrays = []
+        for tensor in model.inputs:
+            shape = [2, *(size or 256 for size in tensor.shape[1:])]
+            x = rng.uniform(-1, 1, shape)
+            if len(shape) == 4:
+                for axis, size in zip(axes, sizes or (), strict=False):
+                    shape[axis] = size
+                x = rng.uniform(-1, 1, shape)
+                x[0] = 127.5 * x[0] + 127.5
+            arrays.append(x.astype(tensor.dtype))
+        yield arrays
+
+
+@dataclasses.dataclass(frozen=True)
+class _Pair:
+    """Which tensor of the new network stands for one of the old."""
+
+    operation: object
+    old: int
+    new: int
+    rate: int
+    is_end: bool
+
+
+def _pairs(model, reached, changed):
+    pairs, lost = [], set()
+    ends = {id(tensor) for tensor in model.outputs}
+
+    def find(operation, inputs, outputs):
+        if operation in changed or not lost.isdisjoint(map(id, inputs)):
+            ends.update(set(map(id, inputs)) - lost)
+            lost.update(map(id, outputs))
+            return
+        for tensor in outputs:
+            value = reached.get(id(tensor))
+            if value is not None:
+                new = id(getattr(value, "tensor", value))
+                rate = getattr(value, "rate", 1)
+                pairs.append((operation, id(tensor), new, rate))
+
+    def through(inner):
+        for node in _nodes(inner):
+            if isinstance(node.operation, keras.Model):
+                through(node.operation)
+            outputs = keras.tree.flatten(node.operation.output)
+            find(node.operation, node.input_tensors, outputs)
+
+    through(model)
+    return [_Pair(*pair, pair[1] in ends) for pair in pairs]
+
+
+def _nodes(model):
+    """The calls in a model's graph, in topological order."""
+    model = graph.functional(model)
+    for depth in sorted(model._nodes_by_depth, reverse=True):
+        for node in model._nodes_by_depth[depth]:
+            if not node.is_input:
+                yield node
+
+
+def _follow(model, begin, values, record):
+    """Computes a model; `record` sees, and returns, what each layer makes."""
+    known = {
+        id(tensor): record(None, tensor, tensor, value)
+        for tensor, value in zip(begin, values, strict=True)
+    }
+    for node in _nodes(model):
+        if any(id(x) not in known for x in node.input_tensors):
+            continue
+        operation = node.operation
+        args, kwargs = node.arguments.fill_in(known)
+        if "training" in kwargs:
+            kwargs["training"] = False
+        if isinstance(operation, keras.Model):
+            inner = graph.functional(operation)
+            made = _follow(
+                inner, inner.inputs, keras.tree.flatten(args), record
+            )
+        else:
+            made = keras.tree.flatten(operation(*args, **kwargs))
+        names = keras.tree.flatten(operation.output)
+        for tensor, name, value in zip(node.outputs, names, made, strict=True):
+            known[id(tensor)] = record(operation, tensor, name, value)
+    return [known[id(tensor)] for tensor in model.outputs]
+
+
+class _Probe:
+    """What both networks make of one batch of images."""
+
+    def __init__(self, old, new, pairs, arrays, adapt, begin):
+        self.old, self.new, self.pairs = old, new, pairs
+        self.arrays = arrays
+        self.adapted = arrays if adapt is None else adapt(arrays)
+        self.begin = begin or new.inputs
+        self.axes = spatial_axes(graph.data_format_of(old))
+        self.whole = {
+            pair.new: pair
+            for pair in pairs
+            if pair.rate > 1 and type(pair.operation) in WHOLE
+        }
+        self.before, self.after = _compute(
+            (old, new), self._both, arrays, self.adapted
+        )
+        if any(0 in x.shape for x in (*self.before, *self.after)):
+            raise ValueError("a map of it is empty")
+
+    def __str__(self):
+        for x in self.arrays:
+            if x.ndim == 4:
+                height, width = (x.shape[axis] for axis in self.axes)
+                return f"a random image of {height}×{width}"
+        return "a random input"
+
+    def parting(self):
+        """The first layer behind which they part, and by how much."""
+        found = [self._difference(*x) for x in self._aligned(self.after)]
+        if max(found, default=0) <= TOLERANCE:
+            return None
+        rounding = self._rounding()
+        for pair, difference, allowed in zip(
+            self.pairs, found, rounding, strict=True
+        ):
+            if difference > max(TOLERANCE, allowed):
+                return pair.operation, difference
+        return None
+
+    def blind(self):
+        """The first layer of those to an end that show nothing, or None."""
+        blind = [
+            pair
+            for pair, x in zip(self.pairs, self.before, strict=True)
+            if not _is_seen(x)
+        ]
+        if not any(pair.is_end for pair in blind):
+            return None
+        return blind[0].operation
+
+    def natural_difference(self):
+        """How far the ends are, if whole maps are what they are."""
+        if not self.whole:
+            return 0.0
+        (free,) = _compute(
+            (self.old, self.new), self._free, self.arrays, self.adapted
+        )
+        ends = [
+            self._difference(*x)
+            for x, pair in zip(self._aligned(free), self.pairs, strict=True)
+            if pair.is_end
+        ]
+        return max(ends, default=0.0)
+
+    def _aligned(self, after):
+        """Pairs of arrays that should be equal."""
+        for pair, old, new in zip(self.pairs, self.before, after, strict=True):
+            if new.ndim == 4:
+                slices = [slice(None)] * 4
+                for axis in self.axes:
+                    slices[axis] = slice(None, None, pair.rate)
+                new = new[tuple(slices)]
+            yield old, new
+
+    def _difference(self, old, new):
+        """Of the largest value of each image."""
+        if old.shape != new.shape:
+            return np.inf
+        if not np.isfinite(old).all():
+            return 0.0
+        each = (len(old), -1) if len(old) == 2 else (1, -1)
+        gap = np.abs(new - old).reshape(each).max(1)
+        scale = np.abs(old).reshape(each).max(1)
+        scale = np.maximum(scale, 1e-6 * scale.max())
+        ratio = np.divide(gap, scale, where=scale > 0, out=gap / TINY)
+        return float(np.nan_to_num(ratio, nan=np.inf).max())
+
+    def _rounding(self):
+        """What rounding may make of the old network: ten times its own."""
+        dtypes = [layer.compute_dtype for layer in self.old._flatten_layers()]
+        epsilon = 2.0**-20
+        if "bfloat16" in dtypes or "float16" in dtypes:
+            epsilon = 2.0**-8
+        moved = [x + (epsilon * x).astype(x.dtype) for x in self.arrays]
+        (moved,) = _compute((self.old,), self._only_old, moved)
+        return [
+            10 * self._difference(*x)
+            for x in zip(self.before, moved, strict=True)
+        ]
+
+    def _only_old(self, arrays):
+        values = self._old(arrays)
+        return ([values[pair.old] for pair in self.pairs],)
+
+    def _free(self, arrays, adapted):
+        return self._both(arrays, adapted, force=False)[1:]
+
+    def _both(self, arrays, adapted, force=True):
+        old = self._old(arrays)
+        new = {}
+
+        def record(operation, tensor, name, value):
+            pair = self.whole.get(id(tensor))
+            if pair and force:
+                value = self._place(old[pair.old], value, pair.rate)
+            return new.setdefault(id(tensor), value)
+
+        _follow(self.new, self.begin, adapted, record)
+        return (
+            [old[pair.old] for pair in self.pairs],
+            [new[pair.new] for pair in self.pairs],
+        )
+
+    def _old(self, arrays):
+        values = {}
+
+        def record(operation, tensor, name, value):
+            values.setdefault(id(name), value)
+            return value
+
+        _follow(self.old, self.old.inputs, arrays, record)
+        return values
+
+    def _place(self, old, new, rate):
+        """A map with what another one has at every position of its grid."""
+        if old.shape == new.shape:
+            return old
+        is_old = True
+        for axis in self.axes:
+            size = new.shape[axis]
+            old = ops.repeat(old, rate, axis)
+            old = ops.take(old, np.arange(size), axis)
+            shape = [1] * 4
+            shape[axis] = size
+            is_old = is_old & (np.arange(size) % rate == 0).reshape(shape)
+        return ops.where(is_old, old, new)
+
+
+def _is_seen(x):
+    """Whether an array tells one image from another."""
+    if not np.isfinite(x).all():
+        return False
+    return bool(np.ptp(x, axis=0).any() if len(x) > 1 else np.ptp(x) > 0)
+
+
+def _compute(models, function, *arrays):
+    """Calls a function on tensors; returns arrays, leaves states alone."""
+    arrays = [[ops.convert_to_tensor(x) for x in each] for each in arrays]
+    variables = [v for model in models for v in model.variables]
+    backend = keras.backend.backend()
+    if backend == "jax":
+        made = _compile(function, variables, arrays)
+    else:
+        context = contextlib.nullcontext()
+        if backend == "torch":
+            import torch
+
+            context = torch.no_grad()
+        with context, keras.StatelessScope():
+            made = function(*arrays)
+    return keras.tree.map_structure(_array, made)
+
+
+def _array(x):
+    x = ops.convert_to_numpy(x)
+    return x.astype("float64" if x.dtype == "float64" else "float32")
+
+
+def _compile(function, variables, arrays):
+    """For JAX, which else compiles every layer by itself: it takes a tenth."""
+    import jax
+
+    def stateless(values, arrays):
+        mapping = list(zip(variables, values, strict=True))
+        with keras.StatelessScope(mapping):
+            return function(*arrays)
+
+    options = {}
+    if jax.default_backend() == "cpu":
+        options = {"xla_backend_optimization_level": 0}
+    values = [variable.value for variable in variables]
+    lowered = jax.jit(stateless).lower(values, arrays)
+    return lowered.compile(options)(values, arrays)

@@ -8,7 +8,9 @@ import typer
 
 from keras_seg.cli import console
 from keras_seg.cli.options import MaskValues
+from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
+from keras_seg.cli.options import SkipUnlabeled
 
 __all__ = ["check"]
 
@@ -32,7 +34,9 @@ def check(
         ),
     ] = None,
     mask_values: MaskValues = None,
+    skip_unlabeled: SkipUnlabeled = False,
     max_pixels: MaxPixels = None,
+    max_annotation_bytes: MaxAnnotationBytes = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON.")
     ] = False,
@@ -52,7 +56,10 @@ def check(
     from keras_seg.data import check as check_data
     from keras_seg.data.mask_files import parse_mask_values
     from keras_seg.data.opening import limit_pixels
+    from keras_seg.data.text import limit_annotations
 
+    if max_annotation_bytes is not None:
+        limit_annotations(max_annotation_bytes)
     if max_pixels is not None:
         limit_pixels(max_pixels)
     values = None if mask_values is None else parse_mask_values(mask_values)
@@ -63,6 +70,7 @@ def check(
             classes=classes,
             mask_values=values,
             progress=progress,
+            skip_unlabeled=skip_unlabeled,
         )
     console.say(report.to_json() if json else report.to_text())
     if out is not None:
@@ -73,4 +81,5 @@ def check(
         raise typer.Exit(3)
     if not json:
         quoted = shlex.quote(str(data))
-        console.say(f"\nNext: keras-seg train {quoted} --out RUN")
+        skip = " --skip-unlabeled" if skip_unlabeled else ""
+        console.say(f"\nNext: keras-seg train {quoted}{skip} --out RUN")

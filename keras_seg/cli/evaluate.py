@@ -9,7 +9,9 @@ import typer
 from keras_seg.cli import console
 from keras_seg.cli.backend import use_backend
 from keras_seg.cli.evaluation_report import report
+from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
+from keras_seg.cli.options import SkipUnlabeled
 
 __all__ = ["evaluate"]
 
@@ -52,7 +54,9 @@ def evaluate(
             "predict does, JAX compiles for fewer sizes.",
         ),
     ] = 1,
+    skip_unlabeled: SkipUnlabeled = False,
     max_pixels: MaxPixels = None,
+    max_annotation_bytes: MaxAnnotationBytes = None,
 ):
     """Compare the predictions of a run with the masks of a folder.
 
@@ -65,14 +69,23 @@ def evaluate(
     from keras_seg import inference
     from keras_seg import training
     from keras_seg.data import splits
+    from keras_seg.data.layout import choose_split
     from keras_seg.data.opening import limit_pixels
+    from keras_seg.data.text import limit_annotations
 
+    if max_annotation_bytes is not None:
+        limit_annotations(max_annotation_bytes)
     if max_pixels is not None:
         limit_pixels(max_pixels)
     folder = training.RunFolder.open(run)
-    if split is None and "val" in splits(data):
-        split = "val"
-    pairs = _read(data, split, folder)
+    if split is None:
+        split = choose_split(splits(data), "val")
+    pairs = _read(data, split, folder, skip_unlabeled)
+    if pairs.skipped:
+        console.complain(
+            f"{len(pairs.skipped)} images without a mask are left out, "
+            f"{pairs.skipped[0]} first."
+        )
     model = folder.load_model(best=not last)
     with console.progress("Evaluating", len(pairs)) as progress:
         found = inference.evaluate(
@@ -93,7 +106,7 @@ def evaluate(
     console.say(f"Next: keras-seg predict {quoted} IMAGE... --out predictions")
 
 
-def _read(path, split, run):
+def _read(path, split, run, skip_unlabeled):
     """The pairs, in the classes that the run was trained on."""
     from keras_seg.data import ClassTable
     from keras_seg.data import from_folder
@@ -110,7 +123,7 @@ def _read(path, split, run):
             f"{run.path} was trained on {', '.join(run.classes.names)}. "
             "Fix: evaluate on data of the same classes, or train again."
         )
-    options = {}
+    options: dict = {"skip_unlabeled": True} if skip_unlabeled else {}
     source = recorded_source(run)
     if source is not None and source.mask_values is not None:
         options["mask_values"] = parse_mask_values(source.mask_values)

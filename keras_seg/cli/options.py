@@ -6,7 +6,9 @@ import typer
 
 __all__ = [
     "MaskValues",
+    "MaxAnnotationBytes",
     "MaxPixels",
+    "SkipUnlabeled",
     "numbers",
     "parse_size",
     "refuse_options",
@@ -18,6 +20,23 @@ MaskValues = Annotated[
         metavar="VALUE:ID,...",
         help="What the values of the masks mean, such as 0:0,255:1.",
         show_default=False,
+    ),
+]
+
+MaxAnnotationBytes = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Refuse larger files of annotations, which might fill the memory.",
+        show_default="2,147,483,648",
+    ),
+]
+
+SkipUnlabeled = Annotated[
+    bool,
+    typer.Option(
+        "--skip-unlabeled",
+        help="Leave out images that have no mask or no file of annotations.",
     ),
 ]
 

@@ -8,7 +8,9 @@ import typer
 
 from keras_seg.cli.backend import use_backend
 from keras_seg.cli.options import MaskValues
+from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
+from keras_seg.cli.options import SkipUnlabeled
 from keras_seg.cli.options import parse_size
 from keras_seg.cli.options import refuse_options
 from keras_seg.cli.train_options import parse_option
@@ -103,7 +105,9 @@ def train(
         ),
     ] = None,
     mask_values: MaskValues = None,
+    skip_unlabeled: SkipUnlabeled = False,
     max_pixels: MaxPixels = None,
+    max_annotation_bytes: MaxAnnotationBytes = None,
     val_split: Annotated[
         str | None,
         typer.Option(
@@ -153,7 +157,14 @@ def train(
     if resume is not None:
         refuse_options(
             ctx,
-            ("resume", "data", "max_pixels", "json_lines", "quiet"),
+            (
+                "resume",
+                "data",
+                "max_pixels",
+                "max_annotation_bytes",
+                "json_lines",
+                "quiet",
+            ),
             "--resume goes on in the settings of the run.",
         )
     elif data is None:
@@ -175,7 +186,10 @@ def train(
     from keras_seg import training
     from keras_seg.cli import train_flow
     from keras_seg.data.opening import limit_pixels
+    from keras_seg.data.text import limit_annotations
 
+    if max_annotation_bytes is not None:
+        limit_annotations(max_annotation_bytes)
     if max_pixels is not None:
         limit_pixels(max_pixels)
     voice = train_flow.Voice(json_lines, quiet)
@@ -207,6 +221,7 @@ def train(
         val_split,
         overfit=overfit,
         mask_values=mask_values,
+        skip_unlabeled=skip_unlabeled,
     )
     flow = train_flow.try_out if dry_run else train_flow.begin
     flow(settings, source, out, voice, set(chosen))

@@ -14,6 +14,7 @@ from keras_seg.cli.epoch_lines import JSONLines
 from keras_seg.cli.epoch_lines import json_line
 from keras_seg.data import DataError
 from keras_seg.data import check
+from keras_seg.data.readers.recognize import how_to_hold_out
 from keras_seg.training.memory import in_words
 from keras_seg.training.models import find_application
 from keras_seg.training.source import recorded_source
@@ -220,8 +221,8 @@ def _report(path, images, source, voice):
         console.say(_verdict(mean_iou))
     elif not held_out and source is not None:
         console.say(
-            "Images that were not trained on say more: put some, with their "
-            f"masks, into {source.path}/val."
+            "Images that were not trained on say more: "
+            + how_to_hold_out(source.path)
         )
     if not visualization.can_plot():
         console.say(

@@ -30,13 +30,16 @@ class Folder:
         channels: optional int, see `read_image`: 3 gives uint8 RGB; `None`
             and other numbers the channels of the files, float32 of 0..255
             where they have more than 8 bits.
+        skipped: sequence of paths, the images that were left out because
+            they have no mask.
     """
 
-    def __init__(self, pairs, classes, masks=None, channels=3):
+    def __init__(self, pairs, classes, masks=None, channels=3, skipped=()):
         self.pairs = tuple(pairs)
         self.classes = classes
         self.masks = MaskFiles() if masks is None else masks
         self.channels = channels
+        self.skipped = tuple(skipped)
 
     def __len__(self):
         return len(self.pairs)

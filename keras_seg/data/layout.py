@@ -1,17 +1,24 @@
 """Where a folder keeps its images, masks, splits and class table."""
 
+import os
 import pathlib
+import re
 
 from keras_seg.data.errors import DataError
+from keras_seg.data.opening import SUFFIXES
+from keras_seg.data.text import text_head
 
 __all__ = [
     "CLASS_FILES",
     "MASK_FOLDERS",
+    "choose_split",
     "existing",
     "find_classes",
     "find_folders",
     "folder_splits",
+    "how_to_hold_out",
     "missing_split",
+    "role_of",
     "sorted_splits",
     "visible",
 ]
@@ -19,30 +26,115 @@ __all__ = [
 CLASS_FILES = ("classes.csv", "classes.yaml", "classes.yml")
 MASK_FOLDERS = ("labels", "masks", "annotations")
 _FIRST = ("train", "val", "test")
+# What other tools call them: Train, training, train2017, valid, Validation.
+_ROLES = {
+    "train": re.compile(r"(train|training|trainval)(set)?([^a-z].*)?"),
+    "val": re.compile(r"(val|valid|validation)(set)?([^a-z].*)?"),
+    "test": re.compile(r"(test|testing)(set)?([^a-z].*)?"),
+}
+_NO_LISTS = ("classes.txt", "class_names.txt", "labels.txt", "labelmap.txt")
+_PEEK = 2**16
 
 
 def folder_splits(path):
     """The splits of a data set of two folders: folders, or lists of stems.
+
+    Images of `path/images` beside folders of validation and test images are
+    the split "train".
 
     Args:
         path: str or path of the data set.
 
     Returns:
         Tuple of names; "train", "val" and "test" come first.
+
+    Raises:
+        DataError: there are images beside folders of splits, and it is not
+            clear what they are.
     """
     path = existing(path)
-    names = {
-        folder.name for folder in path.iterdir() if (folder / "images").is_dir()
-    }
-    if names or (path / "images").is_dir():
-        names |= {file.stem for file in path.glob("*.txt") if _lists(file)}
-    if not names and (path / "images").is_dir():
-        names = {
-            folder.name
-            for folder in (path / "images").iterdir()
-            if any((path / m / folder.name).is_dir() for m in MASK_FOLDERS)
-        }
-    return sorted_splits(names)
+    parts = {f.name for f in visible(path) if (f / "images").is_dir()}
+    lists = set()
+    if parts or (path / "images").is_dir():
+        lists = {f.stem for f in visible(path, ".txt") if _lists(f)}
+    nested = set() if parts or lists else set(_nested_splits(path))
+    loose = visible(path / "images", *SUFFIXES)
+    if loose and (nested or (parts and not lists)):
+        rest = {role_of(name) for name in parts} <= {"val", "test"}
+        if nested or not rest:
+            raise _beside(path, sorted(parts or nested), loose)
+        parts.add("train")
+    return sorted_splits(parts | lists | nested)
+
+
+def _nested_splits(path):
+    """Folders in `images` that a folder of masks has as well."""
+    return [
+        folder.name
+        for folder in visible(path / "images")
+        if folder.is_dir()
+        and any((path / m / folder.name).is_dir() for m in MASK_FOLDERS)
+    ]
+
+
+def _beside(path, names, loose):
+    named = ", ".join(file.name for file in loose[:3])
+    more = ", ..." if len(loose) > 3 else ""
+    return DataError(
+        "KS-D002",
+        path / "images",
+        f"holds {len(loose)} image{'s' * (len(loose) > 1)} ({named}{more}) "
+        f"beside the splits {', '.join(names)}",
+        "these would be left out: images are in folders of splits, or all "
+        "in one",
+        fix=f"move them, with their masks, into {path}/train/images and "
+        f"{path}/train/labels, or take the folder {names[0]} away",
+    )
+
+
+def role_of(name):
+    """What a split is for, by its name: "train", "val", "test" or `None`.
+
+    Example:
+
+    >>> from keras_seg.data.layout import role_of
+    >>> [role_of(name) for name in ("Train", "valid", "test2017", "valley")]
+    ['train', 'val', 'test', None]
+    """
+    roles = [r for r, names in _ROLES.items() if names.fullmatch(name.lower())]
+    return roles[0] if roles else None
+
+
+def choose_split(names, role):
+    """The split that is for training or for validation.
+
+    Args:
+        names: tuple of str, the splits of a data set.
+        role: str, "train" or "val".
+
+    Returns:
+        One of the names; that of the role itself, in any case, before longer
+        ones. For "train" the only one without a role stands in: CVAT's is
+        "default". `None` where there is none.
+
+    Raises:
+        DataError: several names come into question.
+    """
+    found = [name for name in names if role_of(name) == role]
+    if role == "train" and not found:
+        found = [name for name in names if role_of(name) is None]
+        found = found if len(found) == 1 else []
+    exact = [name for name in found if name.lower() == role]
+    found = exact or found
+    if len(found) > 1:
+        raise DataError(
+            "KS-D002",
+            " and ".join(found),
+            f"may both be meant by {role}",
+            "one split is taken",
+            fix=f"name it with --{role}-split, in Python with split=",
+        )
+    return found[0] if found else None
 
 
 def sorted_splits(names):
@@ -65,24 +157,45 @@ def find_folders(path, split=None):
         DataError: a folder or the split is missing.
     """
     path = existing(path)
+    names = folder_splits(path)
+    list_file = path / f"{split}.txt"
+    listed = split is not None and list_file.is_file()
     if split is None:
-        names = folder_splits(path)
-        nested = names and (path / "images" / names[0]).is_dir()
-        if nested or (names and not (path / "images").is_dir()):
+        listed = all((path / f"{name}.txt").is_file() for name in names)
+        if names and not (listed and (path / "images").is_dir()):
             raise missing_split(path, None, names)
         return *_folders(path), None
-    list_file = path / f"{split}.txt"
-    if not list_file.is_file():
-        list_file = None
     if (path / split / "images").is_dir():
-        return *_folders(path / split), list_file
+        return *_folders(path / split), list_file if listed else None
     if (path / "images" / split).is_dir():
-        images, masks = _folders(path)
-        return images / split, _existing_masks(masks / split), list_file
-    if list_file is None:
+        images = path / "images" / split
+        return images, _masks(path, split), list_file if listed else None
+    if not listed and split not in names:
         looked = f": neither {split}/images nor {split}.txt"
-        raise missing_split(path, split, folder_splits(path), looked)
-    return *_folders(path), list_file
+        raise missing_split(path, split, names, looked)
+    return *_folders(path), list_file if listed else None
+
+
+def how_to_hold_out(path):
+    """A sentence on where images of `folder_splits` go to be held out."""
+    path = existing(path)
+    names = folder_splits(path)
+    if any((path / f"{name}.txt").is_file() for name in names):
+        return (
+            f"list some in {path / 'val.txt'}, a stem a line, and the others "
+            f"in {path / 'train.txt'}."
+        )
+    masks = next((m for m in MASK_FOLDERS if (path / m).is_dir()), "labels")
+    if names and (path / "images" / names[0]).is_dir():
+        return (
+            "put some, with their masks, into "
+            f"{path / 'images' / 'val'} and {path / masks / 'val'}."
+        )
+    return (
+        f"put some, with their masks, into {path / 'val'}. Images are looked "
+        f"for in val/images, masks in val/{masks}; the others stay where "
+        "they are."
+    )
 
 
 def missing_split(path, split, names, looked=""):
@@ -117,7 +230,7 @@ def find_classes(path):
     path = pathlib.Path(path).absolute()
     for folder in (path, path.parent):
         for name in CLASS_FILES:
-            if (folder / name).is_file():
+            if os.path.lexists(folder / name):
                 return folder / name
     return None
 
@@ -169,27 +282,31 @@ def _folders(path):
             "annotations",
             fix="rename the folders, or correct the path",
         )
-    for name in MASK_FOLDERS:
-        if (path / name).is_dir():
-            return images, path / name
+    return images, _masks(path)
+
+
+def _masks(path, split=""):
+    """The folder of masks: that with pictures, where there are several."""
+    found = [path / m / split for m in MASK_FOLDERS]
+    found = [folder for folder in found if folder.is_dir()]
+    full = [folder for folder in found if visible(folder, *SUFFIXES)]
+    if len(full) > 1:
+        raise DataError(
+            "KS-D001",
+            path,
+            f"has masks in {full[0].relative_to(path)} and in "
+            f"{full[1].relative_to(path)}",
+            "an image has one mask",
+            fix="rename or move away the folder that is not meant",
+        )
+    if found:
+        return (full or found)[0]
     raise DataError(
         "KS-D001",
         path,
         f"has no folder of masks; it holds {_content(path)}",
         "masks are looked for in labels, masks or annotations",
         fix="rename the folder of masks to labels",
-    )
-
-
-def _existing_masks(path):
-    if path.is_dir():
-        return path
-    raise DataError(
-        "KS-D001",
-        path,
-        "does not exist",
-        "masks are looked for beside the folder of images",
-        fix="add the masks, or correct the path",
     )
 
 
@@ -202,9 +319,22 @@ def _content(path):
 
 def _lists(file):
     """Whether a text file lists stems of images, rather than prose."""
+    if file.name in _NO_LISTS:
+        return False
+    lines = text_head(file, _PEEK).splitlines()[:100]
+    names = [pathlib.PurePosixPath(s.strip().replace("\\", "/")) for s in lines]
     for folder in (file.parent / "images", file.parent / file.stem / "images"):
         if folder.is_dir():
-            with open(file, encoding="utf-8", errors="replace") as lines:
-                first = next((s.strip() for s in lines if s.strip()), "")
-            return any(image.stem == first for image in folder.iterdir())
+            inside: dict[pathlib.Path, set[str]] = {}
+            for name in names:
+                place = folder / name.parent
+                if place not in inside:
+                    inside[place] = _stems(place)
+                if name.name in inside[place] or name.stem in inside[place]:
+                    return True
+            return False
     return False
+
+
+def _stems(folder):
+    return {image.stem for image in visible(folder, *SUFFIXES)}

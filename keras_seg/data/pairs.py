@@ -1,9 +1,13 @@
 """Images and masks paired by stem, never by position."""
 
+import bisect
 import dataclasses
+import os
 import pathlib
 
+from keras_seg.data.class_files import composed
 from keras_seg.data.errors import DataError
+from keras_seg.data.layout import visible
 from keras_seg.data.opening import SUFFIXES
 from keras_seg.data.text import read_text
 
@@ -16,7 +20,7 @@ class Pair:
 
     Args:
         stem: str, names the pair in its data set: the image's file name
-            without its suffix.
+            without its suffix; folders before it are joined by underscores.
         image: path of the image.
         mask: path of the mask, or of the file that describes it, which
             several pairs may share (COCO) or which may be absent where an
@@ -30,28 +34,32 @@ class Pair:
     page: int | None = None
 
 
-def find_pairs(images, masks, list_file=None, problems=None):
+def find_pairs(images, masks, list_file=None, problems=None, skipped=None):
     """Pair the files of two folders.
 
     Args:
         images: path of the folder of images.
         masks: path of the folder of masks.
-        list_file: optional path of a text file of stems, one a line. With it
-            only these are paired, in its order; otherwise all are, sorted,
-            and every mask must have its image.
+        list_file: optional path of a text file of stems, one a line, which
+            may lie in folders: "day2/0001". With it only these are paired,
+            in its order; otherwise all are, sorted, every mask must have its
+            image, and the folders must not hold further ones with pictures.
         problems: optional list. With it nothing is raised: each `DataError`
             is appended, and what can be paired is.
+        skipped: optional list. With it images without a mask are appended,
+            and no error.
 
     Returns:
         Tuple of `Pair`.
 
     Raises:
         DataError: an image lacks its mask, a mask or a listed stem its image,
-            a stem comes twice, or there is nothing.
+            a stem comes twice, there are folders inside, or there is nothing.
     """
     report = _raise if problems is None else problems.append
-    image_files = _by_stem(images, report)
-    mask_files = _by_stem(masks, report)
+    inner = list_file is not None
+    image_files = _by_stem(images, inner, report)
+    mask_files = _by_stem(masks, inner, report)
     if list_file is not None:
         stems = read_stems(list_file, problems)
         _report_unknown(list_file, stems, image_files, images, report)
@@ -67,15 +75,19 @@ def find_pairs(images, masks, list_file=None, problems=None):
                 fix="put images there, or correct the path",
             )
         )
+    near = _NearMisses(mask_files, masks)
     for stem in stems:
         if stem in image_files and stem not in mask_files:
+            if skipped is not None:
+                skipped.append(image_files[stem])
+                continue
             report(
                 DataError(
                     "KS-D004",
                     image_files[stem],
                     f"has no mask {stem}.png in {masks}",
                     "every image needs a mask of the same stem",
-                    guess=_near_miss(stem, mask_files),
+                    guess=near.of(stem),
                     fix="add the mask, or remove the image",
                 )
             )
@@ -90,11 +102,25 @@ def find_pairs(images, masks, list_file=None, problems=None):
                     fix="add the image, or remove the mask",
                 )
             )
-    return tuple(
-        Pair(stem, image_files[stem], mask_files[stem])
-        for stem in stems
-        if stem in image_files and stem in mask_files
-    )
+    known: dict[str, str] = {}
+    pairs = []
+    for stem in stems:
+        if stem in image_files and stem in mask_files:
+            name = stem.replace("/", "_")
+            if name in known:
+                report(
+                    DataError(
+                        "KS-D012",
+                        image_files[stem],
+                        f"becomes {name}, as does {image_files[known[name]]}",
+                        "folders and stems, joined by underscores, name a pair",
+                        fix="rename one of the two",
+                    )
+                )
+                continue
+            known[name] = stem
+            pairs.append(Pair(name, image_files[stem], mask_files[stem]))
+    return tuple(pairs)
 
 
 def read_stems(path, problems=None):
@@ -113,7 +139,9 @@ def read_stems(path, problems=None):
     report = _raise if problems is None else problems.append
     stems: dict[str, int] = {}
     for number, line in enumerate(read_text(path).splitlines(), start=1):
-        stem = line.strip()
+        stem = composed(line.strip().replace("\\", "/"))
+        if len(stem) > 2 and stem[0] == stem[-1] == '"':
+            stem = stem[1:-1]  # CVAT's way to write a name with spaces
         if stem in stems:
             report(
                 DataError(
@@ -133,24 +161,55 @@ def _raise(error):
     raise error
 
 
-def _by_stem(folder, report):
+def _by_stem(folder, inner, report):
+    """The pictures by their stems; those of folders inside, or an error."""
     files: dict[str, pathlib.Path] = {}
-    for file in sorted(pathlib.Path(folder).iterdir()):
-        if file.suffix.lower() not in SUFFIXES or file.name.startswith("."):
-            continue
-        if file.stem in files:
+    folder = pathlib.Path(folder)
+    pictures = visible(folder, *SUFFIXES)
+    for part in visible(folder):
+        if part.is_dir():
+            found = _pictures_below(part)
+            if found and not inner:
+                named = ", ".join(str(f.relative_to(folder)) for f in found[:3])
+                more = ", ..." if len(found) > 3 else ""
+                report(
+                    DataError(
+                        "KS-D002",
+                        folder,
+                        f"holds the folder {part.name} with {len(found)} "
+                        f"picture{'s' * (len(found) > 1)} ({named}{more})",
+                        "these would be left out: one folder is read, or the "
+                        "folders of splits",
+                        fix="move the files up, list their stems, such as "
+                        f"{part.name}/{found[0].stem}, in a text file beside "
+                        "images, or take the folder away",
+                    )
+                )
+            pictures += found if inner else []
+    for file in pictures:
+        stem = composed(file.relative_to(folder).with_suffix("").as_posix())
+        if stem in files:
             report(
                 DataError(
                     "KS-D012",
                     file,
-                    f"has the stem of {files[file.stem].name}",
+                    f"has the stem of {files[stem].name}",
                     "files are paired by stem, so a folder has each stem once",
                     fix="rename or remove one of the two",
                 )
             )
             continue
-        files[file.stem] = file
+        files[stem] = file
     return files
+
+
+def _pictures_below(folder):
+    """The pictures of a folder and of those in it, links not followed."""
+    return [
+        file
+        for place, _, _ in os.walk(folder)
+        for file in visible(pathlib.Path(place), *SUFFIXES)
+    ]
 
 
 def _report_unknown(list_file, stems, image_files, images, report):
@@ -174,9 +233,32 @@ def _report_unknown(list_file, stems, image_files, images, report):
             )
 
 
-def _near_miss(stem, mask_files):
+class _NearMisses:
     """Tools like to write 0001_mask.png: say so, but do not guess pairs."""
-    for other in sorted(mask_files):
-        if stem and other != stem and (stem in other or other in stem):
-            return f"There is {mask_files[other].name}."
-    return None
+
+    def __init__(self, files, folder):
+        self.names = {
+            stem.casefold(): file.name for stem, file in files.items()
+        }
+        self.sorted = [
+            sorted(key[::way] for key in self.names) for way in (1, -1)
+        ]
+        self.text = any(visible(pathlib.Path(folder), ".txt"))
+
+    def of(self, stem):
+        """A sentence on a file of a longer or shorter stem, or in capitals."""
+        for way, keys in zip((1, -1), self.sorted, strict=True):
+            key = stem.casefold()[::way]
+            at = bisect.bisect_left(keys, key)
+            near = [key[:i] for i in range(len(key) - 1, 0, -1)]
+            if at < len(keys) and keys[at].startswith(key):
+                near.insert(0, keys[at])
+            for other in near:
+                if other[::way] in self.names:
+                    return f"There is {self.names[other[::way]]}."
+        if self.text:
+            return (
+                "The text files there may be YOLO's labels, which need "
+                "data.yaml or classes.txt beside the folders."
+            )
+        return None

@@ -18,6 +18,7 @@ __all__ = [
     "read_json",
     "read_text",
     "read_yaml",
+    "text_head",
     "text_holds",
 ]
 
@@ -87,6 +88,24 @@ def read_text(path):
             "correct the path, or write the file again as UTF-8",
         ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def text_head(path, size):
+    """The first bytes of a file as text, whatever it holds.
+
+    Args:
+        path: str or path.
+        size: int, bytes.
+
+    Returns:
+        str.
+
+    Raises:
+        DataError: the file is a pipe or a device.
+    """
+    _check_regular(path)
+    with open(path, "rb") as file:
+        return file.read(size).decode("utf-8-sig", "replace")
 
 
 def text_holds(path, *patterns):

@@ -6,6 +6,7 @@ import pathlib
 
 from keras_seg.data import from_folder
 from keras_seg.data import splits
+from keras_seg.data.layout import choose_split
 from keras_seg.data.mask_files import parse_mask_values
 from keras_seg.training.errors import RunError
 from keras_seg.training.fingerprint import fingerprint
@@ -20,15 +21,17 @@ class DataSource:
     Args:
         path: str, the folder, see `keras_seg.data.from_folder`.
         split: optional str, the split to train on; by default `"train"`, or
-            one such as `"train2017"`, or the only one, if the folder has
-            splits, or else all images.
+            one such as `"Train"` or `"train2017"`, or the only one that is
+            not for validation or tests, if the folder has splits, or else
+            all images.
         validation_split: optional str, the split that tells which model is
-            the best; by default `"val"`, or one such as `"valid"`, if there
-            is one.
+            the best; by default `"val"`, or one such as `"valid"` or
+            `"Validation"`, if there is one.
         overfit: optional int: train on so many images, the first ones, and
             validate on the same.
         mask_values: optional str such as `"0:0,255:1"`, what the values of
             the masks mean, see `keras_seg.data.from_folder`.
+        skip_unlabeled: bool, leave out images without a mask.
 
     Example:
 
@@ -49,6 +52,7 @@ class DataSource:
     validation_split: str | None = None
     overfit: int | None = None
     mask_values: str | None = None
+    skip_unlabeled: bool = False
 
     def resolved(self):
         """The same source: an absolute path, the splits that are chosen."""
@@ -76,6 +80,8 @@ class DataSource:
         """
         split, validation_split = self._splits()
         options: dict = {"check": check}
+        if self.skip_unlabeled:
+            options["skip_unlabeled"] = True
         if self.mask_values is not None:
             options["mask_values"] = parse_mask_values(self.mask_values)
         data = from_folder(self.path, split, **options)
@@ -97,19 +103,10 @@ class DataSource:
         names = splits(self.path)
         split, validation_split = self.split, self.validation_split
         if split is None and names:
-            # A single one may have another name: CVAT's is "default".
-            held_out = names[0].startswith(("val", "test"))
-            other = "train" if len(names) > 1 or held_out else names[0]
-            split = _named(names, "train") or other
+            split = choose_split(names, "train") or "train"
         if validation_split is None:
-            validation_split = _named(names, "val")
+            validation_split = choose_split(names, "val")
         return split, validation_split
-
-
-def _named(names, beginning):
-    """The split of that name, or of a longer one such as "val2017"."""
-    longer = [name for name in names if name.startswith(beginning)]
-    return beginning if beginning in names else next(iter(longer), None)
 
 
 def describe(data, validation, source):
@@ -152,6 +149,7 @@ def recorded_source(run):
         good = (
             isinstance(source.path, str)
             and all(isinstance(text, str | None) for text in texts)
+            and isinstance(source.skip_unlabeled, bool)
             and (source.overfit is None or type(source.overfit) is int)
         )
     except TypeError:

@@ -1,9 +1,17 @@
+import os
+
 import pytest
+from PIL import Image
 
 from keras_seg.data import DataError
+from keras_seg.data import check
+from keras_seg.data import from_folder
 from keras_seg.data import splits
+from keras_seg.data.layout import choose_split
 from keras_seg.data.layout import find_classes
 from keras_seg.data.layout import find_folders
+from keras_seg.data.layout import how_to_hold_out
+from keras_seg.data.pairs import find_pairs
 
 pytestmark = pytest.mark.once
 
@@ -61,6 +69,105 @@ def test_list_beside_a_split_folder(tmp_path):
     expected = (train / "images", train / "labels", tmp_path / "train.txt")
     assert find_folders(tmp_path, "train") == expected
     assert splits(tmp_path) == ("train",)
+
+
+def fill(path, *files):
+    for file in files:
+        (path / file).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 6)).save(path / file)
+    return path
+
+
+def test_images_beside_folders_of_validation_are_for_training(tmp_path):
+    """What training advises: put some into DATA/val, the others stay."""
+    for i in range(9):
+        where = "val/" if i > 5 else ""
+        fill(tmp_path, f"{where}images/{i}.png", f"{where}labels/{i}.png")
+    assert "into " + str(tmp_path / "val") in how_to_hold_out(tmp_path)
+    assert splits(tmp_path) == ("train", "val")
+    counts = [
+        len(from_folder(tmp_path, s, classes=1)) for s in splits(tmp_path)
+    ]
+    assert counts == [6, 3]
+    assert [s.pairs for s in check(tmp_path).splits.values()] == counts
+    with pytest.raises(DataError, match="has the splits train, val; one of"):
+        from_folder(tmp_path)
+    # What a folder of another name is for nobody knows.
+    (tmp_path / "val").rename(tmp_path / "backup")
+    with pytest.raises(DataError) as caught:
+        splits(tmp_path)
+    assert str(caught.value).startswith(
+        f"KS-D002  {tmp_path}/images holds 6 images (0.png, 1.png, 2.png, ...) "
+        "beside the splits backup; these would be left out:"
+    )
+
+
+@pytest.mark.parametrize("split", ["day2", "val"])
+def test_folders_beside_images_are_refused(tmp_path, split):
+    for i in range(4):
+        fill(tmp_path, f"images/{i}.png", f"masks/{i}.png")
+    fill(tmp_path, f"images/{split}/9.png", f"masks/{split}/9.png")
+    for read in (from_folder, check, splits):
+        with pytest.raises(DataError, match=r"holds 4 images \(0.png, 1.png"):
+            read(tmp_path)
+    # Without masks of its own, too.
+    (tmp_path / f"masks/{split}/9.png").unlink()
+    (tmp_path / f"masks/{split}").rmdir()
+    with pytest.raises(DataError, match=f"holds the folder {split} with 1 pic"):
+        from_folder(tmp_path, classes=1)
+    assert not check(tmp_path, classes=1).ok
+    (tmp_path / f"images/{split}/9.png").unlink()
+    (tmp_path / f"images/{split}/loop").symlink_to(tmp_path / f"images/{split}")
+    assert len(from_folder(tmp_path, classes=1)) == 4
+
+
+def test_roles_of_splits():
+    for names, train, val in (
+        (("Train", "Validation"), "Train", "Validation"),
+        (("training", "validation"), "training", "validation"),
+        (("train", "trainval", "valid"), "train", "valid"),
+        (("default", "test"), "default", None),
+        (("VALID", "test"), None, "VALID"),
+        (("valley", "beach"), None, None),
+        ((), None, None),
+    ):
+        assert choose_split(names, "train") == train
+        assert choose_split(names, "val") == val
+    with pytest.raises(DataError, match="val2014 and val2017 may both be"):
+        choose_split(("val2014", "val2017"), "val")
+
+
+def test_lists_whose_lines_are_file_names(tmp_path):
+    """Ignored, they would let validation images into training."""
+    fill(tmp_path, "images/a.png", "images/b/c.png", "labels/a.png")
+    (tmp_path / "train.txt").write_text("no such\na.png\n")
+    (tmp_path / "val.txt").write_text("b/c\n")
+    (tmp_path / "labels.txt").write_text("a\n")
+    assert splits(tmp_path) == ("train", "val")
+    problems: list = []
+    find_pairs(*find_folders(tmp_path, "train"), problems)
+    assert [p.code for p in problems] == ["KS-D005", "KS-D005"]
+    assert problems[1].guess == "A stem is written without .png."
+
+
+def test_the_folder_of_masks_is_that_with_pictures(tmp_path):
+    fill(tmp_path, "images/a.png", "masks/a.png")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/a.txt").touch()
+    assert find_folders(tmp_path)[1] == tmp_path / "masks"
+    fill(tmp_path, "annotations/a.png")
+    assert "has masks in masks and in annotations; an image has" in message(
+        "KS-D001", tmp_path
+    )
+
+
+def test_a_list_or_a_table_that_is_a_pipe(tmp_path):
+    fill(tmp_path, "images/a.png", "labels/a.png")
+    for name in ("train.txt", "classes.csv"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(DataError, match="a pipe|cannot be read"):
+            from_folder(tmp_path)
+        (tmp_path / name).unlink()
 
 
 def test_real_folders(data_dir):

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from keras_seg.data import DataError
@@ -149,3 +151,36 @@ def test_all_problems_are_collected(tmp_path):
         "KS-D012",
         "KS-D012",
     ]
+
+
+def test_stems_are_equal_as_text(tmp_path):
+    """An accent is one character or two: file systems choose."""
+    images = touch(tmp_path / "images", "caf\u00e9.JPG", "._b.png", "Thumbs.db")
+    masks = touch(tmp_path / "labels", "cafe\u0301.png")
+    (pair,) = find_pairs(images, masks)
+    assert pair.image.name == "caf\u00e9.JPG"
+    touch(images, "cafe\u0301.png")
+    assert "has the stem of" in message("KS-D012", tmp_path)
+
+
+@pytest.mark.parametrize("other", ["A", "a_mask", "mask_a"])
+def test_near_misses(tmp_path, other):
+    touch(tmp_path / "images", "a.jpg")
+    touch(tmp_path / "labels", f"{other}.png", "zebra.png")
+    assert f" There is {other}.png. Fix" in message("KS-D004", tmp_path)
+
+
+def test_near_misses_take_linear_time(tmp_path):
+    images = touch(tmp_path / "images", *(f"{i}x.png" for i in range(3000)))
+    masks = touch(tmp_path / "labels", *(f"y{i}.png" for i in range(3000)))
+    problems, start = [], time.monotonic()
+    assert find_pairs(images, masks, problems=problems) == ()
+    assert len(problems) == 6000 and time.monotonic() - start < 5
+
+
+def test_images_without_a_mask_are_skipped(tmp_path):
+    images = touch(tmp_path / "images", "a.png", "b.png")
+    masks = touch(tmp_path / "labels", "a.png")
+    skipped = []
+    (pair,) = find_pairs(images, masks, skipped=skipped)
+    assert pair.stem == "a" and skipped == [images / "b.png"]

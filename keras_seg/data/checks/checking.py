@@ -15,7 +15,15 @@ from keras_seg.data.statistics import statistics_of_counts
 __all__ = ["check"]
 
 
-def check(data, split=None, *, classes=None, mask_values=None, progress=None):
+def check(
+    data,
+    split=None,
+    *,
+    classes=None,
+    mask_values=None,
+    progress=None,
+    skip_unlabeled=False,
+):
     """Look at every image and mask, and say all that is wrong with them.
 
     Each file is decoded once, on threads, and what is kept of it is a few
@@ -34,6 +42,7 @@ def check(data, split=None, *, classes=None, mask_values=None, progress=None):
             of `data`, of `classes.csv`, or else the ids that are found.
         mask_values: optional dictionary, of a path, see `from_folder`.
         progress: optional function of the number of pairs done and of all.
+        skip_unlabeled: bool, of a path, see `from_folder`.
 
     Returns:
         A `Report`.
@@ -51,7 +60,7 @@ def check(data, split=None, *, classes=None, mask_values=None, progress=None):
     >>> report.ok, [finding.code for finding in report.findings]
     (False, ['KS-D021', 'KS-D034'])
     """
-    found = survey(data, split, classes, mask_values, progress)
+    found = survey(data, split, classes, mask_values, progress, skip_unlabeled)
     statistics = {}
     if found.classes is not None:
         for name, pairs in found.facts.items():
@@ -62,6 +71,7 @@ def check(data, split=None, *, classes=None, mask_values=None, progress=None):
     wrong_ids = files.find_wrong_ids(found)
     findings = [
         *files.find_unreadable(found),
+        *files.find_left_out(found),
         *wrong_ids,
         *files.find_sizes(found),
         *files.find_interpolated(found),

@@ -13,6 +13,7 @@ from keras_seg.data.ids import refuse_black_and_white
 
 __all__ = [
     "find_interpolated",
+    "find_left_out",
     "find_sizes",
     "find_unreadable",
     "find_wrong_ids",
@@ -29,6 +30,56 @@ def find_unreadable(survey):
     for pair in survey.pairs:
         errors += pair.errors
     return merge(errors)
+
+
+def find_left_out(survey):
+    """What is not trained on, or without a mark: KS-D002, KS-D004."""
+    findings = [
+        dataclasses.replace(finding, severity="warning")
+        for finding in merge(survey.asides)
+    ]
+    parts = [part for part in survey.data.values() if hasattr(part, "pairs")]
+    skipped = [path for part in parts for path in part.skipped]
+    if skipped:
+        findings.append(
+            Finding.of(
+                "warning",
+                "KS-D004",
+                skipped,
+                "has no mask and is left out",
+                "--skip-unlabeled asks for it",
+                fix="nothing, or add the masks",
+            )
+        )
+    if survey.left_out:
+        findings.append(
+            Finding.of(
+                "note",
+                "KS-D002",
+                survey.left_out,
+                "is in no split",
+                "it is neither trained on nor measured",
+                fix="nothing, or add it, with its mask, to a split",
+            )
+        )
+    bare = [
+        pair.image
+        for part in parts
+        for pair in part.pairs
+        if hasattr(part.masks, "is_bare") and part.masks.is_bare(pair)
+    ]
+    if bare:
+        findings.append(
+            Finding.of(
+                "note",
+                "KS-D004",
+                bare,
+                "has no annotation, and is all background",
+                "in this format an image without annotations has no object",
+                fix="nothing, or annotate it, or remove it",
+            )
+        )
+    return findings
 
 
 def find_wrong_ids(survey):

@@ -11,7 +11,10 @@ from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
 from keras_seg.data.folder import map_threads
 from keras_seg.data.ids import classes_of_ids
+from keras_seg.data.image_files import is_image_file
 from keras_seg.data.layout import find_folders
+from keras_seg.data.layout import role_of
+from keras_seg.data.layout import visible
 from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.mask_files import color_code
 from keras_seg.data.pairs import find_pairs
@@ -19,7 +22,9 @@ from keras_seg.data.readers.cvat import from_cvat
 from keras_seg.data.readers.plain import find_table
 from keras_seg.data.readers.plain import from_pairs
 from keras_seg.data.readers.recognize import recognize
+from keras_seg.data.readers.voc import find_voc_pairs
 from keras_seg.data.readers.voc import from_voc
+from keras_seg.data.readers.voc import voc_classes
 
 __all__ = ["Survey", "survey"]
 
@@ -41,6 +46,9 @@ class Survey:
         given: bool, whether the classes were given or in a table; otherwise
             they are the ids that the masks have.
         errors: list of `DataError`, on what is not a pair.
+        asides: list of `DataError`, the same of splits for tests, which no
+            training needs.
+        left_out: list of paths, images beside those of the pairs.
         mapped: bool, whether the ids come through `mask_values`, colours or
             shapes, and are not the values of the files.
     """
@@ -51,6 +59,8 @@ class Survey:
     classes: ClassTable | None
     given: bool
     errors: list[DataError]
+    asides: list[DataError]
+    left_out: list[pathlib.Path]
     mapped: bool = False
 
     @property
@@ -64,7 +74,14 @@ class Survey:
         return self.classes.void_ids | {255} if self.classes else {255}
 
 
-def survey(data, split=None, classes=None, mask_values=None, progress=None):
+def survey(
+    data,
+    split=None,
+    classes=None,
+    mask_values=None,
+    progress=None,
+    skip_unlabeled=False,
+):
     """Find the pairs of a data set and read each of them once.
 
     Args:
@@ -73,6 +90,7 @@ def survey(data, split=None, classes=None, mask_values=None, progress=None):
         classes: see `check`.
         mask_values: see `check`.
         progress: see `check`.
+        skip_unlabeled: see `check`.
 
     Returns:
         A `Survey`.
@@ -81,13 +99,18 @@ def survey(data, split=None, classes=None, mask_values=None, progress=None):
         DataError: a path has no data set, or not that split.
     """
     errors: list[DataError] = []
+    asides: list[DataError] = []
+    left_out: list[pathlib.Path] = []
     if isinstance(classes, int):
         classes = ClassTable.default(classes)
     if isinstance(data, str | pathlib.Path):
         source = str(data)
         if classes is None:
             classes = _read_classes(data, errors)
-        parts = _open(data, split, classes, mask_values, errors)
+        opener = _Opener(data, classes, mask_values, skip_unlabeled)
+        parts = opener.open(split, errors, asides)
+        if split is None:
+            left_out = _left_out(parts)
     else:
         source = "data"
         parts = data if isinstance(data, dict) else {split or ALL: data}
@@ -109,35 +132,72 @@ def survey(data, split=None, classes=None, mask_values=None, progress=None):
         for part in parts.values():
             part.classes = classes
     mapped = any(_is_mapped(part) for part in parts.values())
-    return Survey(source, parts, facts, classes, given, errors, mapped)
+    return Survey(
+        source, parts, facts, classes, given, errors, asides, left_out, mapped
+    )
 
 
-def _open(path, split, classes, mask_values, errors):
-    """`{split: Folder}`; what keeps one split from opening is an error."""
-    names, reader = recognize(path)
-    whole = split is not None or not names
-    parts = {}
-    for name in [split] if whole else names:
-        try:
-            parts[name or ALL] = _open_split(
-                name, reader, path, classes, mask_values, errors
-            )
-        except DataError as error:
-            if whole and error.code in _NO_DATA:
-                raise
-            errors.append(error)
-    return parts
+class _Opener:
+    """Opens the splits of a folder; what keeps one from it is an error."""
 
+    def __init__(self, path, classes, mask_values, skip_unlabeled):
+        self.path = path
+        self.names, self.reader = recognize(path)
+        self.classes = classes
+        self.values = mask_values
+        self.skip = skip_unlabeled
 
-def _open_split(split, reader, path, classes, mask_values, errors):
-    if reader is not from_pairs:
-        options = {} if mask_values is None else {"mask_values": mask_values}
-        if reader in (from_cvat, from_voc):
+    def open(self, split, errors, asides):
+        """`{split: Folder}`; errors of splits for tests are asides."""
+        whole = split is not None or not self.names
+        parts = {}
+        for name in [split] if whole else self.names:
+            aside = not whole and role_of(name) == "test"
+            reports = asides if aside else errors
+            try:
+                parts[name or ALL] = self._open_split(name, reports)
+            except DataError as error:
+                if whole and error.code in _NO_DATA:
+                    raise
+                reports.append(error)
+        return parts
+
+    def _open_split(self, split, errors):
+        path, classes = self.path, self.classes
+        skipped: list | None = [] if self.skip else None
+        if self.reader in (from_pairs, from_voc):
+            if self.reader is from_pairs:
+                folders = find_folders(path, split)
+                pairs = find_pairs(*folders, errors, skipped)
+            else:
+                pairs = find_voc_pairs(path, split, errors, skipped)
+                classes = voc_classes(path, pairs, classes)
+            masks = MaskFiles(self.values, color_code(classes))
+            return Folder(pairs, classes, masks, skipped=skipped or ())
+        options = {"classes": classes, "check": False}
+        if self.values is not None:
+            options["mask_values"] = self.values
+        if self.skip:
+            options["skip_unlabeled"] = True
+        if self.reader is from_cvat:
             options["problems"] = errors
-        return reader(path, split, classes=classes, check=False, **options)
-    images, masks, stems = find_folders(path, split)
-    pairs = find_pairs(images, masks, stems, errors)
-    return Folder(pairs, None, MaskFiles(mask_values, color_code(classes)))
+        return self.reader(path, split, **options)
+
+
+def _left_out(parts):
+    """Images in the folders of the pairs that are in no pair."""
+    pairs = [pair for part in parts.values() for pair in part.pairs]
+    known = {pair.image for pair in pairs} | {pair.mask for pair in pairs}
+    known |= {path for part in parts.values() for path in part.skipped}
+    folders = {pair.image.parent for pair in pairs}
+    for folder in [f for f in folders if f.parent.name == "images"]:
+        folders |= {f for f in visible(folder.parent) if f.is_dir()}
+    return [
+        file
+        for folder in sorted(folders)
+        for file in visible(folder)
+        if file not in known and is_image_file(file)
+    ]
 
 
 def _is_mapped(data):

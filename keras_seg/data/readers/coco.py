@@ -136,29 +136,24 @@ def coco_splits(path):
 
 def _files(path):
     """The JSON file of each split, the name "" for the only one."""
-    parts = [
-        folder / _ROBOFLOW
+    files: dict[str, pathlib.Path] = {
+        folder.name: folder / _ROBOFLOW
         for folder in visible(path)
         if (folder / _ROBOFLOW).exists()
-    ]
-    if parts:
-        return {file.parent.name: file for file in parts}
-    folder = path / "annotations"
-    found = []
-    if folder.is_dir() and not visible(folder, *SUFFIXES):  # else masks
+    }
+    folder, found = path / "annotations", []
+    if not visible(folder, *SUFFIXES):  # else they are masks
         found = _coco_files(folder)
-    single = not found
-    found = found or _coco_files(path)
-    if single and len(found) < 2:
-        return {"": found[0]} if found else None
-    files: dict[str, pathlib.Path] = {}
-    for file in found:
+    beside = _coco_files(path)
+    if not files and not found and len(beside) < 2:
+        return {"": beside[0]} if beside else None
+    for file in found + beside:
         split = file.stem.removeprefix("instances_")
         if split in files:
             raise DataError(
                 "KS-D002",
                 file,
-                f"and {files[split].name} are both of the split {split}",
+                f"and {files[split]} are both of the split {split}",
                 "a split has one JSON file",
                 fix="remove or rename one of the two",
             )

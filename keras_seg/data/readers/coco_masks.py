@@ -53,6 +53,10 @@ class CocoMasks:
         under = paint(crowds, size, self.labels.background)
         return paint(objects, size, under)
 
+    def is_bare(self, pair):
+        """Whether an image has no annotation."""
+        return not self.records[pair.image][1]
+
     def _regions(self, annotations, size, file, crowds):
         for annotation in annotations:
             crowd = self.crowd_is_void and annotation.get("iscrowd") == 1

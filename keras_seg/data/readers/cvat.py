@@ -1,7 +1,9 @@
 """CVAT's "Segmentation mask 1.1": VOC's layout, colours in labelmap.txt."""
 
 import dataclasses
+import os
 import pathlib
+import re
 
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
@@ -20,15 +22,24 @@ from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
 from keras_seg.data.text import parse_id
 from keras_seg.data.text import read_text
+from keras_seg.data.text import text_holds
 
 __all__ = ["cvat_splits", "from_cvat", "read_labelmap"]
 
 _LABELMAP = "labelmap.txt"
+_COLON = re.compile(rb"^(?!#).*:", re.MULTILINE)
 _LINE = "a line is name:red,green,blue:parts:actions"
 
 
 def from_cvat(
-    path, split=None, *, classes=None, check=True, channels=3, problems=None
+    path,
+    split=None,
+    *,
+    classes=None,
+    check=True,
+    channels=3,
+    problems=None,
+    skip_unlabeled=False,
 ):
     """Read an export of CVAT in the format "Segmentation mask 1.1".
 
@@ -48,6 +59,7 @@ def from_cvat(
         check: bool, decode and check every file now.
         channels: optional int, see `read_image`.
         problems: optional list, see `from_voc`.
+        skip_unlabeled: bool, leave out images without a mask.
 
     Returns:
         A `Folder`.
@@ -57,7 +69,8 @@ def from_cvat(
     """
     file = existing(path) / _LABELMAP
     colors = read_labelmap(file)
-    pairs = find_voc_pairs(path, split, problems)
+    skipped: list | None = [] if skip_unlabeled else None
+    pairs = find_voc_pairs(path, split, problems, skipped)
     table = _of(find_table(path, classes), colors, file)
     labels = match_labels([], table, file, None)
     # A label that a class table leaves out may be in no mask.
@@ -70,7 +83,7 @@ def from_cvat(
     ]
     code = ColorCode(tuple(ids), tuple(colors), tuple(colors.values()))
     masks = _CvatMasks(None, code, True, labels, file, others)
-    folder = Folder(pairs, labels.classes, masks, channels)
+    folder = Folder(pairs, labels.classes, masks, channels, skipped or ())
     if check:
         folder.check()
     return folder
@@ -78,9 +91,11 @@ def from_cvat(
 
 def cvat_splits(path):
     """The lists of CVAT's layout; `None` of another layout."""
-    if not (existing(path) / _LABELMAP).is_file():
+    file = existing(path) / _LABELMAP
+    if not os.path.lexists(file):
         return None
-    return voc_splits(path)
+    # Without a colon they are names in the order of their ids: VOC's way.
+    return voc_splits(path) if text_holds(file, _COLON) else None
 
 
 def read_labelmap(path):

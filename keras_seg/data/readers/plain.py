@@ -19,12 +19,22 @@ __all__ = ["find_table", "from_files", "from_pairs"]
 
 
 def from_pairs(
-    path, split=None, *, classes=None, check=True, mask_values=None, channels=3
+    path,
+    split=None,
+    *,
+    classes=None,
+    check=True,
+    mask_values=None,
+    channels=3,
+    skip_unlabeled=False,
 ):
     """Read the layout that `from_folder` documents first; see there."""
-    pairs = find_pairs(*find_folders(path, split))
+    skipped: list | None = [] if skip_unlabeled else None
+    pairs = find_pairs(*find_folders(path, split), skipped=skipped)
     classes = find_table(path, classes)
-    return from_files(pairs, classes, check, mask_values, channels)
+    return from_files(
+        pairs, classes, check, mask_values, channels, skipped or ()
+    )
 
 
 def find_table(path, classes):
@@ -43,7 +53,7 @@ def find_table(path, classes):
     return classes
 
 
-def from_files(pairs, classes, check, mask_values, channels):
+def from_files(pairs, classes, check, mask_values, channels, skipped=()):
     """A `Folder` of pairs that have a mask file each.
 
     Args:
@@ -53,6 +63,7 @@ def from_files(pairs, classes, check, mask_values, channels):
         check: bool, decode and check every file.
         mask_values: optional dictionary, see `from_folder`.
         channels: optional int, see `read_image`.
+        skipped: sequence of paths, see `Folder`.
 
     Returns:
         A `Folder`.
@@ -66,7 +77,7 @@ def from_files(pairs, classes, check, mask_values, channels):
         if mask_values is None:
             refuse_black_and_white(id_lists, None, files)
         classes = classes_of_ids(id_lists, files)
-    folder = Folder(pairs, classes, masks, channels)
+    folder = Folder(pairs, classes, masks, channels, skipped)
     if check:
         folder.check()
     return folder

@@ -1,5 +1,6 @@
 """One door to all layouts: which one a folder has, and its reader."""
 
+from keras_seg.data import layout
 from keras_seg.data.layout import existing
 from keras_seg.data.layout import folder_splits
 from keras_seg.data.readers.coco import coco_splits
@@ -14,8 +15,21 @@ from keras_seg.data.readers.voc import voc_splits
 from keras_seg.data.readers.yolo import from_yolo
 from keras_seg.data.readers.yolo import yolo_splits
 
-__all__ = ["from_folder", "recognize", "splits"]
+__all__ = ["from_folder", "how_to_hold_out", "recognize", "splits"]
 
+_LIST = (
+    "list some in {path}/ImageSets/Segmentation/val.txt, and take them out of "
+    "the list beside it."
+)
+_HOLD_OUT = {
+    from_cvat: _LIST,
+    from_voc: _LIST,
+    from_labelme: "put some, with their JSON files, into {path}/val.",
+    from_coco: "export some into a JSON file of their own, as {path}/"
+    "annotations/instances_val.json beside instances_train.json.",
+    from_yolo: "put some, with their labels, into folders of their own, and "
+    "name that of the images after val: in data.yaml.",
+}
 # The surer signs first: CVAT's layout is VOC's and one file more.
 _LAYOUTS = (
     (cvat_splits, from_cvat),
@@ -34,6 +48,7 @@ def from_folder(
     check=True,
     mask_values=None,
     channels=3,
+    skip_unlabeled=False,
 ):
     """Read a folder of images and masks in any layout that is known.
 
@@ -70,6 +85,9 @@ def from_folder(
             `{0: 255, 1: 0, 2: 1}` for classes from 1 on and 0 for void. Any
             other value is an error. `None` takes the values for ids.
         channels: optional int, the channels of images, see `read_image`.
+        skip_unlabeled: bool, leave out images that have no mask or no file of
+            annotations; `Folder.skipped` names them. In COCO's and YOLO's
+            formats an image without annotations is one without objects.
 
     Returns:
         A `Folder`.
@@ -101,6 +119,15 @@ def from_folder(
             f"{path} is read by {reader.__name__}. "
             f"Received: mask_values={mask_values}"
         )
+    if reader not in (from_coco, from_yolo):
+        options["skip_unlabeled"] = skip_unlabeled
+    elif skip_unlabeled:
+        raise ValueError(
+            "`skip_unlabeled` is for images that need a file of their own; "
+            f"{path} is read by {reader.__name__}, where an image without "
+            "annotations has no object. "
+            f"Received: skip_unlabeled={skip_unlabeled}"
+        )
     return reader(path, split, **options)
 
 
@@ -114,6 +141,21 @@ def splits(path):
         Tuple of names; "train", "val" and "test" come first.
     """
     return recognize(path)[0]
+
+
+def how_to_hold_out(path):
+    """A sentence on how images of a data set become its split "val".
+
+    Args:
+        path: str or path of the data set.
+
+    Returns:
+        str, an imperative.
+    """
+    _, reader = recognize(path)
+    if reader is from_pairs:
+        return layout.how_to_hold_out(path)
+    return _HOLD_OUT[reader].format(path=path)
 
 
 def recognize(path):

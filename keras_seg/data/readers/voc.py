@@ -1,7 +1,11 @@
 """The layout of PASCAL VOC: JPEGImages, SegmentationClass, ImageSets."""
 
+import os
 import pathlib
+import re
 
+from keras_seg.data.class_files import refuse_alike
+from keras_seg.data.classes import MAX_CLASSES
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.classes import voc_colormap
@@ -9,14 +13,26 @@ from keras_seg.data.errors import DataError
 from keras_seg.data.layout import existing
 from keras_seg.data.layout import missing_split
 from keras_seg.data.layout import sorted_splits
+from keras_seg.data.layout import visible
 from keras_seg.data.pairs import find_pairs
+from keras_seg.data.readers.labels import is_void
 from keras_seg.data.readers.plain import find_table
 from keras_seg.data.readers.plain import from_files
+from keras_seg.data.text import brief
+from keras_seg.data.text import read_text
 
-__all__ = ["VOC_CLASSES", "find_voc_pairs", "from_voc", "voc_splits"]
+__all__ = [
+    "VOC_CLASSES",
+    "find_voc_pairs",
+    "from_voc",
+    "voc_classes",
+    "voc_splits",
+]
 
 _LISTS = pathlib.Path("ImageSets", "Segmentation")
 _IMAGES, _MASKS = "JPEGImages", "SegmentationClass"
+_NAMES = ("class_names.txt", "labels.txt", "labelmap.txt")
+_VOC_STEM = re.compile(r"(\d{4}_)?\d{6}")  # of VOC 2012, and of VOC 2007
 
 VOC_CLASSES = ClassTable(
     names=(
@@ -56,6 +72,7 @@ def from_voc(
     mask_values=None,
     channels=3,
     problems=None,
+    skip_unlabeled=False,
 ):
     """Read the layout of PASCAL VOC.
 
@@ -68,12 +85,17 @@ def from_voc(
         path: str or path.
         split: optional str, a list's name; needed where there are several.
         classes: optional `ClassTable` or number of classes. By default
-            `classes.csv` in the folder or above, or else VOC's 21.
+            `classes.csv` in the folder or above; or else the names, a line
+            each in the order of their ids, of `class_names.txt`, `labels.txt`
+            or `labelmap.txt`, in which a first line `__ignore__` has no id;
+            or else VOC's 21, if the stems are VOC's, such as 2007_000032; or
+            else the ids that the masks have.
         check: bool, decode and check every file now.
         mask_values: optional dictionary, see `from_folder`.
         channels: optional int, see `read_image`.
         problems: optional list that takes the errors of single files: what
             can be paired is read then.
+        skip_unlabeled: bool, leave out images without a mask.
 
     Returns:
         A `Folder`.
@@ -81,11 +103,68 @@ def from_voc(
     Raises:
         DataError: a file or the folder is not as it must be.
     """
-    pairs = find_voc_pairs(path, split, problems)
+    skipped: list | None = [] if skip_unlabeled else None
+    pairs = find_voc_pairs(path, split, problems, skipped)
+    classes = voc_classes(path, pairs, classes)
+    return from_files(
+        pairs, classes, check, mask_values, channels, skipped or ()
+    )
+
+
+def voc_classes(path, pairs, classes=None):
+    """The classes of a folder in VOC's layout, see `from_voc`.
+
+    Args:
+        path: str or path.
+        pairs: sequence of `Pair`.
+        classes: optional `ClassTable` or number of classes.
+
+    Returns:
+        `ClassTable`, int, or `None` where only the masks can tell.
+
+    Raises:
+        DataError: a file of names is malformed, or two of them differ.
+    """
     classes = find_table(path, classes)
-    if classes is None:
-        classes = VOC_CLASSES
-    return from_files(pairs, classes, check, mask_values, channels)
+    files = [pathlib.Path(path) / name for name in _NAMES]
+    files = [file for file in files if os.path.lexists(file)]
+    if classes is None and files:
+        tables = [_own_names(file) for file in files]
+        for file, names in zip(files[1:], tables[1:], strict=True):
+            if names != tables[0]:
+                raise DataError(
+                    "KS-D011",
+                    file,
+                    f"has the classes {brief(names)}",
+                    f"{files[0].name} has {brief(tables[0])}",
+                    fix="remove one of the two",
+                )
+        default = ClassTable.default(len(tables[0]))
+        return ClassTable(tables[0], default.colors, colors_given=False)
+    if classes is None and all(_VOC_STEM.fullmatch(p.stem) for p in pairs):
+        return VOC_CLASSES
+    return classes
+
+
+def _own_names(file):
+    """Names by line, as labelme2voc writes and reads them."""
+    names = [line.strip() for line in read_text(file).strip().splitlines()]
+    if names and names[0] == "__ignore__":
+        names = names[1:]
+    wrong = [name for name in names if not name or is_void(name)]
+    if wrong or not 1 <= len(names) <= MAX_CLASSES:
+        raise DataError(
+            "KS-D011",
+            file,
+            f"has the line {wrong[0]!r}"
+            if wrong
+            else f"has {len(names)} names",
+            f"1..{MAX_CLASSES} names are expected, of the ids 0, 1, 2, ... in "
+            "turn",
+            fix="write classes.csv, where the role void marks ids",
+        )
+    refuse_alike(names, file)
+    return tuple(names)
 
 
 def voc_splits(path):
@@ -93,16 +172,17 @@ def voc_splits(path):
     path = existing(path)
     if not (path / _MASKS).is_dir() or not (path / _LISTS).is_dir():
         return None
-    return sorted_splits({file.stem for file in (path / _LISTS).glob("*.txt")})
+    return sorted_splits({f.stem for f in visible(path / _LISTS, ".txt")})
 
 
-def find_voc_pairs(path, split, problems=None):
+def find_voc_pairs(path, split, problems=None, skipped=None):
     """The pairs of a list.
 
     Args:
         path: str or path of a folder in VOC's layout.
         split: optional str; `None` takes the only list.
         problems: optional list that takes the errors of single files.
+        skipped: optional list that takes the images without a mask.
 
     Returns:
         Tuple of `Pair`.
@@ -133,4 +213,6 @@ def find_voc_pairs(path, split, problems=None):
         looked = f": there is no {(_LISTS / name).as_posix()}"
         raise missing_split(path, split, names, looked)
     list_file = path / _LISTS / f"{split}.txt"
-    return find_pairs(path / _IMAGES, path / _MASKS, list_file, problems)
+    return find_pairs(
+        path / _IMAGES, path / _MASKS, list_file, problems, skipped
+    )

@@ -143,6 +143,10 @@ class YoloMasks:
         regions = self._regions(text, size, pair.mask)
         return paint(regions, size, self.labels.background)
 
+    def is_bare(self, pair):
+        """Whether an image has no file of labels."""
+        return not os.path.lexists(pair.mask)
+
     def _regions(self, text, size, file):
         for number, line in enumerate(text.splitlines(), start=1):
             if line.strip():

@@ -358,6 +358,15 @@ def test_problems_of_a_single_split_are_findings(data):
     assert codes(data, split="val")["KS-D005"].severity == "error"
 
 
+def test_images_in_no_split_are_named(data):
+    """Lists name what is read; the rest is told, not dropped in silence."""
+    stems = sorted(f.stem for f in (data / "train/images").iterdir())
+    (data / "train.txt").write_text("\n".join(stems[:-2]))
+    finding = codes(data)["KS-D002"]
+    assert (finding.severity, finding.count) == ("note", 2)
+    assert finding.found == "is in no split"
+
+
 def test_nothing_to_read(data):
     for file in (data / "val").rglob("*.png"):
         file.unlink()

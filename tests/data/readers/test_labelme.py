@@ -8,6 +8,7 @@ from PIL import Image
 
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
+from keras_seg.data import check
 from keras_seg.data import from_folder
 from keras_seg.data import from_labelme
 from keras_seg.data import splits
@@ -236,3 +237,30 @@ def test_malformed(tmp_path):
         points = [corner, [9, 9]]
         write(tmp_path, "a", shape("b", points, "mask", mask=text))
         assert found in message(tmp_path)
+
+
+def test_images_without_a_file_are_skipped_if_asked(tmp_path):
+    write(tmp_path, "a", square("cat", 0, 0, 2))
+    image(tmp_path / "b.png")
+    (tmp_path / "._a.json").write_bytes(b"\0")
+    assert "KS-D004  DATA/b.png has no b.json" in message(tmp_path)
+    folder = from_folder(tmp_path, skip_unlabeled=True)
+    assert len(folder) == 1 and folder.skipped == (tmp_path / "b.png",)
+    report = check(tmp_path, skip_unlabeled=True)
+    finding = next(f for f in report.findings if f.code == "KS-D004")
+    assert report.ok and finding.severity == "warning"
+    assert finding.file == str(tmp_path / "b.png")
+    assert not check(tmp_path).ok
+
+
+def test_files_beside_folders(tmp_path):
+    write(tmp_path, "a", square("cat", 0, 0, 2))
+    write(tmp_path / "val", "b", square("dog", 0, 0, 2))
+    assert splits(tmp_path) == ("train", "val")
+    for split, stem in (("train", "a"), ("val", "b")):
+        folder = from_folder(tmp_path, split)
+        assert [pair.stem for pair in folder.pairs] == [stem]
+        assert folder.classes.names == ("background", "cat", "dog")
+    (tmp_path / "val").rename(tmp_path / "day2")
+    with pytest.raises(DataError, match="and so does day2 in it; one of"):
+        from_folder(tmp_path)

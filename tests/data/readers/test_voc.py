@@ -14,6 +14,8 @@ from tests.data.readers.files import image
 
 pytestmark = pytest.mark.once
 
+A, B = "2007_000032", "2008_000123"  # as VOC names its images
+
 
 def write(path, masks, **lists):
     for stem, ids in masks.items():
@@ -38,11 +40,11 @@ def message(path, *arguments, **options):
 
 
 def test_indices_of_palettes(tmp_path):
-    masks = {"b": [[0, 20, 255]], "a": [[1, 2, 3]], "c": [[0, 0, 0]]}
-    write(tmp_path, masks, train=["c"], val=["b", "a"])
+    masks = {B: [[0, 20, 255]], A: [[1, 2, 3]], "000005": [[0, 0, 0]]}
+    write(tmp_path, masks, train=["000005"], val=[B, A])
     for reader in (from_voc, from_folder):
         folder = reader(tmp_path, "val")
-        assert [pair.stem for pair in folder.pairs] == ["b", "a"]
+        assert [pair.stem for pair in folder.pairs] == [B, A]
         assert folder[0][1].tolist() == [[0, 20, 255]]
         assert folder[0][0].shape == (1, 3, 3)
         assert folder.classes == VOC_CLASSES
@@ -64,7 +66,7 @@ def test_the_check_names_every_file_without_its_other(tmp_path):
 
 
 def test_other_classes(tmp_path):
-    write(tmp_path, {"a": [[0, 21, 2]]}, train=["a"])
+    write(tmp_path, {A: [[0, 21, 2]]}, train=[A])
     assert "has the ids 0, 2, 21; the data set has 21 classes" in message(
         tmp_path
     )
@@ -75,9 +77,56 @@ def test_other_classes(tmp_path):
     assert from_voc(tmp_path)[0][1].tolist() == [[0, 255, 2]]
 
 
+@pytest.mark.parametrize("name", ["class_names", "labels", "labelmap"])
+def test_own_classes_in_a_list_of_names(tmp_path, name):
+    """As labelme2voc writes them; other layouts have other names for it."""
+    write(tmp_path, {A: [[0, 1, 2, 255]]}, train=[A])
+    file = tmp_path / f"{name}.txt"
+    file.write_text("__ignore__\n_background_\ncrack\nrust\n")
+    names = ("_background_", "crack", "rust")
+    for classes in (from_folder(tmp_path).classes, check(tmp_path).classes):
+        assert classes.names == names
+    assert from_folder(tmp_path)[0][1].tolist() == [[0, 1, 2, 255]]
+    for text, found in (
+        ("a\n\nb\n", "has the line ''"),
+        ("a\nvoid\nb\n", "has the line 'void'"),
+        ("cat\nCat\n", "has the class cat and the class Cat"),
+        ("a\nb\n", "has the ids 0, 1, 2, 255; the data set has 2 classes"),
+        ("", "has 0 names"),
+    ):
+        file.write_text(text)
+        if name != "labelmap" or text:
+            assert found in message(tmp_path)
+    file.write_text("a\nb\nc\n")
+    other = "labels" if name == "class_names" else "class_names"
+    (tmp_path / f"{other}.txt").write_text("a\nc\nb\n")
+    assert "KS-D011" in message(tmp_path)
+
+
+def test_vocs_names_are_for_vocs_images(tmp_path):
+    """VOC's palette alone says nothing: labelme2voc writes it as well."""
+    write(tmp_path, {"photo": [[0, 1, 2]]}, train=["photo"])
+    for classes in (from_folder(tmp_path).classes, check(tmp_path).classes):
+        assert classes.names == ("class 0", "class 1", "class 2")
+
+
+def test_images_in_folders(tmp_path):
+    """CVAT's lists name images of a subfolder with it, in quotes if need be."""
+    masks = {"day1/a": [[0, 1]], "day 2/a": [[1, 1]], "day1/b": [[0, 0]]}
+    for folder in ("day1", "day 2"):
+        (tmp_path / "SegmentationClass" / folder).mkdir(parents=True)
+    write(tmp_path, masks, train=['"day 2/a"', "day1/a"])
+    (tmp_path / "labelmap.txt").write_text("sky:0,0,0::\ncat:128,0,0::\n")
+    folder = from_folder(tmp_path)
+    assert [pair.stem for pair in folder.pairs] == ["day 2_a", "day1_a"]
+    assert [mask.tolist() for _, mask in folder] == [[[1, 1]], [[0, 1]]]
+    report = check(tmp_path)
+    assert report.ok and report.splits["train"].pairs == 2
+
+
 def test_masks_in_voc_colours(tmp_path):
     ids = np.array([[0, 5, 20, 255]])
-    write(tmp_path, {"a": voc_colormap(256)[ids]}, train=["a"])
+    write(tmp_path, {A: voc_colormap(256)[ids]}, train=[A])
     assert from_voc(tmp_path)[0][1].tolist() == ids.tolist()
 
 
@@ -106,8 +155,8 @@ def test_missing_images(tmp_path):
 
 
 def test_nothing_is_decoded_without_check(tmp_path):
-    write(tmp_path, {"a": [[0]]}, train=["a"])
-    (tmp_path / "SegmentationClass/a.png").write_bytes(b"")
+    write(tmp_path, {A: [[0]]}, train=[A])
+    (tmp_path / f"SegmentationClass/{A}.png").write_bytes(b"")
     folder = from_folder(tmp_path, check=False)
     assert len(folder) == 1
     with pytest.raises(DataError, match="KS-D009"):

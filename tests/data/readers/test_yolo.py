@@ -8,6 +8,7 @@ from PIL import Image
 
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
+from keras_seg.data import check
 from keras_seg.data import from_folder
 from keras_seg.data import from_yolo
 from keras_seg.data import splits
@@ -261,3 +262,20 @@ def test_no_labels_at_all(tmp_path):
         "KS-D004  DATA/images/train/a.jpg and the other images (1 in all) "
         "have no labels; DATA/labels/train/a.txt does not exist;"
     )
+
+
+def test_a_missing_test_split_does_not_keep_from_training(tmp_path):
+    export(tmp_path, ["cat", "dog"], 1)
+    image(tmp_path / "train/images/b.png", SIZE, 3)
+    image(tmp_path / "valid/images/cat.png", SIZE, 2)
+    report = check(tmp_path)
+    assert report.ok, report.to_text()
+    finding = next(f for f in report.findings if f.code == "KS-D001")
+    assert finding.severity == "warning"
+    assert "has for test test/images, which does not exist" in finding.found
+    bare = [f for f in report.of("note") if f.code == "KS-D004"]
+    assert bare[0].found == "has no annotation, and is all background"
+    (tmp_path / "valid/images/cat.png").unlink()
+    assert not check(tmp_path).ok
+    with pytest.raises(ValueError, match="Received: skip_unlabeled=True"):
+        from_folder(tmp_path, "train", skip_unlabeled=True)

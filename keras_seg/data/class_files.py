@@ -136,12 +136,15 @@ def _rows_of_csv(path):
     try:
         text = read_text(path)
     except DataError as error:
+        text = "UTF-8" in error.found
         raise DataError(
             "KS-D011",
             path,
             error.found,
-            f"a class table has {_EXAMPLE}",
-            fix="write the table again as a UTF-8 text file",
+            f"a class table has {_EXAMPLE}" if text else error.allowed,
+            fix="write the table again as a UTF-8 text file"
+            if text
+            else error.fix,
         ) from error
     try:
         rows_of_text = list(csv.reader(text.splitlines()))

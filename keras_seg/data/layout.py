@@ -132,7 +132,8 @@ def choose_split(names, role):
             " and ".join(found),
             f"may both be meant by {role}",
             "one split is taken",
-            fix=f"name it with --{role}-split, in Python with split=",
+            fix=f"name it: --{role}-split of train, --split of evaluate, in "
+            "Python split=",
         )
     return found[0] if found else None
 

@@ -7,6 +7,7 @@ import time
 
 from keras_seg.atomic import remove_leftovers
 from keras_seg.data import ClassTable
+from keras_seg.data.text import read_text
 from keras_seg.training.disk import new_folder
 from keras_seg.training.disk import writing
 from keras_seg.training.environment import environment
@@ -247,7 +248,7 @@ class RunFolder:
         if not path.is_file():
             return None
         try:
-            return parse(path.read_text(encoding="utf-8"))
+            return parse(read_text(path))
         except (ValueError, OSError, RecursionError, csv.Error) as error:
             raise RunError(
                 f"{path} cannot be read: {error} "

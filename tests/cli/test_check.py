@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from keras_seg.cli import app
 from keras_seg.data import synthetic
+from keras_seg.data.text import limit_annotations
+from keras_seg.training import DataSource
 
 pytestmark = pytest.mark.once
 
@@ -46,6 +48,26 @@ def test_bad_data(data):
     result = run(data, "--json")
     assert result.exit_code == 3
     assert json.loads(result.output)["ok"] is False
+
+
+def test_images_without_a_mask(data):
+    next((data / "train/labels").iterdir()).unlink()
+    result = run(data, "--skip-unlabeled")
+    assert result.exit_code == 0, result.output
+    assert "KS-D004  warning: " in result.output
+    assert "has no mask and is left out" in result.output
+    assert f"Next: keras-seg train {data} --skip-unlabeled" in result.output
+    assert DataSource(str(data), skip_unlabeled=True).read()[0].skipped
+
+
+def test_large_annotations(data):
+    limit = (data / "classes.csv").stat().st_size - 1
+    try:
+        result = run(data, "--max-annotation-bytes", limit)
+    finally:
+        limit_annotations(2**31)
+    assert result.exit_code == 3
+    assert f"at most {limit} are read" in result.output
 
 
 def test_no_data(tmp_path):

@@ -19,6 +19,7 @@ from keras_seg.data.video import read_frames
 from keras_seg.inference import Tiles
 from keras_seg.inference import evaluate
 from keras_seg.inference import predict
+from keras_seg.training import DataSource
 from keras_seg.training import RunFolder
 from tests.applications.test_alignment import encoder
 from tests.data.test_geotiff import PLACE
@@ -103,6 +104,15 @@ def test_evaluate_along_boundaries(trained, data, invoke):
     result = invoke("evaluate", out, data, "--trimap", "edges")
     assert result.exit_code == 1
     assert "Received: kind='edges'" in result.stderr
+
+
+def test_evaluate_splits_of_other_names(trained, data, invoke, tmp_path):
+    shutil.copytree(data / "train", tmp_path / "Train")
+    shutil.copytree(data / "val", tmp_path / "Validation")
+    shutil.copy(data / "classes.csv", tmp_path)
+    result = invoke("evaluate", trained[1], tmp_path)
+    assert result.exit_code == 0, result.output
+    assert f"{trained[1]}/evaluation_Validation.csv" in result.stdout
 
 
 def test_evaluate_another_split(trained, data, invoke):
@@ -472,6 +482,14 @@ def test_a_folder_without_splits(invoke, tiny, tmp_path):
         result.stdout
     )
     assert f"put some, with their masks, into {data / 'val'}." in result.stdout
+    # Whoever follows the advice has all images read.
+    moved = tmp_path / "moved"
+    shutil.copytree(data, moved)
+    for kind in ("images", "labels"):
+        (moved / "val" / kind).mkdir(parents=True)
+        file = next((moved / kind).iterdir())
+        file.rename(moved / "val" / kind / file.name)
+    assert [len(part) for part in DataSource(str(moved)).read()] == [2, 1]
     assert not (out / "best.keras").exists()
     result = invoke("evaluate", out, data)
     assert result.exit_code == 0, result.output

@@ -7,6 +7,7 @@ from keras_seg.data.readers.coco import coco_splits
 from keras_seg.data.readers.coco import from_coco
 from keras_seg.data.readers.cvat import cvat_splits
 from keras_seg.data.readers.cvat import from_cvat
+from keras_seg.data.readers.foreign import refuse_foreign
 from keras_seg.data.readers.labelme import from_labelme
 from keras_seg.data.readers.labelme import labelme_splits
 from keras_seg.data.readers.plain import from_pairs
@@ -167,10 +168,16 @@ def recognize(path):
     Returns:
         Tuple of a tuple of names and a function of this room, `from_pairs`
         where no other layout is there.
+
+    Raises:
+        DataError: the files are in a format of another tool.
     """
     path = existing(path)
     for find, reader in _LAYOUTS:
         found = find(path)
         if found is not None:
             return found, reader
-    return folder_splits(path), from_pairs
+    names = folder_splits(path)
+    if not names:
+        refuse_foreign(path)
+    return names, from_pairs

@@ -93,6 +93,34 @@ def test_a_json_file_alone_is_no_layout(tmp_path):
     assert from_folder(tmp_path)[0][1].tolist() == [[0, 1]]
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "name"),
+    [
+        ("annotations.xml", '<image id="0" name="a.png">', "CVAT's format for"),
+        ("train/a.xml", "<object><bndbox><xmin>1", "boxes of PASCAL VOC's"),
+        ("via.json", '{"_via_img_metadata": {}}', "VGG Image Annotator's"),
+        ("via.json", '{"a": {"regions": [{"shape_attributes', "VGG Image"),
+        ("export.ndjson", '{"data_row": {"id": 1}}', "Labelbox's format"),
+        ("ds/ann/a.png.json", '[{"classTitle": "cat"}]', "Supervisely's"),
+        ("annotations/a.json", '{"schema_ref": "https://', "V7 Darwin's"),
+        ("min.json", '[{"result": [{"from_name": "x"}]}]', "Label Studio's"),
+        ("annotations/default.json", '{"dm_format_version"', "Datumaro's"),
+        ("gtFine/a_polygons.json", '{"imgHeight": 1, "imgWidth"', "Cityscapes"),
+    ],
+)
+def test_formats_of_other_tools(tmp_path, file, text, name):
+    image(tmp_path / "images/a.png")
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text(text)
+    for read in (from_folder, splits):
+        with pytest.raises(DataError, match=f"{file} is in {name}.* Fix: "):
+            read(tmp_path)
+    # Who has masks beside it is not kept from them.
+    write(tmp_path / "whole", [[0, 1]])
+    (tmp_path / "whole/notes.xml").write_text(text)
+    assert len(from_folder(tmp_path / "whole")) == 1
+
+
 def test_nothing_is_decoded_without_check(tmp_path):
     path = write(tmp_path, [[0, 1]])
     (path / "annotations/a.png").write_bytes(b"")

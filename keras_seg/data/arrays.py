@@ -1,4 +1,5 @@
-"""Pixels that Pillow cannot hold: NumPy files, and TIFF of many channels."""
+"""Pixels that Pillow cannot hold: NumPy files, TIFF of many channels or with
+blocks that were never written."""
 
 import pathlib
 
@@ -9,6 +10,7 @@ from keras_seg.data.errors import DataError
 from keras_seg.data.opening import check_page
 from keras_seg.data.opening import guarded
 from keras_seg.data.opening import opened
+from keras_seg.data.opening import page_frames
 from keras_seg.data.opening import refuse_large
 
 __all__ = [
@@ -24,6 +26,8 @@ __all__ = [
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
 _ORIENTATION = 274
 _SAMPLES, _BITS, _PLANES = 277, 258, 284
+_BYTE_COUNTS = 279, 325  # of strips and of tiles
+_WHITE_IS_ZERO, _PALETTE = 0, 3
 
 
 def is_npy(path):
@@ -71,6 +75,10 @@ def needs_tifffile(path, exact):
                 samples = image.tag_v2.get(_SAMPLES, 1)
                 bits = max(image.tag_v2.get(_BITS, (1,)))
                 planes = image.tag_v2.get(_PLANES, 1) == 2
+                # GDAL leaves out what it has nothing to write in, and Pillow
+                # gives what is elsewhere in the file in its place.
+                if any(0 in image.tag_v2.get(t, ()) for t in _BYTE_COUNTS):
+                    return True
                 if samples == 1:
                     return False
                 if bits > 8:  # Pillow mixes up 16-bit planes
@@ -81,12 +89,16 @@ def needs_tifffile(path, exact):
             return True
 
 
-def read_tiff(path, page=None):
+def read_tiff(path, page=None, shown=True):
     """Read one page of a TIFF of any number of channels, with tifffile.
 
     Args:
         path: str or path.
         page: optional int; `None` wants a file of one page.
+        shown: bool, the pixels as a viewer shows them, through the palette
+            and with white for 0 where the file says so, or else the values
+            that are stored. Blocks that were never written are 0, or what
+            the file has for no data.
 
     Returns:
         Array `(height, width, channels)`, the orientation applied.
@@ -116,6 +128,10 @@ def read_tiff(path, page=None):
                 "height, width and channels are expected",
                 fix="save one plane as a TIFF of its own",
             )
+        if shown and sheet.photometric == _PALETTE:
+            pixels = (sheet.colormap.T >> 8).astype("uint8")[pixels[..., 0]]
+        elif shown and sheet.photometric == _WHITE_IS_ZERO:
+            pixels = _inverted(path, pixels)
         return _oriented(pixels, _orientation(sheet))
 
 
@@ -131,9 +147,9 @@ def tiff_pages(path):
     """The number of pages of a TIFF."""
     if needs_tifffile(path, exact=False):
         with guarded(path), _tifffile(path).TiffFile(path) as file:
-            return len(file.pages)
+            return len(_pages(file))
     with opened(path) as image:
-        return image.n_frames if image.format == "TIFF" else 1
+        return len(page_frames(image))
 
 
 def _mapped(path):
@@ -154,11 +170,29 @@ def _mapped(path):
 
 
 def _page(path, file, page):
-    count = len(file.pages)
-    check_page(path, page, count)
-    sheet = file.pages[page or 0]
+    pages = _pages(file)
+    check_page(path, page, len(pages))
+    sheet = pages[page or 0]
     refuse_large(path, sheet.imagewidth * sheet.imagelength)
     return sheet
+
+
+def _pages(file):
+    """The pages without overviews and masks, as `page_frames` has them."""
+    pages = [page for page in file.pages if not page.subfiletype & 0b101]
+    return pages or list(file.pages)
+
+
+def _inverted(path, pixels):
+    if pixels.dtype.kind != "u":
+        raise DataError(
+            "KS-D017",
+            path,
+            f"has {pixels.dtype} pixels in which 0 is white",
+            "such pixels are unsigned integers",
+            fix="save the image with black for 0",
+        )
+    return np.iinfo(pixels.dtype).max - pixels
 
 
 def _orientation(sheet):
@@ -190,7 +224,7 @@ def _missing(path, package, install):
         "KS-D016",
         path,
         f"needs the package {package}, which is not installed",
-        "TIFF of more than 4 channels, or of more than 8 bits in several, "
-        "is read with tifffile",
+        "TIFF of more than 4 channels, of more than 8 bits in several, or "
+        "with blocks that were never written is read with tifffile",
         fix=f"pip install {install}, if the file is whole",
     )

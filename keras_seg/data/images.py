@@ -85,7 +85,10 @@ def read_size(path, page=None):
         if page is not None:
             select_page(path, image, page)
         width, height = image.size
-        turned = image.getexif().get(_ORIENTATION, 1) >= 5
+        # Pillow turns the size of a TIFF by itself.
+        turned = image.format != "TIFF" and (
+            image.getexif().get(_ORIENTATION, 1) >= 5
+        )
     return (width, height) if turned else (height, width)
 
 

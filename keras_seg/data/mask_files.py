@@ -7,9 +7,11 @@ import numpy as np
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.colors import ColorCode
 from keras_seg.data.errors import DataError
+from keras_seg.data.ids import ids_of_mask
 from keras_seg.data.masks import has_colors
 from keras_seg.data.masks import read_colors
 from keras_seg.data.masks import read_mask
+from keras_seg.data.masks import read_palette
 
 __all__ = ["MaskFiles", "color_code", "parse_mask_values"]
 
@@ -18,7 +20,12 @@ _LARGEST = 65535  # of 16-bit masks
 
 @dataclasses.dataclass(frozen=True)
 class MaskFiles:
-    """Reads the mask file of a pair, as ids or through colours.
+    """Reads the mask file of a pair, as ids or through colors.
+
+    A palette whose colors the class table names is read by color: some tools
+    write one for each file, in the order in which they met the colors. One
+    that says nothing else than the table, or nothing of it, is indices, and
+    they must have the same colors in every file.
 
     Args:
         values: optional dictionary from values in one-channel masks to ids;
@@ -30,6 +37,10 @@ class MaskFiles:
     values: dict[int, int] | None = None
     colors: ColorCode | None = None
     by_color: bool = False
+    # Which color each index of a palette had, and in which file.
+    _seen: dict = dataclasses.field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def __post_init__(self):
         values = self.values
@@ -51,9 +62,39 @@ class MaskFiles:
             pixels = read_colors(pair.mask, pair.page)
             return self.colors.decode(pixels, pair.mask)
         ids = read_mask(pair.mask, pair.page)
-        if self.values is None:
-            return ids
-        return _mapped(ids, self.values, pair.mask)
+        if self.values is not None:
+            return _mapped(ids, self.values, pair.mask)
+        palette = read_palette(pair.mask, pair.page)
+        return ids if palette is None else self._of(palette, ids, pair)
+
+    def _of(self, palette, ids, pair):
+        if ids.max() >= len(palette):
+            return ids  # As damaged files have it; the ids are checked.
+        colors = {i: tuple(palette[i].tolist()) for i in ids_of_mask(ids)}
+        if self.colors:
+            named = dict.fromkeys(self.colors.colors, ())
+            for i, color in zip(
+                self.colors.ids, self.colors.colors, strict=True
+            ):
+                named[color] += (i,)
+            if any(i not in named.get(c, (i,)) for i, c in colors.items()):
+                return self.colors.decode(palette[ids], pair.mask)
+        for i, color in colors.items():
+            before, file = self._seen.setdefault(i, (color, pair.mask))
+            if before != color:
+                raise DataError(
+                    "KS-D014",
+                    pair.mask,
+                    f"has the color {color} for the index {i}, and "
+                    f"{file.name} {before}",
+                    "an index stands for one color in all masks, or the "
+                    "class table names the colors",
+                    guess="Each file has a palette of its own.",
+                    fix="give every class its color in the columns r, g and "
+                    "b of classes.csv; if the indices are right all the "
+                    "same, name them in mask_values, such as 0:0,1:1",
+                )
+        return ids
 
 
 def color_code(classes):

@@ -4,27 +4,30 @@ import numpy as np
 from PIL import ImageOps
 
 from keras_seg.data.arrays import is_npy
+from keras_seg.data.arrays import needs_tifffile
 from keras_seg.data.arrays import read_npy
+from keras_seg.data.arrays import read_tiff
 from keras_seg.data.errors import DataError
 from keras_seg.data.opening import opened
 from keras_seg.data.opening import rawmode
 from keras_seg.data.opening import select_page
 
-__all__ = ["has_colors", "read_colors", "read_mask"]
+__all__ = ["has_colors", "read_colors", "read_mask", "read_palette"]
 
 _ID_MODES = ("L", "P", "1", "I", "I;16", "I;16L", "I;16B", "I;16N")
 _COLOR_MODES = ("RGB", "RGBA", "RGBX", "PA")
 
-# Pillow stretches grey pixels of 2 and 4 bits to 0..255; ids must stay as
-# they were written.
-_STRETCH = {"L;2": 85, "L;4": 17}
+# Pillow stretches gray pixels of 2 and 4 bits to 0..255, and inverts those in
+# which 0 is white; ids must stay as they were written.
+_STRETCH = {"2": 85, "4": 17}
 
 
 def read_mask(path, page=None):
     """Read a mask as the class ids that were written.
 
-    One channel is read as it is: grey of 1 to 16 bits, and palettes as
-    indices, never through their colours. The orientation is that of the
+    One channel is read as it is stored: gray of 1 to 16 bits, also where 0
+    stands for white, and palettes as indices, never through their colors
+    (`read_palette`). The orientation is that of the
     mask's own EXIF tag, as an image's is of its own: a mask that was drawn
     over the image as viewers show it needs none.
 
@@ -41,6 +44,8 @@ def read_mask(path, page=None):
     """
     if is_npy(path):
         return _ids_of_array(path, read_npy(path))
+    if needs_tifffile(path, exact=False):
+        return _ids_of_array(path, read_tiff(path, page, shown=False))
     with opened(path) as image:
         _refuse_jpeg(path, image)
         select_page(path, image, page)
@@ -50,9 +55,35 @@ def read_mask(path, page=None):
         if image.mode not in _ID_MODES:
             raise _not_ids(path, image)
         ids = np.array(image)
+        kind, _, flags = (raw or "").partition(";")
+        if kind in ("L", "1") and "I" in flags:
+            ids = ~ids
         if ids.dtype == bool:
             return ids.astype("uint8")
-        return ids // np.array(_STRETCH.get(raw, 1), ids.dtype)
+        stretch = _STRETCH.get(flags[:1], 1) if kind == "L" else 1
+        return ids // np.array(stretch, ids.dtype)
+
+
+def read_palette(path, page=None):
+    """The colors that the file of a mask has for its indices.
+
+    Args:
+        path: str or path.
+        page: optional int, the page of a TIFF stack.
+
+    Returns:
+        uint8 array `(entries, 3)`, or `None` where there is no palette, or
+        one of grays in order, which tells nothing.
+    """
+    if is_npy(path):
+        return None
+    with opened(path) as image:
+        select_page(path, image, page)
+        if image.mode != "P":
+            return None
+        palette = np.array(image.getpalette("RGB"), "uint8").reshape(-1, 3)
+        grays = np.arange(len(palette), dtype="uint8")[:, None]
+        return None if (palette == grays).all() else palette
 
 
 def has_colors(path):
@@ -80,6 +111,10 @@ def read_colors(path, page=None):
         DataError: the file is missing, damaged or too large, is a JPEG, has
             more than 8 bits a channel, or is transparent in places.
     """
+    if needs_tifffile(path, exact=False):
+        pixels = read_tiff(path, page)
+        if pixels.dtype == np.uint8 and pixels.shape[2] in (1, 3):
+            return np.repeat(pixels, 3 // pixels.shape[2], axis=2)
     with opened(path) as image:
         _refuse_jpeg(path, image)
         select_page(path, image, page)

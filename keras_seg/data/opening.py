@@ -1,6 +1,7 @@
 """Opening picture files with Pillow; whatever goes wrong names the file."""
 
 import contextlib
+import itertools
 import pathlib
 import warnings
 
@@ -16,12 +17,14 @@ __all__ = [
     "guarded",
     "limit_pixels",
     "opened",
+    "page_frames",
     "rawmode",
     "refuse_large",
     "select_page",
 ]
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+_STACKS = ("TIFF", "PNG", "WEBP")  # and animations
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".npy")
 
 
@@ -104,8 +107,37 @@ def refuse_large(path, pixels):
         raise _too_large(path)
 
 
+def page_frames(image):
+    """Which frames of a file are images of their own, by number.
+
+    The overviews and the masks that a TIFF keeps beside its image are none
+    (TIFF 6.0, `NewSubfileType` and `SubfileType`), nor is what a phone
+    puts behind a JPEG.
+
+    Args:
+        image: `PIL.Image.Image`, just opened.
+
+    Returns:
+        List of int.
+    """
+    if image.format not in _STACKS:
+        return [0]
+    if image.format != "TIFF":
+        return list(range(getattr(image, "n_frames", 1)))
+    frames = []
+    with contextlib.suppress(EOFError):
+        for frame in itertools.count():
+            with contextlib.suppress(SyntaxError):  # A mode Pillow has not.
+                image.seek(frame)
+            tags = image.tag_v2
+            if not tags.get(254, 0) & 0b101 and tags.get(255, 1) != 2:
+                frames.append(frame)
+    image.seek(0)
+    return frames or [0]
+
+
 def select_page(path, image, page):
-    """Turn to a page of a TIFF stack; other files have the page 0 only.
+    """Turn to a page of a stack; other files have the page 0 only.
 
     Args:
         path: str or path, named in errors.
@@ -115,9 +147,10 @@ def select_page(path, image, page):
     Raises:
         DataError: the page does not exist, or one of many must be chosen.
     """
-    check_page(path, page, image.n_frames if image.format == "TIFF" else 1)
-    if page:
-        image.seek(page)
+    frames = page_frames(image)
+    check_page(path, page, len(frames))
+    if frames[page or 0]:
+        image.seek(frames[page or 0])
 
 
 def check_page(path, page, pages):

@@ -226,8 +226,9 @@ def test_without_tifffile(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tifffile", None)
     expected = (
         "KS-D016  DATA/a.tif needs the package tifffile, which is not "
-        "installed; TIFF of more than 4 channels, or of more than 8 bits in "
-        "several, is read with tifffile. "
+        "installed; TIFF of more than 4 channels, of more than 8 bits in "
+        "several, or with blocks that were never written is read with "
+        "tifffile. "
         'Fix: pip install "keras-seg[tiff]", if the file is whole.'
     )
     for function in (read_size, lambda p: read_image(p, None)):

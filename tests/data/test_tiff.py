@@ -1,0 +1,190 @@
+"""What TIFF allows and tools write: the values that were meant come out."""
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from keras_seg.data import from_folder
+from keras_seg.data import read_image
+from keras_seg.data import read_mask
+from keras_seg.data.arrays import tiff_pages
+from keras_seg.data.images import read_size
+
+pytestmark = pytest.mark.once
+
+rasterio = pytest.importorskip("rasterio")
+
+
+def drawn(height, width, channels=None, most=256):
+    """Values that no flip, turn or inversion leaves as they are."""
+    shape = (height, width) if channels is None else (height, width, channels)
+    rng = np.random.default_rng([height, width])
+    return rng.integers(0, most, shape, "uint8")
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "uint16"])
+def test_masks_in_which_zero_is_white(tmp_path, dtype):
+    """ImageJ writes masks with an inverting table: the file's values count."""
+    ids = drawn(5, 7, most=2).astype(dtype) * (1 if dtype == "bool" else 255)
+    tifffile.imwrite(tmp_path / "a.tif", ids, photometric="miniswhite")
+    np.testing.assert_array_equal(read_mask(tmp_path / "a.tif"), ids)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_masks_of_few_bits_in_which_zero_is_white(tmp_path, bits):
+    ids = drawn(5, 8, most=2**bits)
+    path = tmp_path / "a.tif"
+    each = np.unpackbits(ids[..., None], axis=-1)[..., 8 - bits :]
+    tifffile.imwrite(
+        path,
+        iter([np.packbits(each).tobytes()]),
+        shape=ids.shape,
+        dtype="uint8",
+        bitspersample=bits,
+        rowsperstrip=len(ids),
+        photometric="miniswhite",
+    )
+    np.testing.assert_array_equal(read_mask(path), ids)
+
+
+def test_an_image_in_which_zero_is_white_is_shown(tmp_path):
+    """As Pillow shows it, with tifffile and without."""
+    image = drawn(5, 7)
+    tifffile.imwrite(tmp_path / "a.tif", image, photometric="miniswhite")
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "a.tif"), np.repeat(255 - image[..., None], 3, 2)
+    )
+
+
+# What the eight values of the tag mean, TIFF 6.0, page 36.
+TURNS = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda a: np.rot90(a),
+}
+
+
+@pytest.mark.parametrize("suffix", ["tif", "png", "webp"])
+@pytest.mark.parametrize("orientation", TURNS)
+def test_turned_files(tmp_path, orientation, suffix):
+    image, path = drawn(5, 7, 3), tmp_path / f"a.{suffix}"
+    exif = Image.Exif()
+    exif[274] = orientation
+    options = {"exif": exif, "lossless": True}
+    if suffix == "tif":
+        options = {"tiffinfo": {274: orientation}}
+    Image.fromarray(image).save(path, **options)
+    upright = TURNS[orientation](image)
+    np.testing.assert_array_equal(read_image(path), upright)
+    assert read_size(path) == upright.shape[:2]
+
+
+def write_blocks(path, array, blocks, **options):
+    """A GeoTIFF in which only some blocks of 16 x 16 were ever written."""
+    height, width, count = array.shape
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=height,
+        width=width,
+        count=count,
+        dtype=array.dtype,
+        sparse_ok=True,
+        tiled=True,
+        blockxsize=16,
+        blockysize=16,
+        crs="EPSG:32632",
+        transform=rasterio.transform.from_origin(5e5, 5.6e6, 1, 1),
+        **options,
+    ) as file:
+        for row, column in blocks:
+            part = array[row : row + 16, column : column + 16]
+            window = rasterio.windows.Window(column, row, 16, 16)
+            file.write(np.moveaxis(part, -1, 0), window=window)
+
+
+@given(
+    st.sets(st.tuples(st.sampled_from([0, 16]), st.sampled_from([0, 16, 32]))),
+    st.sampled_from([{}, {"compress": "deflate"}, {"nodata": 7}]),
+    st.sampled_from([1, 3]),
+)
+def test_blocks_that_were_never_written(tmp_path_factory, blocks, options, n):
+    """They are 0, or `nodata`, as GDAL reads them: the oracle."""
+    path = tmp_path_factory.mktemp("sparse") / "a.tif"
+    write_blocks(path, drawn(32, 48, n), blocks, **options)
+    with rasterio.open(path) as file:
+        expected = np.moveaxis(file.read(), 0, -1)
+    if n == 1:
+        np.testing.assert_array_equal(read_mask(path), expected[..., 0])
+        expected = np.repeat(expected, 3, axis=-1)
+    np.testing.assert_array_equal(read_image(path), expected)
+    assert read_size(path) == (32, 48)
+
+
+def test_overviews_and_masks_inside_are_no_pages(tmp_path):
+    path, image = tmp_path / "a.tif", drawn(64, 96, 3)
+    blocks = [(r, c) for r in range(0, 64, 16) for c in range(0, 96, 16)]
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        write_blocks(path, image, blocks)
+        with rasterio.open(path, "r+") as file:
+            file.write_mask(image[..., 0] > 9)
+            file.build_overviews([2, 4])
+    assert tiff_pages(path) == 1
+    np.testing.assert_array_equal(read_image(path), image)
+    # As other tools order them: overview, page, overview, page.
+    pages = [drawn(8, 6), drawn(16, 12), drawn(8, 7), drawn(16, 13)]
+    with tifffile.TiffWriter(path) as file:
+        for page in pages:
+            file.write(page, subfiletype=len(page) == 8)
+    assert tiff_pages(path) == 2
+    for page, ids in enumerate(pages[1::2]):
+        np.testing.assert_array_equal(read_mask(path, page), ids)
+
+
+def test_an_animation_is_a_stack(tmp_path):
+    """Not its first frame without a word."""
+    frames = [Image.fromarray(drawn(4, 5 + i, 3)[:, :5]) for i in range(3)]
+    for suffix in ("png", "webp"):
+        path = tmp_path / f"a.{suffix}"
+        frames[0].save(
+            path, save_all=True, append_images=frames[1:], lossless=True
+        )
+        with pytest.raises(ValueError, match="is a stack of 3 pages"):
+            read_image(path)
+
+
+@given(st.permutations(range(4)), st.permutations(range(4)))
+def test_palettes_by_color(tmp_path_factory, first, second):
+    """A palette a file, in whatever order: the table's colors say the ids."""
+    root = tmp_path_factory.mktemp("palettes")
+    table = np.array([[9, 9, 9], [255, 0, 0], [0, 0, 255], [0, 255, 0]])
+    rows = [f"{i},c{i},{r},{g},{b}" for i, (r, g, b) in enumerate(table)]
+    (root / "classes.csv").write_text("\n".join(["id,name,r,g,b", *rows]))
+    for name in ("images", "labels"):
+        (root / name).mkdir()
+    ids = drawn(6, 7, most=4)
+    for stem, order in (("a", first), ("b", second)):
+        Image.fromarray(drawn(6, 7, 3)).save(root / f"images/{stem}.png")
+        mask = Image.fromarray(np.argsort(order).astype("uint8")[ids])
+        mask.putpalette(table[list(order)].ravel().tolist())
+        mask.save(root / f"labels/{stem}.png")
+    folder = from_folder(root)
+    for _, mask in folder:
+        np.testing.assert_array_equal(mask, ids)
+    # Without the table the same two files contradict each other, or do not.
+    (root / "classes.csv").unlink()
+    if first == second:
+        assert len(from_folder(root)) == 2
+    else:
+        with pytest.raises(ValueError, match="KS-D014.*for the index"):
+            from_folder(root)
+    assert len(from_folder(root, mask_values={i: i for i in range(4)})) == 2

@@ -130,6 +130,7 @@ def begin(
         x = as_rgb(image, data_format)
     if x.shape[axis] != channels:
         network = inflate_input(network, x.shape[axis])
+    own = {layer.name for layer in network.layers}
     if multiple is None:
         multiple = max(pyramid(network))
     if convert is not None:
@@ -139,7 +140,8 @@ def begin(
     minimum = _smallest(network, multiple, remainder, minimum)
     padded = prepare(x, mode, multiple, data_format, remainder, minimum)
     network = graph.copy_model(network, padded, fast_class)
-    mark_backbone(network)
+    # Those that `convert` has added, such as a cascade, begin anew.
+    mark_backbone(layer for layer in network.layers if layer.name in own)
     if freeze_batch_norm:
         freeze(network)
     return image, padded, network

@@ -7,6 +7,7 @@ import keras
 from keras import layers
 
 from keras_seg.applications import weights as weight_files
+from keras_seg.applications.builder import distinct
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery import fully_convolutional
 from keras_seg.surgery import pyramid
@@ -130,7 +131,7 @@ def encoder(
                 "model keeps its own: load them before. Received: "
                 f"weights={weights!r}"
             )
-        model, mode = functional(backbone), None
+        model, mode = distinct(functional(backbone)), None
     else:
         builder = find_builder(backbone)
         mode = preprocessing_mode(builder.__name__)

@@ -6,6 +6,7 @@ from keras import layers
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
+from keras_seg.applications.builder import builder
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.vgg_switches import begin_from_vgg16
 from keras_seg.applications.vgg_switches import decode
@@ -22,6 +23,7 @@ from keras_seg.ops.formats import standardize_data_format
 __all__ = ["DeconvNet"]
 
 
+@builder
 def DeconvNet(
     weights="imagenet",
     input_tensor=None,

@@ -7,6 +7,7 @@ from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import crf_preset
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
+from keras_seg.applications.builder import builder
 from keras_seg.applications.dense_vgg import base_vgg
 from keras_seg.applications.dense_vgg import dense_vgg
 from keras_seg.applications.fcn_head import fcn_head
@@ -22,6 +23,7 @@ __all__ = ["DeepLabV1"]
 LAYOUTS = {"largefov": dense_vgg, "base": base_vgg}
 
 
+@builder
 def DeepLabV1(
     backbone="vgg16",
     weights="imagenet",

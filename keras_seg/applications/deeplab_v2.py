@@ -8,6 +8,7 @@ from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import crf_preset
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
+from keras_seg.applications.builder import builder
 from keras_seg.applications.dense_vgg import dense_vgg
 from keras_seg.applications.dense_vgg import has_vgg_plan
 from keras_seg.applications.fcn_head import fcn_head
@@ -21,6 +22,7 @@ from keras_seg.surgery import set_output_stride
 __all__ = ["DeepLabV2"]
 
 
+@builder
 def DeepLabV2(
     backbone="resnet101",
     weights="imagenet",

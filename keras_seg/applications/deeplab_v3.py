@@ -7,6 +7,7 @@ from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.backbones import without_widening
+from keras_seg.applications.builder import builder
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import ASPP
 from keras_seg.layers import Conv
@@ -19,6 +20,7 @@ from keras_seg.surgery.multi_grid import last_convolutions
 __all__ = ["DeepLabV3", "deeplab"]
 
 
+@builder
 def DeepLabV3(
     backbone="resnet101",
     weights="imagenet",

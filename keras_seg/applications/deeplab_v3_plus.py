@@ -2,6 +2,7 @@
 
 from keras import layers
 
+from keras_seg.applications.builder import builder
 from keras_seg.applications.deeplab_v3 import deeplab
 from keras_seg.layers import BatchNorm
 from keras_seg.layers import Conv
@@ -12,6 +13,7 @@ from keras_seg.ops.formats import channel_axis
 __all__ = ["DeepLabV3Plus"]
 
 
+@builder
 def DeepLabV3Plus(
     backbone="resnet101",
     weights="imagenet",

@@ -5,6 +5,7 @@ from keras import layers
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
+from keras_seg.applications.builder import builder
 from keras_seg.applications.fcn_geometry import OFFSETS
 from keras_seg.applications.fcn_geometry import pad_by_100
 from keras_seg.applications.fcn_head import fcn_head
@@ -21,6 +22,7 @@ __all__ = ["FCN8s", "FCN16s", "FCN32s"]
 SCALES = {"pool4": 1e-2, "pool3": 1e-4}
 
 
+@builder
 def FCN32s(
     backbone="vgg16",
     weights="imagenet",
@@ -107,6 +109,7 @@ def FCN32s(
     return _fcn(**locals(), skips=())
 
 
+@builder
 def FCN16s(
     backbone="vgg16",
     weights="imagenet",
@@ -145,6 +148,7 @@ def FCN16s(
     return _fcn(**locals(), skips=(16,))
 
 
+@builder
 def FCN8s(
     backbone="vgg16",
     weights="imagenet",

@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from keras_seg.applications.builder import builder
 from keras_seg.layers import Conv
 from keras_seg.layers import MaxPool
 from keras_seg.layers.base import positive_int
@@ -15,6 +16,7 @@ KERNELS = (4, 5, 4, 4)
 SMALLEST = 63
 
 
+@builder
 def N4(
     input_shape=None,
     classes=2,

@@ -7,6 +7,7 @@ from keras import layers
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
+from keras_seg.applications.builder import builder
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.vgg_switches import decode
 from keras_seg.applications.vgg_switches import encode
@@ -18,6 +19,7 @@ from keras_seg.ops.formats import standardize_data_format
 __all__ = ["SegNetBasic"]
 
 
+@builder
 def SegNetBasic(
     input_tensor=None,
     input_shape=None,

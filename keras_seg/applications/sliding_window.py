@@ -4,6 +4,8 @@ from keras_seg.applications.assembly import as_rgb
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
+from keras_seg.applications.builder import builder
+from keras_seg.applications.builder import distinct
 from keras_seg.applications.n4 import N4
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import MirrorPad
@@ -24,18 +26,8 @@ from keras_seg.surgery.unpadded import check_unpadded
 
 __all__ = ["SlidingWindow"]
 
-# The names of the layers around the classifier's.
-NAMES = (
-    "image",
-    "gray_to_rgb",
-    "mirror",
-    "score",
-    "crop",
-    "logits",
-    "predictions",
-)
 
-
+@builder
 def SlidingWindow(
     classifier=None,
     weights=None,
@@ -141,7 +133,7 @@ def SlidingWindow(
             image, weights, classes or 2, include_preprocessing, data_format
         )
     else:
-        classifier = functional(classifier)
+        classifier = distinct(functional(classifier), "classifier")
         data_format = _check(classifier, data_format)
         if input_shape is None:
             input_shape = list(classifier.inputs[0].shape[1:])
@@ -160,9 +152,6 @@ def SlidingWindow(
         x = as_rgb(image, data_format)
     if x.shape[axis] != wanted:
         network = inflate_input(network, x.shape[axis])
-    for layer in network.layers:
-        if layer.name in NAMES:
-            layer.name = f"classifier_{layer.name}"
     around = tuple((size // 2, size - 1 - size // 2) for size in window)
     x = MirrorPad(around, data_format=data_format, name="mirror")(x)
     dense = set_output_stride(network, 1, input_tensor=x)

@@ -7,6 +7,7 @@ from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.assembly import prepare
 from keras_seg.applications.backbones import maps_fit
+from keras_seg.applications.builder import builder
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import Conv
@@ -22,6 +23,7 @@ from keras_seg.surgery import pyramid
 __all__ = ["UNet"]
 
 
+@builder
 def UNet(
     backbone=None,
     weights=None,

@@ -9,6 +9,7 @@ from keras import layers
 from keras_seg.applications import weights as weight_files
 from keras_seg.applications.assembly import as_rgb
 from keras_seg.applications.assembly import prepare
+from keras_seg.applications.origin import mark_backbone
 from keras_seg.layers import BatchNorm
 from keras_seg.layers import MaxPoolWithSwitches
 from keras_seg.layers import MaxUnpool
@@ -151,4 +152,5 @@ def begin_from_vgg16(model, weights, channels, include_top=False):
         vgg = fully_convolutional(vgg)
     if channels not in (1, 3):
         vgg = inflate_input(vgg, channels)
-    transplant(vgg, model)
+    names = transplant(vgg, model)
+    mark_backbone([model.get_layer(name) for name in names])

@@ -50,7 +50,6 @@ def add_crf(model, preset="deeplab_v1", from_logits=True, **settings):
     scores = first_output(model(image))
     if not from_logits:
         scores = log_of(scores)
-    crf = DenseCRF(
-        preset=preset, data_format="channels_last", name="crf", **settings
-    )
+    options = {"data_format": "channels_last", "dtype": "float32"}
+    crf = DenseCRF(preset=preset, name="crf", **options, **settings)
     return keras.Model(image, crf(scores, like), name=f"{model.name}_crf")

@@ -81,15 +81,16 @@ def fully_convolutional(
     converted = graph.rebuild(classifier, _Part, surgery.call, surgery.copier)
     if classifier_activation is None:
         return converted
-    if classifier_activation == "softmax":
-        activation = layers.Softmax(
-            axis=channel_axis(surgery.data_format), name="softmax"
-        )
-    else:
-        activation = layers.Activation(
-            classifier_activation, name="classifier_activation"
-        )
-    outputs = keras.tree.map_structure(activation, converted.output)
+    with graph.dtype_policy_of(classifier):
+        if classifier_activation == "softmax":
+            activation = layers.Softmax(
+                axis=channel_axis(surgery.data_format), name="softmax"
+            )
+        else:
+            activation = layers.Activation(
+                classifier_activation, name="classifier_activation"
+            )
+        outputs = keras.tree.map_structure(activation, converted.output)
     return keras.Model(converted.input, outputs, name=converted.name)
 
 

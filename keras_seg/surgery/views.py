@@ -68,7 +68,9 @@ def average_views(
     for scale in scales:
         x = image
         if scale != 1:
-            x = AlignedScale(scale, data_format=data_format)(image)
+            x = AlignedScale(scale, data_format=data_format, dtype="float32")(
+                image
+            )
         scores = [first_output(model(x))]
         if mirror:
             mirrored = first_output(model(ops.flip(x, axis=columns)))
@@ -76,7 +78,9 @@ def average_views(
         if merge == "mean" and from_logits:
             scores = [ops.softmax(y) for y in scores]
         if scale != 1:
-            back = ResizeLike(align_corners=True, data_format="channels_last")
+            back = ResizeLike(
+                True, data_format="channels_last", dtype="float32"
+            )
             scores = [back(y, like) for y in scores]
         views += scores
     y = views[0]

@@ -24,12 +24,14 @@ def image_of(model):
     image = keras.Input(batch_shape=model.inputs[0].shape, name="image")
     if data_format_of(model) != "channels_first":
         return image, image
-    return image, layers.Permute((2, 3, 1), name="image_like_scores")(image)
+    last = layers.Permute((2, 3, 1), dtype="float32", name="image_like_scores")
+    return image, last(image)
 
 
 def first_output(outputs):
     """The scores of a model that may have auxiliary ones behind them."""
-    return outputs[0] if isinstance(outputs, list | tuple) else outputs
+    scores = outputs[0] if isinstance(outputs, list | tuple) else outputs
+    return scores if scores.dtype == "float32" else ops.cast(scores, "float32")
 
 
 def log_of(probabilities):

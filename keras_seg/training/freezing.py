@@ -1,7 +1,5 @@
 """Training the new layers of a network before those it was begun from."""
 
-import keras
-
 from keras_seg.applications.origin import backbone_layers
 
 __all__ = ["freeze_backbone", "unfreeze"]
@@ -20,14 +18,15 @@ def freeze_backbone(model, backbone=None):
         backbone: the `keras.Model` it was built on; a layer came from it if
             it has weights there, under the same name. Defaults to None: the
             builder of `keras_seg.applications` that made the model knows. A
-            model that was read from a file does not.
+            model that was read from a file, or that surgery made of another
+            one, does not.
 
     Returns:
         The model.
 
     Raises:
         ValueError: if no layer of the model came from the backbone, or all
-            of them did.
+            of them did; if that is not known.
 
     Example:
 
@@ -39,22 +38,11 @@ def freeze_backbone(model, backbone=None):
     >>> [layer.name for layer in model.layers if layer.trainable_weights]
     ['score_fr', 'score_pool4', 'score_pool3']
     """
-    if backbone is None:
-        names = {layer.name for layer in backbone_layers(model)}
-        what = "those that its builder took from a classifier"
-    elif isinstance(backbone, keras.Model):
-        names = {layer.name for layer in backbone.layers if layer.weights}
-        what = f"those of backbone={backbone.name!r}"
-    else:
-        raise ValueError(
-            "`backbone` must be the keras.Model that `model` was built on. "
-            f"Received: backbone={backbone!r}"
-        )
     with_weights = [layer for layer in model.layers if layer.weights]
-    old = [layer for layer in with_weights if layer.name in names]
+    old = backbone_layers(model, backbone)
     if not old or len(old) == len(with_weights):
         raise ValueError(
-            f"`model` must have layers that are {what}, and others. "
+            "`model` must have layers that came from the backbone, and others. "
             f"Received: {len(with_weights)} layers with weights, {len(old)} "
             "of them such layers"
         )

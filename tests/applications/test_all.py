@@ -12,6 +12,9 @@ from keras import layers
 
 from keras_seg import applications
 from keras_seg import receptive_field
+from keras_seg.applications.origin import backbone_layers
+from keras_seg.layers.nested import nested_layers
+from keras_seg.surgery import graph
 from tests.applications.systems import SYSTEMS
 from tests.applications.systems import small
 from tests.networks import outputs
@@ -135,3 +138,82 @@ def test_frozen_batch_norm(name):
 def test_networks_that_have_no_auxiliary_head(builder, options):
     with pytest.raises(ValueError, match="Received: auxiliary=True"):
         builder(**options, weights=None, auxiliary=True)
+
+
+def on_models():
+    """The systems that are built on a model."""
+    return [name for name, (_, backbone, _) in SYSTEMS.items() if backbone]
+
+
+def build_on(name, model, **options):
+    builder, _, own = SYSTEMS[name]
+    key = "classifier" if name == "sliding_window" else "backbone"
+    return builder(**{key: model}, **own, **options)
+
+
+def renamed(model, names):
+    """A copy, the first layers of which have other names."""
+    operations = [
+        x for x in model.operations if not isinstance(x, layers.InputLayer)
+    ]
+    new = dict(zip(operations, names, strict=False))
+    copier = graph.Copier()
+
+    def call(operation, *args, **kwargs):
+        name = new.get(operation, operation.name)
+        return copier.copy(operation, name=name)(*args, **kwargs)
+
+    return graph.rebuild(model, lambda x: x, call, copier, any_size=False)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", on_models())
+def test_a_backbone_with_names_of_ours(name):
+    """Whatever its layers are called, the network is the same."""
+    backbone = randomize(graph.functional(SYSTEMS[name][1]()))
+    plain = build_on(name, backbone, classes=2)
+    theirs = {operation.name for operation in backbone.operations}
+    ours = [x.name for x in plain.operations if x.name not in theirs]
+    keras.utils.set_random_seed(0)
+    plain = build_on(name, backbone, classes=2)
+    named_alike = renamed(backbone, ours[::-1])
+    keras.utils.set_random_seed(0)
+    model = build_on(name, named_alike, classes=2)
+    # What has been drawn before is not drawn again.
+    for new, old in zip(model.weights, plain.weights, strict=True):
+        new.assign(old)
+    x = picture(40, 33)
+    np.testing.assert_array_equal(outputs(model, x), outputs(plain, x))
+    assert {"image", "score"} <= {layer.name for layer in model.operations}
+    if name != "sliding_window":
+        found = backbone_layers(model, named_alike)
+        assert found == backbone_layers(model)
+
+
+@pytest.mark.once
+def test_a_name_in_front_of_the_input_tensor():
+    image = keras.Input((None, None, 3))
+    x = layers.Rescaling(2.0, name="pad")(image)
+    with pytest.raises(ValueError, match="has the name 'pad' of a layer"):
+        small("fcn8s", input_tensor=x)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", on_models())
+def test_layers_on_a_model_have_its_dtype_policy(name):
+    plain = SYSTEMS[name][1]()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = SYSTEMS[name][1]()
+        models = {"float32": build_on(name, plain)}
+    finally:
+        keras.config.set_dtype_policy("float32")
+    models["mixed_bfloat16"] = build_on(name, mixed)
+    for policy, model in models.items():
+        found = {
+            layer.dtype_policy.name
+            for layer in nested_layers(model)
+            if layer.weights and not isinstance(layer, keras.Model)
+        }
+        assert found == {policy}
+        assert model.outputs[0].dtype == "float32"

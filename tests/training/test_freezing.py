@@ -2,9 +2,13 @@ import keras
 import numpy as np
 import pytest
 
+from keras_seg.applications import FCN32s
 from keras_seg.applications import UNet
+from keras_seg.surgery import replace_classes
+from keras_seg.surgery import set_output_stride
 from keras_seg.training import freeze_backbone
 from keras_seg.training import unfreeze
+from keras_seg.training.recipes import finetune
 from tests.networks import outputs
 
 
@@ -65,12 +69,37 @@ def test_only_the_new_layers_are_trained():
 def test_not_its_backbone():
     backbone = classifier()
     model = UNet(backbone, classes=2)
-    with pytest.raises(ValueError, match="must have layers that are those of"):
+    with pytest.raises(ValueError, match="that came from the backbone, and"):
         freeze_backbone(model, keras.Sequential([keras.layers.ReLU()]))
-    with pytest.raises(ValueError, match="must have layers that are those of"):
+    with pytest.raises(ValueError, match="that came from the backbone, and"):
         freeze_backbone(backbone, backbone)
     with pytest.raises(ValueError, match="must be the keras.Model"):
         freeze_backbone(model, "mobilenet_v2")
-    copied = keras.models.clone_model(model)
     with pytest.raises(ValueError, match="0 of them such layers"):
-        freeze_backbone(copied)
+        freeze_backbone(UNet(filters=2, depth=1))
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "change",
+    [
+        keras.models.clone_model,
+        lambda model: replace_classes(model, 3),
+        lambda model: set_output_stride(model, 2),
+    ],
+)
+def test_unknown_is_not_none(change):
+    """Neither recipe takes a model for one without a backbone."""
+    backbone = classifier()
+    model = change(FCN32s(backbone, classes=2))
+    with pytest.raises(ValueError, match="Give `backbone`, the keras.Model"):
+        freeze_backbone(model)
+    with pytest.raises(ValueError, match="Or give backbone_rate=1"):
+        finetune([0], model, classes=2)
+    assert finetune([0], model, classes=2, backbone_rate=1)
+    slow = finetune([0], model, classes=2, backbone=backbone)["optimizer"]
+    assert slow.multiplier("conv1/kernel") == 0.1
+    assert slow.multiplier("score_fr/kernel") == 1
+    freeze_backbone(model, backbone)
+    assert not model.get_layer("conv1").trainable
+    assert model.get_layer("score_fr").trainable

@@ -24,6 +24,7 @@ def finetune(
     epochs=20,
     batch_size=8,
     learning_rate=1e-3,
+    backbone=None,
     backbone_rate=0.1,
     weight_decay=1e-4,
     class_weights=None,
@@ -57,8 +58,12 @@ def finetune(
         epochs: int, how often every image is seen. Defaults to 20.
         batch_size: int. Defaults to 8.
         learning_rate: float, of the first update. Defaults to 1e-3.
+        backbone: the `keras.Model` that `model` was built on, for one that
+            was loaded, cloned or changed by surgery, which does not know it:
+            see `keras_seg.training.freeze_backbone`. Defaults to None.
         backbone_rate: float, the factor of the learning rate of the layers
-            of the model that came from its backbone. Defaults to 0.1.
+            of the model that came from its backbone; 1 for one rate for all.
+            Defaults to 0.1.
         weight_decay: float. Defaults to 1e-4.
         class_weights: a rule of `keras_seg.losses.class_weights`, for which
             the masks are counted: `"median_frequency"`, `"balanced"`, a dict
@@ -68,7 +73,9 @@ def finetune(
         Dictionary of arguments of `model.compile`.
 
     Raises:
-        ValueError: if the number of classes is not known.
+        ValueError: if the number of classes is not known, or which layers
+            came from the backbone; for a `backbone` or a `backbone_rate` of
+            a model that is not given or has no backbone.
 
     Example:
 
@@ -100,7 +107,7 @@ def finetune(
         "optimizer": AdamW(
             Poly(learning_rate, steps),
             weight_decay=weight_decay,
-            multipliers=_slowed(model, backbone_rate),
+            multipliers=_slowed(model, backbone, backbone_rate),
         ),
         "loss": CrossEntropy(VOID, class_weights),
         "metrics": [
@@ -110,9 +117,29 @@ def finetune(
     }
 
 
-def _slowed(model, factor):
+def _slowed(model, backbone, factor):
     """The factor for the weights of the backbone that are trained."""
-    unchanged = model is None or factor == 1
-    layers = [] if unchanged else backbone_layers(model)
-    names = [re.escape(x.name) for x in layers if x.trainable_weights]
-    return {f"^({'|'.join(names)})/": factor} if names else {}
+    found = []
+    if model is not None and (factor != 1 or backbone is not None):
+        found = _backbone_of(model, backbone)
+    if not found and (backbone is not None or factor not in (0.1, 1)):
+        raise ValueError(
+            "`backbone` and `backbone_rate` are those of a `model` that has "
+            f"layers of a backbone. Received: model={model!r}, "
+            f"backbone={backbone!r}, backbone_rate={factor}"
+        )
+    if factor == 1:
+        return {}
+    slow = {x.path.split("/")[0] for y in found for x in y.trainable_weights}
+    names = "|".join(map(re.escape, sorted(slow)))
+    return {f"^({names})/": factor} if names else {}
+
+
+def _backbone_of(model, backbone):
+    try:
+        return backbone_layers(model, backbone)
+    except ValueError as error:
+        raise ValueError(
+            f"{error} Or give backbone_rate=1: all weights then learn at one "
+            "rate."
+        ) from error

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_seg.applications import FCN32s
+from keras_seg.applications import UNet
 from keras_seg.data import ClassTable
 from keras_seg.metrics import MeanIoU
 from keras_seg.training import Settings
@@ -63,6 +64,31 @@ def test_the_backbone_learns_at_a_tenth():
         rate = 1e-3 if weight.path.startswith("score") else 1e-4
         moved = old + 1 - weight.numpy()
         np.testing.assert_allclose(moved, rate, rtol=2e-3)
+
+
+def test_a_backbone_with_a_model_inside():
+    """Its weights have paths without the name of the model around them."""
+    image = keras.Input((None, None, 3))
+    inner = keras.Sequential(
+        [image, keras.layers.Conv2D(4, 3, 8, "same", name="deep")]
+    )
+    x = keras.layers.Conv2D(4, 3, 4, "same", name="last")(inner(image))
+    model = FCN32s(keras.Model(image, x), classes=3)
+    optimizer = finetune(pairs(), model)["optimizer"]
+    rates = {w.path: optimizer.multiplier(w.path) for w in model.weights}
+    assert [k for k, v in rates.items() if v == 1] == [
+        "score_fr/kernel",
+        "score_fr/bias",
+    ]
+
+
+def test_a_rate_of_no_backbone():
+    with pytest.raises(ValueError, match="backbone_rate=0.5"):
+        finetune(pairs(), backbone_rate=0.5)
+    with pytest.raises(ValueError, match="backbone_rate=0.5"):
+        finetune(pairs(), UNet(filters=2, depth=1), backbone_rate=0.5)
+    own = finetune(pairs(), UNet(filters=2, depth=1))["optimizer"]
+    assert own.multipliers == {}
 
 
 def test_class_weights():

@@ -1,0 +1,119 @@
+"""What holds for every builder, whatever it builds."""
+
+import contextlib
+import contextvars
+import functools
+import inspect
+import re
+
+import keras
+
+from keras_seg.applications.origin import mark_built
+from keras_seg.surgery import graph
+
+__all__ = ["builder", "distinct", "without_effect"]
+
+# Names of layers of the package that the backbone has as well.
+_TAKEN: contextvars.ContextVar = contextvars.ContextVar(
+    "taken", default=frozenset()
+)
+
+
+def builder(build):
+    """Makes a builder of `keras_seg.applications` of a function.
+
+    * What is added to a `backbone` or `classifier` given as a model has that
+      model's dtype policy.
+    * A layer of it whose name one of the package has too gets a prefix, see
+      `distinct`.
+    * An `input_shape` next to an `input_tensor` is refused.
+    * `keras_seg.applications.origin.backbone_layers` knows the result.
+    """
+
+    @functools.wraps(build)
+    def checked(*args, **kwargs):
+        given = inspect.signature(build).bind_partial(*args, **kwargs).arguments
+        if None not in (given.get("input_tensor"), given.get("input_shape")):
+            raise ValueError(
+                "`input_shape` is that of a new input: give it or "
+                "`input_tensor`, which has a shape. Received: "
+                f"input_shape={given['input_shape']}, "
+                f"input_tensor={given['input_tensor']}"
+            )
+        network = given.get("backbone", given.get("classifier"))
+        policy: contextlib.AbstractContextManager = contextlib.nullcontext()
+        if isinstance(network, keras.Model):
+            policy = graph.dtype_policy_of(network)
+        with policy:
+            model = _with_names(build, args, kwargs)
+        mark_built(model)
+        return model
+
+    return checked
+
+
+def _with_names(build, args, kwargs):
+    """Builds; where a name is there twice, once more with another one."""
+    taken: frozenset = frozenset()
+    while True:
+        token = _TAKEN.set(taken)
+        try:
+            return build(*args, **kwargs)
+        except ValueError as error:
+            found = re.search(r'The name "(.+)" is used \d+ times', str(error))
+            if found is None:
+                raise
+            if found[1] in taken:
+                raise ValueError(
+                    f"A layer in front of `input_tensor` has the name "
+                    f"'{found[1]}' of a layer of the network: give it "
+                    "another one."
+                ) from error
+            taken |= {found[1]}
+        finally:
+            _TAKEN.reset(token)
+
+
+def distinct(network, prefix="backbone"):
+    """Gives layers with names that layers around them have a prefix.
+
+    Args:
+        network: functional `keras.Model`.
+        prefix: str, in front of `_` and the name.
+
+    Returns:
+        `network`, or a copy if any of its names is taken.
+    """
+    taken = _TAKEN.get()
+    if not taken & {operation.name for operation in network.operations}:
+        return network
+    copier = graph.Copier()
+
+    def call(operation, *args, **kwargs):
+        name = operation.name
+        if name in taken:
+            name = f"{prefix}_{name}"
+        copy = copier.copy(operation, name=name)
+        copy.name = name  # An inner model keeps its own in `copier`.
+        return copy(*args, **kwargs)
+
+    return graph.rebuild(network, lambda x: x, call, copier, any_size=False)
+
+
+def without_effect(name, value, default, why):
+    """Refuses an argument that a builder would not use.
+
+    Args:
+        name: str, of the argument.
+        value: what was given.
+        default: what is given by default, which is not refused.
+        why: str, the rest of the sentence.
+
+    Raises:
+        ValueError: unless the value is the default.
+    """
+    if value != default:
+        raise ValueError(
+            f"`{name}` has no effect {why}: leave it out. "
+            f"Received: {name}={value!r}"
+        )

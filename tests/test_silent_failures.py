@@ -121,7 +121,7 @@ def test_class_weights():
     about arrays and scalars."""
     truth = np.array([[[0, 0, 0, 1]]])
     logits = np.zeros((1, 1, 4, 2), "float32")
-    logits[..., 0] = 1.0
+    logits[..., 1] = -1.0
     weighted = losses.CrossEntropy(class_weights={1: 3.0})(truth, logits)
     zero, one = np.log(1 + np.exp(-1.0)), np.log(1 + np.exp(1.0))
     assert float(weighted) == pytest.approx((3 * zero + 3 * one) / 6, rel=1e-5)

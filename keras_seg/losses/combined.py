@@ -1,6 +1,7 @@
 """Several losses added, each with a weight."""
 
 import keras
+from keras import ops
 
 __all__ = ["Sum", "check_weights"]
 
@@ -31,7 +32,7 @@ class Sum(keras.losses.Loss):
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         return sum(
-            weight * loss(y_true, y_pred, sample_weight)
+            weight * ops.cast(loss(y_true, y_pred, sample_weight), self.dtype)
             for loss, weight in zip(self.losses, self.weights, strict=True)
         )
 

@@ -42,7 +42,7 @@ that have a valid pixel | |
 
     Args:
         ignore_class: int, the label of void pixels, or None for none.
-            Defaults to 255.
+            Defaults to 255, which is refused for more classes than that.
         class_weights: floats of at least 0, one a class, as from
             `keras_seg.losses.class_weights`; or a dict of them by id, 1 for
             the classes that are not there. Defaults to None, all 1.
@@ -53,17 +53,25 @@ that have a valid pixel | |
             loss of DeepLab v1 and v2, on the small map with decimated labels.
             Defaults to 1.
         name: str.
+        from_logits: bool, whether `y_pred` holds logits, or with a model that
+            ends in a softmax probabilities. Defaults to True.
 
     Call arguments:
         y_true: class ids `(batch, height, width)` or with a last axis of size
             1, integer or whole floats. Any other id than those of the classes
             and `ignore_class` makes the loss NaN.
-        y_pred: logits `(batch, height, width, classes)`.
+        y_pred: logits `(batch, height, width, classes)`, or probabilities.
         sample_weight: one weight a pixel, in a shape of `y_true`, or one an
             image, `(batch,)`; or None.
 
     Returns:
-        A float32 scalar, 0 for a batch that is void.
+        A float32 scalar, 0 for a batch that is void. (With a `floatx` of half
+        precision `fit` rounds it to that, as every loss; a policy of mixed
+        precision does not.)
+
+    Raises:
+        ValueError: for shapes that do not belong together, and, outside of a
+            compiled step, for probabilities in place of logits.
 
     Example:
 
@@ -81,9 +89,11 @@ that have a valid pixel | |
         reduction="mean",
         stride=1,
         name="cross_entropy",
+        from_logits=True,
     ):
         check_reduction(reduction)
-        super().__init__(ignore_class, stride, name, reduction == "sum")
+        summed = reduction == "sum"
+        super().__init__(ignore_class, stride, name, summed, from_logits)
         self.class_weights = standardize_class_weights(class_weights)
         # `reduction` is the attribute of Keras, which knows no such names.
         self.pixel_reduction = reduction

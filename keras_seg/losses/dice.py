@@ -24,7 +24,8 @@ class Dice(Tversky):
       divisor
 
     Args:
-        per_image, smooth, ignore_class, stride, name: see `Tversky`.
+        per_image, smooth, ignore_class, stride, name, from_logits: see
+            `Tversky`.
 
     Call arguments:
         y_true, y_pred, sample_weight: see `Tversky`.
@@ -44,10 +45,18 @@ class Dice(Tversky):
         ignore_class=255,
         stride=1,
         name="dice",
+        from_logits=True,
     ):
         # Dice's fraction is Tversky's, both parts doubled.
         super().__init__(
-            0.5, 0.5, per_image, smooth / 2, ignore_class, stride, name
+            0.5,
+            0.5,
+            per_image,
+            smooth / 2,
+            ignore_class,
+            stride,
+            name,
+            from_logits,
         )
 
     def get_config(self):

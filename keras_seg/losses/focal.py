@@ -27,7 +27,7 @@ class Focal(CrossEntropy):
             all 1.
         reduction: see `CrossEntropy`. Defaults to `"mean_over_pixels"`: α
             does not come into the divisor.
-        ignore_class, stride, name: see `CrossEntropy`.
+        ignore_class, stride, name, from_logits: see `CrossEntropy`.
 
     Call arguments:
         y_true, y_pred, sample_weight: see `CrossEntropy`.
@@ -49,8 +49,11 @@ class Focal(CrossEntropy):
         ignore_class=255,
         stride=1,
         name="focal",
+        from_logits=True,
     ):
-        super().__init__(ignore_class, class_weights, reduction, stride, name)
+        super().__init__(
+            ignore_class, class_weights, reduction, stride, name, from_logits
+        )
         if not 0 <= gamma < float("inf"):
             raise ValueError(
                 f"`gamma` must be a number of at least 0. Received: {gamma=}"

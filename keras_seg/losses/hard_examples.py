@@ -29,7 +29,7 @@ class OnlineHardExamples(CrossEntropy):
             in (0, 1), a share of its valid pixels, rounded up. Defaults to
             1/16.
         class_weights: see `CrossEntropy`; they do not decide what is hard.
-        ignore_class, stride, name: see `CrossEntropy`.
+        ignore_class, stride, name, from_logits: see `CrossEntropy`.
 
     Call arguments:
         y_true, y_pred, sample_weight: see `CrossEntropy`.
@@ -51,8 +51,11 @@ class OnlineHardExamples(CrossEntropy):
         ignore_class=255,
         stride=1,
         name="online_hard_examples",
+        from_logits=True,
     ):
-        super().__init__(ignore_class, class_weights, "mean", stride, name)
+        super().__init__(
+            ignore_class, class_weights, "mean", stride, name, from_logits
+        )
         if threshold is not None and not 0 < threshold <= 1:
             raise ValueError(
                 "`threshold` must be a probability above 0, or None. "
@@ -80,7 +83,9 @@ class OnlineHardExamples(CrossEntropy):
         # Void pixels come last; none has a value below 0.
         values = ops.where(pixels.valid > 0, values, -1.0)
         if self.min_kept < 1:
-            share = self.min_kept * ops.sum(pixels.valid)
+            # Counted in integers: a float32 of 2^24 no longer grows by 1.
+            valid = ops.sum(ops.cast(pixels.valid, "int32"))
+            share = self.min_kept * ops.cast(valid, "float32")
             kept = ops.cast(ops.ceil(share), "int32")
         else:
             kept = ops.convert_to_tensor(int(self.min_kept), "int32")

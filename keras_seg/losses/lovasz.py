@@ -29,7 +29,7 @@ class LovaszSoftmax(SegmentationLoss):
         per_image: bool, whether each image has a loss of its own, the mean of
             which over the images that have a valid pixel is taken; or the
             batch is one set of pixels. Defaults to False.
-        ignore_class, stride, name: see `CrossEntropy`.
+        ignore_class, stride, name, from_logits: see `CrossEntropy`.
 
     Call arguments:
         y_true, y_pred: see `CrossEntropy`.
@@ -57,8 +57,9 @@ class LovaszSoftmax(SegmentationLoss):
         ignore_class=255,
         stride=1,
         name="lovasz_softmax",
+        from_logits=True,
     ):
-        super().__init__(ignore_class, stride, name)
+        super().__init__(ignore_class, stride, name, from_logits=from_logits)
         if classes not in ("present", "all"):
             raise ValueError(
                 f"`classes` must be 'present' or 'all'. Received: {classes=}"
@@ -125,9 +126,12 @@ def _extension(errors, truth):
     order = ops.argsort(-ops.stop_gradient(errors), axis=-1)
     errors = ops.take_along_axis(errors, order, axis=-1)
     truth = ops.take_along_axis(truth, order, axis=-1)
-    total = ops.sum(truth, axis=-1, keepdims=True)
-    intersection = total - ops.cumsum(truth, axis=-1)
-    union = total + ops.cumsum(1 - truth, axis=-1)
+    # Counted in integers: a float32 of 2^24 no longer grows by 1.
+    taken = ops.cumsum(ops.cast(truth, "int32"), axis=-1)
+    total = taken[..., -1:]
+    pixels = ops.arange(1, ops.shape(truth)[-1] + 1, dtype="int32")
+    intersection = ops.cast(total - taken, "float32")
+    union = ops.cast(total + pixels - taken, "float32")
     others = ops.maximum(union - 1, 1.0)
     steps = ops.where(truth > 0, 1 / union, intersection / (union * others))
     # Without a pixel of the class, the first error is the whole loss.

@@ -7,6 +7,9 @@ from keras import ops
 
 __all__ = ["Pixels", "flatten"]
 
+# A float32 whose logarithm is finite.
+SMALLEST = 1e-37
+
 
 class Pixels(NamedTuple):
     """The pixels of a batch, those of an image in a row.
@@ -21,7 +24,8 @@ class Pixels(NamedTuple):
         logits: float32 `(batch, pixels, classes)`.
         pixel_weights: float32 `(batch, pixels)`, or None.
         image_weights: float32 `(batch,)`, or None.
-        trouble: float32, 0, or NaN if any pixel has a wrong id.
+        trouble: float32, 0, or NaN if any pixel has a wrong id, or if the
+            scores are not what they are said to be.
     """
 
     ids: Any
@@ -36,30 +40,47 @@ class Pixels(NamedTuple):
         return self.logits.shape[-1]
 
 
-def flatten(masks, logits, weights=None, *, ignore_class=255, stride=1):
+def flatten(
+    masks,
+    scores,
+    weights=None,
+    *,
+    ignore_class=255,
+    stride=1,
+    from_logits=True,
+):
     """Brings masks, logits and weights to one form.
 
     Args:
         masks: float32 tensor of class ids, `(batch, height, width)` or with
             a last axis of size 1.
-        logits: float32 tensor `(batch, height, width, classes)`.
+        scores: float32 tensor `(batch, height, width, classes)`, logits or
+            probabilities.
         weights: float32 tensor or None: one weight a pixel, in a shape of the
             masks, or one an image, `(batch,)` or with further axes of size 1.
         ignore_class: int, the id of void pixels, or None for none.
         stride: int, every how many rows and columns count.
+        from_logits: bool, what the scores are.
 
     Returns:
         `Pixels`.
 
     Raises:
-        ValueError: for shapes that do not belong together.
+        ValueError: for shapes that do not belong together, and for scores
+            that are not what `from_logits` says.
     """
-    masks = _without_channel(masks, logits)
-    _check_shapes(masks, logits)
+    masks = _without_channel(masks, scores)
+    _check_shapes(masks, scores)
+    _check_void(ignore_class, scores.shape[-1])
+    mixed_up = _mixed_up(scores, from_logits)
+    logits = scores
+    if not from_logits:
+        logits = ops.log(ops.maximum(scores, SMALLEST))
     if stride > 1:
         masks = masks[:, ::stride, ::stride]
         logits = logits[:, ::stride, ::stride]
     batch, classes = ops.shape(logits)[0], logits.shape[-1]
+    dtype = logits.dtype
     ids = ops.reshape(masks, (batch, -1))
     # A fraction is no id. In float32, since no other integer than the id
     # itself is rounded to one of 0...255.
@@ -76,7 +97,10 @@ def flatten(masks, logits, weights=None, *, ignore_class=255, stride=1):
         logits=ops.reshape(logits, (batch, -1, classes)),
         pixel_weights=pixel_weights,
         image_weights=image_weights,
-        trouble=ops.where(ops.any(wrong), float("nan"), 0.0),
+        # Of two Python floats, `where` would make one of `floatx()`.
+        trouble=ops.where(
+            ops.any(wrong) | mixed_up, float("nan"), ops.zeros((), dtype)
+        ),
     )
 
 
@@ -100,6 +124,61 @@ def _check_shapes(masks, logits):
             "(batch, height, width, classes). Received: y_true of shape "
             f"{shape}, y_pred of shape {tuple(logits.shape)}"
         )
+
+
+def _check_void(ignore_class, classes):
+    """The default is the id of a class where there are many.
+
+    Another class may be left out, by the id that the caller names.
+    """
+    if ignore_class == 255 < classes:
+        raise ValueError(
+            "`ignore_class` must lie outside 0...num_classes - 1, or class "
+            "255 would be left out as void. Fix: ignore_class=-1, or another "
+            "id that is no class, for masks whose void pixels have it; "
+            "ignore_class=None for masks without void. Received: "
+            f"ignore_class=255, {classes} classes"
+        )
+
+
+def _mixed_up(scores, from_logits):
+    """Whether the scores are not what they are said to be: a bool tensor.
+
+    Seen in a few pixels. Logits of many pixels that all are positive and add
+    up to 1 do not occur by chance.
+
+    Raises:
+        ValueError: if they are not, where that can be raised: outside of a
+            compiled step.
+    """
+    some = scores[:, :8, :8]
+    sums = ops.sum(some, axis=-1)
+    # A softmax in bfloat16 is off by 2^-9.
+    sum_to_one = ops.all(ops.abs(sums - 1) < 0.01)
+    if from_logits:
+        mixed_up = ops.all(some >= 0) & sum_to_one & ops.any(some > 0)
+    else:
+        mixed_up = ops.any(some < 0) | ops.logical_not(sum_to_one)
+    try:
+        raised = bool(mixed_up)
+    except (TypeError, RuntimeError):  # The values are not known yet.
+        raised = False
+    if raised and from_logits:
+        raise ValueError(
+            "`y_pred` must hold logits, what goes into the softmax. Received: "
+            "values of at least 0 that add up to 1 at every pixel, as "
+            "probabilities do. Fix: from_logits=False for the loss, or a "
+            "model without the softmax (classifier_activation=None), which "
+            "trains better"
+        )
+    if raised:
+        raise ValueError(
+            "`y_pred` must hold probabilities with from_logits=False. "
+            "Received: values below 0, or that do not add up to 1 at a pixel. "
+            "Fix: from_logits=True for the loss, or a model that ends in a "
+            "softmax"
+        )
+    return mixed_up
 
 
 def _weights(weights, masks, stride):

@@ -37,7 +37,7 @@ class Tversky(SegmentationLoss):
             index is counted over the whole batch. Defaults to False.
         smooth: float of at least 0. Defaults to 0: classes that are absent
             are left out, so that nothing is divided by 0.
-        ignore_class, stride, name: see `CrossEntropy`.
+        ignore_class, stride, name, from_logits: see `CrossEntropy`.
 
     Call arguments:
         y_true, y_pred: see `CrossEntropy`.
@@ -66,8 +66,9 @@ class Tversky(SegmentationLoss):
         ignore_class=255,
         stride=1,
         name="tversky",
+        from_logits=True,
     ):
-        super().__init__(ignore_class, stride, name)
+        super().__init__(ignore_class, stride, name, from_logits=from_logits)
         if not (alpha >= 0 and beta >= 0 and alpha + beta > 0):
             raise ValueError(
                 "`alpha` and `beta` must be numbers of at least 0, and not "
@@ -90,8 +91,10 @@ class Tversky(SegmentationLoss):
         if image_weights is not None and not self.per_image:
             weights = weights * ops.expand_dims(image_weights, 1)
             image_weights = None
-        axes = 1 if self.per_image else (0, 1)
-        true, predicted, hit = _sums(pixels, weights, axes)
+        true, predicted, hit = _sums(pixels, weights)
+        if not self.per_image:
+            sums = true, predicted, hit
+            true, predicted, hit = (ops.sum(x, axis=0) for x in sums)
         index = safe_divide(
             hit + self.smooth,
             (1 - self.alpha - self.beta) * hit
@@ -116,15 +119,20 @@ class Tversky(SegmentationLoss):
         }
 
 
-def _sums(pixels, weights, axes):
-    """For each class: the sums of `g`, of `p` and of `p·g`."""
-    weights = ops.expand_dims(weights, -1)
-    truth = ops.one_hot(pixels.ids, pixels.classes, dtype="float32") * weights
-    probabilities = ops.softmax(pixels.logits)
+def _sums(pixels, weights):
+    """Of each image and class: the sums of `g`, of `p` and of `p·g`.
+
+    Over the last axis, where TensorFlow adds in pairs. Over others it adds
+    one number after the other, and a float32 of 2^24 no longer grows by 1.
+    """
+    weights = ops.expand_dims(weights, 1)
+    truth = ops.one_hot(pixels.ids, pixels.classes, axis=1, dtype="float32")
+    truth = truth * weights
+    probabilities = ops.transpose(ops.softmax(pixels.logits), (0, 2, 1))
     return (
-        ops.sum(truth, axis=axes),
-        ops.sum(probabilities * weights, axis=axes),
-        ops.sum(probabilities * truth, axis=axes),
+        ops.sum(truth, axis=-1),
+        ops.sum(probabilities * weights, axis=-1),
+        ops.sum(probabilities * truth, axis=-1),
     )
 
 

@@ -35,8 +35,8 @@ class ConfusionMatrix(keras.metrics.Metric):
         ignore_class: int outside `0...num_classes - 1`, the label of void
             pixels in the truth, or `None` for none. Defaults to `255`.
         name: string.
-        dtype: the dtype of `result()`. Defaults to float32. The counts are
-            integers whatever it is.
+        dtype: the dtype of `result()`. Defaults to float32, whatever
+            `keras.config.floatx()` is. The counts are integers.
 
     Call arguments:
         y_true: class ids, `(batch, height, width)` or with a last axis of
@@ -64,7 +64,8 @@ class ConfusionMatrix(keras.metrics.Metric):
         name="confusion_matrix",
         dtype=None,
     ):
-        super().__init__(name=name, dtype=dtype)
+        # Not `floatx()`, in whose half precision two networks are equal.
+        super().__init__(name=name, dtype=dtype or "float32")
         if num_classes != int(num_classes) or num_classes < 2:
             raise ValueError(
                 "`num_classes` must be an integer of at least 2. "

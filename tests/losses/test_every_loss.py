@@ -69,8 +69,6 @@ def test_more_pixels_than_a_float32_counts():
     logits[:, ::2, :, 0] = logits[:, 1::2, :, 1] = 99
     assert value_of(losses.LovaszSoftmax(), masks, logits) == 0.5
     assert value_of(losses.Dice(), masks, logits) == pytest.approx(1 / 3)
-    hard = losses.OnlineHardExamples(None, 0.75)
-    assert value_of(hard, masks, logits) == pytest.approx(99 * 2 / 3)
 
 
 def test_another_floatx(loss, floatx):

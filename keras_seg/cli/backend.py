@@ -8,6 +8,7 @@ import pathlib
 import sys
 
 from keras_seg.cli import console
+from keras_seg.cli.start import at_once
 
 __all__ = ["BackendError", "prefer_backend", "use_backend"]
 
@@ -62,7 +63,7 @@ def use_backend():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Two threads that wait in a busy loop take the processor from each other.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    with console.quiet():
+    with at_once(), console.quiet():
         importlib.import_module("keras")
 
 

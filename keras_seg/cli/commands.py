@@ -1,11 +1,15 @@
 """The commands under one name, and what becomes of their errors."""
 
+import signal
+import sys
 from typing import Annotated
 
 import typer
 from typer.core import TyperGroup
 
 import keras_seg
+from keras_seg.atomic import WriteError
+from keras_seg.atomic import os_sentence
 from keras_seg.cli import console
 from keras_seg.cli.check import check
 from keras_seg.cli.demo import demo
@@ -14,7 +18,7 @@ from keras_seg.cli.export import export
 from keras_seg.cli.predict import predict
 from keras_seg.cli.train import train
 
-__all__ = ["app", "main"]
+__all__ = ["app"]
 
 
 class Commands(TyperGroup):
@@ -22,15 +26,37 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx):
         try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            console.complain("Interrupted.")
-            raise typer.Exit(130) from None
-        except (ValueError, OSError) as error:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except KeyboardInterrupt as error:
+            console.complain(str(error) or "Interrupted.")
+            number = getattr(error, "number", signal.SIGINT)
+            raise typer.Exit(128 + number) from None
+        except BrokenPipeError:
+            raise typer.Exit(141) from None
+        except (ValueError, OSError, MemoryError) as error:
             if ctx.params.get("debug"):
                 raise
-            console.complain(str(error))
+            console.complain(_sentence(error))
             raise typer.Exit(1) from None
+
+
+def _sentence(error):
+    if isinstance(error, OSError) and error.errno is not None:
+        is_ours = isinstance(error, WriteError)
+        return str(error) if is_ours else os_sentence(error)
+    if isinstance(error, UnicodeEncodeError):
+        return (
+            f"{error.object}: a library takes only names that are UTF-8 "
+            "text, and this one is not. Fix: rename it."
+        )
+    if isinstance(error, MemoryError):
+        return (
+            "There is not enough memory. Fix: take smaller images, tiles or "
+            "batches, or a machine with more."
+        )
+    return str(error)
 
 
 app = typer.Typer(
@@ -72,13 +98,3 @@ def options(
 
 for command in (demo, check, train, evaluate, predict, export):
     app.command()(command)
-
-
-def main():
-    """Runs the command line; the entry point of `keras-seg`.
-
-    Exit codes: 0 done; 1 a mistake in files or settings, in one sentence on
-    the standard error; 2 a mistake in the command; 3 the data has failed the
-    check; 130 interrupted.
-    """
-    app(prog_name="keras-seg")

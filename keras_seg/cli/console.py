@@ -34,10 +34,11 @@ def say(text=""):
 
 
 def complain(text):
-    """Prints a line to the standard error."""
-    Console(stderr=True).print(
-        text, soft_wrap=True, markup=False, highlight=False
-    )
+    """Prints a line to the standard error, if that can be written."""
+    with contextlib.suppress(OSError):
+        Console(stderr=True).print(
+            text, soft_wrap=True, markup=False, highlight=False
+        )
 
 
 def warn(text):

@@ -1,12 +1,13 @@
 import os
+import signal
 import subprocess
 import sys
-import types
 
 import pytest
 
 import keras_seg
 from keras_seg.cli import commands as module
+from keras_seg.cli.start import Ended
 from tests.conftest import ROOT
 
 
@@ -75,6 +76,46 @@ def test_interrupted(invoke, monkeypatch):
     assert result.stderr == "Interrupted.\n"
 
 
+def test_the_system_ends_it(invoke, monkeypatch):
+    def fail(self, ctx):
+        raise Ended(signal.SIGTERM)
+
+    monkeypatch.setattr(module.TyperGroup, "invoke", fail)
+    result = invoke("train", "data")
+    assert result.exit_code == 143
+    assert result.stderr == "Ended by SIGTERM.\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            PermissionError(13, "Permission denied", "DATA/a.png"),
+            "DATA/a.png: Permission denied. Fix: change its permissions, or "
+            "choose another folder.\n",
+        ),
+        (
+            OSError(28, "No space left on device"),
+            "No space left on device. Fix: make room.\n",
+        ),
+        (
+            UnicodeEncodeError("utf-8", "b\udce9", 1, 2, "surrogates"),
+            "b\udce9: a library takes only names that are UTF-8 text, and "
+            "this one is not. Fix: rename it.\n",
+        ),
+    ],
+)
+def test_errors_of_the_system(invoke, monkeypatch, error, text):
+    def fail(self, ctx):
+        raise error
+
+    said = []
+    monkeypatch.setattr(module.TyperGroup, "invoke", fail)
+    monkeypatch.setattr(module.console, "complain", said.append)
+    assert invoke("train", "data").exit_code == 1
+    assert said == [text.rstrip()]
+
+
 def test_other_errors_are_not_hidden(invoke, monkeypatch):
     def fail(self, ctx):
         raise TypeError("a mistake of ours")
@@ -102,11 +143,3 @@ def test_a_mistake_in_a_process_of_its_own(tmp_path):
         "expected. Fix: correct the path.\n"
     )
     assert list(tmp_path.iterdir()) == []
-
-
-def test_main(monkeypatch):
-    called = []
-    fake = types.SimpleNamespace(app=lambda **kw: called.append(kw))
-    monkeypatch.setattr(module, "app", fake.app)
-    module.main()
-    assert called == [{"prog_name": "keras-seg"}]

@@ -1,0 +1,91 @@
+"""Closed and full streams, bytes that are no text, early interruptions."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from keras_seg.cli import start
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.once
+
+
+def shell(command, *arguments, **environment):
+    """Runs `command`, in which `cli` is the command line."""
+    command = command.replace("cli", f"'{sys.executable}' -m keras_seg.cli", 1)
+    return subprocess.run(
+        ["/bin/sh", "-c", command, "sh", *map(os.fspath, arguments)],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )
+
+
+def test_closed_streams(data, tmp_path):
+    """What is opened later must not get the numbers of the streams."""
+    out = tmp_path / "report"
+    result = shell('cli check "$1" --out "$2" <&- >&- 2>&-', data, out)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
+    text = (out / "report.txt").read_text()
+    assert text.endswith("\n") and "can be trained on" in text
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
+@pytest.mark.parametrize("command", ["--version", "--help", "check nope"])
+def test_a_full_device(command):
+    result = shell(f"cli {command} >/dev/full 2>&1")
+    assert result.returncode == 1
+    result = shell(f"cli {command} >/dev/full")
+    assert result.returncode == 1
+    assert b"Traceback" not in result.stderr and result.stderr.count(b"\n") == 1
+
+
+def test_a_reader_that_has_gone(data):
+    result = shell('(cli check "$1"; echo $? >&2) | true', data)
+    assert result.stderr.strip() == b"141"
+
+
+@pytest.mark.parametrize(
+    ("locale", "name"),
+    [("C.UTF-8", b"f\xe9"), ("C", b"f\xe9"), ("C", "f\u00e9".encode())],
+)
+def test_names_that_are_no_text(tmp_path, locale, name):
+    """Printed as the bytes that they are, so that they can be copied."""
+    path = os.fsencode(tmp_path) + b"/" + name
+    result = shell(
+        'cli check "$1"',
+        path,
+        LC_ALL=locale,
+        PYTHONCOERCECLOCALE="0",
+        PYTHONUTF8="0",
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith(b"KS-D001  " + path + b" does not exist")
+
+
+def test_interrupted_while_libraries_are_imported(fork):
+    """They catch the exception of Python, and go on or fail otherwise."""
+
+    def begin(tell):
+        with start.at_once():
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(60)
+            except BaseException:
+                tell()
+
+    child, pipe = fork(begin)
+    assert os.read(pipe, 1) == b""
+    status = os.waitpid(child, 0)[1]
+    assert os.waitstatus_to_exitcode(status) == 130
+
+
+def test_afterwards_it_is_an_exception_again():
+    before = signal.getsignal(signal.SIGINT)
+    with start.at_once():
+        assert signal.getsignal(signal.SIGINT) != before
+    assert signal.getsignal(signal.SIGINT) == before

@@ -3,12 +3,13 @@
 import keras
 
 from keras_seg.surgery import graph
+from keras_seg.surgery import verification
 from keras_seg.surgery.norms import norms_behind
 
 __all__ = ["drop_biases"]
 
 
-def drop_biases(model):
+def drop_biases(model, *, verify=True):
     """Rebuilds a network without the biases in front of its batch norms.
 
     Batch norm subtracts the mean of what comes in, and with it whatever a
@@ -27,13 +28,16 @@ def drop_biases(model):
 
     Args:
         model: functional `keras.Model`.
+        verify: bool, whether the equation is checked on a small random
+            image. Defaults to True.
 
     Returns:
         A functional `keras.Model` for images of any size, with the layer
         names of `model` and, but for these biases and means, its weights.
 
     Raises:
-        ValueError: if the model has no graph of layers.
+        ValueError: if the model has no graph of layers; for a layer behind
+            which the equation does not hold, by name.
 
     Example:
 
@@ -57,7 +61,7 @@ def drop_biases(model):
     def call(operation, *args, **kwargs):
         if isinstance(operation, keras.Model):
             if operation not in inner:
-                inner[operation] = drop_biases(operation)
+                inner[operation] = drop_biases(operation, verify=False)
             return inner[operation](*args, **kwargs)
         if operation in biased:
             copy = copier.copy(operation, adapt=_all_but_last, use_bias=False)
@@ -68,7 +72,14 @@ def drop_biases(model):
             copy = copier.copy(operation)
         return copy(*args, **kwargs)
 
-    return graph.rebuild(model, lambda x: x, call, copier)
+    reached: dict = {}
+    rebuilt = graph.rebuild(model, lambda x: x, call, copier, reached=reached)
+    if verify:
+        # What goes into a norm is not what it was.
+        for layer in biased:
+            del reached[id(layer.output)]
+        verification.verify("drop_biases", model, rebuilt, reached)
+    return rebuilt
 
 
 def _all_but_last(weights):

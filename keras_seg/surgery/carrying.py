@@ -55,13 +55,15 @@ class Surgery:
     Args:
         output_stride: int, the stride the maps may reach.
         data_format: `"channels_last"` or `"channels_first"`.
+        verify: bool, whether it is checked what the new network computes.
 
     Attributes:
         reached: dict from the id of an old tensor to its `Map`.
         changed: list of the layers whose output is not the old one's.
     """
 
-    def __init__(self, output_stride, data_format):
+    def __init__(self, output_stride, data_format, verify=True):
+        self.verify = verify
         self.output_stride = output_stride
         self.data_format = data_format
         self.copier = graph.Copier()
@@ -75,6 +77,12 @@ class Surgery:
             for value in keras.tree.flatten((args, kwargs))
             if isinstance(value, Map)
         ]
+        if graph.has_own_call(operation) and not self.verify:
+            refuse(
+                operation,
+                "it has a `call` of its own, which only `verify=True` shows "
+                "to be that of the class it extends",
+            )
         if any(x.is_map for x in maps):
             result = carry(operation, self, maps, args, kwargs)
         else:
@@ -167,7 +175,7 @@ def _(model, surgery, maps, args, kwargs):
     if len(maps) != 1 or len(model.inputs) != 1 or len(model.outputs) != 1:
         refuse(model, "an inner model must have one input and one output")
     (x,) = maps
-    inner = Surgery(surgery.output_stride, surgery.data_format)
+    inner = Surgery(surgery.output_stride, surgery.data_format, surgery.verify)
     inner.reached, inner.changed = surgery.reached, surgery.changed
     reached = []
 

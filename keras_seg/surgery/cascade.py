@@ -4,12 +4,13 @@ import keras
 
 from keras_seg.layers.base import positive_int
 from keras_seg.surgery import graph
+from keras_seg.surgery import verification
 from keras_seg.surgery.pyramid import pyramid
 
 __all__ = ["cascade"]
 
 
-def cascade(model, copies):
+def cascade(model, copies, *, verify=True):
     """Appends copies of a network's last stage, as DeepLab v3's block5 … 7.
 
     A copy is everything behind the map that goes into the last stride, the
@@ -26,6 +27,9 @@ def cascade(model, copies):
     Args:
         model: functional `keras.Model`, an encoder with its strides.
         copies: int, at least 1: the paper's 1, 2 or 3.
+        verify: bool, whether it is checked on a small random image that the
+            stages in front of the copies compute what they did. Defaults to
+            True.
 
     Returns:
         A functional `keras.Model` for images of any size, with the layer
@@ -52,7 +56,8 @@ def cascade(model, copies):
             f"The network '{model.name}' has no stage behind a stride."
         )
     stride, start = levels[-2]
-    longer = graph.copy_model(model)
+    reached: dict = {}
+    longer = graph.copy_model(model, reached=reached)
     x = longer.output
     try:
         stage = keras.Model(start, model.output)
@@ -66,7 +71,10 @@ def cascade(model, copies):
             f"begin at one map, of stride {stride}, and take its own output "
             f"for input: {str(error).splitlines()[0]}"
         ) from error
-    return keras.Model(longer.input, x, name=model.name)
+    network = keras.Model(longer.input, x, name=model.name)
+    if verify:
+        verification.verify("cascade", model, network, reached)
+    return network
 
 
 def _repeat(stage, x, suffix):

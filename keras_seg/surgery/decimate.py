@@ -75,6 +75,11 @@ class _Change:
         self.copier = graph.Copier()
         self.data_format = graph.data_format_of(model)
         found = [layer for layer in model.layers if layer.name == name]
+        if found and graph.has_own_call(found[0]):
+            raise ValueError(
+                f"The layer '{name}' ({type(found[0]).__name__}) has a "
+                "`call` of its own: it can't be told what its taps do."
+            )
         if not found or not isinstance(found[0], layers.Conv2D):
             raise ValueError(
                 f"The model '{model.name}' has no Conv2D of that name. "
@@ -128,6 +133,8 @@ class _Change:
         if operation is self.layer:
             config, adapt, left = self.config, self._adapt, self.filters
         elif kept:
+            if graph.has_own_call(operation):
+                self._refuse(operation, "it has a `call` of its own")
             if len(values) > 1:
                 self._refuse(operation, "it joins several maps")
             if isinstance(operation, layers.Conv2D):

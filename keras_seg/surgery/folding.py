@@ -5,12 +5,13 @@ import numpy as np
 from keras import layers
 
 from keras_seg.surgery import graph
+from keras_seg.surgery import verification
 from keras_seg.surgery.norms import norms_behind
 
 __all__ = ["fold_batch_norm"]
 
 
-def fold_batch_norm(model):
+def fold_batch_norm(model, *, verify=True):
     """Rebuilds a network with its batch norms folded into its convolutions.
 
     For prediction, where a batch norm is `scale · x + offset` with constants
@@ -22,17 +23,20 @@ def fold_batch_norm(model):
     The result is the same to rounding, without the norm's way over the map.
     It is not for training: statistics are no longer taken. A norm that does
     not stand right behind a convolution, or inside a layer such as `ASPP`,
-    stays.
+    or has a `call` of its own or stands behind a layer with one, stays.
 
     Args:
         model: functional `keras.Model`.
+        verify: bool, whether the equation is checked on a small random
+            image. Defaults to True.
 
     Returns:
         A functional `keras.Model` for images of any size, with the layer
         names of `model` but for the norms that are gone.
 
     Raises:
-        ValueError: if the model has no graph of layers.
+        ValueError: if the model has no graph of layers; for a layer behind
+            which the equation does not hold, by name.
 
     Example:
 
@@ -52,7 +56,7 @@ def fold_batch_norm(model):
     def call(operation, *args, **kwargs):
         if isinstance(operation, keras.Model):
             if operation not in inner:
-                inner[operation] = fold_batch_norm(operation)
+                inner[operation] = fold_batch_norm(operation, verify=False)
             return inner[operation](*args, **kwargs)
         if operation in gone:
             return args[0]
@@ -63,7 +67,14 @@ def fold_batch_norm(model):
             copy = copier.copy(operation)
         return copy(*args, **kwargs)
 
-    return graph.rebuild(model, lambda x: x, call, copier)
+    reached: dict = {}
+    rebuilt = graph.rebuild(model, lambda x: x, call, copier, reached=reached)
+    if verify:
+        # What goes into a norm is not what it was.
+        for layer in norms:
+            del reached[id(layer.output)]
+        verification.verify("fold_batch_norm", model, rebuilt, reached)
+    return rebuilt
 
 
 def _scaled(layer, norm):

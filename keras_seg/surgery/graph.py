@@ -17,6 +17,7 @@ __all__ = [
     "declared_pyramid",
     "dtype_policy_of",
     "functional",
+    "has_own_call",
     "rebuild",
     "with_outputs",
     "walk",
@@ -24,6 +25,21 @@ __all__ = [
 
 # The operation of `keras.ops.pad`, which is not public.
 Pad = type(ops.pad(keras.KerasTensor((1, 1)), 1)._keras_history.operation)
+
+
+# What a class may override and compute what the one it extends does.
+PLAIN = (
+    "__annotations__",
+    "__dict__",
+    "__doc__",
+    "__firstlineno__",
+    "__init__",
+    "__module__",
+    "__static_attributes__",
+    "__weakref__",
+    "from_config",
+    "get_config",
+)
 
 
 def functional(model):
@@ -64,6 +80,22 @@ def walk(model, values, call):
     # `keras.models.clone_model(..., call_function=call)` is this walk for
     # tensors that start at an `Input`; ours carries other values as well.
     return model._run_through_graph(values, call_fn=call)
+
+
+def has_own_call(operation):
+    """Whether a layer is of a class outside of Keras that computes by itself.
+
+    A class that extends one of Keras's, or of this package, and overrides
+    nothing of it but its constructor and config computes what that does.
+    """
+    for cls in type(operation).__mro__:
+        if cls.__module__.split(".")[0] in ("keras", "keras_seg"):
+            return False
+        for name in vars(cls):
+            known = any(hasattr(base, name) for base in cls.__bases__)
+            if known and name not in PLAIN:
+                return True
+    return False
 
 
 def data_format_of(model):
@@ -139,8 +171,10 @@ class Copier:
 
         Raises:
             ValueError: if it has been copied with other changes: a layer
-                used twice can't become two layers.
+                used twice can't become two layers. If it is quantized, or
+                has low-rank (LoRA) weights beside its kernel.
         """
+        _check_plain(operation)
         layer_class = layer_class or type(operation)
         key = (layer_class, repr(sorted(changes.items())))
         if id(operation) not in self._copies:
@@ -179,11 +213,15 @@ class Copier:
             if adapt is not None:
                 copy.set_weights(adapt(original.get_weights()))
                 continue
-            for source, target in zip(
-                getattr(original, "weights", ()),
-                getattr(copy, "weights", ()),
-                strict=True,
-            ):
+            sources = getattr(original, "weights", ())
+            targets = getattr(copy, "weights", ())
+            if len(sources) != len(targets):
+                raise ValueError(
+                    f"The layer '{original.name}' ({type(original).__name__}) "
+                    f"has {len(sources)} weights, its copy {len(targets)}: "
+                    "what it was made with is not all in its `get_config()`."
+                )
+            for source, target in zip(sources, targets, strict=True):
                 # A true copy: JAX gives the memory of a variable away.
                 value = ops.copy(ops.convert_to_tensor(source))
                 target.assign(ops.reshape(value, target.shape))
@@ -191,7 +229,26 @@ class Copier:
             setattr(copy, name, initializer)
 
 
-def copy_model(model, input_tensor=None, class_of=type):
+def _check_plain(layer):
+    policy = getattr(layer, "dtype_policy", None)
+    if isinstance(policy, keras.dtype_policies.QuantizedDTypePolicy):
+        what, fix = "quantized", "quantize the network that surgery makes"
+    elif getattr(layer, "lora_enabled", False):
+        what = "trained by low rank (LoRA)"
+        fix = (
+            "load its merged kernel into a network without LoRA (`save` and "
+            "the layer's `kernel` have the sum), then operate on that"
+        )
+    else:
+        return
+    raise ValueError(
+        f"The layer '{layer.name}' ({type(layer).__name__}) is {what}, which "
+        f"surgery does not carry: {fix}. Received: dtype policy "
+        f"{policy.name!r}"
+    )
+
+
+def copy_model(model, input_tensor=None, class_of=type, reached=None):
     """Copies a functional model, its weights too, for inputs of any size.
 
     Args:
@@ -199,6 +256,7 @@ def copy_model(model, input_tensor=None, class_of=type):
         input_tensor: tensor to build upon. Defaults to an input of any size.
         class_of: function from an operation to the class of its copy, which
             takes the same config. Defaults to that of the operation.
+        reached: see `rebuild`.
 
     Returns:
         A `keras.Model` of the same name and layer names.
@@ -211,7 +269,9 @@ def copy_model(model, input_tensor=None, class_of=type):
             config = operation.get_config()
         return copier.copy(operation, layer_class, **config)(*args, **kwargs)
 
-    return rebuild(model, lambda x: x, call, copier, input_tensor)
+    return rebuild(
+        model, lambda x: x, call, copier, input_tensor, reached=reached
+    )
 
 
 def rebuild(
@@ -253,8 +313,9 @@ def rebuild(
         inputs = keras.utils.get_source_inputs(input_tensor)
     if len(tensors) != len(model.inputs):
         raise ValueError(
-            f"The model '{model.name}' has {len(model.inputs)} inputs, "
-            "`input_tensor` is one tensor."
+            f"The model '{model.name}' has {len(model.inputs)} inputs; a "
+            "network on one image is made of a model with one input. Cut it "
+            "first: `keras.Model(image, features)`."
         )
     model = functional(model)
     reached = {} if reached is None else reached

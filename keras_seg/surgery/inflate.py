@@ -11,13 +11,14 @@ from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise
+from keras_seg.surgery import verification
 
 __all__ = ["inflate_input"]
 
 PADDING = (layers.ZeroPadding2D, layers.Cropping2D, graph.Pad)
 
 
-def inflate_input(model, channels):
+def inflate_input(model, channels, *, verify=True):
     """Rebuilds a network for pictures of more channels, or of fewer.
 
     The kernels of the channels that stay are kept to the bit, those of new
@@ -29,6 +30,9 @@ def inflate_input(model, channels):
             with weights are convolutions.
         channels: int, the channels of the new input: those that there were,
             then the new ones.
+        verify: bool, whether it is checked on a small random image that the
+            network computes what it did, where it has as many channels or
+            more. Defaults to True.
 
     Returns:
         A functional `keras.Model` for images of any size, with the layer
@@ -36,7 +40,8 @@ def inflate_input(model, channels):
 
     Raises:
         ValueError: for a number below 1; for a layer in front of the first
-            convolution that has weights or mixes positions, by name.
+            convolution that has weights or mixes positions, by name; for a
+            layer behind which the network is another, by name.
 
     Example:
 
@@ -49,7 +54,14 @@ def inflate_input(model, channels):
     """
     positive_int("channels", channels)
     model = graph.functional(model)
+    if len(model.inputs) > 1:
+        raise ValueError(
+            "`inflate_input` takes a model with one input. Received: "
+            f"'{model.name}' with {len(model.inputs)}"
+        )
     data_format = graph.data_format_of(model)
+    axis = channel_axis(data_format)
+    missing = channels - model.inputs[0].shape[axis]
     copier = graph.Copier()
 
     def fit_kernel(weights):
@@ -63,6 +75,8 @@ def inflate_input(model, channels):
         of_image = any(isinstance(x, _Tensor) and x.of_image for x in values)
         adapt = None
         if of_image and isinstance(operation, layers.Conv2D):
+            if missing < 0 and graph.has_own_call(operation):
+                _refuse(operation, "has a `call` of its own")
             of_image, adapt = False, fit_kernel
         elif of_image:
             _check(operation, data_format)
@@ -75,11 +89,27 @@ def inflate_input(model, channels):
         )
 
     shape = list(model.inputs[0].shape)
-    shape[channel_axis(data_format)] = channels
-    for axis in spatial_axes(data_format):
-        shape[axis] = None
-    image = keras.Input(batch_shape=shape, name=model.inputs[0].name)
-    return graph.rebuild(model, _Tensor, call, copier, image)
+    shape[axis] = channels
+    for side in spatial_axes(data_format):
+        shape[side] = None
+    image = keras.Input(
+        batch_shape=shape,
+        dtype=model.inputs[0].dtype,
+        name=model.inputs[0].name,
+    )
+    reached: dict = {}
+    wider = graph.rebuild(model, _Tensor, call, copier, image, reached=reached)
+
+    def add_channels(arrays):
+        others = [1 - arrays[0].take([0], axis)] * missing
+        return [np.concatenate([*arrays, *others], axis)]
+
+    if verify and missing >= 0:
+        kept = {key: x for key, x in reached.items() if not x.of_image}
+        verification.verify(
+            "inflate_input", model, wider, kept, adapt=add_channels
+        )
+    return wider
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +129,15 @@ def _check(operation, data_format):
         operation, data_format
     )
     if weighted or not keeps:
-        raise ValueError(
-            f"The layer '{operation.name}' ({type(operation).__name__}) is "
-            "in front of the first convolution and made for the channels "
+        _refuse(
+            operation,
+            "is in front of the first convolution and made for the channels "
             "that there are. Build the network without its preprocessing "
-            "(include_preprocessing=False)."
+            "(include_preprocessing=False)",
         )
+
+
+def _refuse(operation, reason):
+    raise ValueError(
+        f"The layer '{operation.name}' ({type(operation).__name__}) {reason}."
+    )

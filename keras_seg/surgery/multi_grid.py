@@ -1,16 +1,19 @@
 """Different rates for the last units of a network."""
 
 import keras
+import numpy as np
 from keras import layers
 
 from keras_seg.layers.base import positive_int
+from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery import graph
+from keras_seg.surgery import verification
 from keras_seg.surgery.pyramid import stride_of
 
 __all__ = ["multi_grid"]
 
 
-def multi_grid(model, rates):
+def multi_grid(model, rates, *, verify=True):
     """Spreads the kernels of the last stage, each by a rate of its own.
 
     DeepLab v3's multi-grid: the units behind the last stride see at the
@@ -26,6 +29,9 @@ def multi_grid(model, rates):
         model: functional `keras.Model`, an encoder with its strides.
         rates: ints, one for each convolution larger than 1×1 behind the last
             stride, in the order of the graph: three in every ResNet.
+        verify: bool, whether it is checked on random maps that a spread
+            convolution computes of every `rate`-th position what it did of
+            the positions. Defaults to True.
 
     Returns:
         A functional `keras.Model` for images of any size, with the layer
@@ -33,7 +39,8 @@ def multi_grid(model, rates):
 
     Raises:
         ValueError: for rates below 1, or another number of them than of
-            such convolutions; for a convolution that can't be spread.
+            such convolutions; for a convolution that can't be spread, by
+            name.
 
     Example:
 
@@ -71,7 +78,34 @@ def multi_grid(model, rates):
             changes["dilation_rate"] = spread[id(operation)]
         return copier.copy(operation, **changes)(*args, **kwargs)
 
-    return graph.rebuild(model, lambda x: x, call, copier)
+    network = graph.rebuild(model, lambda x: x, call, copier)
+    if verify:
+        for layer, rate in zip(found, rates, strict=True):
+            if rate > 1:
+                changes = {"dilation_rate": spread[id(layer)]}
+                _check(layer, copier.copy(layer, **changes), rate)
+    return network
+
+
+def _check(layer, spread, rate):
+    """Compares the two on what lies `rate` positions apart."""
+    axes = spatial_axes(layer.data_format)
+    shape = [2, *layer.input.shape[1:]]
+    every = [slice(None)] * 4
+    for axis, size in zip(axes, (5 * rate, 4 * rate + 1), strict=True):
+        shape[axis] = size
+        every[axis] = slice(None, None, rate)
+    x = np.random.default_rng(0).normal(size=shape).astype("float32")
+    difference = verification.compare_layers(
+        layer, x[tuple(every)], spread, x, tuple(every)
+    )
+    if difference > verification.TOLERANCE:
+        raise ValueError(
+            f"The layer '{layer.name}' ({type(layer).__name__}) can't be "
+            f"spread: at {rate} times its rate it computes something else of "
+            f"every {rate}th position, by {difference:.2g} of the largest "
+            "value."
+        )
 
 
 def last_convolutions(model):

@@ -25,7 +25,8 @@ def norms_behind(model):
     """The batch norms that alone take what a convolution gives.
 
     Convolutions with an activation, those whose output goes anywhere else,
-    and layers that are used twice are left out.
+    layers that are used twice and those with a `call` of their own are left
+    out, and norms that are called with `training=True`.
 
     Args:
         model: functional `keras.Model`.
@@ -38,7 +39,8 @@ def norms_behind(model):
     calls: collections.Counter = collections.Counter()
 
     def call(operation, *args, **kwargs):
-        calls[operation] += 1
+        # In training mode it has the statistics of what comes in.
+        calls[operation] += 2 if kwargs.get("training") else 1
         for maker in keras.tree.flatten((args, kwargs)):
             if isinstance(maker, keras.Operation):
                 users[maker].append(operation)
@@ -59,6 +61,8 @@ def norms_behind(model):
 def _are_a_pair(layer, norm):
     return (
         isinstance(layer, LINEAR)
+        and not graph.has_own_call(layer)
+        and not graph.has_own_call(norm)
         and layer.activation is keras.activations.linear
         and isinstance(norm, layers.BatchNormalization)
         and norm.axis % len(layer.output.shape) == _channels(layer)

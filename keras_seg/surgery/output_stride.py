@@ -97,10 +97,10 @@ def set_output_stride(model, output_stride, *, input_tensor=None, verify=True):
         )
     model = graph.functional(model)
     strided = _strided.get(model)
-    dense, surgery = _rebuild(model, output_stride, input_tensor)
+    dense, surgery = _rebuild(model, output_stride, input_tensor, verify)
     if surgery.largest_stride < output_stride and strided is not None:
         model = _restore(strided, model)
-        dense, surgery = _rebuild(model, output_stride, input_tensor)
+        dense, surgery = _rebuild(model, output_stride, input_tensor, verify)
     reached = surgery.largest_stride
     if reached < output_stride:
         raise ValueError(
@@ -122,9 +122,9 @@ def set_output_stride(model, output_stride, *, input_tensor=None, verify=True):
     return dense
 
 
-def _rebuild(model, output_stride, input_tensor):
+def _rebuild(model, output_stride, input_tensor, verify):
     """Returns the dense network, and the surgery that made it."""
-    surgery = Surgery(output_stride, graph.data_format_of(model))
+    surgery = Surgery(output_stride, graph.data_format_of(model), verify)
     dense = graph.rebuild(
         model,
         Map,

@@ -75,6 +75,8 @@ def _is_for_even_maps(convolution):
     padding = convolution.input._keras_history.operation
     if not isinstance(padding, layers.ZeroPadding2D):
         return False
+    if any(map(graph.has_own_call, (convolution, padding))):
+        return False
     (size, *others) = {*convolution.kernel_size}
     before = (size - 2) // 2
     pair = (before, size - 2 - before)

@@ -63,6 +63,8 @@ def _call(operation, *args, **kwargs):
         if isinstance(value, Field)
     ]
     is_map = any(x.is_map for x in fields)
+    if is_map and graph.has_own_call(operation):
+        refuse(operation, "it has a `call` of its own")
     seen = see(operation, fields) if is_map else WHOLE
     if isinstance(seen, Field):
         return keras.tree.map_structure(lambda _: seen, operation.output)

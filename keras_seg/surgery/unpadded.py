@@ -12,6 +12,7 @@ from keras_seg.surgery import pointwise
 from keras_seg.surgery.graph import Pad
 from keras_seg.surgery.graph import data_format_of
 from keras_seg.surgery.graph import functional
+from keras_seg.surgery.graph import has_own_call
 
 __all__ = ["check_unpadded"]
 
@@ -77,6 +78,8 @@ classifier with padding='valid'.
 
 
 def _reason(operation, data_format, in_head):
+    if has_own_call(operation):
+        return "it has a `call` of its own, and may pad"
     if _pads(operation):
         return (
             "it pads, and what it sees at the border of a window is not in "

@@ -12,7 +12,7 @@ from keras import ops
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery import graph
 
-__all__ = ["images", "verify"]
+__all__ = ["TOLERANCE", "compare_layers", "verify"]
 
 # Of the largest value of a tensor.
 TOLERANCE = 1e-4
@@ -68,7 +68,7 @@ def verify(operation, old, new, reached, *, changed=(), adapt=None, begin=None):
     """
     pairs = _pairs(old, reached, changed)
     probe = None
-    for arrays in images(old):
+    for arrays in _images(old):
         try:
             probe = _Probe(old, new, pairs, arrays, adapt, begin)
         except Exception as error:
@@ -124,7 +124,7 @@ def _doubt(operation, model, reason):
     )
 
 
-def images(model):
+def _images(model):
     """Yields lists of inputs of a model, larger images after smaller ones.
 
     A batch is of two: an image of 0 … 255 and one of -1 … 1, as a network
@@ -366,6 +366,17 @@ class _Probe:
             shape[axis] = size
             is_old = is_old & (np.arange(size) % rate == 0).reshape(shape)
         return ops.where(is_old, old, new)
+
+
+def compare_layers(old, x, new, y, positions=()):
+    """How far `new(y)[positions]` is from `old(x)`, of the largest value."""
+
+    def both(x, y):
+        return [old(x[0]), new(y[0])]
+
+    expected, actual = _compute((old, new), both, [x], [y])
+    scale = np.abs(expected).max()
+    return float(np.abs(actual[positions] - expected).max() / max(scale, TINY))
 
 
 def _is_seen(x):

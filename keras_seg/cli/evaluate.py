@@ -127,4 +127,6 @@ def _read(path, split, run, skip_unlabeled):
     source = recorded_source(run)
     if source is not None and source.mask_values is not None:
         options["mask_values"] = parse_mask_values(source.mask_values)
+    if source is not None:
+        options["bit_depth"] = source.bit_depth
     return from_folder(path, split, classes=classes, **options)

@@ -98,8 +98,11 @@ def export(
 
     from keras_seg import deployment
     from keras_seg import training
+    from keras_seg.training.source import recorded_source
 
     folder = training.RunFolder.open(run)
+    data = recorded_source(folder)
+    bit_depth = data and data.bit_depth
     if out is None:
         out = folder.model_path(best=not last).with_suffix(known.suffix)
     with console.quiet():
@@ -109,8 +112,9 @@ def export(
             classes=folder.classes,
             size=side,
             quantization=quantize,
-            samples=samples and _images(samples, side),
+            samples=samples and _images(samples, side, bit_depth),
             verify=verify,
+            bit_depth=bit_depth,
         )
     taken = "any size" if side is None else f"{side[0]}×{side[1]} pixels"
     console.say(
@@ -127,13 +131,14 @@ def export(
     console.say(f"Next: keras-seg predict --model {quoted} IMAGE...")
 
 
-def _images(folder, size):
+def _images(folder, size, bit_depth):
     """Images of a folder, enlarged or shrunk to the one size there is."""
     from keras_seg.data import find_images
     from keras_seg.data import read_image
     from keras_seg.data.augment.scaling import resize_image
 
-    images = map(read_image, find_images([folder])[:MOST_SAMPLES])
+    files = find_images([folder])[:MOST_SAMPLES]
+    images = (read_image(file, bit_depth=bit_depth) for file in files)
     return [
         image if size is None else resize_image(image, size) for image in images
     ]

@@ -18,11 +18,13 @@ class Source:
     Args:
         path: path of its file.
         classes: `keras_seg.data.ClassTable`.
+        bit_depth: int or None, of the 16-bit images it was trained on.
         load: function without arguments that returns it.
     """
 
     path: pathlib.Path
     classes: Any
+    bit_depth: int | None
     load: Callable[[], Any]
 
 
@@ -36,11 +38,14 @@ def trained(path, last):
     use_backend()
 
     from keras_seg import training
+    from keras_seg.training.source import recorded_source
 
     run = training.RunFolder.open(path)
+    data = recorded_source(run)
     return Source(
         run.model_path(best=not last),
         run.classes,
+        data and data.bit_depth,
         lambda: run.load_model(best=not last),
     )
 
@@ -54,7 +59,8 @@ def exported(path):
     from keras_seg.deployment import ExportedModel
 
     network = ExportedModel(path)
-    return Source(path, network.classes, lambda: network)
+    facts = network.facts
+    return Source(path, facts.classes, facts.bit_depth, lambda: network)
 
 
 def altered(model, scales, mirror, output_stride, crf):

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "BitDepth",
     "MaskValues",
     "MaxAnnotationBytes",
     "MaxPixels",
@@ -12,6 +13,16 @@ __all__ = [
     "numbers",
     "parse_size",
     "refuse_options",
+]
+
+BitDepth = Annotated[
+    int | None,
+    typer.Option(
+        min=8,
+        max=16,
+        help="Bits that the values of 16-bit images have, such as 12.",
+        show_default="what the largest value needs",
+    ),
 ]
 
 MaskValues = Annotated[

@@ -165,6 +165,7 @@ def predict(
             tiles=tiles,
             batch_size=batch_size,
             probabilities=probabilities,
+            bit_depth=source.bit_depth,
             progress=progress,
             written=earlier.note,
         )

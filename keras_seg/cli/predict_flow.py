@@ -35,6 +35,7 @@ def predict_all(
     batch_size,
     probabilities,
     progress,
+    bit_depth=None,
     written=lambda image, paths: None,
 ):
     """Predicts images and writes what is found; goes on after an error.
@@ -47,6 +48,7 @@ def predict_all(
         tiles: `keras_seg.inference.Tiles` or None.
         batch_size: int.
         probabilities: bool.
+        bit_depth: int or None, of images of 16 bits.
         progress: function of the number done.
         written: function of an image and its tuple, called when that is
             written.
@@ -60,7 +62,7 @@ def predict_all(
     # these would fill the memory.
     apart = {".mkv": _predict_video}
     if tiles is not None and not probabilities:
-        apart[".tif"] = _predict_raster
+        apart[".tif"] = functools.partial(_predict_raster, bit_depth)
     plain = []
     with (
         console.warnings_as_lines(UserWarning),
@@ -86,6 +88,7 @@ def predict_all(
             batch_size=batch_size,
             probabilities=probabilities,
             on_error=errors.append,
+            bit_depth=bit_depth,
         ):
             writer.submit(found)
             done += 1
@@ -118,10 +121,10 @@ def _save_overlay(path, picture):
     visualization.save_image(path, picture[::step, ::step])
 
 
-def _predict_raster(network, path, tiles, targets, classes):
+def _predict_raster(bit_depth, network, path, tiles, targets, classes):
     """From file to file, in the memory of some tiles."""
     mask, overlay = targets
-    with GeoImage(path, image_shape(network)[-1]) as image:
+    with GeoImage(path, image_shape(network)[-1], bit_depth) as image:
         with GeoMask(mask, image, classes.colors) as out:
             inference.predict(network, image, tiles, out)
         picture = visualization.overlay_with_legend(

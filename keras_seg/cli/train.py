@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from keras_seg.cli.backend import use_backend
+from keras_seg.cli.options import BitDepth
 from keras_seg.cli.options import MaskValues
 from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
@@ -105,6 +106,7 @@ def train(
         ),
     ] = None,
     mask_values: MaskValues = None,
+    bit_depth: BitDepth = None,
     skip_unlabeled: SkipUnlabeled = False,
     max_pixels: MaxPixels = None,
     max_annotation_bytes: MaxAnnotationBytes = None,
@@ -221,6 +223,7 @@ def train(
         val_split,
         overfit=overfit,
         mask_values=mask_values,
+        bit_depth=bit_depth,
         skip_unlabeled=skip_unlabeled,
     )
     flow = train_flow.try_out if dry_run else train_flow.begin

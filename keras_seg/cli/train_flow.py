@@ -152,6 +152,12 @@ def _read(source, voice):
         raise typer.Exit(3) from None
     for finding in report.of("warning"):
         console.complain(str(finding))
+    if data.bit_depth is not None and source.bit_depth is None:
+        most = 2**data.bit_depth - 1
+        voice.say(
+            f"Images of 16 bits have values of {data.bit_depth} "
+            f"(--bit-depth): 0..{most} become 0..255."
+        )
     voice.say(
         f"{_count(data)} to train on, {_count(held_out)} held out, "
         f"{len(data.classes)} classes."

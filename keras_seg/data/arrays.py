@@ -14,6 +14,7 @@ from keras_seg.data.opening import page_frames
 from keras_seg.data.opening import refuse_large
 
 __all__ = [
+    "as_16_bits",
     "is_npy",
     "needs_tifffile",
     "npy_shape",
@@ -21,11 +22,13 @@ __all__ = [
     "read_tiff",
     "tiff_pages",
     "tiff_size",
+    "tiff_tags",
 ]
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
 _ORIENTATION = 274
-_SAMPLES, _BITS, _PLANES = 277, 258, 284
+_SAMPLES, _BITS = 277, 258
+_ALPHA = 1, 2  # of ExtraSamples: the colors multiplied by it, or not
 _BYTE_COUNTS = 279, 325  # of strips and of tiles
 _WHITE_IS_ZERO, _PALETTE = 0, 3
 
@@ -56,16 +59,8 @@ def read_npy(path):
         return np.array(_mapped(path))
 
 
-def needs_tifffile(path, exact):
-    """Whether a file is a TIFF that Pillow does not open in full.
-
-    Args:
-        path: str or path.
-        exact: bool, whether 16-bit colours must keep their low bits.
-
-    Returns:
-        bool.
-    """
+def needs_tifffile(path):
+    """Whether a file is a TIFF that Pillow does not open in full."""
     with guarded(path):
         with open(path, "rb") as file:
             if file.read(4) not in _TIFF:
@@ -74,31 +69,57 @@ def needs_tifffile(path, exact):
             with TiffImagePlugin.TiffImageFile(path) as image:
                 samples = image.tag_v2.get(_SAMPLES, 1)
                 bits = max(image.tag_v2.get(_BITS, (1,)))
-                planes = image.tag_v2.get(_PLANES, 1) == 2
                 # GDAL leaves out what it has nothing to write in, and Pillow
                 # gives what is elsewhere in the file in its place.
                 if any(0 in image.tag_v2.get(t, ()) for t in _BYTE_COUNTS):
                     return True
                 if samples == 1:
                     return False
-                if bits > 8:  # Pillow mixes up 16-bit planes
-                    return exact or planes
-                return exact and samples != len(image.getbands())
+                # Of colors Pillow keeps the high bytes, and it drops
+                # channels that the file does not explain.
+                return bits > 8 or samples != len(image.getbands())
         # A mode that Pillow has no name for.
         except (SyntaxError, ValueError):
             return True
 
 
-def read_tiff(path, page=None, shown=True):
+def as_16_bits(pixels, bits):
+    """uint16 values of 9 to 16 bits on the scale of 16, rounded."""
+    most = 2**bits - 1
+    return ((pixels.astype("uint32") * 65535 + most // 2) // most).astype(
+        "uint16"
+    )
+
+
+def tiff_tags(path):
+    """The tags of the first page of a TIFF, whatever its pixels are.
+
+    Args:
+        path: str or path.
+
+    Returns:
+        Mapping from numbers of tags to values.
+    """
+    with guarded(path), open(path, "rb") as file:
+        header = file.read(8)
+        header += file.read(8) if header[2] == 43 else b""  # BigTIFF
+        tags = TiffImagePlugin.ImageFileDirectory_v2(header)
+        file.seek(tags.next)
+        tags.load(file)
+        return dict(tags)
+
+
+def read_tiff(path, page=None, shown=True, alpha=True):
     """Read one page of a TIFF of any number of channels, with tifffile.
 
     Args:
         path: str or path.
         page: optional int; `None` wants a file of one page.
         shown: bool, the pixels as a viewer shows them, through the palette
-            and with white for 0 where the file says so, or else the values
-            that are stored. Blocks that were never written are 0, or what
-            the file has for no data.
+            and with white for 0 where the file says so, and 9 to 15 bits
+            as 16, or else the values that are stored. Blocks that were never
+            written are 0, or what the file has for no data.
+        alpha: bool, whether alpha counts as a channel.
 
     Returns:
         Array `(height, width, channels)`, the orientation applied.
@@ -110,7 +131,7 @@ def read_tiff(path, page=None, shown=True):
         sheet = _page(path, file, page)
         try:
             pixels = sheet.asarray()
-        except ValueError as error:
+        except (ValueError, NotImplementedError) as error:
             if "imagecodecs" in str(error):
                 raise _missing(path, "imagecodecs", "imagecodecs") from error
             raise
@@ -132,6 +153,14 @@ def read_tiff(path, page=None, shown=True):
             pixels = (sheet.colormap.T >> 8).astype("uint8")[pixels[..., 0]]
         elif shown and sheet.photometric == _WHITE_IS_ZERO:
             pixels = _inverted(path, pixels)
+        bits = sheet.bitspersample
+        if shown and pixels.dtype == np.uint16:
+            pixels = as_16_bits(pixels, bits)
+        if not alpha:
+            extra = sheet.extrasamples
+            first = sheet.samplesperpixel - len(extra)
+            kept = [first + i for i, e in enumerate(extra) if e not in _ALPHA]
+            pixels = pixels[..., [*range(first), *kept]] if extra else pixels
         return _oriented(pixels, _orientation(sheet))
 
 
@@ -145,7 +174,7 @@ def tiff_size(path, page=None):
 
 def tiff_pages(path):
     """The number of pages of a TIFF."""
-    if needs_tifffile(path, exact=False):
+    if needs_tifffile(path):
         with guarded(path), _tifffile(path).TiffFile(path) as file:
             return len(_pages(file))
     with opened(path) as image:

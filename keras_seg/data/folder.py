@@ -32,25 +32,41 @@ class Folder:
             where they have more than 8 bits.
         skipped: sequence of paths, the images that were left out because
             they have no mask.
+        bit_depth: optional int, of images of 16 bits, see `read_image`. An
+            attribute that can be set: training finds it (`find_bit_depth`).
     """
 
-    def __init__(self, pairs, classes, masks=None, channels=3, skipped=()):
+    def __init__(
+        self,
+        pairs,
+        classes,
+        masks=None,
+        channels=3,
+        skipped=(),
+        bit_depth=None,
+    ):
         self.pairs = tuple(pairs)
         self.classes = classes
         self.masks = MaskFiles() if masks is None else masks
         self.channels = channels
         self.skipped = tuple(skipped)
+        self.bit_depth = bit_depth
 
     def __len__(self):
         return len(self.pairs)
 
     def __getitem__(self, index):
-        image, mask, _ = self._read(self.pairs[index])
+        image, mask, _ = self._read(index)
         return image, mask
 
     def size(self, index):
         """Height and width of a pair, without decoding it."""
         return read_size(self.pairs[index].image, self.pairs[index].page)
+
+    def read_image(self, index):
+        """The image of a pair, see `keras_seg.data.read_image`."""
+        pair = self.pairs[index]
+        return read_image(pair.image, self.channels, pair.page, self.bit_depth)
 
     def read_ids(self, index):
         """The ids that were written, before void and classes are looked at.
@@ -63,7 +79,13 @@ class Folder:
     def subset(self, indices):
         """The pairs at some indices, as a `Folder` of the same classes."""
         pairs = [self.pairs[i] for i in indices]
-        return Folder(pairs, self.classes, self.masks, self.channels)
+        return Folder(
+            pairs,
+            self.classes,
+            self.masks,
+            self.channels,
+            bit_depth=self.bit_depth,
+        )
 
     def check(self):
         """Decode every file and refuse what could not be trained on.
@@ -76,7 +98,9 @@ class Folder:
                 size or has ids outside the classes; or masks that hold only
                 0 and 255.
         """
-        id_lists = list(map_threads(lambda p: self._read(p)[2], self.pairs))
+        id_lists = list(
+            map_threads(lambda i: self._read(i)[2], range(len(self)))
+        )
         masks = self.masks
         if isinstance(masks, MaskFiles) and masks.values is None:
             refuse_black_and_white(
@@ -84,9 +108,9 @@ class Folder:
             )
         return self
 
-    def _read(self, pair):
-        image = read_image(pair.image, self.channels, pair.page)
-        mask = self.masks(pair)
+    def _read(self, index):
+        image, mask = self.read_image(index), self.read_ids(index)
+        pair = self.pairs[index]
         if image.shape[:2] != mask.shape:
             raise _sizes_differ(pair, image, mask)
         ids = ids_of_mask(mask)

@@ -9,8 +9,10 @@ import warnings
 import numpy as np
 
 from keras_seg.atomic import replacing
+from keras_seg.data.arrays import tiff_tags
 from keras_seg.data.classes import VOID
 from keras_seg.data.errors import DataError
+from keras_seg.data.images import scaled
 
 __all__ = ["GeoImage", "GeoMask", "is_geotiff"]
 
@@ -48,18 +50,22 @@ class GeoImage:
 
     Args:
         path: str or path.
-        channels: int, the first bands of the file are taken; `None` takes
-            all, of whatever kind. Defaults to 3.
+        channels: int, the bands that the file must have besides alpha; 3
+            takes gray, too. `None` takes all, of whatever kind. Defaults
+            to 3.
+        bit_depth: optional int, of files of 16 bits. What is read is what
+            `read_image` reads.
 
     Attributes:
         shape: tuple `(height, width, channels)`.
 
     Raises:
-        DataError: the file is missing or damaged, has fewer bands, or others
-            than uint8 and uint16 ones; these are divided by 257.
+        DataError: the file is missing or damaged, has other bands, or others
+            than uint8 and uint16 ones, or is turned or colored by a tag that
+            windows do not follow.
     """
 
-    def __init__(self, path, channels=3):
+    def __init__(self, path, channels=3, bit_depth=None):
         import rasterio
 
         self.path = pathlib.Path(path)
@@ -74,20 +80,16 @@ class GeoImage:
                 "a complete GeoTIFF is expected",
                 fix="copy the file again from its source",
             ) from error
-        kinds = set(self.file.dtypes[:channels])
-        if channels is None:
-            channels = self.file.count
-        elif self.file.count < channels or not kinds <= {"uint8", "uint16"}:
-            found = f"{self.file.count} bands of {', '.join(sorted(kinds))}"
-            self.close()
-            raise DataError(
-                "KS-D009",
-                path,
-                f"has {found}",
-                f"{channels} of uint8 or uint16 are expected",
-                fix="write the bands that the network sees with gdal_translate",
-            )
-        self.shape = (self.file.height, self.file.width, channels)
+        self.bit_depth = bit_depth
+        self._bands = list(range(1, self.file.count + 1))
+        if channels is not None:
+            try:
+                self._bands = self._seen(channels)
+            except DataError:
+                self.close()
+                raise
+        self._rgb = channels == 3
+        self.shape = (self.file.height, self.file.width, len(self._bands))
 
     def __getitem__(self, window):
         """Reads `image[rows, columns]`, two slices of step 1.
@@ -129,13 +131,57 @@ class GeoImage:
         self.close()
         self._limit.__exit__(*error)
 
+    def _seen(self, channels):
+        """The bands that a network of so many channels sees, from 1."""
+        from rasterio.enums import ColorInterp
+
+        file = self.file
+        bands = [
+            number
+            for number, color in enumerate(file.colorinterp, start=1)
+            if channels != 3 or color != ColorInterp.alpha
+        ]
+        kinds = {file.dtypes[number - 1] for number in bands}
+        if channels == 3 and len(bands) == 1:
+            bands *= 3
+        if len(bands) != channels or not kinds <= {"uint8", "uint16"}:
+            raise DataError(
+                "KS-D017",
+                self.path,
+                f"has {len(bands)} bands of {', '.join(sorted(kinds))}",
+                f"{channels} of uint8 or uint16 are expected, besides alpha",
+                fix="write the bands that the network sees with gdal_translate",
+            )
+        turned = tiff_tags(self.path).get(274, 1) != 1
+        structure = file.tags(ns="IMAGE_STRUCTURE")
+        if (
+            turned
+            or structure.get("MINISWHITE")
+            or {
+                ColorInterp.palette,
+                ColorInterp.cyan,
+            }
+            & set(file.colorinterp)
+        ):
+            raise DataError(
+                "KS-D017",
+                self.path,
+                "is turned by its orientation, or has a palette, CMYK, or "
+                "white for 0",
+                "windows are read of pixels as they lie in the file",
+                fix="write it anew as RGB, for example with gdal_translate "
+                "-expand rgb, or predict it whole",
+            )
+        return bands
+
     def _pixels(self, **options):
-        bands = list(range(1, self.shape[2] + 1))
         with self._reading():
-            pixels = self.file.read(bands, **options)
-        if pixels.dtype != np.uint8:
-            pixels = pixels.astype("float32") / 257
-        return np.moveaxis(pixels, 0, -1)
+            pixels = self.file.read(self._bands, **options)
+        pixels = np.moveaxis(pixels, 0, -1)
+        if pixels.dtype == np.uint16:
+            channels = 3 if self._rgb else None
+            return scaled(self.path, pixels, channels, self.bit_depth)
+        return pixels
 
     @contextlib.contextmanager
     def _reading(self):

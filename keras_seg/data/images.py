@@ -3,6 +3,7 @@
 import numpy as np
 from PIL import ImageOps
 
+from keras_seg.data.arrays import as_16_bits
 from keras_seg.data.arrays import is_npy
 from keras_seg.data.arrays import needs_tifffile
 from keras_seg.data.arrays import npy_shape
@@ -14,7 +15,13 @@ from keras_seg.data.opening import opened
 from keras_seg.data.opening import rawmode
 from keras_seg.data.opening import select_page
 
-__all__ = ["read_image", "read_size"]
+__all__ = [
+    "check_bit_depth",
+    "find_bit_depth",
+    "read_image",
+    "read_size",
+    "scaled",
+]
 
 _ORIENTATION = 0x0112  # the EXIF tag; values 5..8 exchange the sides
 
@@ -23,15 +30,17 @@ _ORIENTATION = 0x0112  # the EXIF tag; values 5..8 exchange the sides
 _LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
 
 
-def read_image(path, channels=3, page=None):
+def read_image(path, channels=3, page=None, bit_depth=None):
     """Read an image, the way a viewer shows it.
 
-    The EXIF orientation is applied. With 3 channels palettes, grey and CMYK
-    become RGB, alpha is dropped, and 16 bits become 8 by dividing by 257.
-    Otherwise grey is one channel, alpha is a channel, and 16 bits become
-    float32 by dividing by 257. Floating-point pixels are taken as they are,
-    and must be 0..255. Wider and signed integers are refused: their range is
-    not known.
+    The EXIF orientation is applied. With 3 channels palettes, gray and CMYK
+    become RGB, alpha is dropped, and 16 bits become uint8. Otherwise gray is
+    one channel, alpha is a channel, and 16 bits become float32. A channel
+    that is neither a color nor alpha, such as infrared, is never dropped: the
+    file has other channels then. Files of 16 bits are divided by 257, or by
+    what `bit_depth` says. Floating-point pixels are taken as they are, and
+    must be 0..255, not 0..1. Wider and signed integers are refused: their
+    range is not known.
 
     TIFF of more than 4 channels, or of more than 8 bits in several, needs
     `keras-seg[tiff]`. NumPy files are `(height, width)` or
@@ -42,6 +51,8 @@ def read_image(path, channels=3, page=None):
         channels: int, the number of channels that the file must have; 3, the
             default, is RGB whatever it has. `None` takes what there is.
         page: optional int, the page of a TIFF stack.
+        bit_depth: optional int in 8..16, the bits that the values of 16-bit
+            files have: 12 scales 0..4095 to 0..255. `None` is 16.
 
     Returns:
         uint8 or float32 array `(height, width, channels)` of 0..255.
@@ -55,16 +66,59 @@ def read_image(path, channels=3, page=None):
             "`channels` must be an int of 1 or more, or None. "
             f"Received: channels={channels}"
         )
+    check_bit_depth(bit_depth)
+    return _fitted(path, _read(path, channels, page), channels, bit_depth)
+
+
+def check_bit_depth(bit_depth):
+    """Refuses what is no number of bits in 8..16, nor `None`."""
+    if bit_depth is None or type(bit_depth) is int and 8 <= bit_depth <= 16:
+        return
+    raise ValueError(
+        f"`bit_depth` must be an int of 8..16. Received: bit_depth={bit_depth}"
+    )
+
+
+def find_bit_depth(files):
+    """The bits that the largest value of the 16-bit files among some needs.
+
+    Args:
+        files: iterable of tuples (path, page).
+
+    Returns:
+        int, one of 8, 10, 12, 14 and 16, as cameras and scanners have them;
+        `None` where no file has 16 bits.
+    """
+    largest = None
+    for path, page in files:
+        if not _is_deep(path):
+            continue
+        pixels = _read(path, None, page)
+        if pixels.dtype.newbyteorder("=") == np.uint16:
+            largest = max(largest or 0, int(pixels.max()))
+    if largest is None:
+        return None
+    return next(bits for bits in (8, 10, 12, 14, 16) if largest < 2**bits)
+
+
+def _is_deep(path):
+    """Whether a file may have 16 bits, from its header."""
+    if is_npy(path) or needs_tifffile(path):
+        return True
+    with opened(path) as image:
+        return "16" in (rawmode(image) or "")
+
+
+def _read(path, channels, page):
+    """Pixels of the file's own dtype, RGB where 3 channels are asked for."""
     if is_npy(path):
         pixels = read_npy(path)
-        pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-    elif needs_tifffile(path, exact=channels != 3):
-        pixels = read_tiff(path, page)
-    elif channels == 3:
+        return pixels[..., None] if pixels.ndim == 2 else pixels
+    if needs_tifffile(path):
+        return read_tiff(path, page, alpha=channels != 3)
+    if channels == 3:
         return _read_rgb(path, page)
-    else:
-        pixels = _read_channels(path, page)
-    return _fitted(path, pixels, channels)
+    return _read_channels(path, page)
 
 
 def read_size(path, page=None):
@@ -79,7 +133,7 @@ def read_size(path, page=None):
     """
     if is_npy(path):
         return npy_shape(path)[:2]
-    if needs_tifffile(path, exact=False):
+    if needs_tifffile(path):
         return tiff_size(path, page)
     with opened(path) as image:
         if page is not None:
@@ -94,8 +148,11 @@ def read_size(path, page=None):
 
 def _read_rgb(path, page):
     with opened(path) as image:
-        select_page(path, image, page)
         raw = rawmode(image)
+        if raw in _LOW_BYTES:
+            deep = _read_channels(path, page)
+            return deep[..., : 1 if raw == "LA;16B" else 3]
+        select_page(path, image, page)
         # Upright, or already RGB, it would be copied otherwise.
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode == "F":
@@ -107,7 +164,7 @@ def _read_rgb(path, page):
                 fix="scale it to 0..255 and save it as an 8-bit PNG",
             )
         if image.mode.startswith("I"):
-            return _fitted(path, _grey_of_16_bits(image, raw), 3)
+            return _grey_of_16_bits(image, raw)
         if image.mode in ("P", "PA"):  # a palette's alpha warns on "RGB"
             image = image.convert("RGBA")
         if image.mode != "RGB":
@@ -139,7 +196,9 @@ def _read_channels(path, page):
 def _grey_of_16_bits(image, raw):
     """Pillow may hold 16 bits in 32; those of a 32-bit file stay as such."""
     pixels = np.asarray(image)[..., None]
-    fits = "16" in (raw or "") and pixels.min() >= 0
+    if raw == "I;12":
+        return as_16_bits(pixels, 12)
+    fits = "16" in (raw or "") and not (raw or "").endswith("S")
     return pixels.astype("uint16") if fits else pixels
 
 
@@ -155,7 +214,7 @@ def _plain(image):
     return image
 
 
-def _fitted(path, pixels, channels):
+def _fitted(path, pixels, channels, bit_depth=None):
     """Pixels of any dtype as 0..255, in the channels that are asked for."""
     count = pixels.shape[2]
     if channels == 3 and count == 1:
@@ -174,17 +233,50 @@ def _fitted(path, pixels, channels):
         return np.ascontiguousarray(pixels)
     if pixels.dtype == bool:
         return pixels.astype("uint8") * np.uint8(255)
-    if pixels.dtype == np.uint16 and channels == 3:
-        return (pixels // 257).astype("uint8")
     if pixels.dtype == np.uint16:
-        return pixels / np.float32(257)
+        return scaled(path, pixels, channels, bit_depth)
     low, high = pixels.min(), pixels.max()
-    if pixels.dtype.kind != "f" or not (0 <= low and high <= 255):
+    fits = 0 <= low and high <= 255 and not 0 < high <= 1
+    if pixels.dtype.kind != "f" or not fits:
         raise DataError(
             "KS-D017",
             path,
             f"has {pixels.dtype} pixels from {low} to {high}",
             "pixels are uint8, uint16, or floats of 0..255",
+            guess=(
+                "They are scaled to 0..1, and would be seen as black."
+                if 0 < high <= 1 and low >= 0
+                else None
+            ),
             fix="scale them to 0..255 and save them as uint8",
         )
     return pixels.astype("float32")
+
+
+def scaled(path, pixels, channels, bit_depth):
+    """Values of 16 bits as 0..255: uint8 of 3 channels, float32 of others.
+
+    Args:
+        path: str or path, named in errors.
+        pixels: uint16 array.
+        channels: int, or `None`.
+        bit_depth: int in 8..16, or `None` for 16.
+
+    Raises:
+        DataError: a value is larger than so many bits hold.
+    """
+    bit_depth = bit_depth or 16
+    most, largest = 2**bit_depth - 1, int(pixels.max())
+    if largest > most:
+        raise DataError(
+            "KS-D017",
+            path,
+            f"has the value {largest}",
+            f"16-bit files are read as {bit_depth} bits here, 0..{most}",
+            guess="The other images were taken or scaled otherwise.",
+            fix="scale it as the others, or name the bits that all of them "
+            "have with bit_depth, on the command line --bit-depth",
+        )
+    if channels == 3:
+        return (pixels.astype("uint32") * 255 // most).astype("uint8")
+    return pixels * np.float32(255 / most)

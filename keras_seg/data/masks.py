@@ -44,7 +44,7 @@ def read_mask(path, page=None):
     """
     if is_npy(path):
         return _ids_of_array(path, read_npy(path))
-    if needs_tifffile(path, exact=False):
+    if needs_tifffile(path):
         return _ids_of_array(path, read_tiff(path, page, shown=False))
     with opened(path) as image:
         _refuse_jpeg(path, image)
@@ -111,7 +111,7 @@ def read_colors(path, page=None):
         DataError: the file is missing, damaged or too large, is a JPEG, has
             more than 8 bits a channel, or is transparent in places.
     """
-    if needs_tifffile(path, exact=False):
+    if needs_tifffile(path):
         pixels = read_tiff(path, page)
         if pixels.dtype == np.uint8 and pixels.shape[2] in (1, 3):
             return np.repeat(pixels, 3 // pixels.shape[2], axis=2)

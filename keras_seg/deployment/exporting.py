@@ -52,6 +52,7 @@ def export(
     quantization=None,
     samples=None,
     verify=True,
+    bit_depth=None,
 ):
     """Writes a model for another runtime, and compares the two.
 
@@ -87,6 +88,8 @@ def export(
             for `"int8"`.
         verify: bool, whether the file is run by its own runtime and compared
             with the model, on three images.
+        bit_depth: optional int, of the 16-bit images that the model was
+            trained on, see `keras_seg.data.read_image`.
 
     Returns:
         `Export`. An earlier file of that name is replaced.
@@ -119,6 +122,7 @@ def export(
         quantization=quantization,
         version=keras_seg.__version__,
         backend=keras.config.backend(),
+        bit_depth=bit_depth,
     )
     _check_free(path)
     path.parent.mkdir(parents=True, exist_ok=True)

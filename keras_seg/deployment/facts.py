@@ -29,6 +29,7 @@ class Facts:
         quantization: str or None.
         version: str, of keras_seg.
         backend: str, that wrote it.
+        bit_depth: int or None, of the 16-bit images it was trained on.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Facts:
     quantization: str | None
     version: str
     backend: str
+    bit_depth: int | None = None
 
     def to_json(self):
         """The facts as text, with what goes in and what comes out."""
@@ -98,9 +100,11 @@ def _checked(known):
         height, width = (_whole(n, 1 << 31) for n in size)
         size = height, width
     quantization = known["quantization"]
+    bit_depth = known.get("bit_depth")
     return {
         "classes": table,
         "size": size,
+        "bit_depth": bit_depth and _whole(bit_depth, 16),
         "channels": _whole(known["channels"], 1 << 16),
         "quantization": quantization and _text(quantization),
     } | {

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_seg.arguments import check_positive
+from keras_seg.data.images import check_bit_depth
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.stream import predict_stream
@@ -21,6 +22,7 @@ def predict(
     bucket=32,
     probabilities=False,
     on_error=None,
+    bit_depth=None,
 ):
     """Finds the class of every pixel of an image, or of many.
 
@@ -62,6 +64,9 @@ def predict(
         on_error: optional function of a `keras_seg.data.DataError`, called
             for a file of a stream that cannot be read; the others are
             predicted. Without it the error is raised.
+        bit_depth: optional int, of files of 16 bits, see
+            `keras_seg.data.read_image`: what the images of the training had.
+            Defaults to what an `ExportedModel` was exported with, else 16.
 
     Returns:
         Of one array: `out`, or a uint8 array `(height, width)` of class ids;
@@ -93,11 +98,22 @@ def predict(
     1 (30, 90)
     """
     check_positive(batch_size=batch_size, bucket=bucket)
+    check_bit_depth(bit_depth)
+    if bit_depth is None:
+        facts = getattr(model, "facts", None)  # Of an `ExportedModel`.
+        bit_depth = getattr(facts, "bit_depth", None)
     if not hasattr(images, "shape") or len(images.shape) == 4:
         if out is not None:
             raise ValueError("`out` is for one image. Received: many images")
         return predict_stream(
-            model, images, tiles, batch_size, bucket, probabilities, on_error
+            model,
+            images,
+            tiles,
+            batch_size,
+            bucket,
+            probabilities,
+            on_error,
+            bit_depth,
         )
     check_image(images)
     if probabilities:

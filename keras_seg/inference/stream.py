@@ -48,13 +48,20 @@ class Prediction(NamedTuple):
 
 
 def predict_stream(
-    model, images, tiles, batch_size, bucket, probabilities, on_error
+    model,
+    images,
+    tiles,
+    batch_size,
+    bucket,
+    probabilities,
+    on_error,
+    bit_depth,
 ):
     """The predictions of images as they come: see `predict`."""
     channels = image_shape(model)[-1]
     # Closed here: frames that a compiler's traceback holds may live on.
     with contextlib.closing(
-        _read_ahead(images, channels, batch_size + 1, on_error)
+        _read_ahead(images, channels, bit_depth, batch_size + 1, on_error)
     ) as arrays:
         if tiles is None:
             yield from _whole(model, arrays, batch_size, bucket, probabilities)
@@ -77,13 +84,15 @@ def _whole(model, arrays, batch_size, bucket, probabilities):
             yield Prediction(source, image, ids[inside].copy(), kept)
 
 
-def _read_ahead(images, channels, count, on_error):
+def _read_ahead(images, channels, bit_depth, count, on_error):
     """Sources and arrays; a thread reads the next files meanwhile."""
     pool = concurrent.futures.ThreadPoolExecutor(1, "keras_seg_images")
     waiting: collections.deque = collections.deque()
     try:
         for source, item in _sources(images):
-            waiting.append((source, pool.submit(_array, item, channels)))
+            waiting.append(
+                (source, pool.submit(_array, item, channels, bit_depth))
+            )
             if len(waiting) > count:
                 yield from _result(waiting.popleft(), on_error)
         while waiting:
@@ -116,11 +125,11 @@ def _frames(path):
         yield (path, count), error
 
 
-def _array(item, channels):
+def _array(item, channels, bit_depth):
     if isinstance(item, DataError):
         raise item
     if isinstance(item, str | os.PathLike):
-        return read_image(item, channels)
+        return read_image(item, channels, bit_depth=bit_depth)
     image = np.asarray(item)
     check_image(image)
     return image

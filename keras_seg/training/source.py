@@ -6,6 +6,7 @@ import pathlib
 
 from keras_seg.data import from_folder
 from keras_seg.data import splits
+from keras_seg.data.images import find_bit_depth
 from keras_seg.data.layout import choose_split
 from keras_seg.data.mask_files import parse_mask_values
 from keras_seg.training.errors import RunError
@@ -32,6 +33,9 @@ class DataSource:
         mask_values: optional str such as `"0:0,255:1"`, what the values of
             the masks mean, see `keras_seg.data.from_folder`.
         skip_unlabeled: bool, leave out images without a mask.
+        bit_depth: optional int, of images of 16 bits, see
+            `keras_seg.data.read_image`. By default what the largest value of
+            all images needs.
 
     Example:
 
@@ -53,6 +57,7 @@ class DataSource:
     overfit: int | None = None
     mask_values: str | None = None
     skip_unlabeled: bool = False
+    bit_depth: int | None = None
 
     def resolved(self):
         """The same source: an absolute path, the splits that are chosen."""
@@ -79,7 +84,7 @@ class DataSource:
             RunError: if there are fewer images than `overfit`.
         """
         split, validation_split = self._splits()
-        options: dict = {"check": check}
+        options: dict = {"check": False}
         if self.skip_unlabeled:
             options["skip_unlabeled"] = True
         if self.mask_values is not None:
@@ -91,13 +96,22 @@ class DataSource:
                     f"{self.path} has {len(data)} images to train on. "
                     f"Received: overfit={self.overfit}"
                 )
-            few = data.subset(range(self.overfit))
-            return few, few
-        if validation_split is None:
-            return data, None
-        return data, from_folder(
-            self.path, validation_split, classes=data.classes, **options
+            data = validation = data.subset(range(self.overfit))
+        elif validation_split is None:
+            validation = None
+        else:
+            validation = from_folder(
+                self.path, validation_split, classes=data.classes, **options
+            )
+        both = [data] if validation is None else [data, validation]
+        bit_depth = self.bit_depth or find_bit_depth(
+            (pair.image, pair.page) for part in both for pair in part.pairs
         )
+        for part in both:
+            part.bit_depth = bit_depth
+            if check:
+                part.check()
+        return data, validation
 
     def _splits(self):
         names = splits(self.path)
@@ -121,6 +135,8 @@ def describe(data, validation, source):
         Dictionary for `data.json`.
     """
     facts = source and dataclasses.asdict(source.resolved())
+    if facts:
+        facts["bit_depth"] = getattr(data, "bit_depth", None)
     return {
         "source": facts,
         "train": _facts(data),
@@ -150,7 +166,10 @@ def recorded_source(run):
             isinstance(source.path, str)
             and all(isinstance(text, str | None) for text in texts)
             and isinstance(source.skip_unlabeled, bool)
-            and (source.overfit is None or type(source.overfit) is int)
+            and all(
+                number is None or type(number) is int
+                for number in (source.overfit, source.bit_depth)
+            )
         )
     except TypeError:
         good = False

@@ -9,6 +9,7 @@ from PIL import Image
 from rasterio.transform import from_origin
 
 from keras_seg.data import DataError
+from keras_seg.data import read_image
 from keras_seg.data.geotiff import GeoImage
 from keras_seg.data.geotiff import GeoMask
 from keras_seg.data.geotiff import is_geotiff
@@ -79,6 +80,38 @@ def test_16_bits(tmp_path):
     np.testing.assert_array_equal(found[0, :, 0], [0, 1, 255])
 
 
+@given(
+    st.integers(1, 6),
+    st.booleans(),
+    st.sampled_from(["uint8", "uint16", "int16", "float32"]),
+    st.sampled_from([None, 12]),
+    st.sampled_from([1, 3, 4, None]),
+)
+def test_windows_are_what_whole_images_are(
+    tmp_path_factory, bands, alpha, dtype, bit_depth, channels
+):
+    """One rule for bands and values: both read the same, or both refuse."""
+    path = tmp_path_factory.mktemp("geo") / "a.tif"
+    rng = np.random.default_rng(bands)
+    most = 4095 if dtype == "uint16" else 255
+    pixels = rng.integers(2, most, (bands, 5, 7)).astype(dtype)
+    rgb = {"photometric": "RGB"} if bands > 2 else {}
+    options = {"alpha": "unspecified"} if alpha and bands in (2, 4) else {}
+    write(path, pixels, **rgb, **options)
+    try:
+        whole = read_image(path, channels, bit_depth=bit_depth)
+    except DataError:
+        with pytest.raises(DataError):
+            GeoImage(path, channels or bands, bit_depth)
+        return
+    if dtype == "float32":
+        return  # Whole images may be floats of 0..255.
+    with GeoImage(path, channels or bands, bit_depth) as image:
+        found = image[:, :]
+    assert found.dtype == whole.dtype
+    np.testing.assert_array_equal(found, whole)
+
+
 def test_mask(path, tmp_path):
     ids = np.random.default_rng(1).integers(0, 3, (40, 50), "uint8")
     out = tmp_path / "mask.tif"
@@ -129,7 +162,8 @@ def test_the_cache_is_small(path, monkeypatch, said):
 
 def test_refused(path, tmp_path):
     for name, pixels, said in (
-        ("a.tif", np.zeros((1, 2, 2), "uint8"), "has 1 bands of uint8"),
+        ("a.tif", np.zeros((2, 2, 2), "uint8"), "has 2 bands of uint8"),
+        ("c.tif", np.zeros((8, 2, 2), "uint8"), "has 8 bands of uint8"),
         ("b.tif", np.zeros((3, 2, 2), "float32"), "has 3 bands of float32"),
     ):
         with pytest.raises(DataError, match=said):

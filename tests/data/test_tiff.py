@@ -7,11 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from keras_seg.data import check
 from keras_seg.data import from_folder
 from keras_seg.data import read_image
 from keras_seg.data import read_mask
 from keras_seg.data.arrays import tiff_pages
+from keras_seg.data.images import find_bit_depth
 from keras_seg.data.images import read_size
+from tests.data.raw_png import write_png
 
 pytestmark = pytest.mark.once
 
@@ -188,3 +191,89 @@ def test_palettes_by_color(tmp_path_factory, first, second):
         with pytest.raises(ValueError, match="KS-D014.*for the index"):
             from_folder(root)
     assert len(from_folder(root, mask_values={i: i for i in range(4)})) == 2
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "npy"])
+@given(st.integers(8, 16), st.sampled_from([3, None]), st.booleans())
+def test_bit_depth(tmp_path_factory, suffix, bits, channels, color):
+    """12 bits in a file of 16: 0..4095 are 0..255, as of every file."""
+    path = tmp_path_factory.mktemp("deep") / f"a.{suffix}"
+    shape = (5, 7, 3) if color else (5, 7)
+    rng = np.random.default_rng(bits)
+    values = rng.integers(0, 2**bits, shape).astype("uint16")
+    values.flat[0] = most = 2**bits - 1
+    if suffix == "npy":
+        np.save(path, values)
+    elif suffix == "png" and color:
+        write_png(path, values, 16)
+    elif suffix == "png":
+        Image.fromarray(values).save(path)
+    else:
+        tifffile.imwrite(path, values)
+    image = read_image(path, channels, bit_depth=bits)
+    values = values.reshape(5, 7, -1)
+    if channels == 3:
+        expected = np.broadcast_to(values * 255.0 // most, (5, 7, 3))
+        np.testing.assert_array_equal(image, expected)
+    else:
+        np.testing.assert_allclose(image, values * (255 / most), rtol=1e-6)
+    needed = next(n for n in (8, 10, 12, 14, 16) if n >= bits)
+    assert find_bit_depth([(path, None)]) == needed
+    if bits > 8:
+        with pytest.raises(ValueError, match=f"has the value {most}"):
+            read_image(path, channels, bit_depth=bits - 1)
+
+
+def test_depths_of_other_files(tmp_path):
+    """Bits of the file's own are its scale; signed values have none."""
+    gray = drawn(5, 7)
+    Image.fromarray(gray).save(tmp_path / "a.png")
+    assert find_bit_depth([(tmp_path / "a.png", None)]) is None
+    values = drawn(5, 8).astype("uint16") * 16 + 15
+    bits = np.unpackbits(
+        values.astype(">u2").view("uint8").reshape(5, 8, 2), axis=-1
+    )
+    packed = np.packbits(bits.reshape(5, 8, 16)[..., 4:]).tobytes()
+    tifffile.imwrite(
+        tmp_path / "b.tif",
+        iter([packed]),
+        shape=values.shape,
+        dtype="uint16",
+        bitspersample=12,
+        rowsperstrip=5,
+        photometric="minisblack",
+    )
+    image = read_image(tmp_path / "b.tif")
+    np.testing.assert_array_equal(image[..., 0], values * 255 // 4095)
+    tifffile.imwrite(tmp_path / "c.tif", gray.astype("int16"))
+    with pytest.raises(ValueError, match="has int"):
+        read_image(tmp_path / "c.tif")
+
+
+@pytest.mark.parametrize("channels", [3, None])
+def test_floats_of_0_to_1_are_not_black(tmp_path, channels):
+    image = drawn(5, 7, 3)
+    tifffile.imwrite(tmp_path / "a.tif", image / np.float32(255))
+    with pytest.raises(ValueError, match="would be seen as black"):
+        read_image(tmp_path / "a.tif", channels)
+    tifffile.imwrite(tmp_path / "a.tif", image.astype("float32"))
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "a.tif", channels), image
+    )
+
+
+def test_a_check_of_many_bands(tmp_path):
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    for i in range(3):
+        tifffile.imwrite(
+            tmp_path / f"images/{i}.tif",
+            drawn(16, 17 + i, 5),
+            planarconfig="contig",
+            photometric="minisblack",
+        )
+        ids = drawn(16, 17 + i, most=2)
+        Image.fromarray(ids).save(tmp_path / f"labels/{i}.png")
+    assert not check(tmp_path).ok
+    report = check(from_folder(tmp_path, channels=5))
+    assert report.ok, str(report)

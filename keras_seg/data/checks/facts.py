@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from PIL import ImageStat
+from PIL import UnidentifiedImageError
 
 from keras_seg.data.arrays import is_npy
 from keras_seg.data.checks.edges import Edges
@@ -14,7 +15,6 @@ from keras_seg.data.checks.edges import find_edges
 from keras_seg.data.checks.edges import ids_in_between
 from keras_seg.data.checks.edges import loose_ids
 from keras_seg.data.errors import DataError
-from keras_seg.data.images import read_image
 from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.opening import FORMATS
 from keras_seg.data.statistics import count_ids
@@ -150,7 +150,7 @@ def read_arrays(data, index, split):
     errors = []
     if hasattr(data, "pairs"):
         readers = (
-            lambda: _read_image(data, index),
+            lambda: data.read_image(index),
             lambda: data.read_ids(index),
         )
     else:
@@ -168,11 +168,6 @@ def read_arrays(data, index, split):
             errors.append(error)
             arrays.append(None)
     return arrays[0], arrays[1], errors
-
-
-def _read_image(data, index):
-    pair = data.pairs[index]
-    return read_image(pair.image, data.channels, pair.page)
 
 
 def _integers(mask, name):
@@ -199,7 +194,11 @@ def _header(path):
     """Mode and EXIF orientation of a file that is known to be good."""
     if is_npy(path):
         return "", 1
-    with Image.open(path, formats=FORMATS) as image:
+    try:
+        opened = Image.open(path, formats=FORMATS)
+    except UnidentifiedImageError:  # Of more channels than Pillow has.
+        return "", 1
+    with opened as image:
         # A PNG without it would be decoded to look behind its pixels.
         if image.format == "PNG" and "exif" not in image.info:
             return image.mode, 1

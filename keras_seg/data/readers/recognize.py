@@ -1,6 +1,7 @@
 """One door to all layouts: which one a folder has, and its reader."""
 
 from keras_seg.data import layout
+from keras_seg.data.images import check_bit_depth
 from keras_seg.data.layout import existing
 from keras_seg.data.layout import folder_splits
 from keras_seg.data.readers.coco import coco_splits
@@ -49,6 +50,7 @@ def from_folder(
     check=True,
     mask_values=None,
     channels=3,
+    bit_depth=None,
     skip_unlabeled=False,
 ):
     """Read a folder of images and masks in any layout that is known.
@@ -86,6 +88,7 @@ def from_folder(
             `{0: 255, 1: 0, 2: 1}` for classes from 1 on and 0 for void. Any
             other value is an error. `None` takes the values for ids.
         channels: optional int, the channels of images, see `read_image`.
+        bit_depth: optional int, of images of 16 bits, see `read_image`.
         skip_unlabeled: bool, leave out images that have no mask or no file of
             annotations; `Folder.skipped` names them. In COCO's and YOLO's
             formats an image without annotations is one without objects.
@@ -129,7 +132,10 @@ def from_folder(
             "annotations has no object. "
             f"Received: skip_unlabeled={skip_unlabeled}"
         )
-    return reader(path, split, **options)
+    check_bit_depth(bit_depth)
+    folder = reader(path, split, **options | {"check": False})
+    folder.bit_depth = bit_depth
+    return folder.check() if check else folder
 
 
 def splits(path):

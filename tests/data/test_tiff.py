@@ -244,7 +244,9 @@ def test_depths_of_other_files(tmp_path):
         photometric="minisblack",
     )
     image = read_image(tmp_path / "b.tif")
-    np.testing.assert_array_equal(image[..., 0], values * 255 // 4095)
+    np.testing.assert_array_equal(
+        image[..., 0], values.astype(int) * 255 // 4095
+    )
     tifffile.imwrite(tmp_path / "c.tif", gray.astype("int16"))
     with pytest.raises(ValueError, match="has int"):
         read_image(tmp_path / "c.tif")

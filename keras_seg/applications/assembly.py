@@ -132,7 +132,7 @@ def begin(
         network = inflate_input(network, x.shape[axis])
     own = {layer.name for layer in network.layers}
     if multiple is None:
-        multiple = max(pyramid(network))
+        multiple = max(pyramid(network, verify=False))
     if convert is not None:
         network = convert(network)
     if not include_preprocessing:
@@ -177,7 +177,7 @@ def map_of_stride(network, strided, stride):
     Raises:
         ValueError: if it has no such map.
     """
-    levels = pyramid(strided)
+    levels = pyramid(strided, verify=False)
     if stride not in levels:
         raise ValueError(
             f"The backbone '{strided.name}' has no map of stride {stride}; "

@@ -142,7 +142,10 @@ def encoder(
             model = weight_files.build(
                 builder, weights, _is_vgg(builder), options
             )
-    return _without_classes(pad_by_parity(model), dropout, padding), mode
+    model = _without_classes(pad_by_parity(model), dropout, padding)
+    # Every builder counts on its strides.
+    pyramid(model)
+    return model, mode
 
 
 def without_widening(model):
@@ -195,7 +198,7 @@ def _without_classes(model, dropout, padding):
     if any(isinstance(layer, layers.Flatten) for layer in model.layers):
         network = fully_convolutional(model, padding=padding, dropout=dropout)
         return with_outputs(network, network.layers[-1].input)
-    levels = pyramid(model)
+    levels = pyramid(model, verify=False)
     if len(model.outputs) == 1 and len(model.outputs[0].shape) == 4:
         return model
     if not levels:

@@ -165,7 +165,7 @@ def UNet(
             dropout=dropout,
             freeze_batch_norm=freeze_batch_norm,
         )
-        levels = pyramid(network)
+        levels = pyramid(network, verify=False)
         fit = maps_fit(network, padded, levels, data_format)
         stride, x = levels.popitem()
         depth = stride.bit_length() - 1

@@ -10,6 +10,7 @@ from keras_seg.layers import RemovedStridePadding
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise
 from keras_seg.surgery.measuring import measured_strides
+from keras_seg.surgery.verification import verify_strides
 
 __all__ = ["pyramid", "stride_of"]
 
@@ -30,7 +31,7 @@ GLOBAL = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 ENLARGING = (layers.Conv2DTranspose, layers.UpSampling2D)
 
 
-def pyramid(model, *, pools=False):
+def pyramid(model, *, pools=False, verify=True):
     """Finds the last map of a network before each of its strides.
 
     The strides are read from the graph, not from layer names or indices, so
@@ -51,6 +52,8 @@ def pyramid(model, *, pools=False):
             take what it pools, the first map of that stride, in place of the
             last: FCN and its kin call these maps pool1 … pool4. Defaults to
             False.
+        verify: bool, whether the strides are checked on random images.
+            Defaults to True.
 
     Returns:
         A dict from stride (pixels of the image for a position) to tensor of
@@ -60,7 +63,8 @@ def pyramid(model, *, pools=False):
 
     Raises:
         ValueError: if the model enlarges its maps, or makes of them a
-            sequence; if a layer has different strides for rows and columns.
+            sequence; if a layer has different strides for rows and columns;
+            if a map has another stride when the model runs.
 
     Example:
 
@@ -90,11 +94,14 @@ def pyramid(model, *, pools=False):
         level = climb.reached.get(id(tensor), climb.last)
         if level.is_map and level.stride != climb.last.stride:
             levels[level.stride] = level
-    return {
+    maps = {
         stride: level.tensor
         for stride, level in sorted(levels.items())
         if level.weighted
     }
+    if verify and maps:
+        verify_strides(model, maps)
+    return maps
 
 
 @dataclasses.dataclass(frozen=True)

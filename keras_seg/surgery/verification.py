@@ -12,7 +12,7 @@ from keras import ops
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery import graph
 
-__all__ = ["TOLERANCE", "compare_layers", "verify"]
+__all__ = ["TOLERANCE", "compare_layers", "verify", "verify_strides"]
 
 # Of the largest value of a tensor.
 TOLERANCE = 1e-4
@@ -31,7 +31,19 @@ WHOLE = (
 )
 
 
-def verify(operation, old, new, reached, *, changed=(), adapt=None, begin=None):
+def verify(
+    operation,
+    old,
+    new,
+    reached,
+    *,
+    changed=(),
+    adapt=None,
+    begin=None,
+    old_begin=None,
+    probes=None,
+    align=None,
+):
     """Checks on a small random image that two networks compute the same.
 
     `reached` says which tensors of the new network stand for which of the
@@ -61,6 +73,13 @@ def verify(operation, old, new, reached, *, changed=(), adapt=None, begin=None):
             for `new`. Defaults to None, the same.
         begin: list of the tensors of `new` that are given them. Defaults to
             None, its inputs.
+        old_begin: list of the tensors of `old` that are given them. Defaults
+            to None, its inputs.
+        probes: iterable of lists of arrays, the first of which that both
+            networks run on is used. Defaults to None, random images.
+        align: function `(operation, array of old, array of new)`, from what
+            an operation of `old` makes and what stands for it to two arrays
+            that should be equal. Defaults to None, the equation above.
 
     Raises:
         ValueError: if a tensor differs. The message names the first layer
@@ -68,9 +87,11 @@ def verify(operation, old, new, reached, *, changed=(), adapt=None, begin=None):
     """
     pairs = _pairs(old, reached, changed)
     probe = None
-    for arrays in _images(old):
+    for arrays in probes or _images(old):
         try:
-            probe = _Probe(old, new, pairs, arrays, adapt, begin)
+            probe = _Probe(
+                old, new, pairs, arrays, adapt, begin, old_begin, align
+            )
         except Exception as error:
             # Too small for a network that does not pad, for example.
             reason = str(error).strip().split("\n")[0]
@@ -216,17 +237,19 @@ def _follow(model, begin, values, record):
         names = keras.tree.flatten(operation.output)
         for tensor, name, value in zip(node.outputs, names, made, strict=True):
             known[id(tensor)] = record(operation, tensor, name, value)
-    return [known[id(tensor)] for tensor in model.outputs]
+    return [known.get(id(tensor)) for tensor in model.outputs]
 
 
 class _Probe:
     """What both networks make of one batch of images."""
 
-    def __init__(self, old, new, pairs, arrays, adapt, begin):
+    def __init__(self, old, new, pairs, arrays, adapt, begin, old_begin, align):
         self.old, self.new, self.pairs = old, new, pairs
         self.arrays = arrays
         self.adapted = arrays if adapt is None else adapt(arrays)
         self.begin = begin or new.inputs
+        self.old_begin = old_begin or old.inputs
+        self.align = align
         self.axes = spatial_axes(graph.data_format_of(old))
         self.whole = {
             pair.new: pair
@@ -241,7 +264,7 @@ class _Probe:
 
     def __str__(self):
         for x in self.arrays:
-            if x.ndim == 4:
+            if x.ndim == 4 and self.align is None:
                 height, width = (x.shape[axis] for axis in self.axes)
                 return f"a random image of {height}×{width}"
         return "a random input"
@@ -287,7 +310,9 @@ class _Probe:
     def _aligned(self, after):
         """Pairs of arrays that should be equal."""
         for pair, old, new in zip(self.pairs, self.before, after, strict=True):
-            if new.ndim == 4:
+            if self.align is not None:
+                old, new = self.align(pair.operation, old, new)
+            elif new.ndim == 4:
                 slices = [slice(None)] * 4
                 for axis in self.axes:
                     slices[axis] = slice(None, None, pair.rate)
@@ -350,7 +375,7 @@ class _Probe:
             values.setdefault(id(name), value)
             return value
 
-        _follow(self.old, self.old.inputs, arrays, record)
+        _follow(self.old, self.old_begin, arrays, record)
         return values
 
     def _place(self, old, new, rate):
@@ -366,6 +391,80 @@ class _Probe:
             shape[axis] = size
             is_old = is_old & (np.arange(size) % rate == 0).reshape(shape)
         return ops.where(is_old, old, new)
+
+
+def verify_strides(model, levels):
+    """Checks that maps have the strides that they are named by.
+
+    The model is run on two random images of different sizes: by what the one
+    is larger, divided by the stride, must each map be larger. A model that
+    takes images of one size must make of them maps that are so much smaller.
+
+    Args:
+        model: functional `keras.Model`.
+        levels: dict from stride to tensor of `model`.
+
+    Raises:
+        ValueError: if a map has another stride, by name.
+    """
+    named = np.array(list(levels))[:, None]
+    # Maps whose strides were removed grow by several positions at once.
+    growths = [-(-pixels // max(levels)) * max(levels) for pixels in (64, 512)]
+    for growth in growths:
+        found = _strides(model, levels, growth)
+        if found is None:
+            _doubt("pyramid", model, "it does not run on random images")
+            return
+        wrong = (np.abs(found - named) > 0.4 * named).any(1)
+        if not wrong.any():
+            return
+    (stride, tensor), (height, width) = next(
+        x
+        for x, is_wrong in zip(
+            zip(levels.items(), found, strict=True), wrong, strict=True
+        )
+        if is_wrong
+    )
+    layer = tensor._keras_history.operation
+    raise ValueError(
+        f"No pyramid can be found in the model '{model.name}': the map of the "
+        f"layer '{layer.name}' ({type(layer).__name__}) would have stride "
+        f"{stride} by its graph, and has {height:.3g} along the rows and "
+        f"{width:.3g} along the columns when it runs."
+    )
+
+
+def _strides(model, levels, growth):
+    """The strides that maps are measured to have, `(levels, 2)`, or None."""
+    axes = spatial_axes(graph.data_format_of(model))
+    ended = keras.Model(model.inputs, list(levels.values()))
+    pads = [(0, growth if axis in axes else 0) for axis in range(4)]
+    sizes = None
+    for arrays in _images(model):
+        larger = [np.pad(x, pads, "wrap") if x.ndim == 4 else x for x in arrays]
+        try:
+            sizes = _sizes(ended, arrays, axes)
+            grown = _sizes(ended, larger, axes) - sizes
+        except Exception:
+            continue
+        return growth / np.maximum(grown, 1e-3)
+    if sizes is None:
+        return None
+    image = next(x.shape for x in arrays if x.ndim == 4)
+    return [image[axis] for axis in axes] / sizes
+
+
+def _sizes(model, arrays, axes):
+    """Array of the sizes of a model's outputs, `(outputs, 2)`."""
+
+    def run(arrays):
+        return _follow(model, model.inputs, arrays, lambda *made: made[-1])
+
+    maps = _compute((model,), run, arrays, shapes_only=True)
+    sizes = np.array([[x.shape[axis] for axis in axes] for x in maps])
+    if not sizes.all():
+        raise ValueError("a map of it is empty")
+    return sizes
 
 
 def compare_layers(old, x, new, y, positions=()):
@@ -386,13 +485,13 @@ def _is_seen(x):
     return bool(np.ptp(x, axis=0).any() if len(x) > 1 else np.ptp(x) > 0)
 
 
-def _compute(models, function, *arrays):
+def _compute(models, function, *arrays, shapes_only=False):
     """Calls a function on tensors; returns arrays, leaves states alone."""
     arrays = [[ops.convert_to_tensor(x) for x in each] for each in arrays]
     variables = [v for model in models for v in model.variables]
     backend = keras.backend.backend()
     if backend == "jax":
-        made = _compile(function, variables, arrays)
+        made = _compile(function, variables, arrays, shapes_only)
     else:
         context = contextlib.nullcontext()
         if backend == "torch":
@@ -401,7 +500,7 @@ def _compute(models, function, *arrays):
             context = torch.no_grad()
         with context, keras.StatelessScope():
             made = function(*arrays)
-    return keras.tree.map_structure(_array, made)
+    return made if shapes_only else keras.tree.map_structure(_array, made)
 
 
 def _array(x):
@@ -409,7 +508,7 @@ def _array(x):
     return x.astype("float64" if x.dtype == "float64" else "float32")
 
 
-def _compile(function, variables, arrays):
+def _compile(function, variables, arrays, shapes_only):
     """For JAX, which else compiles every layer by itself: it takes a tenth."""
     import jax
 
@@ -418,9 +517,11 @@ def _compile(function, variables, arrays):
         with keras.StatelessScope(mapping):
             return function(*arrays)
 
+    values = [variable.value for variable in variables]
+    if shapes_only:
+        return jax.eval_shape(stateless, values, arrays)
     options = {}
     if jax.default_backend() == "cpu":
         options = {"xla_backend_optimization_level": 0}
-    values = [variable.value for variable in variables]
     lowered = jax.jit(stateless).lower(values, arrays)
     return lowered.compile(options)(values, arrays)

@@ -2,6 +2,7 @@ import keras
 import pytest
 from keras import layers
 
+from keras_seg.applications import UNet
 from keras_seg.surgery import inflate_input
 from keras_seg.surgery import pyramid
 from keras_seg.surgery import set_output_stride
@@ -180,3 +181,29 @@ def test_refuses_sequences():
         pyramid(keras.Model(image, layers.Dense(5)(tokens)))
     back = layers.Reshape((4, 4, 4))(tokens)
     assert list(pyramid(keras.Model(image, x + back))) == [8]
+
+
+class Windows(layers.Layer):
+    """Says that it halves maps of any size, and leaves those of 16 alone."""
+
+    def call(self, x):
+        return x
+
+    def compute_output_spec(self, x):
+        _, height, width, channels = x.shape
+        shape = (None, height // 2, width // 2, channels)
+        return keras.KerasTensor(shape, x.dtype)
+
+
+def test_strides_are_measured_on_the_maps():
+    """As Swin's of other packages, whose stages know one resolution."""
+    image = keras.Input((64, 64, 3))
+    x = layers.Conv2D(4, 4, 4)(image)
+    stage = Windows(name="stage")
+    x = layers.Conv2D(6, 1)(stage(x))
+    model = keras.Model(image, x)
+    assert list(pyramid(model, verify=False)) == [4, 8]
+    with pytest.raises(ValueError, match="stride 8 by its graph, and has 4 "):
+        pyramid(model)
+    with pytest.raises(ValueError, match="No pyramid can be found"):
+        UNet(model, classes=2)

@@ -57,12 +57,13 @@ def folder_splits(path):
     lists = set()
     if parts or (path / "images").is_dir():
         lists = {f.stem for f in visible(path, ".txt") if _lists(f)}
-    nested = set() if parts or lists else set(_nested_splits(path))
+    nested = set() if lists else set(_nested_splits(path))
     loose = visible(path / "images", *SUFFIXES)
-    if loose and (nested or (parts and not lists)):
-        rest = {role_of(name) for name in parts} <= {"val", "test"}
-        if nested or not rest:
-            raise _beside(path, sorted(parts or nested), loose)
+    if nested and (parts or loose):
+        raise _beside(path, nested, loose, parts, "images/train")
+    if loose and parts and not lists:
+        if not {role_of(name) for name in parts} <= {"val", "test"}:
+            raise _beside(path, parts, loose, (), "train/images")
         parts.add("train")
     return sorted_splits(parts | lists | nested)
 
@@ -77,18 +78,23 @@ def _nested_splits(path):
     ]
 
 
-def _beside(path, names, loose):
-    named = ", ".join(file.name for file in loose[:3])
-    more = ", ..." if len(loose) > 3 else ""
+def _beside(path, splits, loose, others, place):
+    """The `DataError` of images or folders that no split would have."""
+    splits = sorted(splits)
+    found = f"has folders of splits, {', '.join(sorted(others))},"
+    if loose:
+        named = ", ".join(file.name for file in loose[:3])
+        more = ", ..." if len(loose) > 3 else ""
+        images = f"{len(loose)} image{'s' * (len(loose) > 1)}"
+        found = f"has {images} ({named}{more}) in images"
     return DataError(
         "KS-D002",
-        path / "images",
-        f"holds {len(loose)} image{'s' * (len(loose) > 1)} ({named}{more}) "
-        f"beside the splits {', '.join(names)}",
-        "these would be left out: images are in folders of splits, or all "
-        "in one",
-        fix=f"move them, with their masks, into {path}/train/images and "
-        f"{path}/train/labels, or take the folder {names[0]} away",
+        path,
+        f"{found} beside the splits {', '.join(splits)}",
+        "these would be left out: all images are in folders of splits, in one "
+        "way, or all are in one folder",
+        fix=f"move them into a split such as {path / place}, with their "
+        f"masks, or take the folder {splits[0]} away",
     )
 
 
@@ -227,9 +233,16 @@ def missing_split(path, split, names, looked=""):
 
 
 def find_classes(path):
-    """`classes.csv` or `.yaml`, in the folder or the one above, or `None`."""
+    """`classes.csv` or `.yaml`, in the folder or the one above, or `None`.
+
+    That above is another data set's, and not looked into, where it has images
+    of its own and the folder is not named as one of its parts.
+    """
     path = pathlib.Path(path).absolute()
-    for folder in (path, path.parent):
+    own = ("images", "annotations", "JPEGImages", "data.yaml")
+    part = path.name in MASK_FOLDERS or role_of(path.name) is not None
+    other = not part and any((path.parent / name).exists() for name in own)
+    for folder in [path] if other else [path, path.parent]:
         for name in CLASS_FILES:
             if os.path.lexists(folder / name):
                 return folder / name

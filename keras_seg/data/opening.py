@@ -59,9 +59,9 @@ def guarded(path):
     kinds = "NPY" if path.suffix.lower() == ".npy" else _kinds()
     allowed = f"a complete {kinds} file is expected"
     if not path.is_file():
-        raise DataError(
-            "KS-D009", path, "does not exist", allowed, fix="correct the path"
-        )
+        found = "is a folder, a pipe or a device"
+        found = found if path.exists() else "does not exist"
+        raise DataError("KS-D009", path, found, allowed, fix="correct the path")
     try:
         yield
     except (DataError, MemoryError):

@@ -116,10 +116,10 @@ def text_holds(path, *patterns):
         *patterns: compiled patterns of bytes.
 
     Returns:
-        bool; `False` for folders, and for what cannot be opened.
+        bool; `False` for folders and for links to nothing.
 
     Raises:
-        DataError: the file is a pipe or a device.
+        DataError: the file is a pipe or a device, too large or not readable.
     """
     try:
         if pathlib.Path(path).is_dir() or not _check_regular(path):
@@ -129,8 +129,15 @@ def text_holds(path, *patterns):
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
         ):
             return all(pattern.search(content) for pattern in patterns)
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError as error:
+        raise malformed(
+            path,
+            f"cannot be read ({error.strerror})",
+            "files of annotations are looked into",
+            "correct its permissions, or remove it",
+        ) from error
 
 
 def _check_regular(path):

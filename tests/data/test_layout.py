@@ -97,8 +97,8 @@ def test_images_beside_folders_of_validation_are_for_training(tmp_path):
     with pytest.raises(DataError) as caught:
         splits(tmp_path)
     assert str(caught.value).startswith(
-        f"KS-D002  {tmp_path}/images holds 6 images (0.png, 1.png, 2.png, ...) "
-        "beside the splits backup; these would be left out:"
+        f"KS-D002  {tmp_path} has 6 images (0.png, 1.png, 2.png, ...) in "
+        "images beside the splits backup; these would be left out:"
     )
 
 
@@ -108,7 +108,7 @@ def test_folders_beside_images_are_refused(tmp_path, split):
         fill(tmp_path, f"images/{i}.png", f"masks/{i}.png")
     fill(tmp_path, f"images/{split}/9.png", f"masks/{split}/9.png")
     for read in (from_folder, check, splits):
-        with pytest.raises(DataError, match=r"holds 4 images \(0.png, 1.png"):
+        with pytest.raises(DataError, match=r"has 4 images \(0.png, 1.png"):
             read(tmp_path)
     # Without masks of its own, too.
     (tmp_path / f"masks/{split}/9.png").unlink()
@@ -119,6 +119,24 @@ def test_folders_beside_images_are_refused(tmp_path, split):
     (tmp_path / f"images/{split}/9.png").unlink()
     (tmp_path / f"images/{split}/loop").symlink_to(tmp_path / f"images/{split}")
     assert len(from_folder(tmp_path, classes=1)) == 4
+
+
+def test_two_ways_to_keep_splits_are_refused(tmp_path):
+    fill(tmp_path, "train/images/0.png", "train/labels/0.png")
+    fill(tmp_path, "images/val/1.png", "labels/val/1.png")
+    with pytest.raises(DataError, match="of splits, train, beside the splits"):
+        splits(tmp_path)
+
+
+def test_the_class_table_of_another_data_set_is_not_taken(tmp_path):
+    """An export inside another, whose classes are named above it."""
+    fill(tmp_path, "images/0.png", "labels/0.png")
+    (tmp_path / "classes.csv").write_text("id,name\n0,helmet\n")
+    fill(tmp_path / "second", "images/0.png", "labels/0.png")
+    inner = tmp_path / "second"
+    assert find_classes(inner) is None
+    assert find_classes(tmp_path / "val") == tmp_path / "classes.csv"
+    assert from_folder(inner).classes.names == ("class 0",)
 
 
 def test_roles_of_splits():

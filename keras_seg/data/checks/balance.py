@@ -128,7 +128,10 @@ def _nowhere(survey, missing):
     found = set().union(*(mask.ids.tolist() for mask in masks))
     if survey.given:
         guess = None
-        fix = "take the classes out of the table, or add images of them"
+        table = "take the classes out of the table"
+        if survey.mapped:  # Shapes and colours have names, not ids.
+            table = "write a classes.csv without them"
+        fix = f"{table}, or add images of them"
     else:
         guess = (
             "The classes are those up to the largest id that was found: the "

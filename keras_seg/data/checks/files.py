@@ -10,6 +10,7 @@ from keras_seg.data.classes import VOID
 from keras_seg.data.errors import DataError
 from keras_seg.data.ids import normalize_mask
 from keras_seg.data.ids import refuse_black_and_white
+from keras_seg.data.layout import role_of
 
 __all__ = [
     "find_interpolated",
@@ -52,9 +53,11 @@ def find_left_out(survey):
             )
         )
     if survey.left_out:
+        roles = {role_of(name) for name in survey.data}
         findings.append(
             Finding.of(
-                "note",
+                # Without a split to train on these may be meant.
+                "error" if roles <= {"val", "test"} else "note",
                 "KS-D002",
                 survey.left_out,
                 "is in no split",

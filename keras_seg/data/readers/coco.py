@@ -29,7 +29,13 @@ _LISTS = (
     re.compile(rb'"(annotations|categories)"\s*:\s*\['),
 )
 # COCO's files beside instances_*.json, which have no masks of these objects.
-_COMPANIONS = ("captions_", "person_keypoints_", "image_info_", "stuff_")
+_COMPANIONS = (
+    "captions_",
+    "person_keypoints_",
+    "image_info_",
+    "stuff_",
+    "panoptic_",
+)
 
 
 def from_coco(
@@ -267,6 +273,14 @@ def _by_image(content, entries, file):
                 f"has an annotation of image {i}, which it does not list",
                 "image_id is the id of an image",
                 "export it again",
+            )
+        if "segments_info" in entry:
+            raise malformed(
+                file,
+                "has panoptic annotations, segments of a picture",
+                "annotations of instances are expected",
+                "take the file of instances, or convert it with "
+                "panopticapi's panoptic2detection_coco_format.py",
             )
         shapes[i].append(entry)
     return shapes

@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -365,6 +366,15 @@ def test_images_in_no_split_are_named(data):
     finding = codes(data)["KS-D002"]
     assert (finding.severity, finding.count) == ("note", 2)
     assert finding.found == "is in no split"
+    # With nothing to train on they may be what was meant.
+    (data / "train.txt").unlink()
+    (data / "train").rename(data / "0")
+    for kind in ("images", "labels"):
+        (data / "0" / kind).rename(data / kind)
+    (data / "0").rmdir()
+    shutil.rmtree(data / "val")
+    (data / "val.txt").write_text("\n".join(stems[:2]))
+    assert codes(data)["KS-D002"].severity == "error"
 
 
 def test_nothing_to_read(data):

@@ -203,6 +203,8 @@ def test_malformed_files(tmp_path):
     assert "annotation 1 the category 5, which it does not list" in message(
         file
     )
+    panoptic = {"image_id": 1, "segments_info": []}
+    assert "has panoptic annotations" in message(write(tmp_path, panoptic))
     file = write(tmp_path, annotation([box(0, 0, 1, 1)], image_id=2))
     assert "an annotation of image 2, which it does not list" in message(file)
     file = write(tmp_path, categories=[*CATEGORIES, {"id": 4, "name": "x"}])

@@ -48,7 +48,7 @@ def after_import(name, call):
     >>> after_import("sys", lambda: print("there"))
     there
     """
-    if name in sys.modules:
+    if sys.modules.get(name) is not None:
         call()
     else:
         sys.meta_path.insert(0, _Watch(name, call))

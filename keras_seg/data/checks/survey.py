@@ -167,13 +167,13 @@ class _Opener:
         skipped: list | None = [] if self.skip else None
         if self.reader in (from_pairs, from_voc):
             if self.reader is from_pairs:
-                folders = find_folders(path, split)
-                pairs = find_pairs(*folders, errors, skipped)
+                images, masks, stems = find_folders(path, split)
+                pairs = find_pairs(images, masks, stems, errors, skipped)
             else:
                 pairs = find_voc_pairs(path, split, errors, skipped)
                 classes = voc_classes(path, pairs, classes)
-            masks = MaskFiles(self.values, color_code(classes))
-            return Folder(pairs, classes, masks, skipped=skipped or ())
+            files = MaskFiles(self.values, color_code(classes))
+            return Folder(pairs, classes, files, skipped=skipped or ())
         options = {"classes": classes, "check": False}
         if self.values is not None:
             options["mask_values"] = self.values

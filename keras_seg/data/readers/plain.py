@@ -30,7 +30,8 @@ def from_pairs(
 ):
     """Read the layout that `from_folder` documents first; see there."""
     skipped: list | None = [] if skip_unlabeled else None
-    pairs = find_pairs(*find_folders(path, split), skipped=skipped)
+    images, masks, stems = find_folders(path, split)
+    pairs = find_pairs(images, masks, stems, skipped=skipped)
     classes = find_table(path, classes)
     return from_files(
         pairs, classes, check, mask_values, channels, skipped or ()

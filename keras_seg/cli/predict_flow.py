@@ -14,6 +14,7 @@ from keras_seg.data.geotiff import GeoImage
 from keras_seg.data.geotiff import GeoMask
 from keras_seg.data.video import VideoWriter
 from keras_seg.data.video import frame_rate
+from keras_seg.data.video import timed_frames
 from keras_seg.inference.buckets import image_shape
 
 __all__ = ["predict_all"]
@@ -137,15 +138,22 @@ def _predict_video(network, path, tiles, targets, classes):
     """Ids as grey values, and the colours over the frames with a legend.
 
     The legend is that of all classes, the same beside every frame: the
-    frames of a video have one size.
+    frames of a video have one size. Each is shown when the frame is.
     """
-    rate, key = frame_rate(path), None
+    rate, key, times = frame_rate(path), None, []
+
+    def frames():
+        for time, frame in timed_frames(path):
+            times.append(time)
+            yield frame
+
     with (
         VideoWriter(targets[0], rate) as masks,
         VideoWriter(targets[1], rate) as overlays,
     ):
-        for found in inference.predict(network, path, tiles):
-            masks.write(found.ids)
+        for found in inference.predict(network, frames(), tiles):
+            time = times[found.source]
+            masks.write(found.ids, time)
             if key is None:
                 key = visualization.legend(
                     classes.names,
@@ -155,4 +163,4 @@ def _predict_video(network, path, tiles, targets, classes):
             picture = visualization.overlay(
                 found.image, found.ids, classes.colors
             )
-            overlays.write(visualization.panel([picture, key], gap=0))
+            overlays.write(visualization.panel([picture, key], gap=0), time)

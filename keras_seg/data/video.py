@@ -1,6 +1,7 @@
 """Videos: frames in, the way a player shows them, and frames out."""
 
 import contextlib
+import fractions
 import importlib.util
 import pathlib
 from typing import Any
@@ -10,8 +11,16 @@ import numpy as np
 from keras_seg.atomic import replacing
 from keras_seg.data.errors import DataError
 
-__all__ = ["VideoWriter", "frame_rate", "is_video", "read_frames"]
+__all__ = [
+    "VideoWriter",
+    "frame_rate",
+    "is_video",
+    "read_frames",
+    "timed_frames",
+]
 
+# Of what is written: divisible by the usual rates, 8 µs at most from others.
+_TICK = fractions.Fraction(1, 60000)
 SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
 
 
@@ -39,14 +48,58 @@ def read_frames(path):
         uint8 arrays `(height, width, 3)`, RGB, upright.
 
     Raises:
-        DataError: the file is missing, is no video or is damaged, or PyAV is
-            not installed.
+        DataError: the file is missing, is no video or is damaged, or is
+            turned by other than right angles, or PyAV is not installed.
+    """
+    for _, pixels in timed_frames(path):
+        yield pixels
+
+
+def timed_frames(path):
+    """Reads a video as `read_frames` does, with the time of each frame.
+
+    Args:
+        path: str or path.
+
+    Yields:
+        Tuples (time, frame): seconds from the start of the video, or `None`
+        where the file has no times.
+
+    Raises:
+        DataError: as `read_frames`.
     """
     with _opened(path) as container:
+        start = (container.start_time or 0) / 1e6  # In FFmpeg's microseconds.
         for frame in container.decode(video=0):
-            pixels = frame.to_ndarray(format="rgb24")
-            # What a telephone held upright notes: counterclockwise degrees.
-            yield np.rot90(pixels, round(frame.rotation / 90))
+            time = frame.time
+            yield (
+                None if time is None else max(0.0, time - start),
+                _upright(frame, path),
+            )
+
+
+def _upright(frame, path):
+    """Turned and mirrored by the matrix that a telephone notes.
+
+    It takes x, y to x', y' = a x + c y, b x + d y, y downwards (ISO/IEC
+    14496-12, 8.3.2).
+    """
+    pixels = frame.to_ndarray(format="rgb24")
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return pixels
+    a, b, _, c, d, *_ = np.frombuffer(matrix, "i4")[:5].tolist()
+    if a == d == 0 and b and c:
+        pixels, a, d = pixels.swapaxes(0, 1), c, b
+    elif not (b == c == 0 and a and d):
+        raise DataError(
+            "KS-D009",
+            path,
+            "is turned by other than right angles",
+            "frames are upright, mirrored or turned by quarters",
+            fix="turn it with a video editor",
+        )
+    return pixels[:: 1 if d > 0 else -1, :: 1 if a > 0 else -1]
 
 
 def frame_rate(path):
@@ -86,15 +139,18 @@ class VideoWriter:
             self._container = av.open(str(temporary), "w")
             stack.callback(self._container.close)
             self._stream: Any = None
+            self._count = self._ticks = 0
             self._stack = stack.pop_all()
         return self
 
-    def write(self, frame):
+    def write(self, frame, time=None):
         """Appends a frame.
 
         Args:
             frame: uint8 array `(height, width, 3)`, or `(height, width)` of
                 ids.
+            time: optional float, the seconds at which it is shown, later
+                than the one before. Defaults to the next of the rate.
 
         Raises:
             ValueError: if it has another shape than the first.
@@ -116,6 +172,13 @@ class VideoWriter:
             odd = [(0, n % 2) for n in frame.shape[:2]]
             frame = np.pad(frame, [*odd, (0, 0)], mode="edge")
         picture = av.VideoFrame.from_ndarray(frame, format=kind)
+        if time is None:
+            time = self._count / self._rate
+        ticks = round(time / _TICK)
+        if self._count:
+            ticks = max(ticks, self._ticks + 1)
+        self._ticks, self._count = ticks, self._count + 1
+        picture.pts, picture.time_base = ticks, _TICK
         self._container.mux(self._stream.encode(picture))
 
     def _new_stream(self, frame):
@@ -129,6 +192,7 @@ class VideoWriter:
             codec = "libx264"
         stream: Any = self._container.add_stream(codec, rate=self._rate)
         height, width = frame.shape[:2]
+        stream.codec_context.time_base = _TICK
         stream.pix_fmt = "gray" if ids else "yuv420p"
         stream.height = height if ids else height + height % 2
         stream.width = width if ids else width + width % 2

@@ -148,6 +148,13 @@ def quiet():
             os.close(kept)
 
 
+class _Console(Console):
+    """Rich would end the process where nobody reads any more."""
+
+    def on_broken_pipe(self):
+        raise BrokenPipeError
+
+
 class _Speed(ProgressColumn):
     """How many a second."""
 
@@ -157,7 +164,7 @@ class _Speed(ProgressColumn):
 
 def _console():
     # A new one each time: the standard output may have been redirected.
-    return Console()
+    return _Console()
 
 
 def _mean(values):

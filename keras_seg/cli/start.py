@@ -10,15 +10,23 @@ import threading
 __all__ = ["Ended", "at_once", "flush_output", "main", "mend_streams"]
 
 
+# From a signal to the end, whatever catches the exception.
+SECONDS = 10
+# Where to say that a signal ended the process; None where it has more to do.
+_errors = None
+
+
 class Ended(KeyboardInterrupt):
-    """The system asks the process to end: SIGTERM, SIGHUP.
+    """A signal asks the process to end: SIGINT, SIGTERM, SIGHUP.
 
     Args:
         number: int, that of the signal.
     """
 
     def __init__(self, number):
-        super().__init__(f"Ended by {signal.Signals(number).name}.")
+        name = signal.Signals(number).name
+        text = "Interrupted." if name == "SIGINT" else f"Ended by {name}."
+        super().__init__(text)
         self.number = number
 
 
@@ -31,13 +39,14 @@ def main():
     that ends a process; 141 nobody reads the output any more.
     """
     mend_streams()
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        known = signal.SIG_DFL, signal.default_int_handler
+        # Under nohup, and in the background, some are ignored.
+        if number and signal.getsignal(number) in known:
+            signal.signal(number, _end)
     with at_once():
         from keras_seg.cli.commands import app
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # Under nohup it is ignored.
-        if number and signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, _end)
     try:
         app(prog_name="keras-seg")
     except OSError as error:  # Of --help and --version.
@@ -54,35 +63,33 @@ def main():
 
 
 def _end(number, frame):
-    raise Ended(number)
+    error = Ended(number)
+    if _errors is not None:
+        os.write(_errors, f"{error}\n".encode())
+        os._exit(128 + number)
+    # JAX swallows exceptions in some places. What is half-written then is
+    # cleared by the next command.
+    timer = threading.Timer(SECONDS, os._exit, [128 + number])
+    timer.daemon = True
+    timer.start()
+    raise error
 
 
 @contextlib.contextmanager
 def at_once():
-    """Within, an interruption ends the process: nothing is written yet.
+    """Within, a signal ends the process at once: nothing is written yet.
 
     Libraries that are being imported swallow a `KeyboardInterrupt`, or make
     another error of it.
     """
-    handler = signal.getsignal(signal.SIGINT)
-    in_main = threading.current_thread() is threading.main_thread()
-    if not in_main or handler != signal.default_int_handler:
+    global _errors
+    # Others may hold back what is printed to the standard error meanwhile.
+    _errors = os.dup(2)
+    try:
         yield
-        return
-    with contextlib.ExitStack() as stack:
-        errors = None
-        with contextlib.suppress(OSError):
-            errors = os.dup(2)
-            stack.callback(os.close, errors)
-
-        def end(number, frame):
-            if errors is not None:
-                os.write(errors, b"Interrupted.\n")
-            os._exit(128 + number)
-
-        signal.signal(signal.SIGINT, end)
-        stack.callback(signal.signal, signal.SIGINT, handler)
-        yield
+    finally:
+        os.close(_errors)
+        _errors = None
 
 
 def mend_streams():

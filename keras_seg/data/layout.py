@@ -263,7 +263,7 @@ def visible(folder, *suffixes):
     return [
         entry
         for entry in (sorted(folder.iterdir()) if folder.is_dir() else ())
-        if not entry.name.startswith((".", "__MACOSX"))
+        if not entry.name.startswith((".", "__MACOSX", "@eaDir"))
         and (
             not suffixes
             or (entry.suffix.lower() in suffixes and not entry.is_dir())

@@ -11,7 +11,7 @@ from keras_seg.data.layout import visible
 from keras_seg.data.opening import SUFFIXES
 from keras_seg.data.text import read_text
 
-__all__ = ["Pair", "find_pairs", "read_stems"]
+__all__ = ["Pair", "find_pairs", "pictures_below", "read_stems"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _by_stem(folder, inner, report):
     pictures = visible(folder, *SUFFIXES)
     for part in visible(folder):
         if part.is_dir():
-            found = _pictures_below(part)
+            found = pictures_below(part)
             if found and not inner:
                 named = ", ".join(str(f.relative_to(folder)) for f in found[:3])
                 more = ", ..." if len(found) > 3 else ""
@@ -203,7 +203,7 @@ def _by_stem(folder, inner, report):
     return files
 
 
-def _pictures_below(folder):
+def pictures_below(folder):
     """The pictures of a folder and of those in it, links not followed."""
     return [
         file

@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _limit = 2**31
+_YAML_LIMIT = 2**20  # of names and paths; its parser takes seconds for more
 
 _short = reprlib.Repr()
 _short.maxlevel, _short.maxstring = 2, 60
@@ -61,11 +62,12 @@ def limit_annotations(size):
     _limit = size
 
 
-def read_text(path):
+def read_text(path, limit=None):
     """Read a UTF-8 file, with or without a byte order mark.
 
     Args:
         path: str or path.
+        limit: optional int, bytes; by default that of `limit_annotations`.
 
     Returns:
         str.
@@ -75,10 +77,10 @@ def read_text(path):
             `limit_annotations` allows, or is a pipe or a device.
     """
     try:
-        _check_regular(path)
+        _check_regular(path, limit)
         with open(path, "rb") as file:
-            content = file.read(_limit + 1)
-        _check_length(path, len(content))
+            content = file.read((limit or _limit) + 1)
+        _check_length(path, len(content), limit)
         text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise malformed(
@@ -140,7 +142,7 @@ def text_holds(path, *patterns):
         ) from error
 
 
-def _check_regular(path):
+def _check_regular(path, limit=None):
     """The size of a file that ends, unlike a pipe or a device."""
     facts = pathlib.Path(path).stat()
     if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
@@ -150,17 +152,19 @@ def _check_regular(path):
             "only regular files are read",
             "put a file there, or remove it",
         )
-    _check_length(path, facts.st_size)
+    _check_length(path, facts.st_size, limit)
     return facts.st_size
 
 
-def _check_length(path, size):
-    if size > _limit:
+def _check_length(path, size, limit=None):
+    if size > (limit or _limit):
         raise malformed(
             path,
             f"has {size:,} bytes",
-            f"at most {_limit:,} are read",
-            "divide it, or, if you trust it, raise the limit with "
+            f"at most {limit or _limit:,} are read",
+            "shorten it"
+            if limit
+            else "divide it, or, if you trust it, raise the limit with "
             "--max-annotation-bytes, in Python with "
             "keras_seg.data.text.limit_annotations",
         )
@@ -220,7 +224,7 @@ def read_yaml(path):
             or has a key twice.
     """
     try:
-        return yaml.load(read_text(path), _Loader)  # noqa: S506
+        return yaml.load(read_text(path, _YAML_LIMIT), _Loader)  # noqa: S506
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         if isinstance(error, DataError):
             raise

@@ -61,6 +61,13 @@ def test_parse_id(text, number):
     assert parse_id(text) == number
 
 
+def test_yaml_of_many_names_is_refused(tmp_path):
+    path = tmp_path / "data.yaml"
+    path.write_text("names: [" + "a, " * 400_000 + "]")
+    with pytest.raises(DataError, match="has 1,200,009 bytes; at most 1,048"):
+        read_yaml(path)
+
+
 def test_yaml(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_text("a: [1, x]\n0: {b: 2.5}\n")

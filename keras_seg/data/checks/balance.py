@@ -3,6 +3,7 @@
 from keras_seg.data.checks.finding import Finding
 from keras_seg.data.checks.renumbering import from_one
 from keras_seg.data.checks.renumbering import without_gaps
+from keras_seg.data.layout import role_of
 
 __all__ = ["find_balance", "find_classes_without_pixels", "find_void"]
 
@@ -28,9 +29,13 @@ def find_classes_without_pixels(survey, statistics):
     nowhere = [i for i, pixels in enumerate(total) if pixels == 0]
     if nowhere and any(total):
         findings.append(_nowhere(survey, nowhere))
-    if "train" not in statistics or len(statistics) < 2:
+    # Train and train2017, too, but not both of train2014 and train2017.
+    trained_on = [name for name in statistics if role_of(name) == "train"]
+    if "train" in statistics:
+        trained_on = ["train"]
+    if len(trained_on) != 1 or len(statistics) < 2:
         return findings
-    train = statistics["train"].pixels
+    train = statistics[trained_on[0]].pixels
     rest = total - train
     for code, severity, some, none, text in (
         ("KS-D028", "warning", rest, train, "none in train"),

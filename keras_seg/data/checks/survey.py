@@ -11,13 +11,12 @@ from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
 from keras_seg.data.folder import map_threads
 from keras_seg.data.ids import classes_of_ids
-from keras_seg.data.image_files import is_image_file
 from keras_seg.data.layout import find_folders
 from keras_seg.data.layout import role_of
-from keras_seg.data.layout import visible
 from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.mask_files import color_code
 from keras_seg.data.pairs import find_pairs
+from keras_seg.data.pairs import pictures_below
 from keras_seg.data.readers.cvat import from_cvat
 from keras_seg.data.readers.plain import find_table
 from keras_seg.data.readers.plain import from_pairs
@@ -190,14 +189,9 @@ def _left_out(parts):
     known = {pair.image for pair in pairs} | {pair.mask for pair in pairs}
     known |= {path for part in parts.values() for path in part.skipped}
     folders = {pair.image.parent for pair in pairs}
-    for folder in [f for f in folders if f.parent.name == "images"]:
-        folders |= {f for f in visible(folder.parent) if f.is_dir()}
-    return [
-        file
-        for folder in sorted(folders)
-        for file in visible(folder)
-        if file not in known and is_image_file(file)
-    ]
+    folders = {f.parent if f.parent.name == "images" else f for f in folders}
+    found = {file for folder in folders for file in pictures_below(folder)}
+    return sorted(found - known)
 
 
 def _is_mapped(data):

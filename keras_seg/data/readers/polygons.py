@@ -165,7 +165,8 @@ def _even_odd(xy, rows, columns):
     start, end = np.where(turned, end, start), np.where(turned, start, end)
     first = np.ceil(start[:, 1]).clip(0, rows).astype("int64")
     count = np.ceil(end[:, 1]).clip(0, rows).astype("int64") - first
-    crossings = np.empty(0, "int64")
+    cells = rows * (columns + 1)
+    odd = np.zeros(0, bool)
     parts = 1 + int(count.sum()) // _CHUNK
     for part in np.array_split(np.flatnonzero(count), parts):
         edge = np.repeat(part, count[part])
@@ -176,13 +177,13 @@ def _even_odd(xy, rows, columns):
         (x0, y0), (x1, y1) = start[edge].T, end[edge].T
         x = x0 + (row - y0) / (y1 - y0) * (x1 - x0)
         column = np.ceil(x).clip(0, columns).astype("int64")
-        crossings = np.append(crossings, row * (columns + 1) + column)
+        crossings = np.sort(row * (columns + 1) + column)
         if parts > 1:  # Two at one place cancel.
-            crossings, times = np.unique(crossings, return_counts=True)
-            crossings = crossings[times % 2 == 1]
+            times = np.bincount(crossings, minlength=cells) % 2 == 1
+            odd = odd ^ times if odd.size else times
+            crossings = np.flatnonzero(odd)
     # A closed outline crosses each row an even number of times, so that the
     # runs between crossings begin outside in every row.
-    edges = np.sort(crossings)
-    lengths = np.diff(edges, prepend=0, append=rows * (columns + 1))
+    lengths = np.diff(crossings, prepend=0, append=cells)
     inside = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
     return inside.reshape(rows, columns + 1)[:, :-1]

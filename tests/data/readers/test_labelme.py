@@ -261,6 +261,10 @@ def test_files_beside_folders(tmp_path):
         folder = from_folder(tmp_path, split)
         assert [pair.stem for pair in folder.pairs] == [stem]
         assert folder.classes.names == ("background", "cat", "dog")
+    # Pictures in a folder that has no files of labelme are told of.
+    image(tmp_path / "raw/c.png")
+    finding = next(f for f in check(tmp_path).findings if f.code == "KS-D002")
+    assert finding.files == (str(tmp_path / "raw/c.png"),)
     (tmp_path / "val").rename(tmp_path / "day2")
     with pytest.raises(DataError, match="and so does day2 in it; one of"):
         from_folder(tmp_path)

@@ -47,6 +47,7 @@ class DataError(ValueError):
     | KS-D034 | a split has very few images |
     | KS-D035 | images are not plain RGB |
     | KS-D036 | EXIF turns an image, and its mask may not have been turned |
+    | KS-D037 | a mask lies elsewhere on Earth than its image |
 
     From KS-D020 on they are findings of `keras_seg.data.check`, which names
     all there are; some of them are warnings or notes.

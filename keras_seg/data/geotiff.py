@@ -14,32 +14,72 @@ from keras_seg.data.classes import VOID
 from keras_seg.data.errors import DataError
 from keras_seg.data.images import scaled
 
-__all__ = ["GeoImage", "GeoMask", "is_geotiff"]
+__all__ = ["GeoImage", "GeoMask", "is_geotiff", "place_of"]
 
 _SIDE = 512  # of the blocks in which a mask lies in its file
 _CACHE = 256 * 2**20  # bytes; GDAL's default is 5 % of the machine's memory
 
 
 def is_geotiff(path):
-    """Whether a file says where on Earth its pixels lie.
+    """Whether a file says where its pixels lie.
 
-    False where `rasterio` is not installed: it is an image then, as others.
+    By a transform, with a coordinate system or without, by ground control
+    points or by rational polynomial coefficients. False where `rasterio` is
+    not installed: it is an image then, as others.
 
     Args:
         path: str or path.
     """
+    return _opened(path, lambda file: _place(file) != {}) or False
+
+
+def place_of(path):
+    """The coordinate system and the transform of a GeoTIFF.
+
+    Args:
+        path: str or path.
+
+    Returns:
+        Tuple of a `rasterio.CRS`, or `None`, and an affine transform from
+        columns and rows; `None` for a file that has none.
+    """
+    return _opened(
+        path,
+        lambda file: (
+            None if file.transform.is_identity else (file.crs, file.transform)
+        ),
+    )
+
+
+def _place(file):
+    """What says where a file lies, as options of a new one."""
+    place = {}
+    if not file.transform.is_identity:
+        place["transform"] = file.transform
+    if file.crs is not None:
+        place["crs"] = file.crs
+    points, crs = file.gcps
+    if points:
+        place |= {"gcps": points, "crs": crs}
+    if file.rpcs is not None:
+        place["rpcs"] = file.rpcs
+    return place
+
+
+def _opened(path, ask):
+    """What a function says of an open TIFF; `None` of another file."""
     path = pathlib.Path(path)
     if path.suffix.lower() not in (".tif", ".tiff"):
-        return False
+        return None
     if importlib.util.find_spec("rasterio") is None:
-        return False
+        return None
     import rasterio
 
     try:
         with _silent(), rasterio.open(path, driver="GTiff") as file:
-            return file.crs is not None
+            return ask(file)
     except rasterio.RasterioIOError:
-        return False
+        return None
 
 
 class GeoImage:
@@ -233,23 +273,23 @@ class GeoMask:
         self._stack = contextlib.ExitStack()
         with self._stack:
             temporary = self._stack.enter_context(replacing(self.path))
-            file = rasterio.open(
-                temporary,
-                "w",
-                driver="GTiff",
-                height=self.shape[0],
-                width=self.shape[1],
-                count=1,
-                dtype="uint8",
-                crs=self._image.file.crs,
-                transform=self._image.file.transform,
-                nodata=VOID,
-                compress="deflate",
-                tiled=True,
-                blockxsize=_SIDE,
-                blockysize=_SIDE,
-                BIGTIFF="IF_SAFER",
-            )
+            with _silent():
+                file = rasterio.open(
+                    temporary,
+                    "w",
+                    driver="GTiff",
+                    height=self.shape[0],
+                    width=self.shape[1],
+                    count=1,
+                    dtype="uint8",
+                    nodata=VOID,
+                    compress="deflate",
+                    tiled=True,
+                    blockxsize=_SIDE,
+                    blockysize=_SIDE,
+                    BIGTIFF="IF_SAFER",
+                    **_place(self._image.file),
+                )
             self._file = self._stack.enter_context(file)
             table = {i: tuple(map(int, c)) for i, c in enumerate(self._colors)}
             self._file.write_colormap(1, table)

@@ -1,14 +1,18 @@
 """GeoTIFFs, against rasterio's own reading."""
 
+import warnings
+
 import numpy as np
 import pytest
 import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.transform import from_origin
 
 from keras_seg.data import DataError
+from keras_seg.data import check
 from keras_seg.data import read_image
 from keras_seg.data.geotiff import GeoImage
 from keras_seg.data.geotiff import GeoMask
@@ -110,6 +114,87 @@ def test_windows_are_what_whole_images_are(
         found = image[:, :]
     assert found.dtype == whole.dtype
     np.testing.assert_array_equal(found, whole)
+
+
+def control_points():
+    from rasterio.control import GroundControlPoint
+
+    return [
+        GroundControlPoint(row, col, 4e5 + 2 * col + row, 5.4e6 - 3 * row)
+        for row, col in ((0, 0), (0, 7), (5, 0), (5, 7))
+    ]
+
+
+def coefficients():
+    from rasterio.rpc import RPC
+
+    ramp = [float(i) for i in range(20)]
+    names = ("err_bias", "err_rand", "height_off", "height_scale", "lat_off")
+    names += ("lat_scale", "line_off", "line_scale", "long_off", "long_scale")
+    names += ("samp_off", "samp_scale")
+    terms = ("line_den", "line_num", "samp_den", "samp_num")
+    return RPC(
+        **{f"{name}_coeff": ramp for name in terms},
+        **{name: 1.5 + i for i, name in enumerate(names)},
+    )
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"transform": from_origin(7, 9, 2, 3)},
+        {"crs": "EPSG:32633"},
+        {"gcps": control_points(), "crs": "EPSG:32633"},
+        {"rpcs": coefficients()},
+    ],
+    ids=["without a system", "system alone", "control points", "RPCs"],
+)
+def test_every_kind_of_place_is_kept(tmp_path, place):
+    pixels = np.ones((3, 5, 7), "uint8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        path = write(tmp_path / "a.tif", pixels, transform=None, crs=None)
+        assert not is_geotiff(path)
+        place = {"crs": None, "transform": None, **place}
+        write(path, pixels, **place)
+        assert is_geotiff(path)
+        out = tmp_path / "mask.tif"
+        with GeoImage(path) as image, GeoMask(out, image, COLORS) as mask:
+            mask[:, :] = np.ones((5, 7), "uint8")
+        with rasterio.open(path) as one, rasterio.open(out) as other:
+            for name in ("crs", "transform", "rpcs"):
+                assert getattr(one, name) == getattr(other, name)
+            points = [file.gcps for file in (one, other)]
+    assert points[0][1] == points[1][1]
+    assert [[(p.row, p.col, p.x, p.y) for p in gcps] for gcps, _ in points] == [
+        [(p.row, p.col, p.x, p.y) for p in place.get("gcps", [])]
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"transform": from_origin(4e5 + 32, 5.4e6, 0.5, 0.5)}, "lies 64 pix"),
+        ({"transform": from_origin(4e5, 5.4e6 - 0.25, 0.5, 0.5)}, "lies 0.5 p"),
+        ({"transform": from_origin(4e5, 5.4e6, 0.5, -0.5)}, "lies 96 pixels"),
+        ({"crs": "EPSG:32632"}, "is in EPSG:32632, and its image in EPSG:3263"),
+        ({}, None),
+        ({"crs": None, "transform": None}, None),
+    ],
+)
+def test_a_mask_elsewhere(tmp_path, change, said):
+    rng = np.random.default_rng(0)
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    for i in range(10):
+        pixels = rng.integers(0, 256, (3, 48, 40), "uint8")
+        write(tmp_path / f"images/{i}.tif", pixels)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            write(tmp_path / f"labels/{i}.tif", pixels[:1] % 2, **change)
+    found = [f for f in check(tmp_path).findings if f.code == "KS-D037"]
+    assert [f.count for f in found] == ([10] if said else [])
+    assert not said or said in str(found[0])
 
 
 def test_mask(path, tmp_path):

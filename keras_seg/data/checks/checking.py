@@ -6,6 +6,7 @@ from keras_seg.data.checks import balance
 from keras_seg.data.checks import files
 from keras_seg.data.checks import images
 from keras_seg.data.checks import leakage
+from keras_seg.data.checks import places
 from keras_seg.data.checks.finding import SEVERITIES
 from keras_seg.data.checks.report import Report
 from keras_seg.data.checks.report import SplitSummary
@@ -75,6 +76,7 @@ def check(
         *wrong_ids,
         *files.find_sizes(found),
         *files.find_interpolated(found),
+        *places.find_elsewhere(found),
         *leakage.find_copies(found),
         *leakage.find_lookalikes(found),
         *leakage.find_same_masks(found),

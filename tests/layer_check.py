@@ -58,6 +58,13 @@ def check_layer(
     if expected_output is not None:
         assert_close(output, expected_output)
 
+    # Biases begin at zero, which hides where they go.
+    rng = np.random.default_rng(0)
+    for weight in layer.trainable_weights:
+        if weight.name in ("bias", "beta"):
+            weight.assign(rng.normal(size=weight.shape).astype("float32"))
+            output = as_tuple(layer(*inputs))
+
     # Sizes known only at run time, in a compiled function, and a saved model.
     tensors = [
         keras.Input((None, None, np.shape(x)[-1]), dtype=str(x.dtype))
@@ -149,14 +156,23 @@ def check_as_keras(ours, theirs, size, *arguments, **options):
         *arguments: of both.
         **options: of both: strides, padding, dilation_rate, data_format.
     """
-    images = np.random.default_rng(size).normal(size=(2, size, size + 3, 4))
-    images = images.astype("float32")
-    if options.get("data_format") == "channels_first":
-        images = np.moveaxis(images, -1, 1)
+    rng = np.random.default_rng(size)
+    images = rng.normal(size=(2, size, size + 3, 4)).astype("float32")
     if "activation" in inspect.signature(theirs).parameters:
-        options = {"activation": "relu", "bias_initializer": "ones", **options}
-    layers = [kind(*arguments, **options) for kind in (ours, theirs)]
-    for layer in layers:
-        layer.build(images.shape)
-    layers[1].set_weights(layers[0].get_weights())
-    assert_close(*(layer(images) for layer in layers))
+        options = {"activation": "relu", **options}
+    first = options.pop("data_format", None) == "channels_first"
+    # Keras's own with the channels last: on TensorFlow it adds a bias along
+    # the width where they come first and the two are equal.
+    layer = theirs(*arguments, **options)
+    layer.build(images.shape)
+    layer.set_weights(
+        [rng.normal(size=weight.shape) for weight in layer.weights]
+    )
+    expected = ops.convert_to_numpy(layer(images))
+    data_format = "channels_first" if first else "channels_last"
+    mine = ours(*arguments, data_format=data_format, **options)
+    turned = np.moveaxis(images, -1, 1) if first else images
+    mine.build(turned.shape)
+    mine.set_weights(layer.get_weights())
+    y = ops.convert_to_numpy(mine(turned))
+    assert_close(np.moveaxis(y, 1, -1) if first else y, expected)

@@ -8,8 +8,6 @@ from tests.networks import randomize
 
 __all__ = ["check_model"]
 
-# No map of the small networks is as wide as it has channels: Keras 3.15 on
-# TensorFlow would add a channels-first bias along its width.
 SIZES = ((1, 1), (37, 60), (50, 33))
 
 

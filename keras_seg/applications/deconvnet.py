@@ -1,7 +1,6 @@
 """DeconvNet: a whole VGG16, and its mirror image as a decoder."""
 
 from keras import initializers
-from keras import layers
 
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
@@ -16,6 +15,7 @@ from keras_seg.applications.vgg_switches import prepare_for_vgg16
 from keras_seg.applications.vgg_switches import vgg16_blocks
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import Conv
+from keras_seg.layers import ConvTranspose
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import standardize_data_format
@@ -111,7 +111,7 @@ def DeconvNet(
         )
 
     def transposed(width, name, kernel_size=3, padding="same"):
-        return layers.Conv2DTranspose(
+        return ConvTranspose(
             width,
             kernel_size,
             padding=padding,

@@ -2,8 +2,6 @@
 
 import functools
 
-from keras import layers
-
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
@@ -15,6 +13,7 @@ from keras_seg.applications.vgg_switches import encode
 from keras_seg.applications.vgg_switches import prepare_for_vgg16
 from keras_seg.applications.vgg_switches import vgg16_blocks
 from keras_seg.applications.weights import check_weights
+from keras_seg.layers import Conv
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import standardize_data_format
@@ -106,7 +105,7 @@ def SegNet(
     data_format = standardize_data_format(data_format)
     image = image_input(input_tensor, input_shape, data_format)
     convolution = functools.partial(
-        layers.Conv2D,
+        Conv,
         kernel_size=3,
         padding="same",
         kernel_initializer="he_normal",

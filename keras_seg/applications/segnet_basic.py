@@ -2,8 +2,6 @@
 
 import functools
 
-from keras import layers
-
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
@@ -68,7 +66,7 @@ def SegNetBasic(
     data_format = standardize_data_format(data_format)
     image = image_input(input_tensor, input_shape, data_format)
     convolution = functools.partial(
-        layers.Conv2D,
+        Conv,
         kernel_size=7,
         padding="same",
         kernel_initializer="he_normal",

@@ -11,6 +11,7 @@ from keras_seg.applications.builder import builder
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import Conv
+from keras_seg.layers import ConvTranspose
 from keras_seg.layers import CropLike
 from keras_seg.layers import MaxPool
 from keras_seg.layers import ResizeLike
@@ -259,7 +260,7 @@ class _Block:
         return x
 
     def enlarge(self, x, level):
-        return layers.Conv2DTranspose(
+        return ConvTranspose(
             self.filters * 2**level,
             2,
             strides=2,

@@ -7,6 +7,7 @@ from keras_seg.layers.atrous_pooling import AtrousAveragePool
 from keras_seg.layers.atrous_pooling import AtrousMaxPool
 from keras_seg.layers.batch_norm import BatchNorm
 from keras_seg.layers.conv import Conv
+from keras_seg.layers.conv import ConvTranspose
 from keras_seg.layers.conv_transpose import BilinearConvTranspose
 from keras_seg.layers.conv_transpose import BilinearInitializer
 from keras_seg.layers.crf import CRFAsRNN
@@ -42,6 +43,7 @@ __all__ = [
     "BilinearInitializer",
     "BilinearUpsampling",
     "Conv",
+    "ConvTranspose",
     "CropLike",
     "CropToSmallest",
     "DepthwiseConv",

@@ -32,6 +32,6 @@ def add_bias(x, bias, data_format):
     shape[channel_axis(data_format)] = -1
     if data_format == "channels_first":
         # Keras 3.15 on TensorFlow takes a sum with a map as wide as it has
-        # channels for one with the channels last.
+        # channels for one with the channels last (`tf.nn.bias_add`).
         return ops.subtract(x, ops.reshape(-bias, shape))
     return ops.add(x, ops.reshape(bias, shape))

@@ -5,6 +5,7 @@ import dataclasses
 import keras
 from keras import layers
 
+from keras_seg.layers import Conv
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery import graph
@@ -177,7 +178,7 @@ class _Surgery:
             config["activation"] = "linear"
         convolution = self.copier.copy(
             layer,
-            layers.Conv2D,
+            Conv,
             filters=layer.units,
             kernel_size=part.window,
             padding=self.padding,

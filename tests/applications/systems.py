@@ -14,9 +14,10 @@ VGG = {"filters": 8, "kernel_size": 2, "rate": 4}
 
 def tiny_patch_classifier():
     """A window of 9×9 to two classes."""
+    first = keras.config.image_data_format() == "channels_first"
     return keras.Sequential(
         [
-            keras.Input((9, 9, 3)),
+            keras.Input((3, 9, 9) if first else (9, 9, 3)),
             layers.Conv2D(4, 4, activation="relu"),
             layers.MaxPooling2D(2),
             layers.Flatten(),
@@ -68,4 +69,4 @@ def small(name, **options):
         own = {"classifier": backbone(), **own}
     elif backbone is not None:
         own = {"backbone": backbone(), **own}
-    return builder(**own, **options)
+    return builder(**{**own, **options})

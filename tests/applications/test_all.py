@@ -1,6 +1,7 @@
 """What every system must do, whichever it is."""
 
 import functools
+import types
 
 import keras
 import numpy as np
@@ -14,11 +15,13 @@ from keras_seg import applications
 from keras_seg import receptive_field
 from keras_seg.applications.origin import backbone_layers
 from keras_seg.layers.nested import nested_layers
+from keras_seg.ops import bias
 from keras_seg.surgery import graph
 from tests.applications.systems import SYSTEMS
 from tests.applications.systems import small
 from tests.networks import outputs
 from tests.networks import randomize
+from tests.networks import relative_difference
 
 BACKEND = keras.backend.backend()
 every_system = pytest.mark.parametrize("name", SYSTEMS)
@@ -110,6 +113,49 @@ def test_channels(name, channels):
         changed = x.copy()
         changed[..., channel] = 255 - changed[..., channel]
         assert np.abs(outputs(model, changed) - logits).max() > 0
+
+
+# What gives every system a map as wide as it has channels, for images of 5,
+# 16 or 20 columns: as many classes, or filters.
+AS_WIDE = {
+    "fcn16s": {"classes": 2},
+    "deeplabv3": {"classes": 3},
+    "deeplabv3_cascade": {"classes": 3},
+    "deeplabv3plus": {"classes": 9},
+    "deconvnet": {"filters": 14},
+    "sliding_window": {"classes": 16},
+}
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="Keras on TensorFlow")
+@every_system
+def test_maps_as_wide_as_they_have_channels(name, monkeypatch):
+    """There Keras adds a channels-first bias along the width."""
+    options = {"classes": 5, **AS_WIDE.get(name, {})}
+    last = randomize(small(name, **options))
+    keras.config.set_image_data_format("channels_first")
+    try:
+        first = small(name, data_format="channels_first", **options)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    first.set_weights(last.get_weights())
+    shapes = []
+
+    def subtract(x, negative_bias):
+        shapes.append(x.shape)
+        return keras.ops.subtract(x, negative_bias)
+
+    with monkeypatch.context() as patch:
+        spy = types.SimpleNamespace(
+            add=keras.ops.add, subtract=subtract, reshape=keras.ops.reshape
+        )
+        patch.setattr(bias, "ops", spy)
+        for width in (5, 16, 20):
+            x = picture(12, width)
+            turned = outputs(first, np.moveaxis(x, -1, 1))
+            assert relative_difference(turned, outputs(last, x)) < 1e-4
+    wide = [tuple(shape)[1::2] for shape in shapes]
+    assert any(channels == width for channels, width in wide), wide
 
 
 @every_system

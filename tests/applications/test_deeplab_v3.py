@@ -30,8 +30,9 @@ LEARNED = {
 BIASES = {"ResNet50": 26_560, "ResNet101": 52_672}
 
 
-def tiny_resnet(data_format="channels_last"):
+def tiny_resnet(data_format=None):
     """Five strides, batch norm, and three 3×3 behind the last stride."""
+    data_format = data_format or keras.config.image_data_format()
     first = data_format == "channels_first"
     options = {"data_format": data_format, "padding": "same"}
     x = image = keras.Input((3, None, None) if first else (None, None, 3))

@@ -430,7 +430,7 @@ def test_predict_options_that_cannot_be(trained, data, invoke, tmp_path):
         ("--scales", "0", "`scales` must be numbers above 0"),
         ("--tile", "100", "`size` must be a multiple of 32"),
         ("--output-stride", "3", "`output_stride` must be one of"),
-        ("--output-stride", "1", "The layer 'up2' (Conv2DTranspose) can't be"),
+        ("--output-stride", "1", "The layer 'up2' (ConvTranspose) can't be"),
     ):
         out = tmp_path / "out"
         result = invoke(

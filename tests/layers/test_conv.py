@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from keras_seg.applications import FCN32s
 from keras_seg.layers import AtrousConv
 from keras_seg.layers import Conv
+from keras_seg.layers import ConvTranspose
 from keras_seg.layers import SeparableConv
 from tests.layer_check import check_as_keras
 from tests.layer_check import check_layer
@@ -46,6 +47,21 @@ def test_equals_keras(size, taps, stride, rate, padding, data_format):
         strides=stride,
         padding=padding,
         dilation_rate=rate,
+        data_format=data_format,
+    )
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_transposed_equals_keras(padding, data_format):
+    check_as_keras(
+        ConvTranspose,
+        keras.layers.Conv2DTranspose,
+        4,
+        14,  # As many filters as columns: 2 times 4 + 3.
+        2,
+        strides=2,
+        padding=padding,
         data_format=data_format,
     )
 

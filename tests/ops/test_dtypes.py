@@ -234,6 +234,7 @@ LAYERS = {
     "BilinearUpsampling": (lambda: layers.BilinearUpsampling(2), ()),
     "CRFAsRNN": (lambda: layers.CRFAsRNN(1), (SCORES,)),
     "Conv": (lambda: layers.Conv(3, 3), ()),
+    "ConvTranspose": (lambda: layers.ConvTranspose(3, 2, 2), ()),
     "CropLike": (lambda: layers.CropLike(1), (LIKE[:, :3, :3],)),
     "CropToSmallest": (layers.CropToSmallest, (LIKE[:, :3, :7],)),
     "DenseCRF": (lambda: layers.DenseCRF(1), (SCORES,)),

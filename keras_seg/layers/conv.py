@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_seg.ops.bias import add_bias
 from keras_seg.ops.conv import conv
+from keras_seg.ops.dtypes import same_floats
 from keras_seg.ops.torch_conv import lay_out_kernel
 
 __all__ = ["Conv", "ConvTranspose"]
@@ -58,9 +59,10 @@ class ConvTranspose(keras.layers.Conv2DTranspose):
     """
 
     def call(self, inputs):
+        x, kernel = same_floats(inputs, self.kernel)
         x = ops.conv_transpose(
-            inputs,
-            self.kernel,
+            x,
+            kernel,
             strides=self.strides,
             padding=self.padding,
             output_padding=self.output_padding,

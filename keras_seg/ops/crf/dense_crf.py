@@ -34,7 +34,22 @@ def dense_crf(
         E(x) = -Σ_i log P(x_i) + Σ_{i<j} μ(x_i, x_j) Σ_m w_m k_m(f_i, f_j)
 
     whose marginals mean field approximates, its filters the permutohedral
-    lattice. The same numbers as pydensecrf's, to about 1e-5. References:
+    lattice. The same numbers as pydensecrf's, to about 1e-5.
+
+    The lattice is an approximation itself. Beside mean field with exact
+    filters (`keras_seg.ops.crf.exact_dense_crf`), on 56×56 crops of five
+    photographs of PASCAL VOC with the scores of a trained DeepLab v3, single
+    pixels between two objects differ by up to 0.95 (`"deeplab_v1"`), 0.39
+    (`"krahenbuhl"`) and 0.99 (`"crf_rnn"`), where the photograph shows an
+    edge; the mean over all pixels is at most 0.010, 0.004 and 0.012, and 1.4,
+    0.3 and 1.5 % of them get another class.
+
+    A CRF moves borders to edges of the photograph; it does not correct scores
+    that are wrong, and it removes thin objects. FCN-8s on MobileNetV2, trained
+    on CamVid, had a mean IoU of 0.316 without and 0.328 with it after 10
+    steps, 0.334 and 0.332 after 20, 0.405 and 0.404 after 60 (15 frames,
+    `"deeplab_v1"`). Use it where `keras_seg.crf_search` or an evaluation on
+    held-out images shows a gain. References:
 
     - [Efficient Inference in Fully Connected CRFs with Gaussian Edge
       Potentials](https://arxiv.org/abs/1210.5644)

@@ -3,6 +3,7 @@
 import dataclasses
 
 import keras
+import numpy as np
 from keras import layers
 
 from keras_seg.layers import Conv
@@ -10,6 +11,7 @@ from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise
+from keras_seg.surgery import verification
 
 __all__ = ["find_head", "fully_convolutional"]
 
@@ -20,7 +22,12 @@ GLOBAL_POOLING = {
 
 
 def fully_convolutional(
-    classifier, *, classifier_activation=None, padding="valid", dropout=0.0
+    classifier,
+    *,
+    classifier_activation=None,
+    padding="valid",
+    dropout=0.0,
+    verify=True,
 ):
     """Turns the head of a classifier into convolutions, with its own weights.
 
@@ -53,6 +60,9 @@ def fully_convolutional(
         dropout: float, rate of a dropout added after each hidden layer of
             the head: the classifiers of `keras.applications` come without
             the one they were trained with. Defaults to 0, none.
+        verify: bool, whether both equations are checked on random numbers: a
+            layer that extends one of Keras's is converted as that one, if
+            they hold. Defaults to True.
 
     Returns:
         A functional `keras.Model` for images of any size that is not less
@@ -61,7 +71,8 @@ def fully_convolutional(
 
     Raises:
         ValueError: if the classifier has no such head or no fixed size; for
-            a layer of the head that can't be converted, by name.
+            a layer of the head that can't be converted, or behind which the
+            network computes something else, by name.
 
     Example:
 
@@ -78,8 +89,13 @@ def fully_convolutional(
             f"Received: padding={padding!r}"
         )
     classifier = graph.functional(classifier)
-    surgery = _Surgery(classifier, padding, dropout)
-    converted = graph.rebuild(classifier, _Part, surgery.call, surgery.copier)
+    surgery = _Surgery(classifier, padding, dropout, verify)
+    reached: dict = {}
+    converted = graph.rebuild(
+        classifier, _Part, surgery.call, surgery.copier, reached=reached
+    )
+    if verify:
+        _verify(classifier, converted, surgery, reached)
     if classifier_activation is None:
         return converted
     with graph.dtype_policy_of(classifier):
@@ -91,6 +107,13 @@ def fully_convolutional(
             activation = layers.Activation(
                 classifier_activation, name="classifier_activation"
             )
+            if not pointwise.is_pointwise(activation, surgery.data_format):
+                raise ValueError(
+                    "`classifier_activation` works along the last axis, and "
+                    "the classes are the second (data_format='channels_first'"
+                    "). Received: "
+                    f"classifier_activation={classifier_activation!r}"
+                )
         outputs = keras.tree.map_structure(activation, converted.output)
     return keras.Model(converted.input, outputs, name=converted.name)
 
@@ -111,7 +134,8 @@ class _Part:
 
 
 class _Surgery:
-    def __init__(self, classifier, padding, dropout):
+    def __init__(self, classifier, padding, dropout, verify):
+        self.verify = verify
         self.data_format = graph.data_format_of(classifier)
         self.padding = padding
         self.dropout = dropout
@@ -124,6 +148,12 @@ class _Surgery:
             for value in keras.tree.flatten((args, kwargs))
             if isinstance(value, _Part)
         ]
+        if not self.verify and graph.has_own_call(operation):
+            _refuse(
+                operation,
+                "it has a `call` of its own, which only `verify=True` shows "
+                "to be that of the class it extends",
+            )
         if id(operation) in self.roots:
             return self._root(operation, parts[0])
         if all(part.window is None for part in parts):
@@ -131,7 +161,10 @@ class _Surgery:
         if isinstance(operation, layers.Dense):
             return self._dense(operation, parts[0])
         if any(part.window != (1, 1) for part in parts):
-            if not isinstance(operation, (layers.Dropout, layers.Activation)):
+            elementwise = isinstance(
+                operation, layers.Activation
+            ) and pointwise.is_elementwise(operation.activation)
+            if not elementwise and not isinstance(operation, layers.Dropout):
                 _refuse(operation, "it works on a flattened map")
             return self._copy(operation, args, kwargs, parts[0].window)
         return self._vector(operation, args, kwargs)
@@ -176,6 +209,8 @@ class _Surgery:
             config.pop(key, None)
         if id(layer) in self.last:
             config["activation"] = "linear"
+        else:
+            self._check_activation(layer)
         convolution = self.copier.copy(
             layer,
             Conv,
@@ -191,6 +226,18 @@ class _Surgery:
             tensor = drop(tensor)
         return _Part(tensor, (1, 1))
 
+    def _check_activation(self, layer):
+        """Keras takes a softmax along the last axis, whatever that is."""
+        if self.data_format == "channels_last":
+            return
+        if not pointwise.is_elementwise(layer.activation):
+            _refuse(
+                layer,
+                f"its activation '{layer.activation.__name__}' works along "
+                "the last axis, and the channels of the maps are the second "
+                "(data_format='channels_first')",
+            )
+
     def _vector(self, operation, args, kwargs):
         """An operation on vectors, which now are positions of a map."""
         part = keras.tree.flatten(args)[0]
@@ -199,12 +246,20 @@ class _Surgery:
             if sum(size != 1 for size in shape) > 1:
                 _refuse(operation, f"it makes a vector a {tuple(shape)}")
             return part
+        if isinstance(operation, layers.GroupNormalization):
+            _refuse(
+                operation,
+                "its mean would be that of all windows of a larger image",
+            )
         changes = {}
         if isinstance(operation, pointwise.ALONG_AN_AXIS):
             changes["axis"] = channel_axis(self.data_format)
         elif isinstance(operation, layers.Conv2D):
             if set(operation.kernel_size) != {1}:
                 _refuse(operation, "its kernel is larger than the vector")
+        elif isinstance(operation, layers.Activation):
+            if id(operation) not in self.last:
+                self._check_activation(operation)
         elif not pointwise.is_pointwise(operation, self.data_format):
             _refuse(operation, "it is not known to work on a vector alone")
         if id(operation) in self.last:
@@ -212,6 +267,8 @@ class _Surgery:
                 return part
             if isinstance(operation, layers.Conv2D):
                 changes["activation"] = "linear"
+        elif isinstance(operation, layers.Conv2D):
+            self._check_activation(operation)
         return self._copy(operation, args, kwargs, (1, 1), **changes)
 
     def _copy(self, operation, args, kwargs, window, **changes):
@@ -223,6 +280,74 @@ class _Surgery:
         return keras.tree.map_structure(
             lambda tensor: _Part(tensor, window), outputs
         )
+
+
+def _verify(classifier, converted, surgery, reached):
+    """Checks the layers in front of the head, then the head on windows."""
+    roots = {
+        id(operation.input): operation.input
+        for operation in classifier.operations
+        if id(operation) in surgery.roots
+    }
+    old_begin = list(roots.values())
+    begin = [
+        reached[key].tensor if key in reached else converted.inputs[0]
+        for key in roots
+    ]
+    if not roots.keys() & set(map(id, classifier.inputs)):
+        verification.verify(
+            "fully_convolutional",
+            keras.Model(classifier.inputs, old_begin),
+            keras.Model(converted.inputs, begin),
+            {key: x for key, x in reached.items() if x.window is None},
+        )
+
+    axes = spatial_axes(surgery.data_format)
+    maps, windows = [], []
+    rng = np.random.default_rng(0)
+    for tensor in old_begin:
+        shape = [2, *tensor.shape[1:]]
+        window = [shape[axis] for axis in axes]
+        # Two rows and three columns of windows.
+        shape[axes[0]] += 1
+        shape[axes[1]] += 2
+        x = rng.normal(size=shape).astype("float32")
+        maps.append(x)
+        slid = np.lib.stride_tricks.sliding_window_view(x, window, axes)
+        # The rows and columns of windows behind the batch, their own last.
+        slid = np.moveaxis(slid, axes, (1, 2))
+        if surgery.data_format == "channels_last":
+            slid = np.moveaxis(slid, 3, -1)
+        windows.append(slid.reshape(-1, *tensor.shape[1:]))
+    rows, columns = (
+        (size - 1) // 2 if surgery.padding == "same" else 0 for size in window
+    )
+
+    def align(operation, old, new):
+        """What a layer makes of every window, and of the map."""
+        new = np.moveaxis(new, channel_axis(surgery.data_format), -1)
+        new = new[:, rows : rows + 2, columns : columns + 3]
+        new = new.reshape(len(old), -1)
+        if id(operation) in surgery.last:
+            # It was left off.
+            activation = getattr(operation, "activation", lambda x: x)
+            if isinstance(operation, layers.Softmax):
+                activation = operation
+            new = activation(keras.ops.convert_to_tensor(new))
+            new = keras.ops.convert_to_numpy(new)
+        return old.reshape(len(old), -1), new
+
+    verification.verify(
+        "fully_convolutional",
+        classifier,
+        converted,
+        {key: x for key, x in reached.items() if x.window == (1, 1)},
+        old_begin=old_begin,
+        begin=begin,
+        probes=[windows],
+        adapt=lambda _: maps,
+        align=align,
+    )
 
 
 def _refuse(layer, reason):

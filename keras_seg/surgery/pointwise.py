@@ -1,18 +1,18 @@
 """Which layers and operations work on every position by itself."""
 
 import keras
+import numpy as np
 from keras import layers
 
 from keras_seg.layers import LocalResponseNormalization
 from keras_seg.layers import Preprocess
 from keras_seg.ops.formats import channel_axis
 
-__all__ = ["is_pointwise"]
+__all__ = ["is_elementwise", "is_pointwise"]
 
 LAYERS = (
     LocalResponseNormalization,
     Preprocess,
-    layers.Activation,
     layers.ActivityRegularization,
     layers.Add,
     layers.AlphaDropout,
@@ -89,6 +89,28 @@ OPERATION_NAMES = (
 OPERATION_NAMES_ALONG_AN_AXIS = ("Concatenate", "Split")
 
 
+def is_elementwise(activation):
+    """Whether a function makes of every number another one, by itself.
+
+    Example:
+
+    >>> import keras
+    >>> is_elementwise(keras.activations.gelu)
+    True
+    >>> is_elementwise(keras.activations.softmax)
+    False
+    """
+    x = np.linspace(-2, 3, 24, dtype="float32").reshape(2, 3, 4)
+    with keras.StatelessScope():
+        fours, pairs = (
+            keras.ops.convert_to_numpy(activation(y))
+            for y in (x, x.reshape(-1, 2))
+        )
+    if fours.size != pairs.size:
+        return False
+    return bool(np.allclose(fours.ravel(), pairs.ravel(), atol=1e-6))
+
+
 def is_pointwise(operation, data_format):
     """Whether what an operation makes of a position depends on it alone.
 
@@ -117,6 +139,9 @@ def is_pointwise(operation, data_format):
         axes = keras.tree.flatten(operation.axis)
         channels = channel_axis(data_format)
         return all(axis in (channels, channels - 4) for axis in axes)
+    if isinstance(operation, layers.Activation):
+        along_channels = data_format == "channels_last"
+        return along_channels or is_elementwise(operation.activation)
     if isinstance(operation, layers.Dense):
         return data_format == "channels_last"
     if isinstance(operation, layers.PReLU):

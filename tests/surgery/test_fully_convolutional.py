@@ -265,6 +265,17 @@ def test_real_weights_name_the_photographs(data_dir):
         ([], "has no fully connected head"),
         ([layers.Flatten(), layers.BatchNormalization(name="bn")], "'bn'"),
         ([layers.GlobalAveragePooling2D(), layers.Reshape((2, 2))], "reshape"),
+        (
+            [
+                layers.GlobalAveragePooling2D(),
+                layers.GroupNormalization(2, name="group"),
+            ],
+            "'group' .*all windows",
+        ),
+        (
+            [layers.Flatten(), layers.Activation("softmax", name="soft")],
+            "'soft' .*flattened map",
+        ),
     ],
 )
 def test_heads_that_can_not_be_converted(head, error):
@@ -292,3 +303,81 @@ def test_two_data_formats_are_refused():
     x = layers.Dense(2)(layers.Flatten(name="flat")(x))
     with pytest.raises(ValueError, match="'flat'.*'channels_last', that of"):
         fully_convolutional(keras.Model(image, x))
+
+
+class GeM(layers.GlobalAveragePooling2D):
+    """Generalized mean pooling."""
+
+    def call(self, x):
+        return super().call(keras.ops.maximum(x, 1e-3) ** 3) ** (1 / 3)
+
+
+class Cosine(layers.Dense):
+    def call(self, x):
+        kernel = keras.ops.normalize(self.kernel, axis=0)
+        return keras.ops.normalize(x, axis=-1) @ kernel
+
+
+class Quiet(layers.Dense):
+    """Adds nothing to what a dense layer does."""
+
+
+def classifier_of(pooling, dense, **options):
+    image = keras.Input((12, 10, 3))
+    x = layers.Conv2D(4, 3, 2, activation="relu")(image)
+    x = pooling(name="pool")(x)
+    x = dense(6, name="hidden", **options)(x)
+    x = layers.Dense(5)(x)
+    return randomize(keras.Model(image, layers.Softmax()(x)))
+
+
+def test_subclasses_are_not_their_base_classes():
+    mean = layers.GlobalAveragePooling2D
+    for pooling, dense, layer in ((GeM, Quiet, "pool"), (mean, Cosine, "hidd")):
+        classifier = classifier_of(pooling, dense)
+        with pytest.raises(ValueError, match=f"behind the layer '{layer}"):
+            fully_convolutional(classifier)
+        with pytest.raises(ValueError, match=f"'{layer}.* `call` of its own"):
+            fully_convolutional(classifier, verify=False)
+    for pooling in (mean, layers.Flatten):
+        for padding in ("valid", "same"):
+            classifier = classifier_of(pooling, Quiet)
+            network = fully_convolutional(
+                classifier, classifier_activation="softmax", padding=padding
+            )
+            # Of the 5 rows and 4 columns of "same", the one in the middle.
+            row, column = (0, 0) if padding == "valid" else (2, 1)
+            x = picture(12, 10)
+            np.testing.assert_allclose(
+                outputs(network, x)[:, row, column],
+                outputs(classifier, x),
+                rtol=1e-4,
+                atol=1e-6,
+            )
+
+
+def test_softmax_along_the_last_axis():
+    """With channels first that is the columns, not the classes."""
+    image = keras.Input((3, 8, 8))
+
+    def model(*head):
+        x = layers.Conv2D(4, 3, data_format="channels_first")(image)
+        x = layers.GlobalAveragePooling2D("channels_first")(x)
+        for layer in head:
+            x = layer(x)
+        return randomize(keras.Model(image, layers.Dense(2)(x)))
+
+    for layer in (
+        layers.Dense(4, activation="softmax", name="soft"),
+        layers.Activation("log_softmax", name="soft"),
+    ):
+        with pytest.raises(ValueError, match="'soft' .*along the last axis"):
+            fully_convolutional(model(layer))
+    with pytest.raises(ValueError, match="Received: classifier_activation="):
+        fully_convolutional(model(), classifier_activation="log_softmax")
+    classifier = model(layers.Softmax())
+    network = fully_convolutional(classifier)
+    if keras.backend.backend() == "torch":
+        x = np.moveaxis(picture(8, 8), -1, 1)
+        actual = outputs(network, x)[:, :, 0, 0]
+        assert relative_difference(actual, outputs(classifier, x)) < 1e-5

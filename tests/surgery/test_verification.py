@@ -6,6 +6,8 @@ import pytest
 from keras import layers
 from keras import ops
 
+from keras_seg.applications import DeepLabV3
+from keras_seg.applications import UNet
 from keras_seg.surgery import cascade
 from keras_seg.surgery import decimate
 from keras_seg.surgery import drop_biases
@@ -225,3 +227,16 @@ def test_low_rank_and_quantized_layers_are_refused():
     model.get_layer("dense").quantize("int8")
     with pytest.raises(ValueError, match="'dense' .Dense. is quantized"):
         set_output_stride(model, 1)
+
+
+def test_builders_verify_their_encoder():
+    image = keras.Input((None, None, 3))
+    x = image
+    for _ in range(5):
+        x = layers.Conv2D(4, 3, 2, padding="same")(x)
+    x = Reflecting(4, 3, padding="same", name="asked")(x)
+    backbone = randomize(keras.Model(image, x))
+    with pytest.raises(ValueError, match="'asked' .Reflecting."):
+        DeepLabV3(backbone, classes=2)
+    # No stride is removed.
+    UNet(backbone, classes=2, filters=2)

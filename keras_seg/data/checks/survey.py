@@ -100,8 +100,9 @@ def survey(
     errors: list[DataError] = []
     asides: list[DataError] = []
     left_out: list[pathlib.Path] = []
-    if isinstance(classes, int):
-        classes = ClassTable.default(classes)
+    count = classes if isinstance(classes, int) else None
+    if count is not None and not isinstance(data, str | pathlib.Path):
+        classes = ClassTable.default(count)
     if isinstance(data, str | pathlib.Path):
         source = str(data)
         if classes is None:
@@ -113,8 +114,12 @@ def survey(
     else:
         source = "data"
         parts = data if isinstance(data, dict) else {split or ALL: data}
+    if isinstance(classes, int):
+        classes = None  # A reader that knows the names has compared it.
     for part in parts.values():
         classes = classes or getattr(part, "classes", None)
+    if count is not None and classes is None:
+        classes = ClassTable.default(count)
     items = [(part, name, i) for name, part in parts.items()
              for i in range(len(part))]  # fmt: skip
     facts: dict[str, list[PairFacts]] = {name: [] for name in parts}
@@ -171,6 +176,8 @@ class _Opener:
             else:
                 pairs = find_voc_pairs(path, split, errors, skipped)
                 classes = voc_classes(path, pairs, classes)
+            if isinstance(classes, int):
+                classes = ClassTable.default(classes)
             files = MaskFiles(self.values, color_code(classes))
             return Folder(pairs, classes, files, skipped=skipped or ())
         options = {"classes": classes, "check": False}

@@ -196,7 +196,11 @@ def _file_of(path, split, files):
 
 
 def _images_of(file, root, split, names, images):
-    """The first folder in which all images are, or else the first is."""
+    """The first folder in which images of these names are.
+
+    One that lacks some is not passed over: others may hold the images of
+    another split under the same names.
+    """
     if images is not None:
         return pathlib.Path(images)
     near, above = file.parent, file.parent.parent
@@ -213,10 +217,9 @@ def _images_of(file, root, split, names, images):
     if near == root:  # What is above it is another data set.
         below = ("", "images", split, f"images/{split}", f"{split}/images")
         places = [near / place for place in below]
-    for wanted in (names, names[:1]):
-        for place in places:
-            if all((place / name).is_file() for name in wanted):
-                return place
+    for place in places:
+        if place.is_dir() and any((place / n).is_file() for n in names):
+            return place
     looked = ", ".join(dict.fromkeys(map(str, places)))
     raise DataError(
         "KS-D005",

@@ -17,6 +17,7 @@ from keras_seg.data.readers.records import check_size
 from keras_seg.data.readers.records import outline
 from keras_seg.data.readers.records import refuse_shape
 from keras_seg.data.readers.records import value
+from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
 
 __all__ = ["CocoMasks", "region_of"]
@@ -59,9 +60,17 @@ class CocoMasks:
 
     def _regions(self, annotations, size, file, crowds):
         for annotation in annotations:
-            crowd = self.crowd_is_void and annotation.get("iscrowd") == 1
+            where = f"annotation {annotation.get('id')}"
+            marked = annotation.get("iscrowd") or 0
+            if marked not in (0, 1):
+                raise malformed(
+                    file,
+                    f"has for iscrowd of {where} {brief(marked)}",
+                    "0 or 1 is expected",
+                    "export it again",
+                )
+            crowd = self.crowd_is_void and marked == 1
             if crowd == crowds:
-                where = f"annotation {annotation.get('id')}"
                 region = region_of(annotation, size, file, where)
                 i = VOID if crowd else self._id(annotation, file, where)
                 yield region, i

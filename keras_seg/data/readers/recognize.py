@@ -62,6 +62,9 @@ def from_folder(
     - `path/images/<split>/*`, `path/labels/<split>/*`
     - `path/<split>.txt`, a stem a line, beside any of them
 
+    Images in `path/images` beside folders of validation or test images are
+    the split "train". What no split would have is refused by name.
+
     An image and a mask belong together by their stem. Masks have one channel
     of class ids 0..C-1, at most 255 of them, and 255 for void; or colours,
     where the class table names the colour of each class. Images and masks

@@ -31,6 +31,7 @@ from keras_seg.data.text import malformed
 from keras_seg.data.text import parse_id
 from keras_seg.data.text import read_text
 from keras_seg.data.text import read_yaml
+from keras_seg.data.text import text_head
 from keras_seg.data.text import text_holds
 
 __all__ = ["YoloMasks", "from_yolo", "yolo_splits"]
@@ -365,7 +366,7 @@ def _refuse_alone(pairs):
         for folder in folders
         if folder.is_dir()
         for file in visible(folder, ".txt")
-        if file not in known and file.name != _NAMES
+        if file not in known and text_head(file, 99).lstrip()[:1].isdigit()
     ]
     if alone:
         more = f" ({len(alone)} such files in all)" if len(alone) > 1 else ""

@@ -203,6 +203,8 @@ def test_malformed_files(tmp_path):
     assert "annotation 1 the category 5, which it does not list" in message(
         file
     )
+    file = write(tmp_path, annotation([box(0, 0, 1, 1)], iscrowd="1"))
+    assert "has for iscrowd of annotation 1 '1'; 0 or 1" in message(file)
     panoptic = {"image_id": 1, "segments_info": []}
     assert "has panoptic annotations" in message(write(tmp_path, panoptic))
     file = write(tmp_path, annotation([box(0, 0, 1, 1)], image_id=2))
@@ -326,6 +328,10 @@ def test_splits_have_one_table_of_classes(tmp_path):
     assert report.classes.names == folder.classes.names
     for part in report.splits.values():
         assert part.statistics.pixels.tolist() == [40, 40, 0, 0]
+    # The number of classes is compared, and the names are kept.
+    assert check(tmp_path, classes=4).classes == report.classes
+    few = check(tmp_path, classes=3)
+    assert not few.ok and "3 are asked for" in few.to_text()
     # A file of its own knows nothing of other splits.
     alone = from_coco(tmp_path / "annotations/instances_val.json")
     assert alone.classes.names == ("background", "dog", "cat", "bird")
@@ -370,9 +376,10 @@ def test_the_images_of_another_data_set_are_not_taken(tmp_path):
     entries = [{"id": i, "file_name": f"{i}.png"} for i in range(3)]
     write_json(inner / "result.json", content() | {"images": entries})
     assert [x[0, 0, 0] for x, _ in from_folder(inner)] == [2, 2, 2]
-    (inner / "images/1.png").unlink()
-    with pytest.raises(DataError, match=r"KS-D009 .*second/images/1.png does"):
-        from_folder(inner)
+    for i in (1, 0):
+        (inner / f"images/{i}.png").unlink()
+        with pytest.raises(DataError, match=f"second/images/{i}.png does not"):
+            from_folder(inner)
 
 
 def test_time_is_linear(tmp_path):

@@ -231,7 +231,9 @@ def test_label_studio(tmp_path):
 def test_labels_without_an_image(tmp_path):
     write(tmp_path, line(0, 0, 0, 1, 1))
     for stem in ("b", "c"):
-        (tmp_path / f"labels/train/{stem}.TXT").write_text("")
+        (tmp_path / f"labels/train/{stem}.TXT").write_text("\n0 0 0 1 0 1 1")
+    (tmp_path / "labels/train/classes.txt").write_text("cat")
+    (tmp_path / "labels/train/empty.txt").write_text("")
     assert message(tmp_path, "train").startswith(
         "KS-D005  DATA/labels/train/b.TXT has no image of the stem b (2 such "
     )

@@ -1,5 +1,6 @@
 """The commands under one name, and what becomes of their errors."""
 
+import re
 import signal
 import sys
 from typing import Annotated
@@ -21,6 +22,12 @@ from keras_seg.cli.train import train
 __all__ = ["app"]
 
 
+# As TensorFlow, JAX and PyTorch say it, each with errors of its own.
+NO_MEMORY = re.compile(
+    "RESOURCE_EXHAUSTED|OOM when|[Oo]ut of memory|can't allocate memory"
+)
+
+
 class Commands(TyperGroup):
     """Turns a user's mistake into a sentence and exit code 1."""
 
@@ -35,14 +42,16 @@ class Commands(TyperGroup):
             raise typer.Exit(128 + number) from None
         except BrokenPipeError:
             raise typer.Exit(141) from None
-        except (ValueError, OSError, MemoryError) as error:
-            if ctx.params.get("debug"):
+        except Exception as error:
+            text = _sentence(error)
+            if text is None or ctx.params.get("debug"):
                 raise
-            console.complain(_sentence(error))
+            console.complain(text)
             raise typer.Exit(1) from None
 
 
 def _sentence(error):
+    """What is said of an error; None of one that is a mistake of ours."""
     if isinstance(error, OSError) and error.errno is not None:
         is_ours = isinstance(error, WriteError)
         return str(error) if is_ours else os_sentence(error)
@@ -51,12 +60,15 @@ def _sentence(error):
             f"{error.object}: a library takes only names that are UTF-8 "
             "text, and this one is not. Fix: rename it."
         )
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
         return (
             "There is not enough memory. Fix: take smaller images, tiles or "
             "batches, or a machine with more."
         )
-    return str(error)
+    # Of `Path.resolve`, until Python 3.12.
+    if isinstance(error, RuntimeError) and "Symlink loop" in str(error):
+        return f"{error}. Fix: remove the links that point at each other."
+    return str(error) if isinstance(error, ValueError | OSError) else None
 
 
 app = typer.Typer(

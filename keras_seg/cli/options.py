@@ -61,12 +61,14 @@ MaxPixels = Annotated[
 ]
 
 
-def numbers(option, text):
+def numbers(option, text, low, high):
     """The numbers of an option, separated by commas.
 
     Args:
         option: str, its name, for the error.
         text: str.
+        low: float, the smallest that is allowed.
+        high: float, the largest.
 
     Returns:
         Tuple of floats.
@@ -76,15 +78,19 @@ def numbers(option, text):
 
     Example:
 
-    >>> numbers("--scales", "0.5,1")
+    >>> numbers("--scales", "0.5,1", 0.1, 10)
     (0.5, 1.0)
     """
     try:
-        return tuple(float(part) for part in text.split(","))
+        found = tuple(float(part) for part in text.split(","))
     except ValueError:
+        found = ()
+    if not found or not all(low <= number <= high for number in found):
         raise ValueError(
-            f"{option} takes numbers, separated by commas. Received: {text}"
-        ) from None
+            f"{option} takes numbers from {low} to {high}, separated by "
+            f"commas. Received: {text}"
+        )
+    return found
 
 
 def parse_size(option, text):

@@ -114,7 +114,7 @@ def predict(
     options is left as it is, unless its image has changed; predict.jsonl says
     of each file what it was made of.
     """
-    views = numbers("--scales", scales)
+    views = numbers("--scales", scales, 0.1, 10)
     if model is not None:
         refuse_options(ctx, WITH_EXPORTED, "is for a run, not for --model.")
         source, images = exported(model), paths

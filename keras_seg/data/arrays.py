@@ -194,7 +194,15 @@ def _mapped(path):
             "or more",
             fix="save one image in each file",
         )
-    refuse_large(path, pixels.shape[0] * pixels.shape[1])
+    if pixels.dtype.kind not in "biuf":
+        raise DataError(
+            "KS-D017",
+            path,
+            f"has values of the type {str(pixels.dtype):.60}",
+            "pixels are booleans, integers or floats",
+            fix="save one plain array of numbers",
+        )
+    refuse_large(path, pixels.shape[0] * pixels.shape[1], *pixels.shape[2:])
     return pixels
 
 
@@ -202,7 +210,8 @@ def _page(path, file, page):
     pages = _pages(file)
     check_page(path, page, len(pages))
     sheet = pages[page or 0]
-    refuse_large(path, sheet.imagewidth * sheet.imagelength)
+    pixels = sheet.imagewidth * sheet.imagelength
+    refuse_large(path, pixels, sheet.samplesperpixel)
     return sheet
 
 

@@ -100,10 +100,10 @@ def limit_pixels(pixels):
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
-def refuse_large(path, pixels):
-    """Refuse more pixels than Pillow would open."""
+def refuse_large(path, pixels, channels=1):
+    """Refuse more pixels than Pillow would open; it has 4 channels at most."""
     limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and pixels > 2 * limit:
+    if limit is not None and pixels * max(1, channels / 4) > 2 * limit:
         raise _too_large(path)
 
 

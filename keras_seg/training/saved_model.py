@@ -1,5 +1,7 @@
 """Model files: what is saved, and what is checked when one is loaded."""
 
+import contextlib
+import math
 import os
 import zipfile
 
@@ -32,21 +34,64 @@ def load_model(path, classes):
             f"({os.path.getsize(path)} bytes). Fix: copy it again from "
             "its source, or train again."
         )
+    excess: list[str] = []
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        with _no_more_weights(path, excess):
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
     # Keras raises whatever it meets in a damaged or foreign configuration.
     except Exception as error:
         raise RunError(
-            f"{path} cannot be loaded: {error} Fix: copy it again from its "
-            "source, or train again."
+            f"{path} cannot be loaded: {excess[0] if excess else error} Fix: "
+            "copy it again from its source, or train again."
         ) from error
-    found = model.output_shape[-1]
+    shape = getattr(model, "output_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4:
+        raise RunError(
+            f"{path} holds a {type(model).__name__}, and no network that "
+            "gives a map of scores. Fix: copy it again from its source, or "
+            "train again."
+        )
+    found = shape[-1]
     if found != classes:
         raise RunError(
             f"{path} has {found} classes, and classes.csv beside it "
             f"{classes}. Fix: put back the table it was trained with."
         )
     return model
+
+
+@contextlib.contextmanager
+def _no_more_weights(path, excess):
+    """Refuses a layer of more weights than a file of this size can hold.
+
+    Keras draws initial values before it looks at those in the file, so that
+    a few bytes of configuration may fill the memory.
+
+    Args:
+        path: path of a `.keras` file.
+        excess: list to which a sentence is added where there are more.
+    """
+    with zipfile.ZipFile(path) as file:
+        room = sum(part.file_size for part in file.infolist())
+    real, count = keras.Layer.add_weight, 0
+
+    def add_weight(self, shape=None, *args, **options):
+        nonlocal count
+        sides = shape if isinstance(shape, tuple | list) else (shape or 1,)
+        count += math.prod(side or 1 for side in sides)
+        if count > room:  # A weight takes a byte or more.
+            excess.append(
+                f"With its layer {self.name!r} it would have {count:,} "
+                f"weights, in {room:,} bytes."
+            )
+            raise ValueError(excess[0])
+        return real(self, shape, *args, **options)
+
+    keras.Layer.add_weight = add_weight
+    try:
+        yield
+    finally:
+        keras.Layer.add_weight = real
 
 
 def without_optimizer(model):

@@ -426,8 +426,10 @@ def test_predict_with_denser_maps(trained, data, invoke, tmp_path):
 def test_predict_options_that_cannot_be(trained, data, invoke, tmp_path):
     image = data / "val" / "images" / "0000.png"
     for option, value, said in (
-        ("--scales", "half", "--scales takes numbers, separated by commas"),
-        ("--scales", "0", "`scales` must be numbers above 0"),
+        ("--scales", "half", "--scales takes numbers from 0.1 to 10, sep"),
+        ("--scales", "0", "--scales takes numbers from 0.1 to 10"),
+        ("--scales", "1e9", "--scales takes numbers from 0.1 to 10"),
+        ("--scales", "1,nan", "--scales takes numbers from 0.1 to 10"),
         ("--tile", "100", "`size` must be a multiple of 32"),
         ("--output-stride", "3", "`output_stride` must be one of"),
         ("--output-stride", "1", "The layer 'up2' (ConvTranspose) can't be"),

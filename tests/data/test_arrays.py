@@ -1,3 +1,4 @@
+import struct
 import sys
 
 import numpy as np
@@ -271,3 +272,47 @@ def test_damaged_tiff(tmp_path):
     assert message(lambda p: read_image(p, None), path).startswith(
         "KS-D009  DATA/a.tif is incomplete or damaged (2000 bytes);"
     )
+
+
+@pytest.mark.parametrize("dtype", ["U1", "S3", "V5", "u1,f4", "M8[s]", "c8"])
+@pytest.mark.parametrize("read", [read_image, read_mask, read_size])
+def test_values_that_are_no_numbers(tmp_path, dtype, read):
+    path = save(tmp_path / "a.npy", np.zeros((4, 4), dtype))
+    assert message(read, path).startswith(
+        "KS-D017  DATA/a.npy has values of the type "
+    )
+
+
+def headers(path, height, width, samples):
+    """A file of some hundred bytes that claims to be large."""
+    if path.suffix == ".npy":
+        with open(path, "wb") as file:
+            shape = (height, width, samples)
+            fields = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, fields)
+            file.truncate(file.tell() + height * width * samples)  # no room
+        return
+    tags = [
+        *((256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, 1)),
+        *((262, 3, 2), (273, 4, 8), (277, 3, samples), (278, 4, height)),
+        (279, 4, 100),
+    ]
+    entries = (struct.pack("<HHII", t, kind, 1, v) for t, kind, v in tags)
+    path.write_bytes(
+        struct.pack("<4sIH", b"II*\0", 8, len(tags))
+        + b"".join(entries)
+        + bytes(200)
+    )
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.npy"])
+@pytest.mark.parametrize(
+    ("side", "samples"), [(100_000, 5), (120, 65_535), (4_000, 50)]
+)
+def test_memory_is_not_asked_for(tmp_path, name, side, samples):
+    """More values than 178,956,970 pixels of four channels have."""
+    if name == "a.tif":
+        pytest.importorskip("tifffile")
+    path = tmp_path / name
+    headers(path, side, side, samples)
+    assert "has too many pixels" in message(read_image, path)

@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from keras_seg.training import RunError
 from keras_seg.training import RunFolder
 from keras_seg.training import Settings
 from keras_seg.training.disk import writing
+from keras_seg.training.memory import peak_memory
 from keras_seg.training.saved_model import without_optimizer
 
 CLASSES = ClassTable(
@@ -233,3 +235,61 @@ def test_log(run):
 def test_a_run_without_settings(tmp_path):
     RunFolder.create(tmp_path / "run", None, CLASSES)
     assert RunFolder.open(tmp_path / "run").settings is None
+
+
+def rewrite(path, config):
+    """Puts another configuration into a `.keras` file."""
+    with zipfile.ZipFile(path) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    parts["config.json"] = json.dumps(config)
+    with zipfile.ZipFile(path, "w") as file:
+        for name, part in parts.items():
+            file.writestr(name, part)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: keras.Sequential([keras.layers.Conv2D(2, 1)]),
+        lambda: keras.optimizers.Adam(),
+        lambda: keras.losses.MeanSquaredError(),
+        lambda: keras.layers.Dense(3),
+    ],
+)
+def test_no_network_in_the_file(tmp_path, run, build):
+    made = build()
+    rewrite(run.model_path(), keras.saving.serialize_keras_object(made))
+    text = message(tmp_path, run.load_model)
+    if "cannot be loaded" not in text:
+        assert text == (
+            f"HERE/a/run/model.keras holds a {type(made).__name__}, and no "
+            "network that gives a map of scores. Fix: copy it again from its "
+            "source, or train again."
+        )
+
+
+def test_a_sequential_model_is_one(run):
+    image = keras.Input((None, None, 3))
+    net = keras.Sequential([image, keras.layers.Conv2D(2, 1)])
+    run.save_model(net, "model.keras")
+    assert run.load_model().output_shape == (None, None, None, 2)
+
+
+@pytest.mark.parametrize("filters", [2**10, 2**24, 2**62])
+def test_more_weights_than_bytes(tmp_path, run, filters):
+    """Refused before memory is asked for: 800 MB with 2^24 filters."""
+    config = keras.saving.serialize_keras_object(model())
+    config["config"]["layers"][-1]["config"]["filters"] = filters
+    rewrite(run.model_path(), config)
+    assert model().count_params() == 8  # That the file holds.
+    before, _ = peak_memory()
+    text = message(tmp_path, run.load_model)
+    if filters == 2**10:  # It would fit, and has another shape.
+        assert "cannot be loaded" in text and "With its" not in text
+        return
+    name = config["config"]["layers"][-1]["name"]
+    assert (
+        f"cannot be loaded: With its layer '{name}' it would have "
+        f"{3 * filters:,} weights, in "
+    ) in text
+    assert before is None or peak_memory()[0] - before < 100 * 2**20

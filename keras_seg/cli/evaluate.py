@@ -87,7 +87,10 @@ def evaluate(
             f"{pairs.skipped[0]} first."
         )
     model = folder.load_model(best=not last)
-    with console.progress("Evaluating", len(pairs)) as progress:
+    with (
+        console.progress("Evaluating", len(pairs)) as progress,
+        console.warnings_as_lines(UserWarning),
+    ):
         found = inference.evaluate(
             model, pairs, bucket=bucket, trimap=trimap, progress=progress
         )

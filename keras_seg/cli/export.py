@@ -98,6 +98,7 @@ def export(
 
     from keras_seg import deployment
     from keras_seg import training
+    from keras_seg.inference.weights import warn_of_weights
     from keras_seg.training.source import recorded_source
 
     folder = training.RunFolder.open(run)
@@ -105,9 +106,12 @@ def export(
     bit_depth = data and data.bit_depth
     if out is None:
         out = folder.model_path(best=not last).with_suffix(known.suffix)
+    model = folder.load_model(best=not last)
+    with console.warnings_as_lines(UserWarning):
+        warn_of_weights(model)
     with console.quiet():
         written = deployment.export(
-            folder.load_model(best=not last),
+            model,
             out,
             classes=folder.classes,
             size=side,

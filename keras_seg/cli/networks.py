@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+from keras_seg.cli import console
 from keras_seg.cli.backend import use_backend
 
 __all__ = ["Source", "altered", "exported", "trained"]
@@ -74,7 +75,11 @@ def altered(model, scales, mirror, output_stride, crf):
         crf: bool.
     """
     from keras_seg import surgery
+    from keras_seg.inference.weights import warn_of_weights
 
+    # Before surgery: what it folds away is not seen later.
+    with console.warnings_as_lines(UserWarning):
+        warn_of_weights(model)
     if output_stride is not None:
         model = surgery.set_output_stride(model, output_stride)
     with contextlib.suppress(ValueError):  # A model without a graph.

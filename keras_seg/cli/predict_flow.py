@@ -12,10 +12,12 @@ from keras_seg.cli.writer import Writer
 from keras_seg.data import DataError
 from keras_seg.data.geotiff import GeoImage
 from keras_seg.data.geotiff import GeoMask
+from keras_seg.data.opening import opened
 from keras_seg.data.video import VideoWriter
 from keras_seg.data.video import frame_rate
 from keras_seg.data.video import timed_frames
 from keras_seg.inference.buckets import image_shape
+from keras_seg.inference.scores import compiles_each_size
 
 __all__ = ["predict_all"]
 
@@ -82,6 +84,8 @@ def predict_all(
             except DataError as error:
                 errors.append(error)
             progress(done + len(errors))
+        if compiles_each_size(network):
+            plain.sort(key=_padded)
         for found in inference.predict(
             network,
             plain,
@@ -95,6 +99,19 @@ def predict_all(
             done += 1
             progress(done + len(errors))
     return done, errors
+
+
+def _padded(path, bucket=32):
+    """The size that an image is filled up to, from what its file begins with.
+
+    A network that is compiled for each meets those of one size together, and
+    may forget it then.
+    """
+    try:
+        with opened(path) as image:
+            return tuple(-(-side // bucket) for side in image.size)
+    except DataError:  # No picture, or damaged: said when it is read.
+        return ()
 
 
 def _write(targets, classes, written, found):

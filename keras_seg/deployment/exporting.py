@@ -20,6 +20,7 @@ from keras_seg.deployment.facts import Facts
 from keras_seg.deployment.facts import place_of
 from keras_seg.deployment.formats import format_of
 from keras_seg.deployment.quantization import QUANTIZATIONS
+from keras_seg.inference.weights import warn_of_weights
 from keras_seg.surgery.graph import data_format_of
 from keras_seg.surgery.graph import functional
 
@@ -124,6 +125,7 @@ def export(
         backend=keras.config.backend(),
         bit_depth=bit_depth,
     )
+    warn_of_weights(model)
     _check_free(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with hidden_folder(path) as hidden:

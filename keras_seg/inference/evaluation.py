@@ -12,6 +12,7 @@ from keras_seg.arguments import check_positive
 from keras_seg.data import ClassTable
 from keras_seg.inference.buckets import buckets
 from keras_seg.inference.scores import predict_batch
+from keras_seg.inference.weights import warn_of_weights
 from keras_seg.metrics import Scores
 from keras_seg.metrics import count_pairs
 from keras_seg.metrics import scores
@@ -141,6 +142,7 @@ def evaluate(
             f"The model must have the classes of the data. Received: a model "
             f"of {count} classes, data of {len(classes)}"
         )
+    warn_of_weights(model)
     matrix = np.zeros((count, count), np.int64)
     per_image: list[float] = []
 

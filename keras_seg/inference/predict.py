@@ -8,6 +8,7 @@ from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.stream import predict_stream
 from keras_seg.inference.tiled import predict_tiled
+from keras_seg.inference.weights import warn_of_weights
 
 __all__ = ["predict"]
 
@@ -38,6 +39,8 @@ def predict(
     themselves; with more, they look at more that is no image, and say
     something else at its borders (FCN-8s on CamVid, 360×480: a mean IoU of
     0.628 at 1 and at 32, of 0.622 at 64).
+
+    Weights that are NaN or infinite are warned of, by name.
 
     Where memory does not suffice for a tile, tiles are halved, with a
     warning, for this image and those that follow.
@@ -105,6 +108,7 @@ def predict(
     if not hasattr(images, "shape") or len(images.shape) == 4:
         if out is not None:
             raise ValueError("`out` is for one image. Received: many images")
+        warn_of_weights(model)
         return predict_stream(
             model,
             images,
@@ -116,6 +120,7 @@ def predict(
             bit_depth,
         )
     check_image(images)
+    warn_of_weights(model, again=False)
     if probabilities:
         raise ValueError(
             "`probabilities` come with a stream: pass [image] for one array."

@@ -1,15 +1,22 @@
 """What a model says of images of one size."""
 
+import weakref
+
 import numpy as np
 
 __all__ = [
     "check_image",
+    "compiles_each_size",
     "ids_of",
     "predict_batch",
     "predict_scores",
     "probabilities_of",
     "takes_channels_first",
 ]
+
+# Sizes of images that a network is compiled for at a time, on JAX.
+MOST_SIZES = 32
+_SIZES: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def predict_batch(model, images):
@@ -122,12 +129,37 @@ def predict_scores(model, images):
 
 
 def _predict(model, images):
+    _forget_sizes(model, images)
     first = takes_channels_first(model)
     # Not `predict`, which builds a pipeline at every call, nor the model
     # itself, which would run uncompiled.
     return model.predict_on_batch(
         np.moveaxis(images, -1, 1) if first else images
     )
+
+
+def compiles_each_size(model):
+    """Whether a model is compiled for each size of images: a Keras's on JAX."""
+    if not hasattr(model, "make_predict_function"):
+        return False  # An exported one, without Keras.
+    import keras
+
+    return keras.config.backend() == "jax"
+
+
+def _forget_sizes(model, images):
+    """JAX keeps what it compiled, 10 to 20 MB for each size: of the last few.
+
+    Which are forgotten all at once, since JAX can't forget one.
+    """
+    if not compiles_each_size(model):
+        return
+    compiled = _SIZES.setdefault(model, set())
+    size = (images.shape, images.dtype)
+    if size not in compiled and len(compiled) == MOST_SIZES:
+        model.make_predict_function(force=True)
+        compiled.clear()
+    compiled.add(size)
 
 
 def _smallest(classes):

@@ -512,3 +512,20 @@ def test_a_folder_is_not_trained_on_with_its_validation_images(
         images.rename(data / "train")
     assert result.exit_code == 1
     assert "has no split train" in result.stderr
+
+
+def test_weights_that_are_no_numbers(trained, data, invoke, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained[1], run)
+    model = RunFolder.open(run).load_model()
+    weight = model.weights[0]
+    weight.assign(np.full(weight.shape, np.inf))
+    model.save(run / "best.keras")
+    image = data / "val" / "images" / "0000.png"
+    for command, *rest in (
+        ("predict", run, image, "--out", tmp_path / "out"),
+        ("evaluate", run, data, "--name", "again"),
+        ("export", run, "--no-verify", "--size", "32"),
+    ):
+        said = invoke(command, *rest).stderr
+        assert f"values of the weight {weight.path!r} of" in said, said

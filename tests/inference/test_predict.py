@@ -1,6 +1,7 @@
 import gc
 import itertools
 import threading
+import warnings
 import weakref
 
 import keras
@@ -15,8 +16,10 @@ from keras_seg.applications import UNet
 from keras_seg.data import DataError
 from keras_seg.data.augment import MEAN_COLOR
 from keras_seg.inference import Tiles
+from keras_seg.inference import evaluate
 from keras_seg.inference import predict
 from keras_seg.inference import predict_batch
+from keras_seg.inference import scores
 from keras_seg.inference.ids_network import ids_network
 from keras_seg.inference.scores import predict_scores
 from tests.networks import asked
@@ -115,6 +118,57 @@ def test_probabilities(tiles):
     assert found.probabilities is None
     with pytest.raises(ValueError, match="come with a stream"):
         predict(echo(), image, tiles, probabilities=True)
+
+
+def test_weights_that_are_no_numbers_are_warned_of():
+    """By the name of the first, however the model is asked."""
+    model = randomize(UNet(classes=3, filters=4, depth=2))
+    image = np.random.default_rng(0).integers(0, 256, (32, 32, 3), "uint8")
+    pairs = [(image, np.zeros((32, 32), "uint8"))]
+    ways = {
+        "array": lambda: predict(model, image),
+        "tiles": lambda: predict(model, image, Tiles(32, overlap=0)),
+        "stream": lambda: list(predict(model, [image])),
+        "evaluate": lambda: evaluate(model, pairs),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        for ask in ways.values():
+            ask()
+    first, later, last = (model.weights[i] for i in (2, 5, -1))
+    for weight, value in (later, np.inf), (first, np.nan), (last, -np.inf):
+        values = keras.ops.convert_to_numpy(weight).copy()
+        values.flat[1] = value
+        weight.assign(values)
+    said = f"1 of the {np.prod(first.shape)} values of the weight "
+    for ask in ways.values():
+        # As a step of training does, this changes the last weight.
+        last.assign(last + 1)
+        with pytest.warns(UserWarning, match=said + repr(first.path)):
+            ask()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        predict(model, image)  # Said before, and cheap from then on.
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "jax", reason="compiles for each size"
+)
+def test_few_sizes_are_kept_compiled(monkeypatch):
+    """XLA says which of its programs are alive; ids are right all the time."""
+    import jax
+
+    def compiled():
+        gc.collect()
+        return len(jax.devices()[0].client.live_executables())
+
+    monkeypatch.setattr(scores, "MOST_SIZES", 2)
+    model, counts = echo(), []
+    for size in range(1, 13):
+        ids = np.random.default_rng(size).integers(0, 3, (size, 7))
+        np.testing.assert_array_equal(predict(model, image_of(ids)), ids)
+        counts.append(compiled())
+    assert max(counts[3:]) <= max(counts[:3]) + 1, counts
 
 
 def test_batch():

@@ -4,7 +4,7 @@ import hashlib
 import json
 import pathlib
 
-__all__ = ["NAME", "Earlier"]
+__all__ = ["NAME", "Earlier", "digest"]
 
 NAME = "predict.jsonl"
 
@@ -26,7 +26,7 @@ class Earlier:
         self._folder = pathlib.Path(folder)
         facts = {
             "model": str(pathlib.Path(model).absolute()),
-            "sha256": _digest(pathlib.Path(model)),
+            "sha256": digest(pathlib.Path(model)),
             **options,
         }
         text = json.dumps(facts, sort_keys=True, default=str)
@@ -195,14 +195,19 @@ def _state(file):
     return [found.st_size, found.st_mtime_ns]
 
 
-def _digest(model):
+def digest(model):
+    """What a model is known by: its file, or all files of its folder.
+
+    Args:
+        model: path.
+    """
     files = sorted(model.rglob("*")) if model.is_dir() else [model]
-    digest = hashlib.sha256()
+    total = hashlib.sha256()
     for file in files:
         if file.is_file():
             with open(file, "rb") as content:
-                digest.update(hashlib.file_digest(content, "sha256").digest())
-    return digest.hexdigest()
+                total.update(hashlib.file_digest(content, "sha256").digest())
+    return total.hexdigest()
 
 
 def _files(targets):

@@ -8,7 +8,10 @@ import typer
 
 from keras_seg.cli import console
 from keras_seg.cli.backend import use_backend
+from keras_seg.cli.earlier import digest
+from keras_seg.cli.evaluation_report import EvaluationRecord
 from keras_seg.cli.evaluation_report import report
+from keras_seg.cli.evaluation_report import trained_on
 from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
 from keras_seg.cli.options import SkipUnlabeled
@@ -57,12 +60,24 @@ def evaluate(
     skip_unlabeled: SkipUnlabeled = False,
     max_pixels: MaxPixels = None,
     max_annotation_bytes: MaxAnnotationBytes = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="What the names of the files written begin with.",
+            show_default="evaluation_SPLIT",
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace that of other data."),
+    ] = False,
 ):
     """Compare the predictions of a run with the masks of a folder.
 
     The run folder gets evaluation_SPLIT.csv, the scores of each class,
     evaluation_SPLIT_images.csv, those of each image, the confusion matrix and
-    the worst images as pictures.
+    the worst images as pictures; evaluation_SPLIT.json says of which data and
+    model they are.
     """
     use_backend()
 
@@ -72,6 +87,7 @@ def evaluate(
     from keras_seg.data.layout import choose_split
     from keras_seg.data.opening import limit_pixels
     from keras_seg.data.text import limit_annotations
+    from keras_seg.training.fingerprint import fingerprint
 
     if max_annotation_bytes is not None:
         limit_annotations(max_annotation_bytes)
@@ -86,6 +102,21 @@ def evaluate(
             f"{len(pairs.skipped)} images without a mask are left out, "
             f"{pairs.skipped[0]} first."
         )
+    name = name or (f"evaluation_{split}" if split else "evaluation")
+    if pathlib.Path(name).name != name:
+        raise ValueError(f"--name is a name without folders. Received: {name}")
+    facts = {
+        "data": str(data.absolute()),
+        "split": split,
+        "images": len(pairs),
+        "fingerprint": fingerprint(pairs),
+        "model": folder.model_path(best=not last).name,
+        "sha256": digest(folder.model_path(best=not last)),
+    }
+    record = EvaluationRecord(folder, name, facts)
+    if not overwrite:
+        record.refuse_other_data()
+    console.warn(trained_on(folder, pairs, facts["fingerprint"]))
     model = folder.load_model(best=not last)
     with (
         console.progress("Evaluating", len(pairs)) as progress,
@@ -94,16 +125,11 @@ def evaluate(
         found = inference.evaluate(
             model, pairs, bucket=bucket, trimap=trimap, progress=progress
         )
-    name = folder.model_path(best=not last).name
     images = "1 image" if found.images == 1 else f"{found.images} images"
-    console.show_scores(found.rows(), f"{name}, {images}")
-    written = report(
-        folder,
-        f"evaluation_{split}" if split else "evaluation",
-        found,
-        pairs,
-        model,
-    )
+    console.show_scores(found.rows(), f"{facts['model']}, {images}")
+    record.remove_earlier()
+    written = report(folder, name, found, pairs, model)
+    record.write()
     console.say(f"Wrote {', '.join(map(str, written))}")
     quoted = shlex.quote(str(run))
     console.say(f"Next: keras-seg predict {quoted} IMAGE... --out predictions")
@@ -114,8 +140,10 @@ def _read(path, split, run, skip_unlabeled):
     from keras_seg.data import ClassTable
     from keras_seg.data import from_folder
     from keras_seg.data.layout import find_classes
+    from keras_seg.data.mask_files import MaskFiles
     from keras_seg.data.mask_files import parse_mask_values
     from keras_seg.training import RunError
+    from keras_seg.training.fingerprint import fingerprint
     from keras_seg.training.source import recorded_source
 
     table = find_classes(path)
@@ -132,4 +160,20 @@ def _read(path, split, run, skip_unlabeled):
         options["mask_values"] = parse_mask_values(source.mask_values)
     if source is not None:
         options["bit_depth"] = source.bit_depth
-    return from_folder(path, split, classes=classes, **options)
+    pairs = from_folder(path, split, classes=classes, **options)
+    named = table or not isinstance(pairs.masks, MaskFiles)
+    unnamed = ClassTable.default(len(classes)).names == classes.names
+    known = [
+        facts.get("fingerprint")
+        for facts in ((run.data or {}).get(p) for p in ("train", "validation"))
+        if isinstance(facts, dict)
+    ]
+    own = source is not None and pathlib.Path(source.path) == path.resolve()
+    if not (named or unnamed or own or fingerprint(pairs) in known):
+        raise RunError(
+            f"{path} does not say what its classes are, and {run.path} was "
+            f"not trained on it: whether its ids mean "
+            f"{', '.join(classes.names)}, in this order, cannot be known. "
+            f"Fix: if they do, copy {run.path / 'classes.csv'} there."
+        )
+    return pairs

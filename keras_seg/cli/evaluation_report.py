@@ -1,8 +1,17 @@
 """What `keras-seg evaluate` writes into the folder of a run."""
 
-__all__ = ["report"]
+import json
+
+from keras_seg.cli.earlier import digest
+
+__all__ = ["EvaluationRecord", "report", "trained_on"]
 
 EXAMPLES = 8
+# What the names of the files end with.
+PARTS = (
+    *(".csv", "_images.csv", "_worst.png", "_confusion.png"),
+    *("_trimap.csv", "_trimap.png"),
+)
 
 
 def report(run, name, found, pairs, model):
@@ -57,3 +66,92 @@ def report(run, name, found, pairs, model):
         run.write_picture(f"{name}_{part}.png", picture)
         written.append(run.path / f"{name}_{part}.png")
     return written
+
+
+class EvaluationRecord:
+    """Of what data and model the files of an evaluation are.
+
+    Args:
+        run: `keras_seg.training.RunFolder`.
+        name: str, what the names of the files begin with.
+        facts: dictionary, what is evaluated now.
+    """
+
+    def __init__(self, run, name, facts):
+        self._run, self._name, self._facts = run, name, facts
+        try:
+            text = (run.path / f"{name}.json").read_text(encoding="utf-8")
+            self._earlier = dict(json.loads(text))
+        except (OSError, ValueError, TypeError):
+            self._earlier = {}
+
+    def refuse_other_data(self):
+        """Refuses to replace the evaluation of other data.
+
+        Raises:
+            ValueError: if there is one.
+        """
+        table = self._run.path / f"{self._name}.csv"
+        same = self._earlier.get("fingerprint") == self._facts["fingerprint"]
+        if table.exists() and not same:
+            raise ValueError(
+                f"{table} is of other data: "
+                f"{self._earlier.get('data', 'it is not known which')}. Fix: "
+                "--name NAME for other names of the files, or --overwrite."
+            )
+
+    def remove_earlier(self):
+        """Removes all files of an earlier evaluation that was not the same."""
+        known = {key: self._earlier.get(key) for key in self._facts}
+        for part in () if known == self._facts else PARTS:
+            (self._run.path / f"{self._name}{part}").unlink(missing_ok=True)
+
+    def write(self):
+        """Notes what the files are of."""
+        text = json.dumps(self._facts, indent=2) + "\n"
+        self._run.write_text(f"{self._name}.json", text)
+
+
+def trained_on(run, pairs, fingerprint):
+    """Says how many of the images the run was trained on.
+
+    By the fingerprint where they are all of them; else by the content of the
+    files, if the data of the run are where they were.
+
+    Args:
+        run: `keras_seg.training.RunFolder`.
+        pairs: `keras_seg.data.Folder`, what is evaluated.
+        fingerprint: str, that of `pairs`.
+
+    Returns:
+        str, a sentence, or "".
+    """
+    facts = (run.data or {}).get("train")
+    if isinstance(facts, dict) and facts.get("fingerprint") == fingerprint:
+        count = len(pairs)
+    else:
+        count = _shared(run, pairs)
+    if not count:
+        return ""
+    return (
+        f"{count} of the {len(pairs)} images were trained on: their scores "
+        "say nothing of images that the model has not seen."
+    )
+
+
+def _shared(run, pairs):
+    from keras_seg.training.source import recorded_source
+
+    source = recorded_source(run)
+    if source is None:
+        return 0
+    try:
+        trained, _ = source.read(check=False)
+        images = [pair.image for pair in trained.pairs]
+        sizes = {image.stat().st_size for image in images}
+        found = [pair.image for pair in pairs.pairs]
+        found = [image for image in found if image.stat().st_size in sizes]
+        contents = set(map(digest, images)) if found else set()
+    except (ValueError, OSError):
+        return 0  # They are elsewhere by now, or were changed.
+    return sum(digest(image) in contents for image in found)

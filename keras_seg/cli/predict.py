@@ -137,6 +137,7 @@ def predict(
         tiles = inference.Tiles(tile, overlap=min(128, tile // 64 * 32))
     options = {k: v for k, v in ctx.params.items() if k not in SAME_MASKS}
     table = source.classes
+    options["bit_depth"] = source.bit_depth
     options["classes"] = [table.names, table.colors, sorted(table.void_ids)]
     earlier = Earlier(out, source.path, options)
     done_before = [i for i, files in targets.items() if earlier.has(i, files)]

@@ -122,6 +122,56 @@ def test_evaluate_another_split(trained, data, invoke):
     assert (trained[1] / "evaluation_train.csv").is_file()
 
 
+def test_evaluate_other_data(trained, data, invoke, tmp_path):
+    """Which was evaluated is known, and of no other data is it replaced."""
+    run = tmp_path / "run"
+    shutil.copytree(trained[1], run)
+    for file in run.glob("evaluation*"):
+        file.unlink()
+    other = tmp_path / "other"
+    images, masks = synthetic.membranes(2, size=32, seed=9)
+    synthetic.write_folder(
+        other, images, masks, synthetic.MEMBRANE_CLASSES, "val"
+    )
+    shutil.copy(
+        data / "train" / "images" / "0001.png", other / "val" / "images"
+    )
+    shutil.copy(
+        data / "train" / "labels" / "0001.png", other / "val" / "labels"
+    )
+    first = invoke("evaluate", run, data, "--trimap", "label_change")
+    assert (first.exit_code, first.stderr) == (0, "")
+    before = {f.name: f.read_bytes() for f in run.glob("evaluation*")}
+    result = invoke("evaluate", run, other)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"{run / 'evaluation_val.csv'} is of other data: {data}. Fix: --name "
+        "NAME for other names of the files, or --overwrite.\n"
+    )
+    assert before == {f.name: f.read_bytes() for f in run.glob("evaluation*")}
+    result = invoke("evaluate", run, other, "--name", "other")
+    assert result.exit_code == 0, result.output
+    # One of its two was copied from the training images over its own.
+    assert result.stderr == (
+        "Warning: 1 of the 2 images were trained on: their scores say nothing "
+        "of images that the model has not seen.\n"
+    )
+    assert len(rows(run / "other_images.csv")) == 2
+    assert (run / "evaluation_val_trimap.csv").exists()
+    result = invoke("evaluate", run, other, "--overwrite")
+    assert result.exit_code == 0, result.output
+    # What is left of an evaluation is of the data that were evaluated.
+    assert not (run / "evaluation_val_trimap.csv").exists()
+    assert rows(run / "evaluation_val.csv") == rows(run / "other.csv")
+    result = invoke("evaluate", run, data, "--split", "train")
+    assert "4 of the 4 images were trained on" in result.stderr
+    (other / "classes.csv").unlink()
+    result = invoke("evaluate", run, other, "--overwrite")
+    assert result.exit_code == 1
+    assert f"{other} does not say what its classes are" in result.stderr
+    assert "cell, membrane" in result.stderr
+
+
 def test_predict(trained, data, invoke, tmp_path):
     odd = tmp_path / "odd.png"
     picture = read_image(data / "val" / "images" / "0000.png")[:31, :45]

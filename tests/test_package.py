@@ -99,6 +99,20 @@ def test_rooms_are_there():
 
 
 @pytest.mark.once
+@pytest.mark.parametrize(
+    "name", ["ops.crf.dense_crf", "metrics", "surgery.crf"]
+)
+def test_a_room_can_be_imported_first(name):
+    """Keras's import registers classes, in the midst of the room's own."""
+    out = fresh(
+        f"import keras_seg.{name}\n"
+        "import keras\n"
+        "print(len(keras.saving.get_custom_objects()) > 40)"
+    )
+    assert out == "True\n"
+
+
+@pytest.mark.once
 def test_imports_run_one_way():
     """ops <- layers <- surgery <- applications <- training, ... <- cli."""
     import pathlib

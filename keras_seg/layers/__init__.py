@@ -1,5 +1,8 @@
 """Keras layers around the functions of `keras_seg.ops`."""
 
+# First, so that what Keras's import registers is not half imported.
+import keras  # noqa: F401
+
 from keras_seg.layers.aligned_scale import AlignedScale
 from keras_seg.layers.aspp import ASPP
 from keras_seg.layers.atrous_conv import AtrousConv

@@ -4,6 +4,9 @@ Each is a `keras.losses.Loss` for `compile`; `class_weights` and
 `border_weights` compute weights for them from masks.
 """
 
+# First, so that what Keras's import registers is not half imported.
+import keras  # noqa: F401
+
 from keras_seg.losses.border_weights import border_weights
 from keras_seg.losses.class_weights import class_weights
 from keras_seg.losses.combined import Sum

@@ -7,6 +7,9 @@ numbers from a confusion matrix held in NumPy. `trimap`, `boundary_f1`,
 `em` has the metrics of the ISBI 2012 challenge.
 """
 
+# First, so that what Keras's import registers is not half imported.
+import keras  # noqa: F401
+
 from keras_seg.metrics import em
 from keras_seg.metrics.accuracy import MeanAccuracy
 from keras_seg.metrics.accuracy import PixelAccuracy

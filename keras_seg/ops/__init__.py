@@ -1,5 +1,8 @@
 """Functions on batches of maps, for every backend."""
 
+# First, so that what Keras's import registers is not half imported.
+import keras  # noqa: F401
+
 from keras_seg.ops import crf
 from keras_seg.ops.atrous import atrous_conv
 from keras_seg.ops.atrous import atrous_depthwise_conv

@@ -57,7 +57,7 @@ def _sentence(error):
         return str(error) if is_ours else os_sentence(error)
     if isinstance(error, UnicodeEncodeError):
         return (
-            f"{error.object}: a library takes only names that are UTF-8 "
+            f"{error.object[:80]}: a library takes only names that are UTF-8 "
             "text, and this one is not. Fix: rename it."
         )
     if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):

@@ -102,6 +102,13 @@ def export(
             may differ by any amount.
     """
     path = pathlib.Path(path)
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise ExportError(
+            f"{path} is not UTF-8 text, which the runtimes need of the names "
+            "of their files. Fix: choose another name, or another folder."
+        ) from error
     known = format_of(path)
     network = _network(model)
     size = _size(network, size, known)

@@ -198,7 +198,9 @@ class RunFolder:
         """
         with (
             writing(self.path / name) as temporary,
-            open(temporary, "w", newline="", encoding="utf-8") as file,
+            open(
+                temporary, "w", -1, "utf-8", "backslashreplace", newline=""
+            ) as file,
         ):
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
@@ -223,9 +225,12 @@ class RunFolder:
         return rows
 
     def write_text(self, name, text):
-        """Writes a text file."""
+        """Writes a text file; bytes of a path that are no text, as `\\udce9`.
+
+        JSON reads that back as it was.
+        """
         with writing(self.path / name) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text, "utf-8", "backslashreplace")
 
     def write_picture(self, name, picture):
         """Writes an RGB array as a picture; `name` may have a folder."""

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import pathlib
 import re
 import sys
@@ -314,3 +315,12 @@ def test_auxiliary_scores_are_left_out(model, tmp_path):
     name, options = able()
     written = keras_seg.export(several, tmp_path / name, **options)
     assert all(found.same_class == 1 for found in written.agreements)
+
+
+@pytest.mark.once
+def test_a_name_that_is_no_text(model, tmp_path):
+    """The runtimes take none: refused before the conversion."""
+    path = tmp_path / os.fsdecode(b"f\xe9") / "network.onnx"
+    with pytest.raises(ExportError, match="is not UTF-8 text"):
+        keras_seg.export(model, path)
+    assert list(tmp_path.iterdir()) == []

@@ -293,3 +293,16 @@ def test_more_weights_than_bytes(tmp_path, run, filters):
         f"{3 * filters:,} weights, in "
     ) in text
     assert before is None or peak_memory()[0] - before < 100 * 2**20
+
+
+@pytest.mark.once
+def test_paths_that_are_no_text(run):
+    """A byte of Latin-1 comes back from JSON, and breaks no other file."""
+    name = os.fsdecode(b"f\xe9.png")
+    run.write_text("data.json", json.dumps({"path": name}, ensure_ascii=False))
+    assert run.data == {"path": name}
+    run.log(name)
+    run.log("later")
+    assert "f\\udce9.png\n" in (run.path / "log.txt").read_text("utf-8")
+    table = run.write_table("images.csv", [{"image": name, "iou": 1.0}])
+    assert table.read_text("utf-8") == "image,iou\nf\\udce9.png,1.0\n"

@@ -155,4 +155,4 @@ def _split_as_json(split):
 
 def _write_text(path, text):
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, "utf-8", "backslashreplace")

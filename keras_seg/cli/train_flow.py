@@ -226,10 +226,11 @@ def _report(path, images, source, voice):
     if overfit:
         console.say(_verdict(mean_iou))
     elif not held_out and source is not None:
-        console.say(
-            "Images that were not trained on say more: "
-            + how_to_hold_out(source.path)
-        )
+        with contextlib.suppress(DataError):  # if the data are gone by now
+            console.say(
+                "Images that were not trained on say more: "
+                + how_to_hold_out(source.path)
+            )
     if not visualization.can_plot():
         console.say(
             "No curves.png and confusion.png: matplotlib is not installed. "

@@ -239,14 +239,22 @@ def find_classes(path):
     of its own and the folder is not named as one of its parts.
     """
     path = pathlib.Path(path).absolute()
-    own = ("images", "annotations", "JPEGImages", "data.yaml")
     part = path.name in MASK_FOLDERS or role_of(path.name) is not None
-    other = not part and any((path.parent / name).exists() for name in own)
+    other = not part and _is_data_set(path.parent, (path / "images").is_dir())
     for folder in [path] if other else [path, path.parent]:
         for name in CLASS_FILES:
             if os.path.lexists(folder / name):
                 return folder / name
     return None
+
+
+def _is_data_set(folder, may_be_split):
+    """Whether a folder has images of its own, in it or in splits beside."""
+    signs = ["images", "annotations", "JPEGImages", "data.yaml"]
+    if not may_be_split:
+        signs += [f"{name}/images" for name in ("train", "training", "val")]
+        signs += [f"{name}/images" for name in ("valid", "validation", "test")]
+    return any((folder / sign).exists() for sign in signs)
 
 
 def visible(folder, *suffixes):

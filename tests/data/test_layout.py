@@ -137,6 +137,15 @@ def test_the_class_table_of_another_data_set_is_not_taken(tmp_path):
     assert find_classes(inner) is None
     assert find_classes(tmp_path / "val") == tmp_path / "classes.csv"
     assert from_folder(inner).classes.names == ("class 0",)
+    # The same where both have their images in splits.
+    outer = tmp_path / "outer"
+    for path in (outer, outer / "inner"):
+        fill(path, "train/images/0.png", "train/labels/0.png")
+    (outer / "classes.csv").write_text("id,name\n0,helmet\n")
+    assert from_folder(outer / "inner", "train").classes.names == ("class 0",)
+    (outer / "zoo/images").mkdir(parents=True)
+    for path in (outer, outer / "train", outer / "zoo"):
+        assert find_classes(path) == outer / "classes.csv"
 
 
 def test_roles_of_splits():

@@ -243,6 +243,13 @@ def _read_table(file):
             "names: lists the classes, train: and val: the images",
             "add them",
         )
+    if "kpt_shape" in content:
+        raise malformed(
+            file,
+            "is of poses: it has kpt_shape",
+            "polygons are expected, not boxes with key points",
+            "export it as YOLO segmentation",
+        )
     names = names_by_id(content["names"], file)
     if sorted(names) != list(range(len(names))):
         raise malformed(
@@ -272,6 +279,17 @@ def _places(file, content):
     if any((here / _inner(p)).exists() for p in beside):
         # Exports name what lies beside their file as if it lay above.
         return {s: [here / _inner(p) for p in named[s]] for s in named}
+    for place in beside:
+        outer = here / place.removesuffix(_inner(place)) / _TABLE
+        if root == "." and outer.exists() and not outer.samefile(file):
+            raise DataError(
+                "KS-D002",
+                file,
+                f"names {place}, which is not beside it and is of "
+                f"{outer.resolve()} above",
+                "a file names the images of its own data set",
+                fix="put the images beside the file, or correct the path",
+            )
     there = here / root
     if not any((there / p).exists() for p in every):
         there = here  # The folder was moved, or is named from elsewhere.
@@ -326,7 +344,17 @@ def _images(file, places, split):
 
 
 def _inside(folder):
-    return [f for f in sorted(folder.rglob("*")) if is_image_file(f)]
+    files = sorted(folder.rglob("*"))
+    for file in files:
+        if file.name == _TABLE:
+            raise DataError(
+                "KS-D002",
+                file,
+                f"lies among the images of {folder}",
+                "the labels of another data set have other classes",
+                fix="move that data set away",
+            )
+    return [file for file in files if is_image_file(file)]
 
 
 def _listed(file):

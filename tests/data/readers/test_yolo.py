@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -150,6 +151,7 @@ def test_malformed_tables(tmp_path):
     for table, found in {
         "train: images/train": "KS-D013  DATA/data.yaml has no names;",
         "names: {1: a}\ntrain: x": "names the classes [1]; ids are 0..C-1",
+        "names: [a]\ntrain: x\nkpt_shape: [2, 3]": "is of poses: it has kpt_",
         "names: [a]": "KS-D002  DATA/data.yaml names no images: there is no",
         "names: [a]\ntrain: x\nval: y": "KS-D002  DATA/data.yaml has the spl",
         "names: [a]\ntrain: none": "KS-D001  DATA/data.yaml has for train none",
@@ -195,6 +197,15 @@ def test_an_export_inside_another(tmp_path):
     (inner / "valid/images").rmdir()
     assert message(inner, "val").startswith(
         "KS-D001  DATA/data.yaml has for val valid/images, which does not"
+    )
+    shutil.copytree(inner, tmp_path / "train/images/third")
+    assert "third/data.yaml lies among the images of" in message(
+        tmp_path, "train"
+    )
+    shutil.rmtree(tmp_path / "train/images/third")
+    shutil.rmtree(inner / "train")
+    assert "names ../train/images, which is not beside it and is of " in (
+        message(inner, "train")
     )
     # A file of its own, without images beside it, names those above.
     (tmp_path / "cfg").mkdir()

@@ -27,7 +27,7 @@ __all__ = [
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
 _ORIENTATION = 274
-_SAMPLES, _BITS = 277, 258
+_SAMPLES, _BITS, _FORMAT, _PHOTO, _TILE = 277, 258, 339, 262, 322
 _ALPHA = 1, 2  # of ExtraSamples: the colors multiplied by it, or not
 _BYTE_COUNTS = 279, 325  # of strips and of tiles
 _WHITE_IS_ZERO, _PALETTE = 0, 3
@@ -59,28 +59,38 @@ def read_npy(path):
         return np.array(_mapped(path))
 
 
-def needs_tifffile(path):
-    """Whether a file is a TIFF that Pillow does not open in full."""
+def needs_tifffile(path, page=None):
+    """Whether a page of a TIFF is one that Pillow does not read rightly."""
     with guarded(path):
         with open(path, "rb") as file:
             if file.read(4) not in _TIFF:
                 return False
         try:
             with TiffImagePlugin.TiffImageFile(path) as image:
-                samples = image.tag_v2.get(_SAMPLES, 1)
-                bits = max(image.tag_v2.get(_BITS, (1,)))
-                # GDAL leaves out what it has nothing to write in, and Pillow
-                # gives what is elsewhere in the file in its place.
-                if any(0 in image.tag_v2.get(t, ()) for t in _BYTE_COUNTS):
-                    return True
-                if samples == 1:
-                    return False
-                # Of colors Pillow keeps the high bytes, and it drops
-                # channels that the file does not explain.
-                return bits > 8 or samples != len(image.getbands())
+                frames = page_frames(image)
+                if 0 <= (page or 0) < len(frames):
+                    image.seek(frames[page or 0])
+                tags = image.tag_v2
+                samples = tags.get(_SAMPLES, 1)
+                bits = max(tags.get(_BITS, (1,)))
+                bands = len(image.getbands())
         # A mode that Pillow has no name for.
         except (SyntaxError, ValueError):
             return True
+        # GDAL leaves out what it has nothing to write in, and Pillow gives
+        # what is elsewhere in the file in its place.
+        if any(0 in tags.get(tag, ()) for tag in _BYTE_COUNTS):
+            return True
+        if samples > 1:
+            # Of colors Pillow keeps the high bytes, and it drops channels
+            # that the file does not explain.
+            return bits > 8 or samples != bands
+        # Signed bytes would be unsigned ones, other signed values and floats
+        # come out mixed up from some files, and 0 is black where it is white.
+        kinds = set(tags.get(_FORMAT, (1,)))
+        floats = kinds == {3} and _TILE not in tags
+        deep_white = bits > 8 and tags.get(_PHOTO) == 0
+        return not (floats or kinds == {1}) or deep_white
 
 
 def as_16_bits(pixels, bits):
@@ -158,6 +168,14 @@ def read_tiff(path, page=None, shown=True, alpha=True):
             pixels = as_16_bits(pixels, bits)
         if not alpha:
             extra = sheet.extrasamples
+            if 1 in extra:
+                raise DataError(
+                    "KS-D017",
+                    path,
+                    "has colors that are multiplied by alpha",
+                    "colors are read as they are, and alpha is dropped",
+                    fix="save it without alpha",
+                )
             first = sheet.samplesperpixel - len(extra)
             kept = [first + i for i, e in enumerate(extra) if e not in _ALPHA]
             pixels = pixels[..., [*range(first), *kept]] if extra else pixels

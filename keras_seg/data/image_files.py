@@ -56,7 +56,7 @@ def find_images(paths, skip=lambda folder: False):
                 "KS-D010",
                 path,
                 "holds no image",
-                "PNG, JPEG, TIFF, BMP, WEBP or NPY files are expected",
+                "PNG, JPEG, TIFF, BMP, WEBP, GIF or NPY files are expected",
                 fix="correct the path",
             )
         found += files

@@ -47,7 +47,7 @@ def read_image(path, channels=3, page=None, bit_depth=None):
     `(height, width, channels)`.
 
     Args:
-        path: str or path of a PNG, JPEG, TIFF, BMP, WEBP or NPY file.
+        path: str or path of a PNG, JPEG, TIFF, BMP, WEBP, GIF or NPY file.
         channels: int, the number of channels that the file must have; 3, the
             default, is RGB whatever it has. `None` takes what there is.
         page: optional int, the page of a TIFF stack.
@@ -91,7 +91,7 @@ def find_bit_depth(files):
     """
     largest = None
     for path, page in files:
-        if not _is_deep(path):
+        if not _is_deep(path, page):
             continue
         pixels = _read(path, None, page)
         if pixels.dtype.newbyteorder("=") == np.uint16:
@@ -101,9 +101,9 @@ def find_bit_depth(files):
     return next(bits for bits in (8, 10, 12, 14, 16) if largest < 2**bits)
 
 
-def _is_deep(path):
+def _is_deep(path, page):
     """Whether a file may have 16 bits, from its header."""
-    if is_npy(path) or needs_tifffile(path):
+    if is_npy(path) or needs_tifffile(path, page):
         return True
     with opened(path) as image:
         return "16" in (rawmode(image) or "")
@@ -114,7 +114,7 @@ def _read(path, channels, page):
     if is_npy(path):
         pixels = read_npy(path)
         return pixels[..., None] if pixels.ndim == 2 else pixels
-    if needs_tifffile(path):
+    if needs_tifffile(path, page):
         return read_tiff(path, page, alpha=channels != 3)
     if channels == 3:
         return _read_rgb(path, page)
@@ -133,7 +133,7 @@ def read_size(path, page=None):
     """
     if is_npy(path):
         return npy_shape(path)[:2]
-    if needs_tifffile(path):
+    if needs_tifffile(path, page):
         return tiff_size(path, page)
     with opened(path) as image:
         if page is not None:

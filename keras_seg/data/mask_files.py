@@ -78,6 +78,7 @@ class MaskFiles:
             ):
                 named[color] += (i,)
             if any(i not in named.get(c, (i,)) for i, c in colors.items()):
+                _refuse_twins(colors, pair.mask)
                 return self.colors.decode(palette[ids], pair.mask)
         for i, color in colors.items():
             before, file = self._seen.setdefault(i, (color, pair.mask))
@@ -95,6 +96,22 @@ class MaskFiles:
                     "same, name them in mask_values, such as 0:0,1:1",
                 )
         return ids
+
+
+def _refuse_twins(colors, file):
+    """A palette in which two indices look alike does not tell them apart."""
+    first: dict = {}
+    for i, color in colors.items():
+        if first.setdefault(color, i) != i:
+            raise DataError(
+                "KS-D014",
+                file,
+                f"has the color {color} for the indices {first[color]} and {i}",
+                "a palette that is read by color has one for each index",
+                guess="The palette may never have been set.",
+                fix="if the indices are right, name them in mask_values, such "
+                "as 0:0,1:1; else write the colors of the class table",
+            )
 
 
 def color_code(classes):

@@ -7,6 +7,7 @@ from keras_seg.data.arrays import is_npy
 from keras_seg.data.arrays import needs_tifffile
 from keras_seg.data.arrays import read_npy
 from keras_seg.data.arrays import read_tiff
+from keras_seg.data.arrays import tiff_tags
 from keras_seg.data.errors import DataError
 from keras_seg.data.opening import opened
 from keras_seg.data.opening import rawmode
@@ -32,7 +33,7 @@ def read_mask(path, page=None):
     over the image as viewers show it needs none.
 
     Args:
-        path: str or path of a PNG, TIFF, BMP or NPY file.
+        path: str or path of a PNG, TIFF, BMP, GIF or NPY file.
         page: optional int, the page of a TIFF stack.
 
     Returns:
@@ -44,11 +45,11 @@ def read_mask(path, page=None):
     """
     if is_npy(path):
         return _ids_of_array(path, read_npy(path))
-    if needs_tifffile(path):
+    if needs_tifffile(path, page):
         return _ids_of_array(path, read_tiff(path, page, shown=False))
     with opened(path) as image:
-        _refuse_jpeg(path, image)
         select_page(path, image, page)
+        _refuse_jpeg(path, image)
         raw = rawmode(image)
         ImageOps.exif_transpose(image, in_place=True)
         image = _without_alpha(image)
@@ -90,6 +91,8 @@ def has_colors(path):
     """Whether a mask has colours rather than one channel, from its header."""
     if is_npy(path):
         return False
+    if needs_tifffile(path):
+        return tiff_tags(path).get(277, 1) >= 3
     with opened(path) as image:
         return image.mode in _COLOR_MODES
 
@@ -101,7 +104,7 @@ def read_colors(path, page=None):
     mask's own EXIF tag.
 
     Args:
-        path: str or path of a PNG, TIFF or BMP file.
+        path: str or path of a PNG, TIFF, BMP or GIF file.
         page: optional int, the page of a TIFF stack.
 
     Returns:
@@ -111,13 +114,20 @@ def read_colors(path, page=None):
         DataError: the file is missing, damaged or too large, is a JPEG, has
             more than 8 bits a channel, or is transparent in places.
     """
-    if needs_tifffile(path):
+    if needs_tifffile(path, page):
         pixels = read_tiff(path, page)
         if pixels.dtype == np.uint8 and pixels.shape[2] in (1, 3):
             return np.repeat(pixels, 3 // pixels.shape[2], axis=2)
+        raise DataError(
+            "KS-D007",
+            path,
+            f"has {pixels.dtype} values of the shape {pixels.shape}",
+            "class colors have red, green and blue of 0..255",
+            fix="save the mask with three channels of 8 bits",
+        )
     with opened(path) as image:
-        _refuse_jpeg(path, image)
         select_page(path, image, page)
+        _refuse_jpeg(path, image)
         if "16" in (rawmode(image) or "") or image.mode in ("I", "F"):
             raise DataError(
                 "KS-D007",
@@ -155,11 +165,12 @@ def _ids_of_array(path, ids):
 
 
 def _refuse_jpeg(path, image):
-    if image.format in ("JPEG", "MPO"):
+    lossy = image.info.get("compression") in ("jpeg", "tiff_jpeg")
+    if image.format in ("JPEG", "MPO") or lossy:
         raise DataError(
             "KS-D008",
             path,
-            "is a JPEG",
+            "is compressed as JPEG" if lossy else "is a JPEG",
             "a mask must be stored without loss, as a PNG",
             guess="JPEG invents ids along every edge.",
             fix="export the masks again from their source as index PNG",

@@ -23,9 +23,12 @@ __all__ = [
     "select_page",
 ]
 
-FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
-_STACKS = ("TIFF", "PNG", "WEBP")  # and animations
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".npy")
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
+_STACKS = ("TIFF", "PNG", "WEBP", "GIF")  # and animations
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif"),
+    ".npy",
+)
 
 
 @contextlib.contextmanager
@@ -179,7 +182,8 @@ def check_page(path, page, pages):
 def rawmode(image):
     """How the pixels lie in the file; known only until they are decoded."""
     arguments = image.tile[0][3] if image.tile else None
-    return arguments[0] if isinstance(arguments, tuple) else arguments
+    first = arguments[0] if isinstance(arguments, tuple) else arguments
+    return first if isinstance(first, str) else None  # GIF has its bits there.
 
 
 def _kinds():

@@ -71,7 +71,8 @@ def find_pairs(images, masks, list_file=None, problems=None, skipped=None):
                 "KS-D010",
                 list_file or images,
                 "names no image" if list_file else "holds no image",
-                "at least one is needed (PNG, JPEG, TIFF, BMP, WEBP or NPY)",
+                "at least one is needed (PNG, JPEG, TIFF, BMP, WEBP, GIF or "
+                "NPY)",
                 fix="put images there, or correct the path",
             )
         )

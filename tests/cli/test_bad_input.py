@@ -68,7 +68,7 @@ def empty(folder):
 
 
 COPY = "Fix: copy the file again from its source, or remove it."
-COMPLETE = "a complete PNG, JPEG, TIFF, BMP or WEBP file is expected."
+COMPLETE = "a complete PNG, JPEG, TIFF, BMP, WEBP or GIF file is expected."
 
 CASES = [
     (
@@ -126,7 +126,7 @@ CASES = [
     (
         empty,
         "KS-D010  DATA/images holds no image; at least one is needed (PNG, "
-        "JPEG, TIFF, BMP, WEBP or NPY). Fix: put images there, or correct "
+        "JPEG, TIFF, BMP, WEBP, GIF or NPY). Fix: put images there, or correct "
         "the path.",
     ),
 ]
@@ -211,6 +211,6 @@ def test_no_image_to_predict(invoke, trained, tmp_path):
     assert result.exit_code == 1
     assert result.stderr == (
         f"KS-D010  {tmp_path / 'empty'} holds no image; PNG, JPEG, TIFF, BMP, "
-        "WEBP or NPY files are expected. Fix: correct the path.\n"
+        "WEBP, GIF or NPY files are expected. Fix: correct the path.\n"
     )
     assert not out.exists()

@@ -277,8 +277,8 @@ def test_an_unreadable_image_is_reported_at_the_end(
     assert result.stdout.startswith("Wrote 1 of 2 masks")
     assert result.stderr == (
         f"KS-D009  {bad} is incomplete or damaged (100 bytes); a complete "
-        "PNG, JPEG, TIFF, BMP or WEBP file is expected. Fix: copy the file "
-        "again from its source, or remove it.\n"
+        "PNG, JPEG, TIFF, BMP, WEBP or GIF file is expected. Fix: copy the "
+        "file again from its source, or remove it.\n"
     )
     assert {file.name for file in out.iterdir()} == {
         "0001.png",

@@ -151,7 +151,7 @@ def test_truncated(tmp_path, name):
     file.write_bytes(file.read_bytes()[:half])
     assert message(path, "KS-D009", classes=9) == (
         f"KS-D009  DATA/{name}/1.png is incomplete or damaged ({half} bytes); "
-        "a complete PNG, JPEG, TIFF, BMP or WEBP file is expected. "
+        "a complete PNG, JPEG, TIFF, BMP, WEBP or GIF file is expected. "
         "Fix: copy the file again from its source, or remove it."
     )
 

@@ -11,7 +11,7 @@ from tests.data.raw_png import write_png
 
 pytestmark = pytest.mark.once
 
-ALLOWED = "a complete PNG, JPEG, TIFF, BMP or WEBP file is expected"
+ALLOWED = "a complete PNG, JPEG, TIFF, BMP, WEBP or GIF file is expected"
 IDS = np.array([[0, 1, 2], [2, 1, 0]], "uint8")
 
 
@@ -201,7 +201,7 @@ def test_not_an_image(tmp_path, function, content):
 
 
 def test_other_formats_are_not_opened(tmp_path):
-    path = save(tmp_path / "a.gif", IDS).rename(tmp_path / "a.png")
+    path = save(tmp_path / "a.ppm", IDS).rename(tmp_path / "a.png")
     assert "is not an image" in message(read_image, path)
 
 

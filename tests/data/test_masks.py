@@ -21,6 +21,8 @@ ENCODINGS = {
     "grey tiff": 255,
     "palette png": 255,
     "palette bmp": 255,
+    "palette gif": 255,
+    "gray gif": 255,
     "16 bit png": 65535,
     "16 bit tiff": 65535,
     "2 bit png": 3,

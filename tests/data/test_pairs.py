@@ -80,14 +80,14 @@ def test_empty(tmp_path):
     touch(tmp_path / "labels")
     assert message("KS-D010", tmp_path) == (
         "KS-D010  DATA/images holds no image; at least one is needed (PNG, "
-        "JPEG, TIFF, BMP, WEBP or NPY). Fix: put images there, or correct the "
-        "path."
+        "JPEG, TIFF, BMP, WEBP, GIF or NPY). Fix: put images there, or correct "
+        "the path."
     )
     list_file = tmp_path / "train.txt"
     list_file.write_text("\n")
     assert message("KS-D010", tmp_path, list_file) == (
         "KS-D010  DATA/train.txt names no image; at least one is needed "
-        "(PNG, JPEG, TIFF, BMP, WEBP or NPY). Fix: put images there, or "
+        "(PNG, JPEG, TIFF, BMP, WEBP, GIF or NPY). Fix: put images there, or "
         "correct the path."
     )
 

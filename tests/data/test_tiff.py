@@ -7,13 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from keras_seg.data import Pair
 from keras_seg.data import check
 from keras_seg.data import from_folder
 from keras_seg.data import read_image
 from keras_seg.data import read_mask
 from keras_seg.data.arrays import tiff_pages
+from keras_seg.data.colors import ColorCode
 from keras_seg.data.images import find_bit_depth
 from keras_seg.data.images import read_size
+from keras_seg.data.mask_files import MaskFiles
+from keras_seg.data.masks import read_colors
 from tests.data.raw_png import write_png
 
 pytestmark = pytest.mark.once
@@ -156,7 +160,7 @@ def test_overviews_and_masks_inside_are_no_pages(tmp_path):
 def test_an_animation_is_a_stack(tmp_path):
     """Not its first frame without a word."""
     frames = [Image.fromarray(drawn(4, 5 + i, 3)[:, :5]) for i in range(3)]
-    for suffix in ("png", "webp"):
+    for suffix in ("png", "webp", "gif"):
         path = tmp_path / f"a.{suffix}"
         frames[0].save(
             path, save_all=True, append_images=frames[1:], lossless=True
@@ -279,3 +283,93 @@ def test_a_check_of_many_bands(tmp_path):
     assert not check(tmp_path).ok
     report = check(from_folder(tmp_path, channels=5))
     assert report.ok, str(report)
+
+
+@given(
+    st.sampled_from(["int8", "int16", "int32", "float32"]),
+    st.sampled_from("<>"),
+    st.sampled_from([None, (16, 16)]),
+    st.sampled_from([None, "deflate"]),
+    st.booleans(),
+)
+def test_signed_values_and_floats(
+    tmp_path_factory, dtype, order, tile, compression, behind
+):
+    """-1 is no 255, which is void; tiles at the border are not mixed up."""
+    path = tmp_path_factory.mktemp("signed") / "a.tif"
+    values = drawn(33, 37, most=100).astype(dtype) - (dtype != "float32")
+    options = {"tile": tile, "compression": compression}
+    with tifffile.TiffWriter(path, byteorder=order) as file:
+        if behind:  # A page of its own kind before it.
+            file.write(drawn(5, 7))
+        file.write(values, photometric="minisblack", **options)
+    page = 1 if behind else None
+    if dtype == "float32":
+        with pytest.raises(ValueError, match="KS-D007"):
+            read_mask(path, page)
+        np.testing.assert_array_equal(
+            read_image(path, None, page)[..., 0], values
+        )
+        return
+    np.testing.assert_array_equal(read_mask(path, page), values)
+    for channels in (None, 3):
+        with pytest.raises(ValueError, match=r"has int\d+ pixels"):
+            read_image(path, channels, page)
+
+
+def test_masks_that_jpeg_went_over(tmp_path):
+    """Within a TIFF, too."""
+    path = tmp_path / "a.tif"
+    Image.fromarray(drawn(16, 24)).save(path, compression="jpeg")
+    with pytest.raises(ValueError, match="KS-D008.*is compressed as JPEG"):
+        read_mask(path)
+
+
+def test_a_color_mask_of_more_bands_is_refused(tmp_path):
+    path, bands = tmp_path / "a.tif", drawn(5, 7, 5)
+    tifffile.imwrite(
+        path,
+        bands,
+        photometric="rgb",
+        planarconfig="contig",
+        extrasamples=["unspecified"] * 2,
+    )
+    with pytest.raises(ValueError, match=r"KS-D007.*the shape \(5, 7, 5\)"):
+        read_colors(path)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_colors_multiplied_by_alpha(tmp_path, dtype):
+    """Divided again, or refused; never taken for the colors."""
+    path, image = tmp_path / "a.tif", drawn(5, 7, 3)
+    alpha = np.random.default_rng(0).uniform(0.5, 1, (5, 7, 1))
+    scale = np.iinfo(dtype).max
+    stored = np.concatenate([image / 255 * alpha, alpha], -1) * scale
+    tifffile.imwrite(
+        path,
+        stored.round().astype(dtype),
+        photometric="rgb",
+        planarconfig="contig",
+        extrasamples=["assocalpha"],
+    )
+    if dtype == "uint16":
+        with pytest.raises(ValueError, match="multiplied by alpha"):
+            read_image(path)
+        return
+    # Half of the values are left at the least alpha, so 2 of 255 are lost.
+    np.testing.assert_allclose(read_image(path), image, atol=2)
+
+
+@pytest.mark.parametrize("palette", [[0] * 9, [0, 0, 0, 255, 0, 0, 255, 0, 0]])
+def test_palettes_whose_colors_come_twice(tmp_path, palette):
+    """By color two ids would become one; by index nobody says which."""
+    ids = drawn(6, 7, most=3)
+    mask = Image.fromarray(ids)
+    mask.putpalette(palette)
+    mask.save(tmp_path / "a.png")
+    pair = Pair("a", tmp_path / "a.png", tmp_path / "a.png")
+    code = ColorCode((0, 1, 2), "abc", ((0, 0, 0), (255, 0, 0), (0, 255, 0)))
+    with pytest.raises(ValueError, match="KS-D014.*for the indices"):
+        MaskFiles(colors=code)(pair)
+    values = {0: 0, 1: 1, 2: 2}
+    np.testing.assert_array_equal(MaskFiles(values, code)(pair), ids)

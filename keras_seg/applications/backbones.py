@@ -12,6 +12,7 @@ from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery import fully_convolutional
 from keras_seg.surgery import pyramid
 from keras_seg.surgery.graph import functional
+from keras_seg.surgery.graph import has_own_call
 from keras_seg.surgery.graph import with_outputs
 from keras_seg.surgery.parity import pad_by_parity
 
@@ -143,8 +144,8 @@ def encoder(
                 builder, weights, _is_vgg(builder), options
             )
     model = _without_classes(pad_by_parity(model), dropout, padding)
-    # Every builder counts on its strides.
-    pyramid(model)
+    # Every builder counts on its strides; those of Keras's layers are sure.
+    pyramid(model, verify=any(map(has_own_call, model.operations)))
     return model, mode
 
 

@@ -140,6 +140,7 @@ class _Surgery:
         self.padding = padding
         self.dropout = dropout
         self.copier = graph.Copier()
+        self.begin = {}
         self.roots, self.last = find_head(classifier)
 
     def call(self, operation, *args, **kwargs):
@@ -171,6 +172,7 @@ class _Surgery:
 
     def _root(self, layer, part):
         """`Flatten` or global pooling: where the head begins."""
+        self.begin[id(layer.input)] = layer.input, part.tensor
         if layer.data_format != self.data_format:
             _refuse(
                 layer,
@@ -284,17 +286,8 @@ class _Surgery:
 
 def _verify(classifier, converted, surgery, reached):
     """Checks the layers in front of the head, then the head on windows."""
-    roots = {
-        id(operation.input): operation.input
-        for operation in classifier.operations
-        if id(operation) in surgery.roots
-    }
-    old_begin = list(roots.values())
-    begin = [
-        reached[key].tensor if key in reached else converted.inputs[0]
-        for key in roots
-    ]
-    if not roots.keys() & set(map(id, classifier.inputs)):
+    old_begin, begin = map(list, zip(*surgery.begin.values(), strict=True))
+    if not surgery.begin.keys() & set(map(id, classifier.inputs)):
         verification.verify(
             "fully_convolutional",
             keras.Model(classifier.inputs, old_begin),

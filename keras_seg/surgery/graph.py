@@ -335,7 +335,9 @@ def rebuild(
             model, [start(tensor) for tensor in tensors], call_and_keep
         )
     outputs = keras.tree.map_structure(_tensor, values)
-    if len(inputs) == 1:
+    if input_tensor is None or inputs == [input_tensor]:
+        inputs = keras.tree.pack_sequence_as(model._inputs_struct, inputs)
+    elif len(inputs) == 1:
         inputs = inputs[0]
     rebuilt = keras.Model(inputs, outputs, name=model.name)
     copier.copy_weights()

@@ -363,6 +363,8 @@ class _Probe:
             return new.setdefault(id(tensor), value)
 
         _follow(self.new, self.begin, adapted, record)
+        # What is not computed is not on the way from where they begin.
+        self.pairs = [x for x in self.pairs if x.old in old and x.new in new]
         return (
             [old[pair.old] for pair in self.pairs],
             [new[pair.new] for pair in self.pairs],

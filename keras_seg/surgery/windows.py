@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 from keras import layers
 
 from keras_seg.layers import AtrousAveragePool
@@ -64,6 +65,15 @@ def _(layer, surgery, maps, args, kwargs):
     if tuple(layer.pool_size) == (1, 1):
         return window.finish(x)
     is_max = isinstance(layer, layers.MaxPooling2D)
+    if not is_max and layer.padding == "same" and window.stride > 1:
+        if keras.backend.backend() == "torch":
+            refuse(
+                layer,
+                "on PyTorch, an average pooling of Keras with padding='same' "
+                "and a stride counts zeros behind the last row and column of "
+                "some sizes, and not of others. Pad by `ZeroPadding2D`, and "
+                "pool with padding='valid', or take TensorFlow or JAX",
+            )
     pool = surgery.copier.copy(
         layer,
         AtrousMaxPool if is_max else AtrousAveragePool,

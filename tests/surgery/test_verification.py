@@ -240,3 +240,46 @@ def test_builders_verify_their_encoder():
         DeepLabV3(backbone, classes=2)
     # No stride is removed.
     UNet(backbone, classes=2, filters=2)
+
+
+def test_inputs_keep_their_structure():
+    """A dictionary of two images stays one; what takes one image says so."""
+    one, two = (keras.Input((32, 32, 3), name=name) for name in "ab")
+    x = layers.Concatenate()([one, two])
+    for _ in range(2):
+        x = layers.Conv2D(4, 3, 2, padding="same")(x)
+    model = randomize(keras.Model({"a": one, "b": two}, x))
+    image = picture()[:, :32, :32]
+    images = {"a": image, "b": -image}
+    old = model.predict_on_batch(images)
+    for operation, step in (
+        (lambda m: set_output_stride(m, 2), 2),
+        (fold_batch_norm, 1),
+    ):
+        network = operation(model)
+        new = network.predict_on_batch(images)
+        assert relative_difference(new[:, ::step, ::step], old) < 1e-5
+    for operation in (
+        lambda m: inflate_input(m, 4),
+        lambda m: UNet(m, classes=2),
+    ):
+        with pytest.raises(ValueError, match="one input.*[Rr]eceived|2 inputs"):
+            operation(model)
+
+
+def test_average_pooling_with_a_stride_and_padding():
+    """Keras's border is another on PyTorch (keras#23233): it is refused."""
+    image = keras.Input((None, None, 3))
+    x = layers.Conv2D(4, 3, padding="same")(image)
+    x = layers.AveragePooling2D(3, 2, padding="same", name="pool")(x)
+    x = layers.Conv2D(4, 3, padding="same")(x)
+    model = randomize(keras.Model(image, x))
+    set_output_stride(model, 2)
+    if keras.backend.backend() == "torch":
+        with pytest.raises(ValueError, match="'pool' .*on PyTorch"):
+            set_output_stride(model, 1)
+        return
+    dense = set_output_stride(model, 1)
+    x = picture()
+    new, old = outputs(dense, x)[:, ::2, ::2], outputs(model, x)
+    assert relative_difference(new, old) < 1e-5

@@ -3,6 +3,7 @@
 import importlib
 import importlib.abc
 import sys
+from typing import Any
 
 __all__ = ["after_import", "getter"]
 
@@ -69,7 +70,8 @@ class _Watch(importlib.abc.MetaPathFinder):
         spec = next((spec for spec in specs if spec is not None), None)
         if spec is None or spec.loader is None:
             return spec
-        run = spec.loader.exec_module
+        loader: Any = spec.loader
+        run = loader.exec_module
 
         def run_and_call(module):
             run(module)
@@ -77,5 +79,5 @@ class _Watch(importlib.abc.MetaPathFinder):
                 sys.meta_path.remove(self)
                 self._call()
 
-        spec.loader.exec_module = run_and_call
+        loader.exec_module = run_and_call
         return spec

@@ -3,6 +3,7 @@ import os
 import pathlib
 import shutil
 import signal
+import tempfile
 import time
 
 import pytest
@@ -204,3 +205,27 @@ def test_a_name_that_is_too_long(tmp_path):
             temporary.write_text("new")
     assert list(tmp_path.iterdir()) == []
     assert os_sentence(OSError("odd")) == "odd."
+
+
+@pytest.mark.parametrize(("mode", "code"), [(0o555, 13), (0o777, 0)])
+def test_a_folder_without_permission(fork, mode, code):
+    """As a user whom the system refuses, which root is not."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, mode)
+        path = pathlib.Path(name) / "a.txt"
+
+        def begin(tell):
+            if os.getuid() == 0:
+                os.setuid(65534)
+            try:
+                with replacing(path) as temporary:
+                    temporary.write_text("new")
+            except WriteError as error:
+                expected = f"{path} cannot be written: Permission denied. "
+                os._exit(13 if str(error).startswith(expected) else 2)
+            os._exit(0)
+
+        child, _ = fork(begin)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert status == code
+        assert path.exists() == (code == 0)

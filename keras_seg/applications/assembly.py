@@ -5,6 +5,7 @@ from keras import layers
 
 from keras_seg.applications.backbones import encoder
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
+from keras_seg.applications.builder import without_effect
 from keras_seg.applications.origin import mark_backbone
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import CropLike
@@ -14,6 +15,7 @@ from keras_seg.layers import Preprocess
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
 from keras_seg.layers.fast import fast_class
+from keras_seg.layers.nested import nested_layers
 from keras_seg.ops.crf import PRESETS
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import spatial_axes
@@ -26,6 +28,7 @@ __all__ = [
     "begin",
     "crf_preset",
     "finish",
+    "freeze_batch_norm_of",
     "image_input",
     "map_of_stride",
     "prepare",
@@ -40,6 +43,14 @@ def image_input(input_tensor, input_shape, data_format, channels=3):
         input_shape = (None, None, channels)
         if data_format == "channels_first":
             input_shape = (channels, None, None)
+    axis = channel_axis(data_format) % 4
+    if len(input_shape) != 3 or input_shape[axis - 1] is None:
+        raise ValueError(
+            "`input_shape` must be the height, the width and the number of "
+            "channels, which must be known; with channels first, that first. "
+            f"Received: input_shape={tuple(input_shape)}, "
+            f"data_format={data_format!r}"
+        )
     return keras.Input(input_shape, name="image")
 
 
@@ -81,6 +92,7 @@ def begin(
     include_preprocessing,
     data_format,
     dropout=0.0,
+    dropout_elsewhere=True,
     padding="same",
     freeze_batch_norm=False,
     multiple=32,
@@ -99,6 +111,8 @@ def begin(
             include_preprocessing, dropout, freeze_batch_norm: as in
             `keras_seg.applications.FCN32s`.
         data_format: `"channels_last"` or `"channels_first"`.
+        dropout_elsewhere: bool, whether the builder uses `dropout` in other
+            places, too.
         padding: of the convolutions that were fully connected layers.
         multiple, remainder, minimum: of `prepare`. None for the encoder's
             own largest stride: with a remainder of 1 all maps then have odd
@@ -120,6 +134,7 @@ def begin(
         weights,
         include_preprocessing=include_preprocessing,
         dropout=dropout,
+        dropout_elsewhere=dropout_elsewhere,
         padding=padding,
         data_format=data_format,
     )
@@ -143,8 +158,17 @@ def begin(
     # Those that `convert` has added, such as a cascade, begin anew.
     mark_backbone(layer for layer in network.layers if layer.name in own)
     if freeze_batch_norm:
-        freeze(network)
+        freeze_batch_norm_of(network)
     return image, padded, network
+
+
+def freeze_batch_norm_of(network):
+    """Freezes the batch norm of a backbone, which must have some."""
+    norm = keras.layers.BatchNormalization
+    if not any(isinstance(layer, norm) for layer in nested_layers(network)):
+        why = f"on '{network.name}', which has no batch normalization"
+        without_effect("freeze_batch_norm", True, False, why)
+    freeze(network)
 
 
 def _smallest(network, multiple, remainder, minimum):

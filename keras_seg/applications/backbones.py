@@ -7,7 +7,9 @@ import keras
 from keras import layers
 
 from keras_seg.applications import weights as weight_files
+from keras_seg.applications.builder import check_network
 from keras_seg.applications.builder import distinct
+from keras_seg.applications.builder import without_effect
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery import fully_convolutional
 from keras_seg.surgery import pyramid
@@ -98,6 +100,7 @@ def encoder(
     *,
     include_preprocessing,
     dropout=0.0,
+    dropout_elsewhere=True,
     padding="same",
     data_format,
 ):
@@ -116,6 +119,7 @@ def encoder(
         include_preprocessing: bool, whether a backbone that preprocesses by
             itself should.
         dropout: float, rate after each hidden fully connected layer.
+        dropout_elsewhere: bool, False where there must be such layers.
         padding: `"same"` or `"valid"`, of the convolutions that were fully
             connected layers. Defaults to `"same"`.
         data_format: `"channels_last"` or `"channels_first"`.
@@ -132,17 +136,37 @@ def encoder(
                 "model keeps its own: load them before. Received: "
                 f"weights={weights!r}"
             )
+        without_effect(
+            "include_preprocessing",
+            include_preprocessing,
+            True,
+            "on a backbone given as a model, which gets the images as they "
+            "come",
+        )
         model, mode = distinct(functional(backbone)), None
+        check_network(model, "backbone", data_format)
     else:
         builder = find_builder(backbone)
         mode = preprocessing_mode(builder.__name__)
         options = {}
         if "include_preprocessing" in inspect.signature(builder).parameters:
             options["include_preprocessing"] = include_preprocessing
+        elif mode is None and not include_preprocessing:
+            raise ValueError(
+                f"{builder.__name__} preprocesses by itself, always. Give "
+                "images of 0 … 255, or the backbone as a model that begins "
+                "behind its preprocessing. Received: "
+                "include_preprocessing=False"
+            )
         with _image_data_format(data_format):
             model = weight_files.build(
                 builder, weights, _is_vgg(builder), options
             )
+    dense = [x for x in model.layers if isinstance(x, layers.Dense)]
+    hidden = _is_flattened(model) and len(dense) > 1
+    if dropout and not (hidden or dropout_elsewhere):
+        why = f"on '{model.name}', which has no hidden fully connected layers"
+        without_effect("dropout", dropout, 0.5, why)
     model = _without_classes(pad_by_parity(model), dropout, padding)
     # Every builder counts on its strides; those of Keras's layers are sure.
     pyramid(model, verify=any(map(has_own_call, model.operations)))
@@ -196,7 +220,7 @@ def maps_fit(network, padded, levels, data_format):
 
 def _without_classes(model, dropout, padding):
     """Cuts the class scores off, keeps hidden fully connected layers."""
-    if any(isinstance(layer, layers.Flatten) for layer in model.layers):
+    if _is_flattened(model):
         network = fully_convolutional(model, padding=padding, dropout=dropout)
         return with_outputs(network, network.layers[-1].input)
     levels = pyramid(model, verify=False)
@@ -209,6 +233,10 @@ def _without_classes(model, dropout, padding):
             f"of shapes {[tuple(x.shape) for x in model.outputs]}"
         )
     return with_outputs(model, list(levels.values())[-1])
+
+
+def _is_flattened(model):
+    return any(isinstance(layer, layers.Flatten) for layer in model.layers)
 
 
 def _is_vgg(builder):

@@ -11,7 +11,7 @@ import keras
 from keras_seg.applications.origin import mark_built
 from keras_seg.surgery import graph
 
-__all__ = ["builder", "distinct", "without_effect"]
+__all__ = ["builder", "check_network", "distinct", "without_effect"]
 
 # Names of layers of the package that the backbone has as well.
 _TAKEN: contextvars.ContextVar = contextvars.ContextVar(
@@ -39,6 +39,12 @@ def builder(build):
                 "`input_tensor`, which has a shape. Received: "
                 f"input_shape={given['input_shape']}, "
                 f"input_tensor={given['input_tensor']}"
+            )
+        rate = given.get("dropout", 0.0)
+        if not isinstance(rate, int | float) or not 0 <= rate < 1:
+            raise ValueError(
+                "`dropout` must be a number of at least 0 and below 1. "
+                f"Received: dropout={rate!r}"
             )
         network = given.get("backbone", given.get("classifier"))
         policy: contextlib.AbstractContextManager = contextlib.nullcontext()
@@ -98,6 +104,35 @@ def distinct(network, prefix="backbone"):
         return copy(*args, **kwargs)
 
     return graph.rebuild(network, lambda x: x, call, copier, any_size=False)
+
+
+def check_network(network, name, data_format):
+    """Checks a model that a network is to be built on.
+
+    Args:
+        network: functional `keras.Model`.
+        name: str, of the argument it was given as.
+        data_format: `"channels_last"` or `"channels_first"`, of the builder.
+
+    Raises:
+        ValueError: if it takes more than one image, or its layers work in
+            the other data format.
+    """
+    images = [x.shape for x in network.inputs if len(x.shape) == 4]
+    if len(network.inputs) != 1 or len(images) != 1:
+        shapes = [tuple(x.shape) for x in network.inputs]
+        raise ValueError(
+            f"`{name}` must have one input, of images. Several images can go "
+            "through it one by one, or be the channels of one. Received: "
+            f"{name}='{network.name}' with inputs of shapes {shapes}"
+        )
+    own = graph.data_format_of(network)
+    if own != data_format:
+        raise ValueError(
+            f"`data_format` must be that of the layers of `{name}`, {own!r} "
+            "(None reads the Keras setting). Received: "
+            f"data_format={data_format!r}, {name}='{network.name}'"
+        )
 
 
 def without_effect(name, value, default, why):

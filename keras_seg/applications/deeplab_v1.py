@@ -9,6 +9,7 @@ from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.builder import builder
 from keras_seg.applications.dense_vgg import base_vgg
+from keras_seg.applications.dense_vgg import check_seed
 from keras_seg.applications.dense_vgg import dense_vgg
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import Conv
@@ -145,6 +146,8 @@ def DeepLabV1(
     def convert(model):
         strided.append(model)
         model, (first, second) = LAYOUTS[geometry](model)
+        hidden = [model.get_layer(name) for name in (first, second)]
+        check_seed(hidden, filters, seed)
         model = decimate(
             model,
             first,

@@ -9,12 +9,15 @@ from keras_seg.applications.assembly import crf_preset
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.builder import builder
+from keras_seg.applications.builder import without_effect
+from keras_seg.applications.dense_vgg import check_seed
 from keras_seg.applications.dense_vgg import dense_vgg
 from keras_seg.applications.dense_vgg import has_vgg_plan
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import ASPP
 from keras_seg.layers import AlignedScale
 from keras_seg.layers import ResizeLike
+from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import standardize_data_format
 from keras_seg.surgery import decimate
 from keras_seg.surgery import set_output_stride
@@ -134,8 +137,14 @@ def DeepLabV2(
     def convert(model):
         strided.append(model)
         if not has_vgg_plan(model):
+            why = "on a backbone that does not have the plan of VGG"
+            without_effect("hidden_filters", hidden_filters, 1024, why)
+            without_effect("seed", seed, 0, why)
             return set_output_stride(model, 8)
         model, (first, second) = dense_vgg(model, average=False)
+        hidden = [model.get_layer(name) for name in (first, second)]
+        _check_hidden(hidden, hidden_filters)
+        check_seed(hidden, hidden_filters, seed)
         model = decimate(
             model, first, kernel_size=3, filters=hidden_filters, seed=seed
         )
@@ -153,6 +162,7 @@ def DeepLabV2(
         include_preprocessing=include_preprocessing,
         data_format=data_format,
         dropout=dropout,
+        dropout_elsewhere=False,
         freeze_batch_norm=freeze_batch_norm,
         multiple=None,
         remainder=1,
@@ -197,6 +207,25 @@ def DeepLabV2(
         auxiliary=second[0] if second else None,
         crf=preset,
     )
+
+
+def _check_hidden(hidden, hidden_filters):
+    """Whether 3×3 taps and so many filters of fc6 and fc7 can stay."""
+    positive_int("hidden_filters", hidden_filters)
+    size = hidden[0].kernel_size[0]
+    if size < 3 or size % 2 == 0:
+        raise ValueError(
+            "`backbone` must be built for images whose last map is 3×3, 5×5 "
+            "or 7×7 (96, 160 or 224 pixels for a VGG), of which 3×3 taps "
+            f"stay. Received: backbone with a last map of {size}×{size}"
+        )
+    most = min(layer.filters for layer in hidden)
+    if hidden_filters > most:
+        raise ValueError(
+            f"`hidden_filters` must be at most {most}, those of the fully "
+            "connected layers of the backbone. Received: "
+            f"hidden_filters={hidden_filters}"
+        )
 
 
 def _at_scales(heads, padded, scales, data_format):

@@ -8,9 +8,11 @@ from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.backbones import without_widening
 from keras_seg.applications.builder import builder
+from keras_seg.applications.builder import without_effect
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import ASPP
 from keras_seg.layers import Conv
+from keras_seg.layers.base import positive_int
 from keras_seg.ops.formats import standardize_data_format
 from keras_seg.surgery import cascade as append_copies
 from keras_seg.surgery import multi_grid as spread_last_stage
@@ -164,15 +166,32 @@ def deeplab(
             "A cascade has no pyramid whose `rates` could be given. "
             f"Received: rates={rates}, cascade={cascade}"
         )
+    if cascade:
+        why = "on a cascade, which has no pyramid"
+        without_effect("normalization", normalization, "batch", why)
+        positive_int("cascade", cascade)
+    if multi_grid is not None:
+        if not isinstance(multi_grid, tuple | list):
+            raise ValueError(
+                "`multi_grid` must be integers, or None. "
+                f"Received: multi_grid={multi_grid!r}"
+            )
+        multi_grid = [positive_int("multi_grid", rate) for rate in multi_grid]
     strided = []
 
     def convert(model):
         if isinstance(backbone, str):
             model = without_widening(model)
         strided.append(model)
-        grid = multi_grid
-        if grid is None and len(last_convolutions(model)) == 3:
+        grid, units = multi_grid, len(last_convolutions(model))
+        if grid is None and units == 3:
             grid = (1, 2, 4)
+        if grid is not None and len(grid) != units:
+            raise ValueError(
+                "`multi_grid` must be as many rates as the last stage of the "
+                f"backbone has convolutions larger than 1×1: {units}. "
+                f"Received: multi_grid={tuple(grid)}"
+            )
         if grid is not None:
             model = spread_last_stage(model, grid)
         if cascade:

@@ -2,9 +2,10 @@
 
 from keras import layers
 
+from keras_seg.applications.builder import without_effect
 from keras_seg.surgery import graph
 
-__all__ = ["base_vgg", "dense_vgg", "has_vgg_plan"]
+__all__ = ["base_vgg", "check_seed", "dense_vgg", "has_vgg_plan"]
 
 POOLS = 5
 
@@ -74,6 +75,12 @@ def has_vgg_plan(model):
     """Whether an encoder has five pools and two convolutions behind them."""
     pools, names = _plan(model)
     return len(pools) == POOLS and len(names) == 2
+
+
+def check_seed(hidden, filters, seed):
+    """Refuses a seed where all filters stay, so that none are drawn."""
+    if all(layer.filters == filters for layer in hidden):
+        without_effect("seed", seed, 0, "where all filters stay")
 
 
 def _rebuild(model, pool, start=lambda x: x):

@@ -219,6 +219,7 @@ def _fcn(
         include_preprocessing=include_preprocessing,
         data_format=data_format,
         dropout=dropout,
+        dropout_elsewhere=False,
         padding="valid" if paper else "same",
         freeze_batch_norm=freeze_batch_norm,
         multiple=1 if paper else 32,

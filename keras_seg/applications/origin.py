@@ -74,7 +74,7 @@ def _of_their_names(model, backbone):
     there = {layer.name for layer in model.layers}
     names = [layer.name for layer in backbone.layers if layer.weights]
     ends = getattr(backbone, "outputs", None)
-    if ends and len(ends[0].shape) == 2:
+    if model is not backbone and ends and len(ends[0].shape) == 2:
         names = names[:-1]  # The scores of its classes were cut off.
     # Builders give a name that they need themselves a prefix.
     other = {name for name in names if f"backbone_{name}" in there}

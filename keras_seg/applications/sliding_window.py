@@ -2,10 +2,12 @@
 
 from keras_seg.applications.assembly import as_rgb
 from keras_seg.applications.assembly import finish
+from keras_seg.applications.assembly import freeze_batch_norm_of
 from keras_seg.applications.assembly import image_input
-from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
 from keras_seg.applications.builder import builder
+from keras_seg.applications.builder import check_network
 from keras_seg.applications.builder import distinct
+from keras_seg.applications.builder import without_effect
 from keras_seg.applications.n4 import N4
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import MirrorPad
@@ -134,7 +136,12 @@ def SlidingWindow(
         )
     else:
         classifier = distinct(functional(classifier), "classifier")
+        why = "on a classifier given as a model, which gets them as they come"
+        without_effect(
+            "include_preprocessing", include_preprocessing, True, why
+        )
         data_format = _check(classifier, data_format)
+        check_network(classifier, "classifier", data_format)
         if input_shape is None:
             input_shape = list(classifier.inputs[0].shape[1:])
             for axis in spatial_axes(data_format):
@@ -156,7 +163,7 @@ def SlidingWindow(
     x = MirrorPad(around, data_format=data_format, name="mirror")(x)
     dense = set_output_stride(network, 1, input_tensor=x)
     if freeze_batch_norm:
-        freeze(dense)
+        freeze_batch_norm_of(dense)
     return finish(
         dense.outputs[0], image, classifier_activation, data_format, name
     )

@@ -1,5 +1,6 @@
 """U-Net, with its own encoder or any classifier's."""
 
+import keras
 from keras import layers
 
 from keras_seg.applications.assembly import begin
@@ -8,6 +9,7 @@ from keras_seg.applications.assembly import image_input
 from keras_seg.applications.assembly import prepare
 from keras_seg.applications.backbones import maps_fit
 from keras_seg.applications.builder import builder
+from keras_seg.applications.builder import without_effect
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import Conv
@@ -34,7 +36,7 @@ def UNet(
     classifier_activation=None,
     include_preprocessing=True,
     filters=None,
-    depth=4,
+    depth=None,
     padding="same",
     dropout=0.5,
     freeze_batch_norm=False,
@@ -83,8 +85,8 @@ def UNet(
             backbone to 16: 256 to 16 from the bottom up, as such decoders
             usually have. At 224×224 MobileNetV2 multiplies 0.3 billion times,
             its decoder 2.4 billion times with 16, 24.6 with 64.
-        depth: int, number of times the own encoder halves the map. Defaults
-            to 4.
+        depth: int, number of times the own encoder halves the map, 4 if not
+            given; a backbone has its own.
         padding: `"same"`, or the paper's `"valid"`, for its own encoder.
             Defaults to `"same"`.
         dropout: float, rate at the end of the contracting path. Defaults
@@ -125,7 +127,13 @@ def UNet(
     if filters is None:
         filters = 64 if backbone is None else 16
     positive_int("filters", filters)
-    positive_int("depth", depth)
+    if backbone is not None:
+        why = "on a backbone, which has a depth of its own"
+        without_effect("depth", depth, None, why)
+    depth = positive_int("depth", 4 if depth is None else depth)
+    if isinstance(backbone, keras.Model):
+        why = "on a backbone given as a model, which keeps its own"
+        without_effect("weights", weights, None, why)
     data_format = standardize_data_format(data_format)
     valid = padding == "valid"
     if padding not in ("same", "valid") or (valid and backbone is not None):
@@ -142,10 +150,17 @@ def UNet(
 
     fit = True
     if backbone is None:
+        why = "without a backbone: the paper's encoder has no batch norm"
+        without_effect("freeze_batch_norm", freeze_batch_norm, False, why)
         image = image_input(input_tensor, input_shape, data_format)
         if valid:
             _check_size(image, depth, data_format)
         rgb = image.shape[channel_axis(data_format)] == 3
+        if not rgb:
+            why = "on images of other than 3 channels, taken as they come"
+            without_effect(
+                "include_preprocessing", include_preprocessing, True, why
+            )
         mode = "tf" if include_preprocessing and rgb else None
         multiple = 1 if valid else 2**depth
         x = padded = prepare(image, mode, multiple, data_format)

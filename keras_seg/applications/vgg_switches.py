@@ -9,6 +9,7 @@ from keras import layers
 from keras_seg.applications import weights as weight_files
 from keras_seg.applications.assembly import as_rgb
 from keras_seg.applications.assembly import prepare
+from keras_seg.applications.builder import without_effect
 from keras_seg.applications.origin import mark_backbone
 from keras_seg.layers import BatchNorm
 from keras_seg.layers import MaxPoolWithSwitches
@@ -54,6 +55,11 @@ def prepare_for_vgg16(image, include_preprocessing, data_format, minimum=1):
     """
     x = as_rgb(image, data_format)
     colours = x.shape[channel_axis(data_format)] >= 3
+    if not colours:
+        why = "on images of 2 channels, which are taken as they come"
+        without_effect(
+            "include_preprocessing", include_preprocessing, True, why
+        )
     mode = "caffe" if include_preprocessing and colours else None
     return prepare(x, mode, 1, data_format, minimum=minimum)
 

@@ -112,6 +112,11 @@ class AtrousConv(SpatialLayer):
         depthwise_constraint=None,
         **kwargs,
     ):
+        if "dilation_rate" in kwargs:
+            raise ValueError(
+                "The distance of the taps of an `AtrousConv` is `rate`. "
+                f"Received: dilation_rate={kwargs['dilation_rate']!r}"
+            )
         super().__init__(data_format=data_format, **kwargs)
         self.filters = positive_int("filters", filters)
         if not isinstance(kernel_size, (int, tuple, list)):

@@ -68,6 +68,7 @@ class Surgery:
         self.data_format = data_format
         self.copier = graph.Copier()
         self.largest_stride = 1
+        self.inner: dict = {}
         self.reached = {}
         self.changed = []
 
@@ -175,6 +176,15 @@ def _(model, surgery, maps, args, kwargs):
     if len(maps) != 1 or len(model.inputs) != 1 or len(model.outputs) != 1:
         refuse(model, "an inner model must have one input and one output")
     (x,) = maps
+    place = x.stride, x.rate
+    if model in surgery.inner:
+        # An encoder of two images: one copy of it, called twice as well.
+        before, dense, last = surgery.inner[model]
+        if before != place:
+            refuse(model, "it is used twice, on maps of different strides")
+        last = dataclasses.replace(last, origin=object(), shift=(0, 0))
+        result = surgery.apply(dense, args, kwargs)
+        return dataclasses.replace(last, tensor=result.tensor)
     inner = Surgery(surgery.output_stride, surgery.data_format, surgery.verify)
     inner.reached, inner.changed = surgery.reached, surgery.changed
     reached = []
@@ -192,5 +202,6 @@ def _(model, surgery, maps, args, kwargs):
     )
     last = next(y for y in reached if y.tensor is dense.outputs[0])
     surgery.largest_stride = max(surgery.largest_stride, inner.largest_stride)
+    surgery.inner[model] = place, dense, last
     result = surgery.apply(dense, args, kwargs)
     return dataclasses.replace(last, tensor=result.tensor)

@@ -12,6 +12,7 @@ from keras_seg.ops.formats import standardize_data_format
 __all__ = [
     "Copier",
     "Pad",
+    "check_plain",
     "copy_model",
     "data_format_of",
     "declared_pyramid",
@@ -174,7 +175,7 @@ class Copier:
                 used twice can't become two layers. If it is quantized, or
                 has low-rank (LoRA) weights beside its kernel.
         """
-        _check_plain(operation)
+        check_plain(operation)
         layer_class = layer_class or type(operation)
         key = (layer_class, repr(sorted(changes.items())))
         if id(operation) not in self._copies:
@@ -229,7 +230,8 @@ class Copier:
             setattr(copy, name, initializer)
 
 
-def _check_plain(layer):
+def check_plain(layer):
+    """Refuses a layer whose kernel is not one variable of numbers."""
     policy = getattr(layer, "dtype_policy", None)
     if isinstance(policy, keras.dtype_policies.QuantizedDTypePolicy):
         what, fix = "quantized", "quantize the network that surgery makes"

@@ -3,6 +3,8 @@
 import inspect
 
 from keras_seg import applications
+from keras_seg.applications.batch_norm import freeze_batch_norm
+from keras_seg.applications.origin import backbone_layers
 from keras_seg.training.settings import did_you_mean
 
 __all__ = ["build_model", "find_application"]
@@ -87,8 +89,8 @@ def build_model(settings, classes):
             )
     arguments = {"weights": settings.weights, "classes": classes}
     if "freeze_batch_norm" in parameters:
-        frozen = settings.resolved().freeze_batch_norm
-        arguments["freeze_batch_norm"] = frozen
+        # What was asked for must have an effect; what is resolved need not.
+        arguments["freeze_batch_norm"] = bool(settings.freeze_batch_norm)
     if "weights" not in parameters:
         if arguments.pop("weights") is not None:
             raise ValueError(
@@ -108,7 +110,11 @@ def build_model(settings, classes):
             f"{builder.__name__} has an encoder of its own: `backbone` must "
             f"be none. Received: backbone={settings.backbone!r}"
         )
-    return builder(**arguments, **settings.options)
+    model = builder(**arguments, **settings.options)
+    if settings.resolved().freeze_batch_norm:
+        for layer in backbone_layers(model):
+            freeze_batch_norm(layer)
+    return model
 
 
 def _parameters(function):

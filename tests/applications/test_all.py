@@ -1,6 +1,8 @@
 """What every system must do, whichever it is."""
 
 import functools
+import inspect
+import re
 import types
 
 import keras
@@ -17,8 +19,11 @@ from keras_seg.applications.origin import backbone_layers
 from keras_seg.layers.nested import nested_layers
 from keras_seg.ops import bias
 from keras_seg.surgery import graph
+from keras_seg.training import recipes
 from tests.applications.systems import SYSTEMS
 from tests.applications.systems import small
+from tests.applications.test_deeplab_v3 import tiny_resnet
+from tests.applications.test_fcn import tiny_vgg
 from tests.networks import outputs
 from tests.networks import randomize
 from tests.networks import relative_difference
@@ -27,6 +32,14 @@ BACKEND = keras.backend.backend()
 every_system = pytest.mark.parametrize("name", SYSTEMS)
 built = functools.cache(lambda name: small(name, classes=2))
 sizes = st.integers(1, 200)
+WITHOUT_BATCH_NORM = (
+    "fcn32s",
+    "fcn8s",
+    "deeplabv1",
+    "deeplabv1_base",
+    "unet",
+    "sliding_window",
+)
 
 
 def picture(height, width, channels=3):
@@ -160,6 +173,10 @@ def test_maps_as_wide_as_they_have_channels(name, monkeypatch):
 
 @every_system
 def test_frozen_batch_norm(name):
+    if name in WITHOUT_BATCH_NORM:
+        with pytest.raises(ValueError, match="`freeze_batch_norm` has no"):
+            small(name, classes=2, freeze_batch_norm=True)
+        return
     model = small(name, classes=2, freeze_batch_norm=True)
     norms = [
         x
@@ -263,3 +280,156 @@ def test_layers_on_a_model_have_its_dtype_policy(name):
         }
         assert found == {policy}
         assert model.outputs[0].dtype == "float32"
+
+
+# For every argument of a builder a value that is not the default.
+OTHERS = {
+    "weights": "nowhere.h5",
+    "input_tensor": keras.Input((None, None, 4)),
+    "input_shape": (None, None, 4),
+    "classes": 3,
+    "classifier_activation": "softmax",
+    "include_preprocessing": False,
+    "data_format": "channels_first",
+    "name": "other",
+    "dropout": 0.25,
+    "freeze_batch_norm": True,
+    "auxiliary": True,
+    "geometry": "paper",
+    "at_once": True,
+    "kernel_size": 1,
+    "rate": 5,
+    "filters": 6,
+    "hidden_filters": 6,
+    "multi_scale": True,
+    "crf": True,
+    "seed": 1,
+    "rates": (1, 3),
+    "scales": (1.0, 0.75),
+    "output_stride": 8,
+    "multi_grid": (1, 1, 2),
+    "cascade": 1,
+    "normalization": "group",
+    "decoder_filters": 5,
+    "depth": 2,
+    "padding": "valid",
+}
+
+
+def drawn(builder, options):
+    """What a network is, and the weights that one seed gives it."""
+    keras.utils.set_random_seed(0)
+    model = builder(**options)
+    config = str(keras.saving.serialize_keras_object(model))
+    # Names that Keras counts say nothing.
+    return re.sub(r"\w+_\d+'", "", config), model.get_weights()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_no_argument_is_without_effect(name):
+    """Another value gives another network, or is refused by its name."""
+    builder, backbone, own = SYSTEMS[name]
+    if backbone is not None:
+        backbone = randomize(backbone())
+        key = "classifier" if name == "sliding_window" else "backbone"
+        own = {key: backbone, **own}
+    before = drawn(builder, own)
+    parameters = inspect.signature(builder).parameters
+    for argument in parameters.keys() - {"backbone", "classifier"}:
+        value = OTHERS[argument]
+        if own.get(argument) == value:
+            value = parameters[argument].default
+        try:
+            after = drawn(builder, {**own, argument: value})
+        except ValueError as error:
+            assert argument in str(error)
+            continue
+        different = after[0] != before[0] or any(
+            not np.array_equal(x, y)
+            for x, y in zip(after[1], before[1], strict=True)
+        )
+        assert different, argument
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("builder", "options"),
+    [
+        (applications.UNet, {"backbone": tiny_resnet, "weights": "imagenet"}),
+        (applications.UNet, {"backbone": "mobilenet_v2", "depth": 4}),
+        (applications.FCN8s, {"backbone": tiny_resnet, "dropout": 0.2}),
+        (applications.DeepLabV2, {"backbone": tiny_resnet, "seed": 1}),
+        (
+            applications.SegNet,
+            {
+                "weights": None,
+                "input_shape": (9, 9, 2),
+                "include_preprocessing": False,
+            },
+        ),
+        (
+            applications.FCN32s,
+            {"backbone": "efficientnet_b0", "include_preprocessing": False},
+        ),
+    ],
+)
+def test_what_a_backbone_does_not_use(builder, options):
+    """The last one is named and refused; weights are asked for after it."""
+    backbone = options.get("backbone")
+    given = dict(options)
+    if callable(backbone):
+        given["backbone"] = backbone()
+    elif backbone:
+        given["weights"] = None
+    *_, name = options
+    with pytest.raises(ValueError, match=f"Received: {name}="):
+        builder(**given)
+
+
+@pytest.mark.once
+def test_backbones_that_cannot_be_carried():
+    """LoRA, int8, two images, and the other data format."""
+    lora, quantized = tiny_resnet(), tiny_vgg()
+    lora.get_layer("stem").enable_lora(2)
+    quantized.get_layer("fc1").quantize("int8")
+    images = [keras.Input((32, 32, 3)) for _ in range(2)]
+    two = keras.Model(images, layers.Conv2D(4, 3, 2)(layers.Add()(images)))
+    for backbone, found in (
+        (lora, "'stem' .*LoRA"),
+        (quantized, "'fc1' .* is quantized"),
+        (two, "`backbone` must have one input"),
+    ):
+        with pytest.raises(ValueError, match=found):
+            applications.FCN32s(backbone)
+    with pytest.raises(ValueError, match="Received: data_format='channels_f"):
+        applications.UNet(tiny_resnet(), data_format="channels_first")
+    with pytest.raises(ValueError, match="'stem' .*LoRA"):
+        recipes.score_layers(lora)
+    with pytest.raises(ValueError, match="'stem' .*LoRA"):
+        recipes.add_weight_decay(lora, 0.1)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("builder", "backbone", "options"),
+    [
+        (
+            applications.DeepLabV2,
+            lambda: tiny_vgg(96),
+            {"hidden_filters": 1024},
+        ),
+        (applications.DeepLabV2, tiny_vgg, {"backbone": "a last map of 2×2"}),
+        (applications.DeepLabV3, tiny_resnet, {"multi_grid": (1, 2)}),
+        (applications.DeepLabV3, tiny_resnet, {"cascade": -1}),
+        (applications.FCN8s, tiny_vgg, {"dropout": 1.5}),
+        (applications.FCN8s, tiny_vgg, {"input_shape": (3, None, None)}),
+    ],
+)
+def test_errors_name_the_callers_arguments(builder, backbone, options):
+    given = {"backbone": backbone(), **options}
+    if "backbone" in options:
+        given["backbone"] = backbone()
+    (name,) = options
+    with pytest.raises(ValueError, match=f"Received: {name}"):
+        builder(**given)

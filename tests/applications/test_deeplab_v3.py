@@ -199,7 +199,7 @@ def test_rates_that_are_asked_for():
     )
     assert model.get_layer("aspp").rates == (3, 9)
     assert model.get_layer("stage5_2_2").dilation_rate == (2, 2)
-    with pytest.raises(ValueError, match="3 convolutions.*rates=.1, 2."):
+    with pytest.raises(ValueError, match="1×1: 3. Received: multi_grid=.1, 2."):
         DeepLabV3(tiny_resnet(), multi_grid=(1, 2))
     with pytest.raises(ValueError, match="Received: output_stride=12"):
         DeepLabV3(tiny_resnet(), output_stride=12)

@@ -215,3 +215,10 @@ def test_map_as_wide_as_it_has_channels():
         rtol=1e-5,
         atol=1e-5,
     )
+
+
+def test_the_name_of_the_rate():
+    with pytest.raises(
+        ValueError, match="is `rate`. Received: dilation_rate=2"
+    ):
+        AtrousConv(4, 3, dilation_rate=2)

@@ -10,6 +10,7 @@ from keras_seg.training import freeze_backbone
 from keras_seg.training import unfreeze
 from keras_seg.training.recipes import finetune
 from tests.networks import outputs
+from tests.networks import randomize
 
 
 def classifier():
@@ -91,7 +92,7 @@ def test_not_its_backbone():
 def test_unknown_is_not_none(change):
     """Neither recipe takes a model for one without a backbone."""
     backbone = classifier()
-    model = change(FCN32s(backbone, classes=2))
+    model = change(randomize(FCN32s(backbone, classes=2)))
     with pytest.raises(ValueError, match="Give `backbone`, the keras.Model"):
         freeze_backbone(model)
     with pytest.raises(ValueError, match="Or give backbone_rate=1"):

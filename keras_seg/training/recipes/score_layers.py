@@ -7,6 +7,7 @@ from keras_seg.layers import CropLike
 from keras_seg.layers import DenseCRF
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.nested import nested_layers
+from keras_seg.surgery.graph import check_plain
 from keras_seg.surgery.graph import walk
 
 __all__ = ["score_layers"]
@@ -30,6 +31,9 @@ def score_layers(model):
     Returns:
         List of layers.
 
+    Raises:
+        ValueError: for a layer with LoRA or a quantized one.
+
     Example:
 
     >>> import keras, keras_seg
@@ -40,6 +44,8 @@ def score_layers(model):
     >>> [layer.name for layer in score_layers(model)]
     ['score_fr', 'score_pool4', 'score_pool3']
     """
+    for layer in nested_layers(model):
+        check_plain(layer)
     last: list = [frozenset()] * len(model.inputs)
     found = frozenset().union(*keras.tree.flatten(walk(model, last, _pass_on)))
     return [layer for layer in nested_layers(model) if layer in found]

@@ -3,6 +3,7 @@
 import keras
 
 from keras_seg.layers.nested import nested_layers
+from keras_seg.surgery.graph import check_plain
 
 __all__ = ["add_weight_decay"]
 
@@ -33,7 +34,8 @@ def add_weight_decay(model, weight_decay, depthwise=True):
         The model.
 
     Raises:
-        ValueError: if `weight_decay` is below 0.
+        ValueError: if `weight_decay` is below 0; for a layer with LoRA or a
+            quantized one, whose kernel is no variable that could decay.
 
     Example:
 
@@ -53,6 +55,7 @@ def add_weight_decay(model, weight_decay, depthwise=True):
             f"Received: weight_decay={weight_decay!r}"
         )
     for layer in nested_layers(model):
+        check_plain(layer)
         for kind in ("kernel", "depthwise", "pointwise"):
             attribute = f"{kind}_regularizer"
             if not hasattr(layer, attribute):

@@ -205,7 +205,7 @@ def output_names(paths, out):
     names: dict[pathlib.Path, pathlib.Path] = {}
     for path in paths:
         counts: collections.Counter = collections.Counter()
-        left_out = []
+        left_out: list[pathlib.Path] = []
 
         def skip(folder, left_out=left_out):
             ours = folder.resolve() == out.resolve() or any(

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_seg.visualization.coloring import Picture
+from keras_seg.visualization.fonts import plotted
+from keras_seg.visualization.plotting import font_properties
 from keras_seg.visualization.plotting import new_figure
 from keras_seg.visualization.plotting import rendered
 
@@ -30,6 +32,8 @@ def confusion(matrix: ArrayLike, names: Sequence[str]) -> Picture:
         ImportError: if matplotlib is not installed.
         ValueError: if the matrix is not square, or has other names.
     """
+    texts_of = [plotted(name) for name in names]
+    names = [text for text, _ in texts_of]
     counts = np.asarray(matrix)
     count = len(names)
     if counts.shape != (count, count) or (counts < 0).any():
@@ -58,6 +62,13 @@ def confusion(matrix: ArrayLike, names: Sequence[str]) -> Picture:
     ticks = range(count)
     axes.set_xticks(ticks, names, rotation=90, fontsize=size)
     axes.set_yticks(ticks, rows, fontsize=size)
+    for axis in (axes.xaxis, axes.yaxis):
+        for label, (_, path) in zip(
+            axis.get_ticklabels(), texts_of, strict=True
+        ):
+            label.set_parse_math(False)
+            if path is not None:
+                label.set_font_properties(font_properties(path, size))
     axes.set_xticks(np.arange(count + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(count + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="0.85", linewidth=0.6)

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 from PIL import ImageDraw
-from PIL import ImageFont
 
 from keras_seg.visualization.coloring import Picture
 from keras_seg.visualization.coloring import as_rgb
+from keras_seg.visualization.fonts import text_font
 from keras_seg.visualization.sheets import INK
 from keras_seg.visualization.sheets import PAPER
 
@@ -82,7 +82,7 @@ def contact_sheet(
     canvas = Image.new("RGB", (canvas_width, grid_height), PAPER)
     draw = ImageDraw.Draw(canvas)
     if heading:
-        font = ImageFont.load_default(20)
+        font, heading = text_font(heading, 20)
         text = _fitted(heading, font, canvas_width - 2 * gap)
         draw.text((gap, gap + 16), text, fill=INK, font=font, anchor="lm")
     for place, (row, title, mark) in enumerate(
@@ -114,13 +114,14 @@ def contact_sheet(
 
 def _title(draw, place, title, mark):
     left, upper, width, bar = place
-    font = ImageFont.load_default(14)
+    font, _ = text_font(mark, 14)
     middle, start = upper + bar / 2, left + 2
     if mark:
         end = left + 12 + font.getlength(mark)
         draw.rectangle((left, upper, end, upper + bar - 3), fill=MARK)
         draw.text((left + 6, middle - 1), mark, PAPER, font=font, anchor="lm")
         start = end + 8
+    font, title = text_font(title, 14)
     text = _fitted(title, font, left + width - start)
     draw.text((start, middle - 1), text, INK, font=font, anchor="lm")
 
@@ -130,7 +131,7 @@ def _place(canvas, draw, picture, corner, box):
     height, width = box
     draw.rectangle((left, upper, left + width - 1, upper + height - 1), BED)
     if picture is None:
-        font = ImageFont.load_default(14)
+        font, _ = text_font("", 14)
         middle = (left + width / 2, upper + height / 2)
         draw.text(middle, "cannot be shown", FADED, font=font, anchor="mm")
         return
@@ -151,6 +152,6 @@ def _fitted(text, font, width):
     """The text, shortened at its front, where a path says least."""
     if font.getlength(text) <= width:
         return text
-    while len(text) > 1 and font.getlength(f"…{text}") > width:
+    while len(text) > 1 and font.getlength(f"...{text}") > width:
         text = text[1:]
-    return f"…{text}"
+    return f"...{text}"

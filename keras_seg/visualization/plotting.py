@@ -4,7 +4,7 @@ import importlib.util
 
 import numpy as np
 
-__all__ = ["INSTALL", "can_plot", "new_figure", "rendered"]
+__all__ = ["INSTALL", "can_plot", "font_properties", "new_figure", "rendered"]
 
 INSTALL = (
     "curves and confusion matrices are drawn by matplotlib, which is not "
@@ -31,6 +31,13 @@ def new_figure(width, height):
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def font_properties(path, size):
+    """Matplotlib's description of a font file, at so many points."""
+    from matplotlib.font_manager import FontProperties
+
+    return FontProperties(fname=path, size=size)
 
 
 def rendered(figure):

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 from PIL import ImageDraw
-from PIL import ImageFont
 
 from keras_seg.visualization.coloring import VOID_COLOR
 from keras_seg.visualization.coloring import Picture
 from keras_seg.visualization.coloring import as_rgb
 from keras_seg.visualization.coloring import full_palette
 from keras_seg.visualization.coloring import overlay
+from keras_seg.visualization.fonts import text_font
 
 __all__ = ["legend", "overlay_with_legend", "panel"]
 
@@ -75,12 +75,11 @@ def legend(
     row = min(24, max(smallest_row, height // count))
     lines = height // row
     size = max(SMALLEST_TEXT, row * 5 // 8)
-    font = ImageFont.load_default(size)
     columns = []
     for start in range(0, count, lines):
         part = slice(start, start + lines)
         columns.append(
-            _column(names[part], palette[part], percent[part], row, font)
+            _column(names[part], palette[part], percent[part], row, size)
         )
     canvas = np.full((height, 0, 3), 255, np.uint8)
     for column in columns:
@@ -164,9 +163,8 @@ def panel(
     height = max(picture.shape[0] for picture in pictures)
     if titles is not None:
         size = min(22, max(SMALLEST_TEXT, height // 22))
-        font = ImageFont.load_default(size)
         pictures = [
-            _with_title(_pad(picture, height), title, font)
+            _with_title(_pad(picture, height), title, size)
             for picture, title in zip(pictures, titles, strict=True)
         ]
         height = pictures[0].shape[0]
@@ -186,18 +184,22 @@ def _pad(picture: Picture, height: int) -> Picture:
     return np.pad(picture, ((0, missing), (0, 0), (0, 0)), constant_values=255)
 
 
-def _column(names, colors, percent, row, font) -> Picture:
+def _column(names, colors, percent, row, size) -> Picture:
     """One column of a legend."""
     margin, swatch = row // 2, row * 2 // 3
     text = margin + swatch + row // 3
-    numbers = max(font.getlength(number) for number in percent)
-    end = text + max(font.getlength(name) for name in names)
+    drawn = [text_font(name, size) for name in names]
+    small, _ = text_font("", size)
+    numbers = max(small.getlength(number) for number in percent)
+    end = text + max(font.getlength(name) for font, name in drawn)
     if numbers:
         end += row // 2 + numbers
     width = int(np.ceil(end)) + margin
     canvas = Image.new("RGB", (width, row * len(names)), PAPER)
     draw = ImageDraw.Draw(canvas)
-    for line, (name, number) in enumerate(zip(names, percent, strict=True)):
+    for line, ((font, name), number) in enumerate(
+        zip(drawn, percent, strict=True)
+    ):
         middle = line * row + row / 2
         top = line * row + (row - swatch) // 2
         draw.rectangle(
@@ -206,12 +208,13 @@ def _column(names, colors, percent, row, font) -> Picture:
             outline=(160, 160, 160),
         )
         draw.text((text, middle), name, fill=INK, font=font, anchor="lm")
-        draw.text((end, middle), number, fill=INK, font=font, anchor="rm")
+        draw.text((end, middle), number, fill=INK, font=small, anchor="rm")
     return np.asarray(canvas)
 
 
-def _with_title(picture: Picture, title: str, font) -> Picture:
-    bar = int(font.size * 1.8)
+def _with_title(picture: Picture, title: str, size: int) -> Picture:
+    font, title = text_font(title, size)
+    bar = int(size * 1.8)
     spare = max(0, int(np.ceil(font.getlength(title))) - picture.shape[1])
     sides = (spare // 2, spare - spare // 2)
     picture = np.pad(picture, ((bar, 0), sides, (0, 0)), constant_values=255)

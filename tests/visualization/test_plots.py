@@ -1,6 +1,7 @@
 """curves and confusion: matplotlib draws them, and may not be there."""
 
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from keras_seg.visualization import can_plot
 from keras_seg.visualization import confusion
 from keras_seg.visualization import curves
+from keras_seg.visualization import legend
+from keras_seg.visualization.fonts import plotted
+from keras_seg.visualization.fonts import text_font
 
 pytestmark = pytest.mark.once
 
@@ -64,3 +68,21 @@ def test_without_matplotlib(monkeypatch):
     assert not can_plot()
     with pytest.raises(ImportError, match=r'pip install "keras-seg\[viz\]"'):
         curves(ROWS)
+
+
+@needs_matplotlib
+@pytest.mark.parametrize("name", ["Straße Łódź", "дорога", "道路", "طريق"])
+def test_no_letter_is_a_box(name):
+    """With a font of the system, or by numbers; another name looks other."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        font, text = text_font(name, 24)
+        plot, _ = plotted(name)
+        shown = legend([name], [[0, 0, 0]])
+        other = legend([name[:-1] + name[0]], [[0, 0, 0]])
+        confusion(np.eye(2, dtype=int), [name, "b"])
+    box = bytes(font.getmask("\U0010fffe"))
+    assert all(bytes(font.getmask(letter)) != box for letter in text)
+    # Itself, or in ASCII by the numbers of the letters.
+    assert (text == name or text.isascii()) and (plot == name or plot.isascii())
+    assert shown.shape != other.shape or (shown != other).any()

@@ -1,0 +1,167 @@
+"""Letters of any script in pictures, or what stands for them: no boxes."""
+
+import functools
+import importlib.util
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import unicodedata
+import warnings
+
+from PIL import ImageFont
+from PIL import features
+
+__all__ = ["plain_text", "plotted", "text_font"]
+
+FOLDERS = {
+    "win32": ("C:/Windows/Fonts", "~/AppData/Local/Microsoft/Windows/Fonts"),
+    "darwin": ("/System/Library/Fonts", "/Library/Fonts", "~/Library/Fonts"),
+}.get(sys.platform, ("/usr/share/fonts", "~/.local/share/fonts", "~/.fonts"))
+_SAID: set = set()
+FIX = "Fix: install a font that has them, such as fonts-noto-cjk."
+
+
+def text_font(text, size):
+    """A font that has all letters of a text, and the text to draw with it.
+
+    Pillow's own font for plain English; else matplotlib's, or one of the
+    system. Where none has them, the other letters are written by their
+    numbers, as in Python: `\\\\u9053`.
+
+    Args:
+        text: str.
+        size: int, pixels.
+
+    Returns:
+        Tuple (font, str).
+    """
+    if not _is_writable(text):
+        text = plain_text(text)
+    path = _path_for("".join(sorted(set(text))))
+    if path is None:
+        text, path = plain_text(text), ""
+    if path == "":
+        return ImageFont.load_default(size), text
+    return ImageFont.truetype(path, size), text
+
+
+def plotted(text):
+    """A text as matplotlib can draw it, and the font to do so.
+
+    Matplotlib puts letters from left to right as they come, which is wrong
+    of Arabic, Hebrew and the scripts of India.
+
+    Args:
+        text: str.
+
+    Returns:
+        Tuple (str, path or `None` for matplotlib's own font).
+    """
+    if not _is_writable(text) or any(map(_is_shaped, text)):
+        text = plain_text(text)
+    font, text = text_font(text, 12)
+    path = getattr(font, "path", None)
+    return text, path if isinstance(path, str) else None
+
+
+def plain_text(text):
+    """A text in ASCII, other letters by their numbers; says so once.
+
+    Args:
+        text: str.
+    """
+    plain = "".join(
+        letter
+        if " " <= letter <= "~"
+        else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+    if plain != text and text not in _SAID:
+        _SAID.add(text)
+        warnings.warn(
+            f"{text!r} is written {plain} in pictures that cannot be drawn "
+            f"with its letters. {FIX}",
+            stacklevel=2,
+        )
+    return plain
+
+
+def _is_writable(text):
+    """Whether letters are visible ones, which Pillow can put in order."""
+    if not text.isprintable():
+        return False
+    return features.check("raqm") or not any(map(_is_shaped, text))
+
+
+def _is_shaped(letter):
+    """Whether a letter goes to the left, or looks as its neighbors want."""
+    return (
+        unicodedata.bidirectional(letter) in ("R", "AL", "AN")
+        or unicodedata.category(letter) in ("Mn", "Mc", "Me")
+        or "\u0900" <= letter <= "\u0dff"
+        or "\u0e00" <= letter <= "\u109f"
+        or "\u1780" <= letter <= "\u17ff"
+    )
+
+
+@functools.lru_cache(1024)
+def _path_for(letters):
+    """The path of a font, "" for Pillow's own, `None` if no font has all."""
+    if all(" " <= letter <= "~" for letter in letters):
+        return ""
+    for path in _candidates(letters):
+        try:
+            if _has(path, letters):
+                return path
+        except (OSError, ValueError):
+            continue  # Of one size only, damaged, or of another format.
+    return None
+
+
+def _candidates(letters):
+    """Paths of fonts: what is most likely, and is found soonest, first."""
+    yield ""
+    package = importlib.util.find_spec("matplotlib")
+    if package is not None and package.origin:
+        fonts = pathlib.Path(package.origin).parent / "mpl-data/fonts/ttf"
+        yield str(fonts / "DejaVuSans.ttf")
+    if shutil.which("fc-list"):
+        codes = " ".join(f"{ord(letter):x}" for letter in letters)
+        found = subprocess.run(
+            ["fc-list", f":charset={codes}", "file"],
+            capture_output=True,
+            check=False,
+        )
+        lines = found.stdout.decode(errors="replace").splitlines()
+        # The regular ones before bold and italic ones.
+        files = sorted((line.rstrip(": ") for line in lines), key=_rank)
+        yield from files
+        return
+    for folder in FOLDERS:
+        for at, _, names in os.walk(os.path.expanduser(folder)):
+            for name in sorted(names, key=_rank):
+                if name.lower().endswith((".ttf", ".ttc", ".otf")):
+                    yield os.path.join(at, name)
+
+
+def _rank(path):
+    name = os.path.basename(path).lower()
+    plain = "regular" in name or not any(
+        word in name
+        for word in ("bold", "italic", "oblique", "light", "black", "thin")
+    )
+    return not plain, "sans" not in name and "gothic" not in name, path
+
+
+def _has(path, letters):
+    """Whether a font draws letters otherwise than one that is not assigned."""
+    font = ImageFont.truetype(path, 24) if path else ImageFont.load_default(24)
+    none = font.getmask("\U0010fffe")
+    box = none.size, bytes(none)
+    for letter in letters:
+        mask = font.getmask(letter)
+        if (mask.size, bytes(mask)) == box:
+            return False
+    return True

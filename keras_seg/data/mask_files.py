@@ -72,7 +72,7 @@ class MaskFiles:
             return ids  # As damaged files have it; the ids are checked.
         colors = {i: tuple(palette[i].tolist()) for i in ids_of_mask(ids)}
         if self.colors:
-            named = dict.fromkeys(self.colors.colors, ())
+            named: dict[tuple, tuple] = dict.fromkeys(self.colors.colors, ())
             for i, color in zip(
                 self.colors.ids, self.colors.colors, strict=True
             ):

@@ -78,8 +78,8 @@ def _of_their_names(model, backbone):
         names = names[:-1]  # The scores of its classes were cut off.
     # Builders give a name that they need themselves a prefix.
     other = {name for name in names if f"backbone_{name}" in there}
-    names = {*names} - other | {f"backbone_{name}" for name in other}
-    found = [x for x in model.layers if x.weights and x.name in names]
+    mine = {*names} - other | {f"backbone_{name}" for name in other}
+    found = [x for x in model.layers if x.weights and x.name in mine]
     if model in _BUILT:
         found = [layer for layer in found if layer in _FROM_BACKBONE]
     return found

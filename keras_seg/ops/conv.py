@@ -7,6 +7,7 @@ from keras_seg.ops.bias import add_bias
 from keras_seg.ops.devices import on_cpu
 from keras_seg.ops.dtypes import same_floats
 from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.padding import explicit_same
 from keras_seg.ops.padding import pad_spatial
 from keras_seg.ops.padding import windows
 from keras_seg.ops.torch_conv import torch_conv
@@ -78,6 +79,10 @@ def conv(
         row_more = padding == "valid" and strides == (1, 1)
     if row_more:
         x = pad_spatial(x, (0, 1), (0, 0), data_format)
+    if padding == "same":
+        x, padding = explicit_same(
+            x, kernel.shape[:2], strides, rates, data_format
+        )
     y = ops.conv(
         x,
         kernel,

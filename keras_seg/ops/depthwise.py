@@ -6,6 +6,7 @@ from keras import ops
 from keras_seg.ops.devices import on_cpu
 from keras_seg.ops.dtypes import same_floats
 from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.padding import explicit_same
 from keras_seg.ops.padding import windows
 from keras_seg.ops.torch_conv import torch_conv
 
@@ -67,6 +68,10 @@ def depthwise_conv(
                 jax_depthwise.Geometry(pads, counts, strides, rates),
                 data_format,
             )
+    if padding == "same":
+        x, padding = explicit_same(
+            x, kernel.shape[:2], strides, rates, data_format
+        )
     return ops.depthwise_conv(
         x,
         kernel,

@@ -2,8 +2,12 @@
 
 from keras import ops
 
+from keras_seg.ops.devices import is_portable
+from keras_seg.ops.formats import spatial_axes
+
 __all__ = [
     "ceil_division",
+    "explicit_same",
     "pad_spatial",
     "removed_stride_padding",
     "windows",
@@ -120,6 +124,30 @@ def pad_spatial(x, height, width, data_format, value=0.0):
     return ops.reshape(padded, sizes)
 
 
+def explicit_same(x, kernel_size, strides, rates, data_format):
+    """Pads as a convolution with "same" and a stride pads by itself.
+
+    For files of any size: OpenCV 5.0 misreads ONNX's `SAME_UPPER` with a
+    stride, without a word, and reads zeros that are padded before.
+
+    Args:
+        x: tensor of maps, rank 4.
+        kernel_size, strides, rates: pairs of ints, of the convolution.
+        data_format: `"channels_last"` or `"channels_first"`.
+
+    Returns:
+        `(x, padding)`: the padded maps and `"valid"`, or both as they were
+        where the zeros are known, or nothing is exported.
+    """
+    shape = ops.shape(x)
+    sizes = [shape[axis] for axis in spatial_axes(data_format)]
+    known = all(isinstance(size, int) for size in sizes)
+    if known or max(strides) == 1 or not is_portable():
+        return x, "same"
+    pads, _ = windows(sizes, kernel_size, strides, rates, "same")
+    return pad_spatial(x, *pads, data_format), "valid"
+
+
 def windows(sizes, kernel_size, strides, rates, padding):
     """The zeros around a map, and how many windows it then has.
 
@@ -152,6 +180,7 @@ def _windows(size, taps, stride, rate, padding):
     span = (taps - 1) * rate + 1
     if padding == "valid":
         return (0, 0), (size - span) // stride + 1
+    most = ops.maximum if ops.is_tensor(size) else max
     count = ceil_division(size, stride)
-    zeros = max((count - 1) * stride + span - size, 0)
+    zeros = most((count - 1) * stride + span - size, 0)
     return (zeros // 2, zeros - zeros // 2), count

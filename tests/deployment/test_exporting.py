@@ -89,6 +89,29 @@ def test_the_same_scores(model, known, size, tmp_path):
 @pytest.mark.skipif(
     keras.config.backend() != "tensorflow", reason="tf2onnx is TensorFlow's"
 )
+def test_convolutions_with_a_stride_pad_by_themselves(tmp_path):
+    """OpenCV 5.0 misreads `SAME_UPPER` with a stride."""
+    import onnx
+
+    image = x = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, 2, "same")(x)
+    x = keras.layers.DepthwiseConv2D(3, 2, "same")(x)
+    network = randomize(UNet(keras.Model(image, x), classes=2, filters=2))
+    keras_seg.export(network, tmp_path / "net.onnx")
+    strided = 0
+    for node in onnx.load(tmp_path / "net.onnx").graph.node:
+        found = {
+            a.name: onnx.helper.get_attribute_value(a) for a in node.attribute
+        }
+        if node.op_type == "Conv" and max(found.get("strides", [1])) > 1:
+            strided += 1
+            assert not found.get("auto_pad", b"").startswith(b"SAME")
+    assert strided == 2
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="tf2onnx is TensorFlow's"
+)
 def test_few_copies_of_a_large_graph_are_alive(model, tmp_path, monkeypatch):
     """One is optimized, one is kept in case that fails, and what was before;
     Python by itself, whose collector is off here, keeps all of them."""

@@ -246,7 +246,7 @@ def check_plain(layer):
     raise ValueError(
         f"The layer '{layer.name}' ({type(layer).__name__}) is {what}, which "
         f"surgery does not carry: {fix}. Received: dtype policy "
-        f"{policy.name!r}"
+        f"{getattr(policy, 'name', None)!r}"
     )
 
 

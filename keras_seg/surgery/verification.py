@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
@@ -179,7 +180,8 @@ class _Pair:
 
 
 def _pairs(model, reached, changed):
-    pairs, lost = [], set()
+    pairs: list = []
+    lost: set[int] = set()
     ends = {id(tensor) for tensor in model.outputs}
 
     def find(operation, inputs, outputs):
@@ -354,7 +356,7 @@ class _Probe:
 
     def _both(self, arrays, adapted, force=True):
         old = self._old(arrays)
-        new = {}
+        new: dict[int, Any] = {}
 
         def record(operation, tensor, name, value):
             pair = self.whole.get(id(tensor))
@@ -371,7 +373,7 @@ class _Probe:
         )
 
     def _old(self, arrays):
-        values = {}
+        values: dict[int, Any] = {}
 
         def record(operation, tensor, name, value):
             values.setdefault(id(name), value)
@@ -489,19 +491,19 @@ def _is_seen(x):
 
 def _compute(models, function, *arrays, shapes_only=False):
     """Calls a function on tensors; returns arrays, leaves states alone."""
-    arrays = [[ops.convert_to_tensor(x) for x in each] for each in arrays]
+    given = [[ops.convert_to_tensor(x) for x in each] for each in arrays]
     variables = [v for model in models for v in model.variables]
     backend = keras.backend.backend()
     if backend == "jax":
-        made = _compile(function, variables, arrays, shapes_only)
+        made = _compile(function, variables, given, shapes_only)
     else:
-        context = contextlib.nullcontext()
+        context: Any = contextlib.nullcontext()
         if backend == "torch":
             import torch
 
             context = torch.no_grad()
         with context, keras.StatelessScope():
-            made = function(*arrays)
+            made = function(*given)
     return made if shapes_only else keras.tree.map_structure(_array, made)
 
 
@@ -522,7 +524,7 @@ def _compile(function, variables, arrays, shapes_only):
     values = [variable.value for variable in variables]
     if shapes_only:
         return jax.eval_shape(stateless, values, arrays)
-    options = {}
+    options: dict[str, Any] = {}
     if jax.default_backend() == "cpu":
         options = {"xla_backend_optimization_level": 0}
     lowered = jax.jit(stateless).lower(values, arrays)

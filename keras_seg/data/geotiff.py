@@ -41,14 +41,21 @@ def place_of(path):
 
     Returns:
         Tuple of a `rasterio.CRS`, or `None`, and an affine transform from
-        columns and rows; `None` for a file that has none.
+        columns and rows, fitted to ground control points where these alone
+        say the place; `None` for a file that has neither.
     """
-    return _opened(
-        path,
-        lambda file: (
-            None if file.transform.is_identity else (file.crs, file.transform)
-        ),
-    )
+
+    def ask(file):
+        if not file.transform.is_identity:
+            return file.crs, file.transform
+        points, crs = file.gcps
+        if not points:
+            return None
+        from rasterio.transform import from_gcps
+
+        return crs, from_gcps(points)
+
+    return _opened(path, ask)
 
 
 def _place(file):

@@ -116,11 +116,12 @@ def test_windows_are_what_whole_images_are(
     np.testing.assert_array_equal(found, whole)
 
 
-def control_points():
+def control_points(east=0):
     from rasterio.control import GroundControlPoint
 
+    west = 4e5 + east
     return [
-        GroundControlPoint(row, col, 4e5 + 2 * col + row, 5.4e6 - 3 * row)
+        GroundControlPoint(row, col, west + 2 * col + row, 5.4e6 - 3 * row)
         for row, col in ((0, 0), (0, 7), (5, 0), (5, 7))
     ]
 
@@ -195,6 +196,23 @@ def test_a_mask_elsewhere(tmp_path, change, said):
     found = [f for f in check(tmp_path).findings if f.code == "KS-D037"]
     assert [f.count for f in found] == ([10] if said else [])
     assert not said or said in str(found[0])
+
+
+@pytest.mark.parametrize("east", [0, 50])
+def test_control_points_elsewhere(tmp_path, east):
+    rng = np.random.default_rng(0)
+    place = {"transform": None, "gcps": control_points()}
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    for i in range(3):
+        pixels = rng.integers(0, 256, (3, 48, 40), "uint8")
+        write(tmp_path / f"images/{i}.tif", pixels, **place)
+        place["gcps"] = control_points(east)
+        write(tmp_path / f"labels/{i}.tif", pixels[:1] % 2, **place)
+        place["gcps"] = control_points()
+    found = [f.found for f in check(tmp_path).findings if f.code == "KS-D037"]
+    # A column is 2 m to the east.
+    assert found == (["lies 25 pixels away from its image"] if east else [])
 
 
 def test_mask(path, tmp_path):

@@ -144,8 +144,8 @@ def explicit_same(x, kernel_size, strides, rates, data_format):
     known = all(isinstance(size, int) for size in sizes)
     if known or max(strides) == 1 or not is_portable():
         return x, "same"
-    pads, _ = windows(sizes, kernel_size, strides, rates, "same")
-    return pad_spatial(x, *pads, data_format), "valid"
+    (rows, columns), _ = windows(sizes, kernel_size, strides, rates, "same")
+    return pad_spatial(x, rows, columns, data_format), "valid"
 
 
 def windows(sizes, kernel_size, strides, rates, padding):

@@ -15,6 +15,7 @@ from keras_seg.layers import DenseCRF
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
 from keras_seg.surgery import graph
+from keras_seg.surgery import verification
 
 __all__ = ["LIKE_ANOTHER", "replace_classes"]
 
@@ -40,7 +41,7 @@ LIKE_ANOTHER = (CRFAsRNN, CropLike, DenseCRF, ResizeLike)
 SUMS = ("Add", "Average", "Maximum", "Minimum")
 
 
-def replace_classes(model, classes):
+def replace_classes(model, classes, verify=True):
     """Rebuilds a classifier or a segmentation network for other classes.
 
     The scores are followed back from the outputs. The layers that make them
@@ -53,6 +54,8 @@ def replace_classes(model, classes):
         model: functional `keras.Model` whose outputs are scores or
             probabilities of classes.
         classes: int, the new number.
+        verify: bool, whether what is kept is compared with `model` on a small
+            random image. Defaults to True.
 
     Returns:
         A functional `keras.Model` with the layer names of `model`.
@@ -62,7 +65,7 @@ def replace_classes(model, classes):
             numbers of classes; for a layer on the way back from the output
             of which it can't be told what it would be for other classes, by
             name: an inner model, a concatenation of classes, one that reads
-            scores as features.
+            scores as features; if `verify` finds what is kept to differ.
 
     Example:
 
@@ -91,7 +94,7 @@ def replace_classes(model, classes):
     if numbers == {classes}:
         # What depends on the classes is what changes with their number.
         model = _Renewal(model, axis, classes + 1).run()
-    return _Renewal(model, axis, classes).run()
+    return _Renewal(model, axis, classes).run(verify)
 
 
 def _class_axis(tensor):
@@ -148,15 +151,30 @@ class _Renewal:
         self.copier = graph.Copier()
         self.renewed: dict[int, Any] = {}
 
-    def run(self):
+    def run(self, verify=False):
+        reached: dict = {}
         rebuilt = graph.rebuild(
-            self.model, _Part, self._call, self.copier, any_size=False
+            self.model,
+            _Part,
+            self._call,
+            self.copier,
+            any_size=False,
+            reached=reached,
         )
         for old, new in self.renewed.values():
             pairs = zip(_weights(old), _weights(new), strict=True)
             for source, target in pairs:
                 if source.shape == target.shape:
                     target.assign(ops.copy(ops.convert_to_tensor(source)))
+        if verify:
+            renewed = [*self.makers.values(), *self.behind.values()]
+            verification.verify(
+                "replace_classes",
+                self.model,
+                rebuilt,
+                reached,
+                changed=renewed,
+            )
         return rebuilt
 
     def _follow(self, tensor, axis):

@@ -204,7 +204,10 @@ def _pairs(model, reached, changed):
             find(node.operation, node.input_tensors, outputs)
 
     through(model)
-    return [_Pair(*pair, pair[1] in ends) for pair in pairs]
+    return [
+        _Pair(operation, old, new, rate, old in ends)
+        for operation, old, new, rate in pairs
+    ]
 
 
 def _nodes(model):

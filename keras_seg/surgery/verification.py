@@ -365,7 +365,9 @@ class _Probe:
             pair = self.whole.get(id(tensor))
             if pair and force:
                 value = self._place(old[pair.old], value, pair.rate)
-            return new.setdefault(id(tensor), value)
+            # Of what is called several times the first call is compared.
+            new.setdefault(id(tensor), value)
+            return value
 
         _follow(self.new, self.begin, adapted, record)
         # What is not computed is not on the way from where they begin.

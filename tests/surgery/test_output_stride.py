@@ -328,6 +328,25 @@ def test_refuses_by_name(layer, reason):
         set_output_stride(small(layer), 2)
 
 
+def test_an_encoder_of_two_images():
+    """Change detection: one encoder, called twice, keeps its weights."""
+    encoder = small()
+    images = [keras.Input((None, None, 3)) for _ in range(2)]
+    model = keras.Model(
+        images, layers.Subtract()([encoder(image) for image in images])
+    )
+    randomize(model)
+    dense = set_output_stride(model, 2)
+    assert dense.count_params() == model.count_params()
+    rng = np.random.default_rng(0)
+    x = [rng.uniform(0, 255, (1, 33, 41, 3)).astype("float32") for _ in "ab"]
+    expected = keras.ops.convert_to_numpy(model(x))
+    found = keras.ops.convert_to_numpy(dense(x))[:, ::2, ::2]
+    np.testing.assert_allclose(
+        found, expected, atol=1e-5 * np.abs(expected).max()
+    )
+
+
 def test_refuses_a_layer_used_at_two_rates():
     shared = layers.Conv2D(3, 3, padding="same", name="shared")
     image = keras.Input((None, None, 3))

@@ -119,6 +119,7 @@ def test_imports_run_one_way():
 
     order = {
         "arguments": 0,
+        "from_logits": 0,
         "atomic": 0,
         "lazy": 0,
         "optimizers": 0,

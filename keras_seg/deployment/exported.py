@@ -47,6 +47,7 @@ class ExportedModel:
             raise ExportError(f"{self.path} does not exist.")
         self.facts = _facts(self.path, self._format)
         self.classes = self.facts.classes
+        self.from_logits = self.facts.from_logits
         height, width = self.facts.size or (None, None)
         shape = (None, height, width, self.facts.channels)
         self.inputs = [types.SimpleNamespace(shape=shape)]

@@ -20,6 +20,7 @@ from keras_seg.deployment.facts import Facts
 from keras_seg.deployment.facts import place_of
 from keras_seg.deployment.formats import format_of
 from keras_seg.deployment.quantization import QUANTIZATIONS
+from keras_seg.from_logits import gives_logits
 from keras_seg.inference.weights import warn_of_weights
 from keras_seg.surgery.graph import data_format_of
 from keras_seg.surgery.graph import functional
@@ -131,6 +132,7 @@ def export(
         version=keras_seg.__version__,
         backend=keras.config.backend(),
         bit_depth=bit_depth,
+        from_logits=gives_logits(model),
     )
     warn_of_weights(model)
     _check_free(path)

@@ -30,6 +30,8 @@ class Facts:
         version: str, of keras_seg.
         backend: str, that wrote it.
         bit_depth: int or None, of the 16-bit images it was trained on.
+        from_logits: bool, whether it gives logits, or with a softmax
+            probabilities; None where that is not known.
     """
 
     model: str
@@ -41,6 +43,7 @@ class Facts:
     version: str
     backend: str
     bit_depth: int | None = None
+    from_logits: bool | None = None
 
     def to_json(self):
         """The facts as text, with what goes in and what comes out."""
@@ -101,11 +104,15 @@ def _checked(known):
         size = height, width
     quantization = known["quantization"]
     bit_depth = known.get("bit_depth")
+    from_logits = known.get("from_logits")
+    if from_logits not in (True, False, None):
+        raise TypeError(f"{from_logits!r:.40} is no bool")
     return {
         "classes": table,
         "size": size,
         "bit_depth": bit_depth and _whole(bit_depth, 16),
         "channels": _whole(known["channels"], 1 << 16),
+        "from_logits": from_logits,
         "quantization": quantization and _text(quantization),
     } | {
         name: _text(known[name])

@@ -5,6 +5,7 @@ import numpy as np
 from keras_seg.arguments import check_positive
 from keras_seg.data.images import check_bit_depth
 from keras_seg.inference.scores import check_image
+from keras_seg.inference.scores import keeper_of
 from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.stream import predict_stream
 from keras_seg.inference.tiled import predict_tiled
@@ -22,6 +23,7 @@ def predict(
     batch_size=1,
     bucket=32,
     probabilities=False,
+    from_logits=None,
     on_error=None,
     bit_depth=None,
 ):
@@ -64,6 +66,9 @@ def predict(
         bucket: int, pixels; 1 leaves every image as it is. Defaults to 32.
         probabilities: bool, whether a stream gives those of all classes
             beside the ids, in half precision. Defaults to False.
+        from_logits: bool, for `probabilities`: whether the model gives
+            logits, or probabilities already. Defaults to None: its graph says
+            so, by what it ends in.
         on_error: optional function of a `keras_seg.data.DataError`, called
             for a file of a stream that cannot be read; the others are
             predicted. Without it the error is raised.
@@ -78,7 +83,8 @@ def predict(
 
     Raises:
         ValueError: if an image is none, the model gives scores of another
-            size, or an argument goes with the other kind of images.
+            size, an argument goes with the other kind of images, or it is
+            not known whether the model gives probabilities.
         DataError: a file cannot be read, and there is no `on_error`.
         MemoryError: or the backend's own, where it does not suffice for the
             smallest tiles either.
@@ -109,15 +115,9 @@ def predict(
         if out is not None:
             raise ValueError("`out` is for one image. Received: many images")
         warn_of_weights(model)
+        keep = keeper_of(model, from_logits) if probabilities else None
         return predict_stream(
-            model,
-            images,
-            tiles,
-            batch_size,
-            bucket,
-            probabilities,
-            on_error,
-            bit_depth,
+            model, images, tiles, batch_size, bucket, keep, on_error, bit_depth
         )
     check_image(images)
     warn_of_weights(model, again=False)

@@ -1,13 +1,17 @@
 """What a model says of images of one size."""
 
+import functools
 import weakref
 
 import numpy as np
+
+from keras_seg.from_logits import resolve_from_logits
 
 __all__ = [
     "check_image",
     "compiles_each_size",
     "ids_of",
+    "keeper_of",
     "predict_batch",
     "predict_scores",
     "probabilities_of",
@@ -80,14 +84,29 @@ def ids_of(scores):
     return scores.argmax(axis=-1).astype(_smallest(scores.shape[-1]))
 
 
-def probabilities_of(scores):
-    """The probabilities of the classes, in half precision.
+def keeper_of(model, from_logits=None):
+    """The function from the scores of a model to what is kept of them.
 
-    Scores that are probabilities already, of a network that ends in a
-    softmax, stay as they are: none is negative, and they add up to 1.
+    Args:
+        model: `keras.Model` or `keras_seg.deployment.ExportedModel`.
+        from_logits: bool, or None to ask the model.
+
+    Returns:
+        `probabilities_of`, for the scores of this model.
+
+    Raises:
+        ValueError: if it is not known whether they are logits.
+    """
+    from_logits = resolve_from_logits(model, from_logits)
+    return functools.partial(probabilities_of, from_logits=from_logits)
+
+
+def probabilities_of(scores, from_logits=True):
+    """The probabilities of the classes, in half precision.
 
     Args:
         scores: float array `(..., classes)`.
+        from_logits: bool, False for probabilities, which stay as they are.
 
     Returns:
         float16 array of the same shape.
@@ -96,12 +115,11 @@ def probabilities_of(scores):
 
     >>> probabilities_of(np.array([[2.0, 2.0]])).tolist()
     [[0.5, 0.5]]
-    >>> probabilities_of(np.array([[0.25, 0.75]])).tolist()
+    >>> probabilities_of(np.array([[0.25, 0.75]]), from_logits=False).tolist()
     [[0.25, 0.75]]
     """
     scores = np.asarray(scores, "float32")
-    sums = scores.sum(axis=-1)
-    if scores.min(initial=0) < 0 or not np.allclose(sums, 1, atol=1e-3):
+    if from_logits:
         scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
         scores /= scores.sum(axis=-1, keepdims=True)
     return scores.astype("float16")

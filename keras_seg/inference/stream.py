@@ -22,7 +22,6 @@ from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import ids_of
 from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.scores import predict_scores
-from keras_seg.inference.scores import probabilities_of
 from keras_seg.inference.tiled import predict_tiled
 
 __all__ = ["Prediction", "predict_stream"]
@@ -53,7 +52,7 @@ def predict_stream(
     tiles,
     batch_size,
     bucket,
-    probabilities,
+    keep,
     on_error,
     bit_depth,
 ):
@@ -64,22 +63,20 @@ def predict_stream(
         _read_ahead(images, channels, bit_depth, batch_size + 1, on_error)
     ) as arrays:
         if tiles is None:
-            yield from _whole(model, arrays, batch_size, bucket, probabilities)
+            yield from _whole(model, arrays, batch_size, bucket, keep)
             return
         for source, image in arrays:
-            ids, kept, tiles = predict_tiled(
-                model, image, tiles, probabilities=probabilities
-            )
+            ids, kept, tiles = predict_tiled(model, image, tiles, keep=keep)
             yield Prediction(source, image, ids, kept)
 
 
-def _whole(model, arrays, batch_size, bucket, probabilities):
+def _whole(model, arrays, batch_size, bucket, keep):
     for batch, filled in buckets(model, arrays, batch_size, bucket):
-        scores = predict_scores(model, filled) if probabilities else None
+        scores = predict_scores(model, filled) if keep else None
         ids = predict_batch(model, filled) if scores is None else ids_of(scores)
         for number, (source, image) in enumerate(batch):
             inside = (number, *map(slice, image.shape[:2]))
-            kept = None if scores is None else probabilities_of(scores[inside])
+            kept = None if scores is None else keep(scores[inside])
             # A copy, which does not hold the batch.
             yield Prediction(source, image, ids[inside].copy(), kept)
 

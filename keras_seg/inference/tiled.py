@@ -7,12 +7,11 @@ import numpy as np
 from keras_seg.inference.memory import is_out_of_memory
 from keras_seg.inference.scores import ids_of
 from keras_seg.inference.scores import predict_scores
-from keras_seg.inference.scores import probabilities_of
 
 __all__ = ["predict_tiled"]
 
 
-def predict_tiled(model, image, tiles, out=None, probabilities=False):
+def predict_tiled(model, image, tiles, out=None, keep=None):
     """Finds the class of every pixel of an image, tile by tile.
 
     Where memory does not suffice for a tile, tiles are halved, with a
@@ -23,7 +22,8 @@ def predict_tiled(model, image, tiles, out=None, probabilities=False):
         image: array `(height, width, channels)`, or what `Tiles.blocks` takes.
         tiles: `keras_seg.inference.Tiles`.
         out: what ids are written to. Defaults to a new array.
-        probabilities: bool, whether they are kept, of the whole image.
+        keep: function from scores to the probabilities that are kept of the
+            whole image, see `keeper_of`; or None.
 
     Returns:
         Tuple (ids, probabilities or None, the tiles that memory sufficed
@@ -36,7 +36,7 @@ def predict_tiled(model, image, tiles, out=None, probabilities=False):
     """
     while True:
         try:
-            return *_predict(model, image, tiles, out, probabilities), tiles
+            return *_predict(model, image, tiles, out, keep), tiles
         except Exception as error:
             if not is_out_of_memory(error) or not tiles.can_be_halved:
                 raise
@@ -49,7 +49,7 @@ def predict_tiled(model, image, tiles, out=None, probabilities=False):
         tiles = smaller
 
 
-def _predict(model, image, tiles, out, probabilities):
+def _predict(model, image, tiles, out, keep):
     kept = None
     blocks = tiles.blocks(
         lambda tile: predict_scores(model, tile[None])[0], image
@@ -59,9 +59,9 @@ def _predict(model, image, tiles, out, probabilities):
         if out is None:
             out = np.empty(image.shape[:2], ids.dtype)
         out[rows, columns] = ids
-        if probabilities and kept is None:
+        if keep and kept is None:
             shape = (*image.shape[:2], scores.shape[-1])
             kept = np.empty(shape, "float16")
         if kept is not None:
-            kept[rows, columns] = probabilities_of(scores)
+            kept[rows, columns] = keep(scores)
     return out, kept

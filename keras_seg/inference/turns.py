@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from keras_seg.from_logits import resolve_from_logits
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import predict_scores
 
 __all__ = ["predict_turned"]
 
 
-def predict_turned(model, image, *, from_logits=True):
+def predict_turned(model, image, *, from_logits=None):
     """The probabilities of an image, over its eight flips and quarter turns.
 
     Each is predicted by itself, and what the network says is turned back and
@@ -27,7 +28,8 @@ def predict_turned(model, image, *, from_logits=True):
             them, of the same classes.
         image: array `(height, width, channels)` in 0 … 255.
         from_logits: bool, whether the models give logits, which go through a
-            softmax first, or probabilities. Defaults to True.
+            softmax first, or probabilities. Defaults to None: their graphs
+            say so.
 
     Returns:
         float32 array `(height, width, classes)` of probabilities.
@@ -51,7 +53,10 @@ def predict_turned(model, image, *, from_logits=True):
     models = list(model) if isinstance(model, list | tuple) else [model]
     if not models:
         raise ValueError("`model` must be at least one. Received: model=[]")
-    sums = [_sum_of_eight(network, image, from_logits) for network in models]
+    sums = [
+        _sum_of_eight(x, image, resolve_from_logits(x, from_logits))
+        for x in models
+    ]
     classes = [one.shape[-1] for one in sums]
     if len(set(classes)) > 1:
         raise ValueError(
@@ -75,15 +80,6 @@ def _probabilities(model, image, from_logits):
     """Float64, in which the sum of eight equal float32 is exact."""
     scores = predict_scores(model, np.ascontiguousarray(image)[None])[0]
     scores = scores.astype("float64")
-    sums = scores.sum(axis=-1)
-    are_probabilities = scores.min() >= 0 and np.abs(sums - 1).max() < 1e-3
-    if from_logits == are_probabilities:
-        raise ValueError(
-            "`from_logits` must say whether the model gives logits or, with a "
-            f"softmax, probabilities. Received: from_logits={from_logits} and "
-            f"scores from {scores.min():.3g} to {scores.max():.3g}, whose sums "
-            f"at a pixel are {sums.min():.3g} to {sums.max():.3g}"
-        )
     if not from_logits:
         return scores
     powers = np.exp(scores - scores.max(axis=-1, keepdims=True))

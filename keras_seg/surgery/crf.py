@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_seg.from_logits import resolve_from_logits
 from keras_seg.layers import DenseCRF
 from keras_seg.surgery.wrapping import first_output
 from keras_seg.surgery.wrapping import image_of
@@ -10,7 +11,7 @@ from keras_seg.surgery.wrapping import log_of
 __all__ = ["add_crf"]
 
 
-def add_crf(model, preset="deeplab_v1", from_logits=True, **settings):
+def add_crf(model, preset="deeplab_v1", from_logits=None, **settings):
     """Refines what a network says by a fully connected CRF on the image.
 
     For networks that were trained without one, as DeepLab v1 and v2 were:
@@ -28,7 +29,7 @@ def add_crf(model, preset="deeplab_v1", from_logits=True, **settings):
             fitted to the scores of one network: `keras_seg.inference.
             crf_search` finds those for another. Defaults to `"deeplab_v1"`.
         from_logits: bool, whether the model gives logits, or probabilities.
-            Defaults to True.
+            Defaults to None: its graph says so.
         **settings: of `keras_seg.layers.DenseCRF`, instead of the preset's.
 
     Returns:
@@ -36,7 +37,8 @@ def add_crf(model, preset="deeplab_v1", from_logits=True, **settings):
         them, which gives logits.
 
     Raises:
-        ValueError: for settings that can't be.
+        ValueError: for settings that can't be, or where it is not known what
+            the model gives.
 
     Example:
 
@@ -48,7 +50,7 @@ def add_crf(model, preset="deeplab_v1", from_logits=True, **settings):
     """
     image, like = image_of(model)
     scores = first_output(model(image))
-    if not from_logits:
+    if not resolve_from_logits(model, from_logits):
         scores = log_of(scores)
     options = {"data_format": "channels_last", "dtype": "float32"}
     crf = DenseCRF(preset=preset, name="crf", **options, **settings)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_seg.from_logits import resolve_from_logits
 from keras_seg.layers import AlignedScale
 from keras_seg.layers import ResizeLike
 from keras_seg.ops.formats import spatial_axes
@@ -15,7 +16,7 @@ __all__ = ["average_views"]
 
 
 def average_views(
-    model, scales=(1.0,), mirror=False, merge="mean", from_logits=True
+    model, scales=(1.0,), mirror=False, merge="mean", from_logits=None
 ):
     """Makes a network of what a network says of several views of an image.
 
@@ -41,7 +42,7 @@ def average_views(
         merge: `"mean"` of the probabilities, or `"max"` of the scores.
             Defaults to `"mean"`.
         from_logits: bool, whether the model gives logits, or probabilities.
-            Defaults to True.
+            Defaults to None: its graph says so.
 
     Returns:
         A functional `keras.Model` with the weights of `model`, not copies of
@@ -50,7 +51,8 @@ def average_views(
 
     Raises:
         ValueError: if a scale is no number above 0, `merge` is none of the
-            two, or the model has one size, which other scales have not.
+            two, it is not known what the model gives, or the model has one
+            size, which other scales have not.
 
     Example:
 
@@ -61,6 +63,8 @@ def average_views(
     (None, None, None, 3)
     """
     _check(model, scales, merge)
+    if merge == "mean":
+        from_logits = resolve_from_logits(model, from_logits)
     data_format = data_format_of(model)
     _, columns = spatial_axes(data_format)
     image, like = image_of(model)

@@ -103,17 +103,30 @@ def test_a_model_with_code_of_its_own():
 
 @pytest.mark.parametrize("tiles", [None, Tiles(32, overlap=0)])
 def test_probabilities(tiles):
-    """exp(score) / sum, by hand; of a network with a softmax as they are."""
+    """exp(score) / sum, by hand; of a network with a softmax as they are,
+    also in bfloat16, where they add up to 1 but for 2^-9."""
     image = np.random.default_rng(0).uniform(0, 4, (40, 35, 3))
     image = image.astype("float32")
     expected = np.exp(image) / np.exp(image).sum(axis=-1, keepdims=True)
     ends = keras.Input((None, None, 3))
     softmax = keras.Model(ends, keras.layers.Softmax()(ends))
-    for model in (echo(), softmax):
-        (found,) = predict(model, [image], tiles, probabilities=True)
+    half = keras.layers.Softmax(dtype="bfloat16")(ends)
+    half = keras.layers.Activation("linear", dtype="float32")(half)
+    half = keras.Model(ends, half)
+    for model, logits in ((echo(), True), (softmax, None), (half, None)):
+        (found,) = predict(
+            model, [image], tiles, probabilities=True, from_logits=logits
+        )
         assert found.probabilities.dtype == np.float16
-        np.testing.assert_allclose(found.probabilities, expected, atol=1e-3)
-        np.testing.assert_array_equal(found.ids, image.argmax(axis=-1))
+        np.testing.assert_allclose(
+            found.probabilities, expected, atol=8e-3 if model is half else 1e-3
+        )
+        if model is not half:
+            np.testing.assert_array_equal(found.ids, image.argmax(axis=-1))
+    with pytest.raises(ValueError, match="ends in a softmax"):
+        predict(softmax, [image], probabilities=True, from_logits=True)
+    with pytest.raises(ValueError, match="cannot be seen"):
+        predict(echo(), [image], probabilities=True)
     (found,) = predict(echo(), [image], tiles)
     assert found.probabilities is None
     with pytest.raises(ValueError, match="come with a stream"):

@@ -51,7 +51,9 @@ def test_what_a_pixel_says_survives_exactly(size):
 def test_logits_go_through_a_softmax():
     image = picture(4, 7) - 1
     np.testing.assert_allclose(
-        predict_turned(echo(3.0), image), softmax(3 * image), rtol=1e-5
+        predict_turned(echo(3.0), image, from_logits=True),
+        softmax(3 * image),
+        rtol=1e-5,
     )
 
 
@@ -93,10 +95,10 @@ def test_refused():
         predict_turned([], image)
     with pytest.raises(ValueError, match=r"same classes.*of \[3, 4\]"):
         predict_turned([uneven(), uneven(4)], image)
-    with pytest.raises(ValueError, match="Received: from_logits=False and"):
+    with pytest.raises(ValueError, match="Received: from_logits=False"):
         predict_turned(uneven(), image, from_logits=False)
-    with pytest.raises(ValueError, match="from_logits=True.* are 1 to 1"):
-        predict_turned(uneven(activation="softmax"), image)
+    with pytest.raises(ValueError, match="ends in a softmax.*=True"):
+        predict_turned(uneven(activation="softmax"), image, from_logits=True)
     inputs = keras.Input((None, None, 3))
     coarse = keras.Model(inputs, layers.Conv2D(2, 1, strides=2)(inputs))
     with pytest.raises(ValueError, match="at the size of the image"):

@@ -85,7 +85,7 @@ def test_what_an_identity_says_survives(height, width, mirror):
     """A model that gives the image: whole scales keep its every pixel."""
     image = keras.Input((None, None, 4))
     echo = keras.Model(image, keras.layers.Activation("linear")(image))
-    model = average_views(echo, (1, 2, 3), mirror)
+    model = average_views(echo, (1, 2, 3), mirror, from_logits=True)
     ids = RNG.integers(0, 4, (1, height, width))
     found = outputs(model, np.eye(4, dtype="float32")[ids])
     np.testing.assert_array_equal(found.argmax(axis=-1), ids)

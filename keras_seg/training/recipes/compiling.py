@@ -1,5 +1,6 @@
 """What the recipes share."""
 
+from keras_seg.from_logits import gives_logits
 from keras_seg.losses import deep_supervision
 from keras_seg.metrics import MeanIoU
 from keras_seg.optimizers import CaffeSGD
@@ -74,7 +75,8 @@ def compile_arguments(model, optimizer, loss, ignore_class, weights=None):
     Args:
         model: `keras.Model`; of several outputs the first one predicts.
         optimizer: `keras.optimizers.Optimizer`.
-        loss: `keras.losses.Loss`, or one for each output.
+        loss: `keras_seg.losses` for all outputs, or a list of one for each;
+            its `from_logits` becomes what the model gives.
         ignore_class: int, the label of void pixels, or None.
         weights: floats, those of the outputs' losses. Defaults to 1 for the
             first and `AUXILIARY_WEIGHT` for others.
@@ -85,6 +87,10 @@ def compile_arguments(model, optimizer, loss, ignore_class, weights=None):
     others = len(model.outputs) - 1
     if weights is None:
         weights = [1.0, *[AUXILIARY_WEIGHT] * others]
+    losses = loss if isinstance(loss, list) else [loss]
+    for number, one in enumerate(losses):
+        # Of a softmax the probabilities are what the loss is given.
+        one.from_logits = gives_logits(model, number) is not False
     found = metrics(model.outputs[0].shape[-1], ignore_class)
     arguments = deep_supervision(model, loss, weights, found)
     return {"optimizer": optimizer, **arguments}

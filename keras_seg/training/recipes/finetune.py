@@ -6,6 +6,7 @@ from typing import Any
 from keras_seg.applications.origin import backbone_layers
 from keras_seg.data import VOID
 from keras_seg.data.statistics import class_statistics
+from keras_seg.from_logits import gives_logits
 from keras_seg.losses import CrossEntropy
 from keras_seg.losses import class_weights as weights_by_rule
 from keras_seg.metrics import MeanIoU
@@ -102,6 +103,7 @@ def finetune(
             class_weights,
             names=table.names if table else None,
         )
+    from_logits = model is None or gives_logits(model) is not False
     steps = epochs * -(-len(data) // batch_size)
     return {
         "optimizer": AdamW(
@@ -109,7 +111,7 @@ def finetune(
             weight_decay=weight_decay,
             multipliers=_slowed(model, backbone, backbone_rate),
         ),
-        "loss": CrossEntropy(VOID, class_weights),
+        "loss": CrossEntropy(VOID, class_weights, from_logits=from_logits),
         "metrics": [
             MeanIoU(classes, ignore_class=VOID),
             PixelAccuracy(classes, ignore_class=VOID),

@@ -1,0 +1,113 @@
+"""What the scores of a model are: logits, or probabilities."""
+
+__all__ = ["gives_logits", "resolve_from_logits"]
+
+# Operations behind which the scores of a pixel are what they were before, by
+# the names of their classes; of several inputs the first counts.
+MOVES = frozenset(
+    """AlignedScale BilinearUpsampling Cast CenterCrop CropLike Cropping2D
+    Dropout ExpandDims Flip GetItem Identity InputLayer Permute Reshape
+    ResizeLike SpatialDropout2D Squeeze Transpose UpSampling2D""".split()
+)
+# Those that make scores of scores.
+MIXES = frozenset(
+    """Add Average Concatenate Divide Maximum Mean Multiply Subtract
+    TrueDivide""".split()
+)
+ENDS = {
+    "linear": True,
+    "log_softmax": True,
+    "softmax": False,
+    "CRFAsRNN": True,
+    "DenseCRF": True,
+    "Log": True,
+    "LogSoftmax": True,
+    "Softmax": False,
+}
+
+
+def gives_logits(model, output=0):
+    """Asks the graph of a model what its scores are.
+
+    Args:
+        model: `keras.Model`, or a `keras_seg.deployment.ExportedModel`, which
+            says so itself.
+        output: int, which of several outputs. Defaults to the first.
+
+    Returns:
+        True for logits: the model ends in a layer without an activation.
+        False for probabilities: it ends in a softmax. None where that is not
+        known: for a model without a graph, a layer with code of its own, or
+        another activation.
+
+    Example:
+
+    >>> from keras_seg.applications import UNet
+    >>> gives_logits(UNet(filters=4))
+    True
+    >>> gives_logits(UNet(filters=4, classifier_activation="softmax"))
+    False
+    """
+    if hasattr(model, "from_logits"):
+        return model.from_logits
+    if not type(model).__module__.startswith("keras."):
+        return None
+    return _of_tensor(model.outputs[output])
+
+
+def resolve_from_logits(model, from_logits=None):
+    """What a model gives, by its graph or by what the caller says.
+
+    Args:
+        model: see `gives_logits`.
+        from_logits: bool, or None to ask the model.
+
+    Returns:
+        bool.
+
+    Raises:
+        ValueError: if the model does not know, or knows better.
+    """
+    found = gives_logits(model)
+    if from_logits is None and found is None:
+        raise ValueError(
+            f"It cannot be seen whether the model '{_name(model)}' gives "
+            "logits or probabilities: it ends neither in a softmax nor in a "
+            "known layer without an activation. Fix: from_logits=True, or "
+            "from_logits=False for probabilities. Received: from_logits=None"
+        )
+    if from_logits is not None and found not in (None, bool(from_logits)):
+        what = "gives logits" if found else "ends in a softmax"
+        raise ValueError(
+            f"The model '{_name(model)}' {what}. Fix: from_logits={found}, or "
+            f"leave it out. Received: from_logits={from_logits}"
+        )
+    return bool(from_logits) if found is None else found
+
+
+def _name(model):
+    return getattr(model, "name", type(model).__name__)
+
+
+def _of_tensor(tensor):
+    operation, node, index = tensor._keras_history
+    name = type(operation).__name__
+    if not type(operation).__module__.startswith(("keras.", "keras_seg.")):
+        return None  # A subclass may do anything.
+    if hasattr(operation, "outputs"):  # A model within the model.
+        return gives_logits(operation, index)
+    before = operation._inbound_nodes[node].input_tensors
+    activation = getattr(operation, "activation", None)
+    if activation is not None:
+        end = ENDS.get(activation.__name__)
+        moves = end and name == "Activation"
+        return _of_tensor(before[0]) if moves else end
+    if name in ENDS:
+        return ENDS[name]
+    if name in MOVES:
+        return _of_tensor(before[0]) if before else None
+    if name in MIXES:
+        return True if all(map(_of_tensor, before)) and before else None
+    if getattr(operation, "weights", None) and not hasattr(operation, "layer"):
+        return True  # Without an activation: a convolution, a norm.
+    return None

@@ -66,7 +66,8 @@ def _(layer, surgery, maps, args, kwargs):
         return window.finish(x)
     is_max = isinstance(layer, layers.MaxPooling2D)
     if not is_max and layer.padding == "same" and window.stride > 1:
-        if keras.backend.backend() == "torch":
+        # Windows of two, which have one row of padding, are right.
+        if keras.backend.backend() == "torch" and max(layer.pool_size) > 2:
             refuse(
                 layer,
                 "on PyTorch, an average pooling of Keras with padding='same' "

@@ -86,7 +86,6 @@ def test_fc6_of_deeplab(kernel_size, rate, plain, _):
 def test_fc6_of_the_released_deeplab(kernel_size, rate, _, released):
     model = DeepLabV1(
         vgg16(224),
-        include_preprocessing=False,
         kernel_size=kernel_size,
         rate=rate,
         filters=2,

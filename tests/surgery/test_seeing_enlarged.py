@@ -185,7 +185,7 @@ def encoder(strides, *, pools=True, size=None):
     return keras.Model(image, layers.Dense(2)(layers.Dense(2)(x)))
 
 
-PLAIN = {"weights": None, "include_preprocessing": False, "classes": 1}
+PLAIN = {"weights": None, "classes": 1}
 
 
 def pixels_seen(model, height, width=32):
@@ -223,7 +223,7 @@ def test_fcn_with_the_published_geometry(system, neighbours):
 
 @pytest.mark.once
 def test_unet():
-    model = UNet(filters=2, depth=2, **PLAIN)
+    model = UNet(filters=2, depth=2, include_preprocessing=False, **PLAIN)
     field = receptive_field(model)
     assert (field.stride, field.centre) == (1, 0)
     assert pixels_seen(model, 64) == field.size

@@ -124,6 +124,8 @@ def test_callbacks(pairs):
     assert seen == [["loss", "mean_iou", "pixel_accuracy"]]
 
 
+# What draws the samples says so, too.
+@pytest.mark.filterwarnings("ignore:.* are NaN or infinite:UserWarning")
 def test_divergence(tmp_path, pairs):
     out = tmp_path / "run"
 

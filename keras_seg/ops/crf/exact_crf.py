@@ -12,7 +12,7 @@ def exact_dense_crf(image, logits, settings, self_term=True):
     """`keras_seg.dense_crf` of one image in `O(N²)`, in float64, by NumPy.
 
     `dense_crf` filters on a lattice, which is another function: single pixels
-    differ by up to 0.99, and some 1 % get another class; its docstring has
+    differ by up to 0.99, and up to 4 % get another class; its docstring has
     the figures. Gradients, losses and a search belong to the one that is
     used.
 

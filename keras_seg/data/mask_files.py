@@ -13,7 +13,7 @@ from keras_seg.data.masks import read_colors
 from keras_seg.data.masks import read_mask
 from keras_seg.data.masks import read_palette
 
-__all__ = ["MaskFiles", "color_code", "parse_mask_values"]
+__all__ = ["MaskFiles", "color_code", "parse_mask_values", "share_palettes"]
 
 _LARGEST = 65535  # of 16-bit masks
 
@@ -112,6 +112,23 @@ def _refuse_twins(colors, file):
                 fix="if the indices are right, name them in mask_values, such "
                 "as 0:0,1:1; else write the colors of the class table",
             )
+
+
+def share_palettes(folders):
+    """Lets the splits of a data set have one color for each index in all.
+
+    Args:
+        folders: iterable of `Folder`; other sequences are left alone. Those
+            that read masks in the same way read them by one object then.
+    """
+    known: list = []
+    for folder in folders:
+        masks = getattr(folder, "masks", None)
+        if isinstance(masks, MaskFiles):
+            if masks in known:
+                folder.masks = known[known.index(masks)]
+            else:
+                known.append(masks)
 
 
 def color_code(classes):

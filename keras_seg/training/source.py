@@ -9,6 +9,7 @@ from keras_seg.data import splits
 from keras_seg.data.images import find_bit_depth
 from keras_seg.data.layout import choose_split
 from keras_seg.data.mask_files import parse_mask_values
+from keras_seg.data.mask_files import share_palettes
 from keras_seg.training.errors import RunError
 from keras_seg.training.fingerprint import fingerprint
 
@@ -107,6 +108,7 @@ class DataSource:
         bit_depth = self.bit_depth or find_bit_depth(
             (pair.image, pair.page) for part in both for pair in part.pairs
         )
+        share_palettes(both)
         for part in both:
             part.bit_depth = bit_depth
             if check:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_seg.data import check
 from keras_seg.data import from_folder
 from keras_seg.data import synthetic
 from keras_seg.training import DataSource
@@ -99,6 +100,26 @@ def test_exchanged_classes_are_refused(folder):
         writer.writerows(rows)
     with pytest.raises(RunError, match="classes have changed.*instead of 0 "):
         refuse_changes(facts, *source.read(), "run")
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_palettes_of_splits_that_contradict_each_other(folder, order):
+    """Each split is consistent by itself; index 1 is red in the one only."""
+    (folder / "classes.csv").unlink()
+    table = np.array([[0, 0, 0], [255, 0, 0]], "uint8")
+    for split, colors in (("train", table), ("val", table[order])):
+        for file in (folder / split / "labels").iterdir():
+            mask = Image.fromarray(np.array(Image.open(file)))
+            mask.putpalette(colors.ravel().tolist())
+            mask.save(file)
+    source = DataSource(str(folder))
+    if order == [0, 1]:
+        source.read()
+        assert check(folder).ok
+        return
+    with pytest.raises(ValueError, match="KS-D014.*for the index"):
+        source.read()
+    assert "KS-D014" in {f.code for f in check(folder).findings}
 
 
 def test_arrays():

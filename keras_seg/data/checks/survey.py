@@ -15,6 +15,7 @@ from keras_seg.data.layout import find_folders
 from keras_seg.data.layout import role_of
 from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.mask_files import color_code
+from keras_seg.data.mask_files import share_palettes
 from keras_seg.data.pairs import find_pairs
 from keras_seg.data.pairs import pictures_below
 from keras_seg.data.readers.cvat import from_cvat
@@ -114,6 +115,7 @@ def survey(
     else:
         source = "data"
         parts = data if isinstance(data, dict) else {split or ALL: data}
+    share_palettes(parts.values())
     if isinstance(classes, int):
         classes = None  # A reader that knows the names has compared it.
     for part in parts.values():

@@ -16,6 +16,8 @@ from keras_seg.inference.weights import warn_of_weights
 from keras_seg.metrics import Scores
 from keras_seg.metrics import count_pairs
 from keras_seg.metrics import scores
+from keras_seg.metrics.confusion import MASKS_OF_0_255
+from keras_seg.metrics.confusion import seems_0_255
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -118,7 +120,7 @@ def evaluate(
 
     Raises:
         ValueError: if an id is outside the classes, or the model does not
-            fit the data.
+            fit the data, or masks of two classes hold only 0 and 255.
 
     Example:
 
@@ -145,14 +147,17 @@ def evaluate(
     warn_of_weights(model)
     matrix = np.zeros((count, count), np.int64)
     per_image: list[float] = []
+    void = 0
 
     def pairs():
+        nonlocal void
         for batch, images in buckets(model, _turned(data), batch_size, bucket):
             found = predict_batch(model, images)
             for (mask, image), ids in zip(batch, found, strict=True):
                 pair = mask, ids[: image.shape[0], : image.shape[1]]
                 counts = count_pairs(*pair, count)
                 matrix[:] += counts
+                void += mask.size - int(counts.sum())
                 per_image.append(scores(counts).mean_iou)
                 yield pair
             if progress is not None:
@@ -163,6 +168,9 @@ def evaluate(
         collections.deque(pairs(), maxlen=0)
     else:
         bands = metrics.trimap(pairs(), count, kind=trimap)
+    # The masks of a folder have been read by its table of classes.
+    if not hasattr(data, "classes") and seems_0_255(matrix, void, 255):
+        raise ValueError(MASKS_OF_0_255)
     return Evaluation(
         matrix, classes, len(per_image), np.array(per_image), bands
     )

@@ -1,6 +1,7 @@
 """What a model says of images of one size."""
 
 import functools
+import warnings
 import weakref
 
 import numpy as np
@@ -147,6 +148,8 @@ def predict_scores(model, images):
 
 
 def _predict(model, images):
+    if images.dtype.kind == "f" and 0 < images.max() <= 1:
+        _warn_of_range(model)
     _forget_sizes(model, images)
     first = takes_channels_first(model)
     # Not `predict`, which builds a pipeline at every call, nor the model
@@ -154,6 +157,19 @@ def _predict(model, images):
     return model.predict_on_batch(
         np.moveaxis(images, -1, 1) if first else images
     )
+
+
+def _warn_of_range(model):
+    """Floats of 0...1 are black to a network that takes 0...255."""
+    layers = getattr(model, "layers", ())
+    names = {type(layer).__name__ for layer in layers}
+    # What an exported model or a user's own takes is not known.
+    if names & {"Preprocess", "Rescaling"}:
+        warnings.warn(
+            "The image holds floats of 0...1, and this network takes RGB in "
+            "0...255, to which they are black. Fix: multiply by 255.",
+            stacklevel=4,
+        )
 
 
 def compiles_each_size(model):

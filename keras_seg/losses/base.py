@@ -26,6 +26,13 @@ class SegmentationLoss(keras.losses.Loss):
     `keras.callbacks.TerminateOnNaN` stops the training. The gradient leaves
     such a pixel out, so that the weights stay finite.
 
+    Keras reports for an epoch, and as `val_loss`, the mean over the batches,
+    weighted by their numbers of images. Where images differ in their numbers
+    of valid pixels and the loss is a mean over the pixels of a batch, that
+    depends on the batch size: compare `val_loss` at one batch size, take
+    `reduction="per_image"` if every image has a valid pixel, or compare the
+    metrics, which count the pixels of the whole data set.
+
     Args:
         ignore_class: int, the label of void pixels, or None for none.
         stride: int, every how many rows and columns of masks and logits

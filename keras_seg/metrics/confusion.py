@@ -15,6 +15,30 @@ __all__ = ["ConfusionMatrix"]
 # 128 replicas, and makes both parts exact in float32.
 BASE = 2**24
 
+MASKS_OF_0_255 = (
+    "Of two classes only class 0 is in the masks, beside 255, which is void: "
+    "every object would be left out. Divide masks of 0 and 255 by 255; where "
+    "255 is void, add an image with an object. Received: masks of 0 and 255"
+)
+
+
+def seems_0_255(matrix, void, ignore_class):
+    """Whether the truth of a matrix of two classes is only 0 and 255.
+
+    Args:
+        matrix: `(classes, classes)`, array or tensor; rows are the truth.
+        void: scalar, the pixels left out.
+        ignore_class: int or None, their id.
+
+    Returns:
+        bool, or a tensor of one.
+    """
+    if matrix.shape[0] != 2 or ignore_class != 255:
+        return False
+    background = matrix[0, 0] + matrix[0, 1]
+    objects = matrix[1, 0] + matrix[1, 1]
+    return (background > 0) & (objects == 0) & (void > 0)
+
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class ConfusionMatrix(keras.metrics.Metric):
@@ -29,6 +53,10 @@ class ConfusionMatrix(keras.metrics.Metric):
     the masks, and is not dropped in silence: `matrix()` and what is made
     from it raise a `ValueError`, and `result()`, which also runs where
     nothing can be raised (inside a compiled training step), is NaN.
+
+    So are masks of 0 and 255 for two classes, the second of which would be
+    taken for void: with two classes, a truth of nothing but 0 and 255 is
+    refused in the same way. Divide such masks by 255.
 
     Args:
         num_classes: int, at least 2.
@@ -82,9 +110,9 @@ class ConfusionMatrix(keras.metrics.Metric):
         self.num_classes = int(num_classes)
         self.ignore_class = None if ignore_class is None else int(ignore_class)
         # The matrix, row by row, then the pixels with an impossible id in
-        # the truth, then those with one in the prediction.
+        # the truth, those with one in the prediction, and void ones.
         self.counts = self.add_variable(
-            shape=(2, self.num_classes**2 + 2),
+            shape=(2, self.num_classes**2 + 3),
             initializer="zeros",
             dtype="int32",
             name="counts",
@@ -113,7 +141,7 @@ class ConfusionMatrix(keras.metrics.Metric):
             bins = ops.where(right_truth & wrong, size**2 + 1, bins)
         if self.ignore_class is not None:
             bins = ops.where(truth == self.ignore_class, size**2 + 2, bins)
-        self._add(count_bins(bins, size**2 + 3)[:-1])
+        self._add(count_bins(bins, size**2 + 3))
 
     def _class_ids(self, y_true, y_pred):
         """Both as flat int32 ids, and whether those of y_pred are classes."""
@@ -162,8 +190,10 @@ class ConfusionMatrix(keras.metrics.Metric):
         """
         low = ops.cast(self.counts[0], "float32")
         counts = low + BASE * ops.cast(self.counts[1], "float32")
-        wrong = ops.sum(counts[-2:]) > 0
-        matrix = ops.reshape(counts[:-2], (self.num_classes,) * 2)
+        wrong = ops.sum(counts[-3:-1]) > 0
+        matrix = ops.reshape(counts[:-3], (self.num_classes,) * 2)
+        if self.num_classes == 2 and self.ignore_class == 255:
+            wrong = wrong | seems_0_255(matrix, counts[-1], self.ignore_class)
         return ops.where(wrong, float("nan"), matrix)
 
     def result(self):
@@ -178,11 +208,12 @@ class ConfusionMatrix(keras.metrics.Metric):
             truth, columns the prediction.
 
         Raises:
-            ValueError: if an id outside the classes was met.
+            ValueError: if an id outside the classes was met, or the masks
+                are of 0 and 255.
         """
         counts = ops.convert_to_numpy(self.counts.value).astype(np.int64)
         counts = counts[0] + BASE * counts[1]
-        in_truth, in_prediction = counts[-2:]
+        in_truth, in_prediction, void = counts[-3:]
         if in_truth or in_prediction:
             raise ValueError(
                 f"Class ids outside 0...{self.num_classes - 1} were met in "
@@ -193,7 +224,10 @@ class ConfusionMatrix(keras.metrics.Metric):
                 f"`ignore_class`. Received: num_classes={self.num_classes}, "
                 f"ignore_class={self.ignore_class}"
             )
-        return counts[:-2].reshape(self.num_classes, self.num_classes)
+        matrix = counts[:-3].reshape(self.num_classes, self.num_classes)
+        if seems_0_255(matrix, void, self.ignore_class):
+            raise ValueError(MASKS_OF_0_255)
+        return matrix
 
     def merge(self, matrix):
         """Adds the matrix of another process or of an earlier run.
@@ -213,7 +247,7 @@ class ConfusionMatrix(keras.metrics.Metric):
             )
         counts = ops.convert_to_numpy(self.counts.value).astype(np.int64)
         total = counts[0] + BASE * counts[1]
-        total[:-2] += matrix.reshape(-1).astype(np.int64)
+        total[:-3] += matrix.reshape(-1).astype(np.int64)
         limbs = np.stack([total % BASE, total // BASE])
         self.counts.assign(limbs.astype(np.int32))
 

@@ -53,6 +53,13 @@ def test_by_hand(echo):
     assert math.isnan(c["iou"]) and c["pixels"] == 0
 
 
+def test_masks_of_0_and_255():
+    model = UNet(classes=2, filters=4, depth=2)
+    pairs = [pair([[0, 1]], [[0, 255]])]
+    with pytest.raises(ValueError, match="Divide masks of 0 and 255"):
+        evaluate(model, pairs)
+
+
 def test_batches_do_not_matter(echo):
     rng = np.random.default_rng(0)
     pairs = []

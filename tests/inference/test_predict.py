@@ -439,6 +439,16 @@ def test_one_size_only_and_several_outputs():
     np.testing.assert_array_equal(found.ids, np.full((5, 7), 1))
 
 
+def test_an_image_of_floats_from_0_to_1_is_warned_of():
+    model = randomize(UNet("mobilenet_v2", classes=3, weights=None))
+    image = np.random.default_rng(0).uniform(0, 1, (32, 32, 3))
+    predict(model, 255 * image)
+    with pytest.warns(UserWarning, match="multiply by 255"):
+        predict(model, image)
+    with pytest.warns(UserWarning, match="multiply by 255"):
+        list(predict(model, [image]))
+
+
 def test_streams_refused():
     with pytest.raises(ValueError, match="`out` is for one image"):
         predict(echo(), [], out=np.zeros((2, 2)))

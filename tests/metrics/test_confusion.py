@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from sklearn import metrics as sklearn_metrics
 
 from keras_seg.metrics import ConfusionMatrix
+from keras_seg.metrics import MeanIoU
 from keras_seg.metrics.confusion import BASE
 from keras_seg.metrics.counting import count_bins
 
@@ -139,8 +140,8 @@ def test_two_to_the_31_pixels_and_beyond():
 def test_an_update_is_exact_up_to_two_to_the_31_pixels(number):
     metric = ConfusionMatrix(2)
     metric.merge(np.full((2, 2), BASE - 1))
-    metric._add(keras.ops.full((6,), number, dtype="int32"))
-    metric._add(keras.ops.convert_to_tensor([0] * 4 + [-number] * 2, "int32"))
+    metric._add(keras.ops.full((7,), number, dtype="int32"))
+    metric._add(keras.ops.convert_to_tensor([0] * 4 + [-number] * 3, "int32"))
     assert (metric.matrix() == BASE - 1 + number).all()
 
 
@@ -175,6 +176,22 @@ def test_an_id_outside_the_classes_is_an_error(truth, prediction, where):
     metric.reset_state()
     metric.update_state(np.array([[0, 1, 255]]), np.array([[0, 1, 1]]))
     np.testing.assert_array_equal(metric.matrix(), np.eye(2))
+
+
+def test_masks_of_0_and_255_are_refused():
+    # Their mean IoU would be 1.0: every object is void.
+    truth = np.array([[0, 255, 255, 0]])
+    for metric in ConfusionMatrix(2), MeanIoU(2):
+        metric.update_state(truth, np.zeros_like(truth))
+        assert np.isnan(keras.ops.convert_to_numpy(metric.result())).all()
+        with pytest.raises(ValueError, match="Divide masks of 0 and 255"):
+            metric.matrix()
+        metric.update_state(truth, np.zeros_like(truth) + 1)
+        metric.update_state(truth[:, :1] + 1, truth[:, :1])  # an object
+        np.testing.assert_array_equal(metric.matrix(), [[2, 2], [1, 0]])
+    metric = ConfusionMatrix(3)  # may lack two classes
+    metric.update_state(truth, np.zeros_like(truth))
+    assert metric.matrix()[0, 0] == 2
 
 
 def test_without_an_ignored_class_255_is_an_error():

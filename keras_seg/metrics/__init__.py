@@ -4,7 +4,7 @@
 `ClassIoU` go into `model.compile(metrics=[...])`; `scores` gives the same
 numbers from a confusion matrix held in NumPy. `trimap`, `boundary_f1`,
 `boundary_iou` and `per_image_iou` look at masks and predictions in NumPy.
-`em` has the metrics of the ISBI 2012 challenge.
+`em` has V_Rand and V_Info of the ISBI 2012 challenge.
 """
 
 # First, so that what Keras's import registers is not half imported.

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_seg.layers.base import SpatialLayer
+from keras_seg.ops.formats import select
 from keras_seg.ops.padding import ceil_division
 
 __all__ = ["MirrorPad"]
@@ -60,7 +61,7 @@ class MirrorPad(SpatialLayer):
             self.spatial_axes, self.padding, strict=True
         ):
             if before or after:
-                x = ops.take(x, _mirrored(shape[axis], before, after), axis)
+                x = select(x, _mirrored(shape[axis], before, after), axis)
         return x
 
     def compute_output_shape(self, input_shape):

@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_seg.layers.base import SpatialLayer
+from keras_seg.ops.formats import select
 
 __all__ = ["Preprocess"]
 
@@ -89,7 +90,7 @@ class Preprocess(SpatialLayer):
         if reverse:
             channels = x.shape[self.channel_axis]
             order = [2, 1, 0, *range(3, channels)]
-            x = ops.take(x, order, axis=self.channel_axis)
+            x = select(x, order, self.channel_axis)
         offset = self._constant(offset, x)
         return (x - offset) / self._constant(divisor, x)
 

@@ -1,8 +1,9 @@
 """Where the axes of a batch of maps are."""
 
 import keras
+from keras import ops
 
-__all__ = ["channel_axis", "spatial_axes", "standardize_data_format"]
+__all__ = ["channel_axis", "select", "spatial_axes", "standardize_data_format"]
 
 FORMATS = ("channels_last", "channels_first")
 
@@ -31,3 +32,15 @@ def channel_axis(data_format):
 def spatial_axes(data_format):
     """Returns the axes of the rows and of the columns of a batch of maps."""
     return (2, 3) if data_format == "channels_first" else (1, 2)
+
+
+def select(x, indices, axis):
+    """Returns the entries `indices` along one axis, as `keras.ops.take`.
+
+    Keras 3.15 squeezes what it took on PyTorch, which does nothing there,
+    and makes a Squeeze of ONNX that no runtime accepts.
+    """
+    if keras.config.backend() == "torch":
+        indices = ops.convert_to_tensor(indices, "int64")
+        return x.index_select(axis, indices)
+    return ops.take(x, indices, axis)

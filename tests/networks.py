@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_seg.inference.ids_network import ids_network
+from keras_seg.inference.keras_models import ids_network
 
 __all__ = [
     "application",

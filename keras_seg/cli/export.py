@@ -11,7 +11,7 @@ from keras_seg.cli.backend import prefer_backend
 from keras_seg.cli.backend import use_backend
 from keras_seg.cli.options import parse_size
 from keras_seg.deployment.formats import FORMATS
-from keras_seg.deployment.quantization import QUANTIZATIONS
+from keras_seg.deployment.formats import QUANTIZATIONS
 
 __all__ = ["export"]
 
@@ -98,7 +98,7 @@ def export(
 
     from keras_seg import deployment
     from keras_seg import training
-    from keras_seg.inference.weights import warn_of_weights
+    from keras_seg.inference.scores import warn_of_weights
     from keras_seg.training.source import recorded_source
 
     folder = training.RunFolder.open(run)

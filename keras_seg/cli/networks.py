@@ -60,8 +60,8 @@ def exported(path):
     from keras_seg.deployment import ExportedModel
 
     network = ExportedModel(path)
-    facts = network.facts
-    return Source(path, facts.classes, facts.bit_depth, lambda: network)
+    metadata = network.metadata
+    return Source(path, metadata.classes, metadata.bit_depth, lambda: network)
 
 
 def altered(model, scales, mirror, output_stride, crf):
@@ -75,7 +75,7 @@ def altered(model, scales, mirror, output_stride, crf):
         crf: bool.
     """
     from keras_seg import surgery
-    from keras_seg.inference.weights import warn_of_weights
+    from keras_seg.inference.scores import warn_of_weights
 
     # Before surgery: what it folds away is not seen later.
     with console.warnings_as_lines(UserWarning):

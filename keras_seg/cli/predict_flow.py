@@ -16,8 +16,8 @@ from keras_seg.data.opening import opened
 from keras_seg.data.video import VideoWriter
 from keras_seg.data.video import frame_rate
 from keras_seg.data.video import timed_frames
-from keras_seg.inference.buckets import image_shape
 from keras_seg.inference.scores import compiles_each_size
+from keras_seg.inference.scores import image_shape
 
 __all__ = ["predict_all"]
 

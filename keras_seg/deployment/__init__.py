@@ -1,7 +1,7 @@
-"""Networks that leave Python: written for other runtimes, and run there.
+"""Export to other runtimes, and prediction with exported files.
 
-Each name is imported when it is first used. Only `export` needs Keras: an
-exported file predicts where no backend is installed.
+Only `export` needs Keras: an exported file predicts where no backend is
+installed. So each name is imported when it is first used.
 """
 
 from typing import TYPE_CHECKING
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from keras_seg.lazy import getter
 
 if TYPE_CHECKING:
-    from keras_seg.deployment.errors import ExportError
     from keras_seg.deployment.exported import ExportedModel
     from keras_seg.deployment.exporting import export
     from keras_seg.deployment.formats import FORMATS
+    from keras_seg.deployment.formats import ExportError
 
 __all__ = ["FORMATS", "ExportError", "ExportedModel", "export"]
 
@@ -20,7 +20,7 @@ __getattr__ = getter(
     __name__,
     {
         "FORMATS": "formats",
-        "ExportError": "errors",
+        "ExportError": "formats",
         "ExportedModel": "exported",
         "export": "exporting",
     },

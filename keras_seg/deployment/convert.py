@@ -1,4 +1,4 @@
-"""A Keras model into a file of another format, by the libraries for it."""
+"""Converts a Keras model to another format, by `keras.Model.export`."""
 
 import contextlib
 import gc
@@ -8,15 +8,15 @@ import warnings
 from unittest import mock
 
 import keras
+import numpy as np
 
-from keras_seg.deployment.errors import ExportError
-from keras_seg.deployment.errors import first_line
-from keras_seg.deployment.quantization import litert_options
+from keras_seg.deployment.formats import ExportError
+from keras_seg.deployment.formats import first_line
 from keras_seg.ops.devices import portable_forms
 
 __all__ = ["convert"]
 
-# Parameters, of which some twenty copies are a gigabyte.
+# Parameters; twenty copies of so many take a gigabyte.
 MANY = 10_000_000
 
 
@@ -28,15 +28,15 @@ def convert(model, path, known, size, quantization=None, samples=None):
         path: path to write to.
         known: `Format`.
         size: pair of ints, or None for any size.
-        quantization: None, `"float16"` or `"int8"`, of LiteRT.
+        quantization: None, `"float16"` or `"int8"`, for LiteRT.
         samples: list of arrays `(height, width, channels)`, for `"int8"`.
 
     Raises:
-        ExportError: if the format has no form for a part of the model.
+        ExportError: If the converter fails.
     """
     options = {}
     if quantization is not None:
-        options = litert_options(quantization, samples)
+        options = _litert_options(quantization, samples)
     batch = 1 if size else None
     height, width = size or (None, None)
     channels = model.inputs[0].shape[-1]
@@ -53,7 +53,7 @@ def convert(model, path, known, size, quantization=None, samples=None):
                 **options,
             )
     except Exception as error:
-        # Each converter has its own for what it knows no form of.
+        # Each converter raises errors of its own.
         raise ExportError(
             f"{model.name} can't be written as {known.title} with "
             f"{keras.config.backend()}: {first_line(error)} "
@@ -61,12 +61,33 @@ def convert(model, path, known, size, quantization=None, samples=None):
         ) from error
 
 
+def _litert_options(quantization, samples):
+    """Attributes of `tf.lite.TFLiteConverter`.
+
+    `"float16"` stores the kernels in half precision. `"int8"` computes in
+    eight bits, with ranges calibrated on the samples; images and scores stay
+    float32.
+    """
+    import tensorflow
+
+    options: dict = {"optimizations": [tensorflow.lite.Optimize.DEFAULT]}
+    if quantization == "float16":
+        options["target_spec"] = {"supported_types": [tensorflow.float16]}
+        return options
+
+    def each():
+        for image in samples:
+            yield [np.asarray(image, "float32")[None]]
+
+    return {**options, "representative_dataset": each}
+
+
 @contextlib.contextmanager
 def _copies_collected(known, model):
-    """Frees the copies of the graph that tf2onnx makes, one before each pass.
+    """Collects garbage before each pass of tf2onnx, which copies the graph.
 
-    They are cycles of few, large objects, which Python by itself comes to
-    after tens of GiB. What was there before is not searched.
+    The copies are cycles of few, large objects: Python would collect them
+    only after tens of GiB. Objects from before the export are not searched.
     """
     copied = known.name == "onnx" and keras.config.backend() == "tensorflow"
     if not copied or model.count_params() < MANY:
@@ -93,7 +114,7 @@ def _copies_collected(known, model):
 
 @contextlib.contextmanager
 def _quiet():
-    """Holds back what converters say to those who write converters."""
+    """Holds back the warnings and logs of the converters."""
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

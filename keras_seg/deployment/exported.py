@@ -1,17 +1,16 @@
-"""An exported network, as `keras_seg.inference` takes it."""
+"""Exported networks, run by their own runtimes without Keras."""
 
+import os
 import pathlib
 import types
 
 import numpy as np
 
-from keras_seg.deployment.errors import ExportError
-from keras_seg.deployment.errors import first_line
-from keras_seg.deployment.facts import Facts
-from keras_seg.deployment.facts import place_of
+from keras_seg.deployment.formats import ExportError
+from keras_seg.deployment.formats import first_line
 from keras_seg.deployment.formats import format_of
-from keras_seg.deployment.runtimes import RUNTIMES
-from keras_seg.deployment.runtimes import onnx_session
+from keras_seg.deployment.metadata import Metadata
+from keras_seg.deployment.metadata import metadata_path
 
 __all__ = ["ExportedModel"]
 
@@ -20,22 +19,23 @@ class ExportedModel:
     """A file that `keras_seg.export` wrote, run by its own runtime.
 
     It takes the place of a `keras.Model` in `keras_seg.predict` and
-    `keras_seg.evaluate`, and needs neither Keras nor a backend: ONNX Runtime,
-    LiteRT, OpenVINO, TensorFlow or PyTorch, whichever the file is for.
+    `keras_seg.evaluate`. It needs neither Keras nor a backend, only the
+    runtime of its format: ONNX Runtime, LiteRT, OpenVINO, TensorFlow or
+    PyTorch.
 
-    A SavedModel or a PyTorch export is a program; open those of people you
-    trust only. The other formats are data.
+    SavedModels and PyTorch exports can run any code: open only those you
+    trust. The other formats are data.
 
     Args:
         path: str or path of the file, or the folder of a SavedModel.
 
     Attributes:
-        facts: `keras_seg.deployment.facts.Facts`.
+        metadata: `keras_seg.deployment.metadata.Metadata`.
         classes: `keras_seg.data.ClassTable`.
 
     Raises:
-        ExportError: if there is no such file, it is damaged or none of ours,
-            or its runtime is not installed.
+        ExportError: If the file does not exist, is damaged or was not
+            written by keras_seg, or if its runtime is not installed.
     """
 
     data_format = "channels_last"
@@ -45,11 +45,12 @@ class ExportedModel:
         self._format = format_of(self.path)
         if not self.path.exists():
             raise ExportError(f"{self.path} does not exist.")
-        self.facts = _facts(self.path, self._format)
-        self.classes = self.facts.classes
-        self.from_logits = self.facts.from_logits
-        height, width = self.facts.size or (None, None)
-        shape = (None, height, width, self.facts.channels)
+        self.metadata = _metadata(self.path, self._format)
+        self.classes = self.metadata.classes
+        self.bit_depth = self.metadata.bit_depth
+        self.from_logits = self.metadata.from_logits
+        height, width = self.metadata.size or (None, None)
+        shape = (None, height, width, self.metadata.channels)
         self.inputs = [types.SimpleNamespace(shape=shape)]
         self.output_shape = (*shape[:3], len(self.classes))
         self._run = _opened(
@@ -57,7 +58,7 @@ class ExportedModel:
         )
 
     def predict_on_batch(self, images):
-        """Finds the scores of images of one size.
+        """Returns the scores of a batch of images.
 
         Args:
             images: array `(batch, height, width, channels)`, in 0...255.
@@ -66,10 +67,10 @@ class ExportedModel:
             float32 array `(batch, height, width, classes)`.
 
         Raises:
-            ValueError: if the network takes images of another size only.
+            ValueError: If the network takes only images of another size.
         """
         images = np.ascontiguousarray(images, "float32")
-        size = self.facts.size
+        size = self.metadata.size
         if size is None:
             return self._run(images)
         if images.shape[1:3] != size:
@@ -83,12 +84,12 @@ class ExportedModel:
         return np.concatenate([self._run(image[None]) for image in images])
 
 
-def _facts(path, known):
+def _metadata(path, known):
     if known.name == "onnx":
-        session = _opened(path, known, onnx_session)
+        session = _opened(path, known, _onnx_session)
         text = session.get_modelmeta().custom_metadata_map.get("keras_seg", "")
-        return Facts.from_json(text, path)
-    place = place_of(path)
+        return Metadata.from_json(text, path)
+    place = metadata_path(path)
     try:
         with open(place, "rb") as file:
             text = file.read(1 << 21)
@@ -97,7 +98,7 @@ def _facts(path, known):
             f"{path} was not exported by keras_seg, or {place}, which "
             "belongs to it, is missing. Fix: copy both."
         ) from None
-    return Facts.from_json(text, path)
+    return Metadata.from_json(text, path)
 
 
 def _opened(path, known, how):
@@ -109,9 +110,90 @@ def _opened(path, known, how):
             f"({error}). Fix: pip install {known.runtimes[0]}."
         ) from None
     except Exception as error:
-        # Each runtime has its own for a file that is none.
+        # Each runtime raises errors of its own.
         raise ExportError(
             f"{path} is no {known.title} file, or is damaged "
             f"({first_line(error)}). Fix: copy it again from its source, or "
             "export the network again."
         ) from error
+
+
+# Each function takes the path of an exported file and returns a function from
+# float32 images to scores.
+
+
+def _onnx_session(path):
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(
+        str(path), providers=["CPUExecutionProvider"]
+    )
+
+
+def _onnx(path):
+    session = _onnx_session(path)
+    (image,) = session.get_inputs()
+    return lambda images: session.run(None, {image.name: images})[0]
+
+
+def _litert(path):
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:
+        import tensorflow
+
+        Interpreter = tensorflow.lite.Interpreter
+
+    # By default it uses one thread.
+    interpreter = Interpreter(model_path=str(path), num_threads=os.cpu_count())
+    (image,) = interpreter.get_input_details()
+    (scores,) = interpreter.get_output_details()
+
+    def run(images):
+        details = interpreter.get_input_details()[0]
+        if tuple(details["shape"]) != images.shape:
+            interpreter.resize_tensor_input(image["index"], images.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(image["index"], images)
+        interpreter.invoke()
+        return interpreter.get_tensor(scores["index"])
+
+    return run
+
+
+def _openvino(path):
+    import openvino
+
+    # It would compute in bfloat16 where the processor can.
+    exact = {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.compile_model(str(path), "CPU", exact)
+    return lambda images: compiled(images)[0]
+
+
+def _saved_model(path):
+    import tensorflow
+
+    loaded = tensorflow.saved_model.load(str(path))
+    # `loaded` owns the variables, so it must live as long.
+    return lambda images, kept=loaded: np.asarray(kept.serve(images))
+
+
+def _torch(path):
+    import torch
+
+    network = torch.export.load(str(path)).module()
+
+    def run(images):
+        with torch.no_grad():
+            return network(torch.from_numpy(images)).numpy()
+
+    return run
+
+
+RUNTIMES = {
+    "onnx": _onnx,
+    "litert": _litert,
+    "openvino": _openvino,
+    "tf_saved_model": _saved_model,
+    "torch": _torch,
+}

@@ -1,4 +1,4 @@
-"""A network for use without Python, checked against the model."""
+"""Exports models to other runtimes and verifies what was written."""
 
 import dataclasses
 import os
@@ -9,19 +9,19 @@ import keras
 import keras_seg
 from keras_seg.atomic import hidden_folder
 from keras_seg.data import ClassTable
-from keras_seg.deployment.agreement import Agreement
-from keras_seg.deployment.agreement import compare
-from keras_seg.deployment.agreement import test_images
 from keras_seg.deployment.convert import convert
-from keras_seg.deployment.errors import ExportError
-from keras_seg.deployment.errors import first_line
 from keras_seg.deployment.exported import ExportedModel
-from keras_seg.deployment.facts import Facts
-from keras_seg.deployment.facts import place_of
+from keras_seg.deployment.formats import QUANTIZATIONS
+from keras_seg.deployment.formats import ExportError
+from keras_seg.deployment.formats import first_line
 from keras_seg.deployment.formats import format_of
-from keras_seg.deployment.quantization import QUANTIZATIONS
+from keras_seg.deployment.metadata import Metadata
+from keras_seg.deployment.metadata import metadata_path
+from keras_seg.deployment.verification import Agreement
+from keras_seg.deployment.verification import compare
+from keras_seg.deployment.verification import probe_images
 from keras_seg.from_logits import gives_logits
-from keras_seg.inference.weights import warn_of_weights
+from keras_seg.inference.scores import warn_of_weights
 from keras_seg.surgery.graph import data_format_of
 from keras_seg.surgery.graph import functional
 
@@ -30,17 +30,17 @@ __all__ = ["Export", "export"]
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """What was written, and how far it agrees with the model.
+    """What `export` wrote, and how closely it agrees with the model.
 
     Args:
         path: path of the file or folder.
-        facts: `keras_seg.deployment.facts.Facts`, written with it.
+        metadata: `keras_seg.deployment.metadata.Metadata`, written with it.
         agreements: tuple of `Agreement`, one for each image compared.
         bytes: int, of all that was written.
     """
 
     path: pathlib.Path
-    facts: Facts
+    metadata: Metadata
     agreements: tuple[Agreement, ...]
     bytes: int
 
@@ -56,14 +56,14 @@ def export(
     verify=True,
     bit_depth=None,
 ):
-    """Writes a model for another runtime, and compares the two.
+    """Writes a model for another runtime and compares their predictions.
 
     The file takes float32 images `(batch, height, width, channels)`, RGB in
-    0...255, and gives scores, as the model does: the preprocessing is part of
-    it. With it are kept the classes and their colours, void, the size, and
-    the version of this package; `ExportedModel` reads them.
+    0...255, and returns scores as the model does, whose preprocessing it
+    contains. Metadata are written with it, such as the classes and their
+    colors; `ExportedModel` reads them.
 
-    | suffix | format | of any size by | of one size by |
+    | suffix | format | any size: by | one size: by |
     |---|---|---|---|
     | `.onnx` | ONNX | TensorFlow | PyTorch |
     | `.tflite` | LiteRT | TensorFlow | |
@@ -71,25 +71,25 @@ def export(
     | none | SavedModel | TensorFlow | JAX |
     | `.pt2` | PyTorch export | | PyTorch |
 
-    A saved model can be loaded with another backend, where this one does not
-    write the format. `keras-seg export` takes one that does.
+    If the current backend does not write a format, save the model and load it
+    with one that does; `keras-seg export` does so by itself.
 
     Args:
         model: `keras.Model`, images to scores of the same size, channels
             last; of several outputs the first is written.
         path: str or path; its suffix says which format.
         classes: `keras_seg.data.ClassTable`. Defaults to names "class 0", …
-            in VOC's colours.
-        size: pair of ints, height and width, for a file that takes images of
-            that size only, one at a time: smaller, and for some runtimes
-            faster. Defaults to the model's own, which is mostly any.
-        quantization: None, `"float16"` or `"int8"`, of LiteRT.
-        samples: list of arrays `(height, width, channels)` in 0...255, a
-            hundred or so, that `"int8"` fits its ranges to, and the first
-            three of which are compared. Defaults to made-up images; needed
-            for `"int8"`.
-        verify: bool, whether the file is run by its own runtime and compared
-            with the model, on three images.
+            in VOC's colors.
+        size: pair of ints, height and width, for a file that takes only
+            images of that size, one at a time: smaller, and faster with some
+            runtimes. Defaults to that of the model, which is mostly any.
+        quantization: None, `"float16"` or `"int8"`, for LiteRT only.
+        samples: list of arrays `(height, width, channels)` in 0...255, about
+            a hundred, to calibrate the ranges of `"int8"` on, for which they
+            are required. The first three are used for the comparison.
+            Defaults to synthetic images.
+        verify: bool, whether to run the file with its own runtime on three
+            images and to compare the scores with those of the model.
         bit_depth: optional int, of the 16-bit images that the model was
             trained on, see `keras_seg.data.read_image`.
 
@@ -97,10 +97,10 @@ def export(
         `Export`. An earlier file of that name is replaced.
 
     Raises:
-        ExportError: if the backend does not write the format, a package is
-            missing, or scores differ by more than 1e-3 (of the largest,
-            where that is above 1); then nothing is written. Quantized ones
-            may differ by any amount.
+        ExportError: If the backend does not write the format, a package is
+            missing, or scores differ by more than 1e-3 (relative to the
+            largest if that is above 1); then nothing is written. Quantized
+            scores may differ by any amount.
     """
     path = pathlib.Path(path)
     try:
@@ -122,7 +122,7 @@ def export(
         raise ExportError(
             f"`classes` has {len(classes)} classes, the model {count}."
         )
-    facts = Facts(
+    metadata = Metadata(
         model=model.name,
         format=known.name,
         classes=classes,
@@ -140,10 +140,10 @@ def export(
     with hidden_folder(path) as hidden:
         written = hidden / path.name
         convert(network, written, known, size, quantization, samples)
-        _write_facts(written, known, facts)
+        _write_metadata(written, known, metadata)
         agreements: list[Agreement] = []
         if verify:
-            images = samples[:3] or test_images(size, facts.channels)
+            images = samples[:3] or probe_images(size, metadata.channels)
             exported = _opened(written, known)
             agreements = compare(
                 network, exported, images, exact=quantization is None
@@ -152,11 +152,11 @@ def export(
             file.stat().st_size for file in hidden.rglob("*") if file.is_file()
         )
         _move(hidden, path)
-    return Export(path, facts, tuple(agreements), total)
+    return Export(path, metadata, tuple(agreements), total)
 
 
 def _network(model):
-    """The part of a model that predicts: one image, one map of scores."""
+    """The model without auxiliary outputs: one image, one map of scores."""
     try:
         network = functional(model)
     except ValueError:
@@ -236,8 +236,8 @@ def _samples(samples, quantization, known, size):
 
 
 def _check_free(path):
-    """Only a file gives way to a file, and an exported folder to a folder."""
-    is_ours = path.is_file() if path.suffix else place_of(path).is_file()
+    """A file may replace a file, a folder only a folder that was exported."""
+    is_ours = path.is_file() if path.suffix else metadata_path(path).is_file()
     if path.exists() and not is_ours:
         raise ExportError(
             f"{path} is there already, and no exported network. Fix: choose "
@@ -245,10 +245,10 @@ def _check_free(path):
         )
 
 
-def _write_facts(path, known, facts):
-    text = facts.to_json()
+def _write_metadata(path, known, metadata):
+    text = metadata.to_json()
     if known.name != "onnx":
-        place_of(path).write_text(text + "\n", encoding="utf-8")
+        metadata_path(path).write_text(text + "\n", encoding="utf-8")
         return
     import onnx
 
@@ -272,7 +272,7 @@ def _move(hidden, path):
     """Moves what was written into place, the network itself last.
 
     The old one goes first: killed in between, this leaves no network beside
-    the facts of another.
+    the metadata of another.
     """
     written = sorted(hidden.iterdir(), key=lambda item: item.name == path.name)
     if path.exists():

@@ -1,12 +1,27 @@
-"""The formats: who writes them, and what runs them."""
+"""The export formats: which backends write them and what runs them."""
 
 import dataclasses
 import importlib.util
 import pathlib
 
-from keras_seg.deployment.errors import ExportError
+__all__ = ["FORMATS", "QUANTIZATIONS", "ExportError", "Format", "format_of"]
 
-__all__ = ["FORMATS", "Format", "format_of"]
+QUANTIZATIONS = ("float16", "int8")
+
+
+class ExportError(ValueError):
+    """A network cannot be exported, or an exported file cannot be run."""
+
+
+def first_line(error):
+    """The first line of a library's error message.
+
+    Example:
+
+    >>> first_line(RuntimeError("no such op: Foo\\n  at graph.cc:15"))
+    'no such op: Foo'
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,17 +29,16 @@ class Format:
     """A format of exported networks.
 
     Args:
-        name: str, as `keras.Model.export` has it.
-        title: str, as its makers have it.
-        suffix: str of its files; none for a folder.
-        any_size: tuple of str, the backends that write a network for images
-            of any size.
-        one_size: tuple of str, the backends that write it for images of one
-            size only.
+        name: str, the `format` of `keras.Model.export`.
+        title: str, the name for texts.
+        suffix: str, of its files; "" for a folder.
+        any_size: tuple of str, the backends that can write a network for
+            images of any size.
+        one_size: tuple of str, the backends that can write it for images of
+            one size only.
         writers: dictionary from backend to tuple of str, the packages that
-            write it beside the backend.
-        runtimes: tuple of str, the packages that run it, the first that is
-            installed.
+            writing needs beside the backend.
+        runtimes: tuple of str, the packages that can run it; one is enough.
     """
 
     name: str
@@ -41,13 +55,13 @@ class Format:
         return self.any_size + self.one_size
 
     def check_installed(self, backend):
-        """Refuses to begin what could not be ended.
+        """Checks that the packages to write and run the format are there.
 
         Args:
-            backend: str, what is to write it.
+            backend: str, the backend that writes it.
 
         Raises:
-            ExportError: if a package is missing that writes or runs it.
+            ExportError: If one is not installed.
         """
         missing = [
             package
@@ -116,7 +130,7 @@ FORMATS = (
 
 
 def format_of(path):
-    """The format that a path names by its suffix.
+    """The format of a path, by its suffix.
 
     Args:
         path: str or path.
@@ -125,7 +139,7 @@ def format_of(path):
         `Format`.
 
     Raises:
-        ExportError: if no format has that suffix.
+        ExportError: If no format has that suffix.
 
     Example:
 

@@ -1,17 +1,17 @@
 """Prediction, evaluation and tuning, at the size of each image.
 
-What needs Keras by itself is imported when it is first used: an exported
-network predicts where no backend is installed.
+Modules that need Keras are imported on first use: exported networks predict
+where no backend is installed.
 """
 
 from typing import TYPE_CHECKING
 
 from keras_seg.inference.calibration import Calibration
+from keras_seg.inference.predict import Prediction
 from keras_seg.inference.predict import predict
 from keras_seg.inference.scores import predict_batch
-from keras_seg.inference.stream import Prediction
 from keras_seg.inference.tiles import Tiles
-from keras_seg.inference.turns import predict_turned
+from keras_seg.inference.tta import predict_turned
 from keras_seg.lazy import getter
 
 if TYPE_CHECKING:

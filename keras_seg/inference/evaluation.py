@@ -1,4 +1,4 @@
-"""A model's scores on a data set, every image at its own size."""
+"""Evaluation of a model on a data set, each image at its own size."""
 
 import collections
 import dataclasses
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from keras_seg import metrics
 from keras_seg.arguments import check_positive
 from keras_seg.data import ClassTable
-from keras_seg.inference.buckets import buckets
+from keras_seg.inference.predict import buckets
 from keras_seg.inference.scores import predict_batch
-from keras_seg.inference.weights import warn_of_weights
+from keras_seg.inference.scores import warn_of_weights
 from keras_seg.metrics import Scores
 from keras_seg.metrics import count_pairs
 from keras_seg.metrics import scores
@@ -24,18 +24,18 @@ __all__ = ["Evaluation", "evaluate"]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What `evaluate` found.
+    """The result of `evaluate`.
 
     Args:
-        matrix: int64 array `(classes, classes)`, pixels; rows are the truth.
+        matrix: int64 array `(classes, classes)`, number of pixels of each
+            true class (row) that were predicted as each class (column).
         classes: `keras_seg.data.ClassTable`.
         images: int, number of images.
-        per_image: float64 array `(images,)`, the mean IoU of each image by
-            itself, see `keras_seg.metrics.per_image_iou`; empty where only
-            the matrix is known.
+        per_image: float64 array `(images,)`, the mean IoU of each image, see
+            `keras_seg.metrics.per_image_iou`; empty if only the matrix is
+            known.
         bands: dictionary from the width of a band along the boundaries to
-            its `keras_seg.metrics.Scores`, or None where they were not asked
-            for.
+            its `keras_seg.metrics.Scores`, or None without `trimap`.
     """
 
     matrix: NDArray[np.int64]
@@ -50,25 +50,25 @@ class Evaluation:
         return scores(self.matrix)
 
     def worst(self, count=8):
-        """The images with the smallest mean IoU.
+        """Finds the images with the smallest mean IoU.
 
         Args:
-            count: int, at most so many.
+            count: int, largest number of images.
 
         Returns:
-            List of their numbers in the data, the worst first; images that
-            are void are left out.
+            List of their indices in the data, the worst first, without images
+            that are all void.
         """
         known = np.flatnonzero(np.isfinite(self.per_image))
         ious = np.asarray(self.per_image)[known]
         return known[np.argsort(ious, kind="stable")][:count].tolist()
 
     def rows(self):
-        """The scores of each class, a dictionary each.
+        """The scores of each class.
 
         Returns:
-            List of `{"id", "name", "iou", "accuracy", "pixels"}`: NaN is
-            what an absent class has, `pixels` those of the truth.
+            List of dictionaries `{"id", "name", "iou", "accuracy", "pixels"}`.
+            Scores of an absent class are NaN; `pixels` counts the truth.
         """
         found = self.scores
         return [
@@ -93,34 +93,32 @@ def evaluate(
     trimap=None,
     progress=None,
 ):
-    """Counts, over a data set, which class was taken for which.
+    """Sums the confusion matrix of a model over a data set.
 
-    One matrix is summed over all images; no image is scaled or cropped, so
-    that the scores are those of the user's own pixels, each once.
+    No image is scaled or cropped: each pixel of the data counts once.
 
     Args:
         model: `keras.Model`, images to scores of the same size, or a
             `keras_seg.deployment.ExportedModel`.
         data: `keras_seg.data.Folder`, or any sequence of `(image, mask)`.
-        batch_size: int, the most images in a batch; neighbours of one
-            bucket go together.
-        bucket: int, pixels: images are filled up to multiples of it, and
-            what is found there is not counted. A compiled network, as on
-            JAX, is compiled for each size: with images of many sizes, 32
-            saves most of the time, and scores what `predict` says of a
-            stream. Defaults to 1: every image as it is.
-        classes: `keras_seg.data.ClassTable`; that of `data` by default, or
-            else one with as many classes as the model has.
-        trimap: optional str, for the scores in bands along the boundaries:
-            which, see `keras_seg.metrics.trimap`.
+        batch_size: int, largest number of images in a batch, of consecutive
+            images in one bucket.
+        bucket: int, pixels; images are padded to multiples of it, and what
+            is predicted there is not counted. JAX compiles for each size:
+            for images of many sizes, 32 saves most of the time, and scores
+            what `predict` returns for a stream. Defaults to 1, no padding.
+        classes: `keras_seg.data.ClassTable`. Defaults to that of `data`, or
+            else to one with as many classes as the model has.
+        trimap: optional str, the kind of boundaries for scores in bands along
+            them, see `keras_seg.metrics.trimap`.
         progress: optional function of the number of images done.
 
     Returns:
         `Evaluation`.
 
     Raises:
-        ValueError: if an id is outside the classes, or the model does not
-            fit the data, or masks of two classes hold only 0 and 255.
+        ValueError: If an id is outside the classes, the model does not fit
+            the data, or masks of two classes hold only 0 and 255.
 
     Example:
 
@@ -151,7 +149,9 @@ def evaluate(
 
     def pairs():
         nonlocal void
-        for batch, images in buckets(model, _turned(data), batch_size, bucket):
+        for batch, images in buckets(
+            model, _masks_first(data), batch_size, bucket
+        ):
             found = predict_batch(model, images)
             for (mask, image), ids in zip(batch, found, strict=True):
                 pair = mask, ids[: image.shape[0], : image.shape[1]]
@@ -176,8 +176,8 @@ def evaluate(
     )
 
 
-def _turned(data):
-    """Tuples (mask, image)."""
+def _masks_first(data):
+    """Yields tuples (mask, image)."""
     for index in range(len(data)):
         image, mask = map(np.asarray, data[index])
         yield mask, image

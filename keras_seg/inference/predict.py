@@ -1,17 +1,57 @@
-"""Images to class ids: one at once, many as a stream."""
+"""Prediction of single images, and of streams of images."""
+
+import collections
+import concurrent.futures
+import contextlib
+import functools
+import itertools
+import os
+import pathlib
+from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg.arguments import check_positive
+from keras_seg.data import DataError
+from keras_seg.data import find_images
+from keras_seg.data import read_image
+from keras_seg.data.augment import pad_to
 from keras_seg.data.images import check_bit_depth
+from keras_seg.data.video import is_video
+from keras_seg.data.video import read_frames
+from keras_seg.from_logits import resolve_from_logits
 from keras_seg.inference.scores import check_image
-from keras_seg.inference.scores import keeper_of
+from keras_seg.inference.scores import ids_of
+from keras_seg.inference.scores import image_shape
 from keras_seg.inference.scores import predict_batch
-from keras_seg.inference.stream import predict_stream
-from keras_seg.inference.tiled import predict_tiled
-from keras_seg.inference.weights import warn_of_weights
+from keras_seg.inference.scores import predict_scores
+from keras_seg.inference.scores import probabilities_of
+from keras_seg.inference.scores import warn_of_weights
+from keras_seg.inference.tiles import predict_tiled
 
-__all__ = ["predict"]
+__all__ = ["Prediction", "buckets", "predict"]
+
+
+class Prediction(NamedTuple):
+    """The prediction for one image of a stream.
+
+    Args:
+        source: the path of the image as it was given; the tuple of path and
+            number for a frame of a video; the number for an array. Numbers
+            begin at 0.
+        image: array `(height, width, channels)`, upright, in 0...255.
+        ids: uint8 array `(height, width)` of class ids; uint16 for more than
+            256 classes.
+        probabilities: float16 array `(height, width, classes)` if they were
+            asked for, else None.
+    """
+
+    source: Any
+    image: NDArray
+    ids: NDArray
+    probabilities: NDArray | None = None
 
 
 def predict(
@@ -27,67 +67,67 @@ def predict(
     on_error=None,
     bit_depth=None,
 ):
-    """Finds the class of every pixel of an image, or of many.
+    """Predicts the class of every pixel of an image, or of many.
 
-    One array is predicted at once. Everything else is a stream: what is
-    found comes image by image, in the order of the images and in their own
-    sizes, and nothing is kept, so that memory does not grow with their
-    number. The next files are read while a batch is predicted.
+    A single array is predicted at once. Anything else is a stream, whose
+    predictions come image by image, in the order and the sizes of the images.
+    Nothing is kept, so that memory does not grow with their number. The next
+    files are read while a batch is predicted.
 
-    A compiled network is compiled for each size. So that there are few, the
-    images of a stream are filled with the mean colour, at the right and at
-    the bottom, up to multiples of `bucket` pixels, and nothing is returned of
-    what lies there. The networks of this package fill an image up to 32 by
-    themselves; with more, they look at more that is no image, and say
-    something else at its borders (FCN-8s on CamVid, 360×480: a mean IoU of
-    0.628 at 1 and at 32, of 0.622 at 64).
+    Some networks are compiled for each size of images. To keep their number
+    small, images of a stream are padded with the mean color, at the right and
+    at the bottom, up to multiples of `bucket` pixels; predictions are cropped
+    to the image. The networks of this package pad to multiples of 32 by
+    themselves. A larger bucket adds more padding, which changes predictions
+    near the borders (FCN-8s on CamVid, 360×480: a mean IoU of 0.628 at 1 and
+    at 32, of 0.622 at 64).
 
-    Weights that are NaN or infinite are warned of, by name.
-
-    Where memory does not suffice for a tile, tiles are halved, with a
-    warning, for this image and those that follow.
+    Weights that are NaN or infinite are warned of by name. If memory does not
+    suffice for a tile, a warning says so, and tiles of half the size are used
+    from there on.
 
     Args:
         model: `keras.Model`, images to scores of the same size, or a
             `keras_seg.deployment.ExportedModel`. For several scales, mirrored
-            images, another output stride or a CRF, make a model of it first:
-            `keras_seg.surgery.average_views`, `set_output_stride`, `add_crf`.
+            images, another output stride or a CRF, apply
+            `keras_seg.surgery.average_views`, `set_output_stride` or
+            `add_crf` to the model first.
         images: an array `(height, width, channels)`, RGB in 0...255, of any
-            size. With `tiles` anything that has a `shape` and gives arrays of
-            `image[rows, columns]`, such as `numpy.memmap`. Or, as a stream:
-            the path of an image, of a video or of a folder of images, or an
-            iterable of paths and arrays.
-        tiles: `keras_seg.inference.Tiles`, for images whose scores the
-            memory does not hold. Defaults to None: images as a whole.
-        out: what the ids of one array are written to, `out[rows, columns] =
-            ids`, such as a `numpy.memmap`. Defaults to a new array.
-        batch_size: int, how many neighbours of a stream that fall into one
-            bucket are predicted together. Defaults to 1.
-        bucket: int, pixels; 1 leaves every image as it is. Defaults to 32.
-        probabilities: bool, whether a stream gives those of all classes
-            beside the ids, in half precision. Defaults to False.
-        from_logits: bool, for `probabilities`: whether the model gives
-            logits, or probabilities already. Defaults to None: its graph says
-            so, by what it ends in.
+            size. With `tiles` also anything that has a `shape` and gives
+            arrays for `image[rows, columns]`, such as `numpy.memmap`. Or a
+            stream: the path of an image, of a video or of a folder of images,
+            or an iterable of paths and arrays.
+        tiles: `keras_seg.inference.Tiles`, for images whose scores do not fit
+            into memory. Defaults to None: images are predicted whole.
+        out: what the ids of a single array are written to, by
+            `out[rows, columns] = ids`, such as a `numpy.memmap`. Defaults to
+            a new array.
+        batch_size: int, how many consecutive images of a stream are predicted
+            together, if they fall into one bucket. Defaults to 1.
+        bucket: int, pixels; with 1 images are not padded. Defaults to 32.
+        probabilities: bool, whether the predictions of a stream hold the
+            probabilities of all classes beside the ids. Defaults to False.
+        from_logits: bool, for `probabilities`: whether the model returns
+            logits or probabilities. Defaults to None: found in its graph.
         on_error: optional function of a `keras_seg.data.DataError`, called
-            for a file of a stream that cannot be read; the others are
-            predicted. Without it the error is raised.
-        bit_depth: optional int, of files of 16 bits, see
-            `keras_seg.data.read_image`: what the images of the training had.
-            Defaults to what an `ExportedModel` was exported with, else 16.
+            for each file of a stream that cannot be read; the others are
+            predicted. By default the error is raised.
+        bit_depth: optional int, of images of 16 bits as in training, see
+            `keras_seg.data.read_image`. Defaults to that of an
+            `ExportedModel`, else 16.
 
     Returns:
-        Of one array: `out`, or a uint8 array `(height, width)` of class ids;
-        uint16 for more than 256 classes. Else an iterator of
+        For a single array `out`, or a uint8 array `(height, width)` of class
+        ids; uint16 for more than 256 classes. For a stream an iterator of
         `keras_seg.inference.Prediction`.
 
     Raises:
-        ValueError: if an image is none, the model gives scores of another
-            size, an argument goes with the other kind of images, or it is
-            not known whether the model gives probabilities.
-        DataError: a file cannot be read, and there is no `on_error`.
-        MemoryError: or the backend's own, where it does not suffice for the
-            smallest tiles either.
+        ValueError: If an array is not an image, the model returns scores of
+            another size, an argument does not apply to this kind of images,
+            or it is not known whether the model returns probabilities.
+        DataError: If a file cannot be read and there is no `on_error`.
+        MemoryError: Or the backend's own error, if memory does not suffice
+            for the smallest tiles either.
 
     Example:
 
@@ -109,14 +149,16 @@ def predict(
     check_positive(batch_size=batch_size, bucket=bucket)
     check_bit_depth(bit_depth)
     if bit_depth is None:
-        facts = getattr(model, "facts", None)  # Of an `ExportedModel`.
-        bit_depth = getattr(facts, "bit_depth", None)
+        bit_depth = getattr(model, "bit_depth", None)  # Of an ExportedModel.
     if not hasattr(images, "shape") or len(images.shape) == 4:
         if out is not None:
             raise ValueError("`out` is for one image. Received: many images")
         warn_of_weights(model)
-        keep = keeper_of(model, from_logits) if probabilities else None
-        return predict_stream(
+        keep = None
+        if probabilities:
+            from_logits = resolve_from_logits(model, from_logits)
+            keep = functools.partial(probabilities_of, from_logits=from_logits)
+        return _predict_stream(
             model, images, tiles, batch_size, bucket, keep, on_error, bit_depth
         )
     check_image(images)
@@ -132,3 +174,128 @@ def predict(
         return ids
     out[:] = ids
     return out
+
+
+def buckets(model, pairs, batch_size, bucket):
+    """Batches consecutive images whose sides, rounded up, are equal.
+
+    Images are padded with the mean color, at the right and at the bottom,
+    unless the model takes only one size.
+
+    Args:
+        model: `keras.Model` or `keras_seg.deployment.ExportedModel`.
+        pairs: iterable of tuples (anything, array `(height, width,
+            channels)`).
+        batch_size: int, largest number of images in a batch.
+        bucket: int, sides are rounded up to multiples of it.
+
+    Yields:
+        Tuple of a list of such tuples and an array `(batch, height, width,
+        channels)` of their padded images.
+    """
+    if None not in image_shape(model):
+        bucket = 1
+
+    def kind(pair):
+        image = pair[1]
+        size = tuple(-(-n // bucket) * bucket for n in image.shape[:2])
+        return size, image.dtype
+
+    for (size, _), neighbors in itertools.groupby(pairs, kind):
+        while batch := list(itertools.islice(neighbors, batch_size)):
+            yield batch, np.stack([_padded(image, size) for _, image in batch])
+
+
+def _padded(image, size):
+    mask = np.broadcast_to(np.uint8(0), image.shape[:2])
+    return pad_to(image, mask, size)[0]
+
+
+def _predict_stream(
+    model, images, tiles, batch_size, bucket, keep, on_error, bit_depth
+):
+    channels = image_shape(model)[-1]
+    # Closed explicitly, as a traceback may keep the generator alive.
+    with contextlib.closing(
+        _read_ahead(images, channels, bit_depth, batch_size + 1, on_error)
+    ) as arrays:
+        if tiles is None:
+            yield from _predict_whole(model, arrays, batch_size, bucket, keep)
+            return
+        for source, image in arrays:
+            ids, kept, tiles = predict_tiled(model, image, tiles, keep=keep)
+            yield Prediction(source, image, ids, kept)
+
+
+def _predict_whole(model, arrays, batch_size, bucket, keep):
+    for batch, filled in buckets(model, arrays, batch_size, bucket):
+        scores = predict_scores(model, filled) if keep else None
+        ids = predict_batch(model, filled) if scores is None else ids_of(scores)
+        for number, (source, image) in enumerate(batch):
+            inside = (number, *map(slice, image.shape[:2]))
+            kept = None
+            if scores is not None:
+                kept = keep(scores[inside]).astype("float16")
+            # A view would keep the whole batch alive.
+            yield Prediction(source, image, ids[inside].copy(), kept)
+
+
+def _read_ahead(images, channels, bit_depth, count, on_error):
+    """Yields sources and arrays while a thread reads the next files."""
+    pool = concurrent.futures.ThreadPoolExecutor(1, "keras_seg_images")
+    waiting: collections.deque = collections.deque()
+    try:
+        for source, item in _sources(images):
+            waiting.append(
+                (source, pool.submit(_array, item, channels, bit_depth))
+            )
+            if len(waiting) > count:
+                yield from _result(waiting.popleft(), on_error)
+        while waiting:
+            yield from _result(waiting.popleft(), on_error)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _sources(images):
+    """Yields tuples (source, path or array or error)."""
+    if isinstance(images, str | os.PathLike):
+        images = find_images([pathlib.Path(images)])
+    for number, item in enumerate(images):
+        if not isinstance(item, str | os.PathLike):
+            yield number, item
+        elif is_video(item):
+            yield from _frames(item)
+        else:
+            yield item, item
+
+
+def _frames(path):
+    """Yields the frames of a video, and the error where it is damaged."""
+    count = 0
+    try:
+        for frame in read_frames(path):
+            yield (path, count), frame
+            count += 1
+    except DataError as error:
+        yield (path, count), error
+
+
+def _array(item, channels, bit_depth):
+    if isinstance(item, DataError):
+        raise item
+    if isinstance(item, str | os.PathLike):
+        return read_image(item, channels, bit_depth=bit_depth)
+    image = np.asarray(item)
+    check_image(image)
+    return image
+
+
+def _result(begun, on_error):
+    source, reading = begun
+    try:
+        yield source, reading.result()
+    except DataError as error:
+        if on_error is None:
+            raise
+        on_error(error)

@@ -1,31 +1,23 @@
-"""What a model says of images of one size."""
+"""Scores and class ids of images of one size."""
 
-import functools
 import warnings
-import weakref
 
 import numpy as np
-
-from keras_seg.from_logits import resolve_from_logits
 
 __all__ = [
     "check_image",
     "compiles_each_size",
     "ids_of",
-    "keeper_of",
+    "image_shape",
     "predict_batch",
     "predict_scores",
     "probabilities_of",
-    "takes_channels_first",
+    "warn_of_weights",
 ]
-
-# Sizes of images that a network is compiled for at a time, on JAX.
-MOST_SIZES = 32
-_SIZES: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def predict_batch(model, images):
-    """Finds the classes of images of one size.
+    """Predicts the class ids of images of one size.
 
     Args:
         model: `keras.Model`, images to scores of the same size.
@@ -36,12 +28,12 @@ def predict_batch(model, images):
         classes with equal scores; uint16 for more than 256 classes.
 
     Raises:
-        ValueError: if the model gives scores of another size.
+        ValueError: If the model returns scores of another size.
     """
-    # A model with code of its own may do what its graph does not say.
+    # A subclass may compute what its graph does not show.
     if not type(model).__module__.startswith("keras."):
         return ids_of(predict_scores(model, images))
-    from keras_seg.inference.ids_network import ids_network
+    from keras_seg.inference.keras_models import ids_network
 
     classes = model.outputs[0].shape[-1]
     ids = _predict(ids_network(model), images)
@@ -49,13 +41,21 @@ def predict_batch(model, images):
     return ids.astype(_smallest(classes), copy=False)
 
 
-def takes_channels_first(model):
-    """Whether a model takes images with their channels first.
+def image_shape(model):
+    """The shape of the images of a model, channels last.
 
     Args:
-        model: `keras.Model`, or a `keras_seg.deployment.ExportedModel`, which
-            says so itself and needs no Keras.
+        model: `keras.Model` or `keras_seg.deployment.ExportedModel`.
+
+    Returns:
+        Tuple (height, width, channels), with None for sides of any length.
     """
+    shape = list(model.inputs[0].shape[1:])
+    channels = shape.pop(0 if _takes_channels_first(model) else -1)
+    return (*shape, channels)
+
+
+def _takes_channels_first(model):
     data_format = getattr(model, "data_format", None)
     if data_format is None:
         from keras_seg.surgery.graph import data_format_of
@@ -65,13 +65,13 @@ def takes_channels_first(model):
 
 
 def check_image(image):
-    """Refuses what is no image of at least a pixel.
+    """Checks that an array has the shape of an image.
 
     Args:
-        image: what has a `shape`.
+        image: anything that has a `shape`.
 
     Raises:
-        ValueError: if that is not `(height, width, channels)`.
+        ValueError: If that is not `(height, width, channels)`, or a side is 0.
     """
     if len(image.shape) != 3 or 0 in image.shape:
         raise ValueError(
@@ -85,61 +85,41 @@ def ids_of(scores):
     return scores.argmax(axis=-1).astype(_smallest(scores.shape[-1]))
 
 
-def keeper_of(model, from_logits=None):
-    """The function from the scores of a model to what is kept of them.
-
-    Args:
-        model: `keras.Model` or `keras_seg.deployment.ExportedModel`.
-        from_logits: bool, or None to ask the model.
-
-    Returns:
-        `probabilities_of`, for the scores of this model.
-
-    Raises:
-        ValueError: if it is not known whether they are logits.
-    """
-    from_logits = resolve_from_logits(model, from_logits)
-    return functools.partial(probabilities_of, from_logits=from_logits)
-
-
-def probabilities_of(scores, from_logits=True):
-    """The probabilities of the classes, in half precision.
+def probabilities_of(scores, from_logits):
+    """The probabilities of the classes.
 
     Args:
         scores: float array `(..., classes)`.
-        from_logits: bool, False for probabilities, which stay as they are.
+        from_logits: bool, whether the scores go through a softmax first.
 
     Returns:
-        float16 array of the same shape.
+        Array of the same shape, float32 at least.
 
     Example:
 
-    >>> probabilities_of(np.array([[2.0, 2.0]])).tolist()
+    >>> probabilities_of(np.array([[2.0, 2.0]]), from_logits=True).tolist()
     [[0.5, 0.5]]
-    >>> probabilities_of(np.array([[0.25, 0.75]]), from_logits=False).tolist()
-    [[0.25, 0.75]]
     """
-    scores = np.asarray(scores, "float32")
+    scores = np.asarray(scores, np.result_type(scores.dtype, "float32"))
     if from_logits:
         scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
         scores /= scores.sum(axis=-1, keepdims=True)
-    return scores.astype("float16")
+    return scores
 
 
 def predict_scores(model, images):
-    """The scores of a model, checked to be at the size of the images.
+    """Predicts the scores of images of one size.
 
     Args:
-        model: `keras.Model`, images to scores of the same size; of several
-            outputs the first counts. One that takes channels first gets them
-            so.
+        model: `keras.Model`, images to scores of the same size, channels
+            first or last. Only its first output is used.
         images: array `(batch, height, width, channels)`.
 
     Returns:
         Array `(batch, height, width, classes)`.
 
     Raises:
-        ValueError: if the model gives scores of another size.
+        ValueError: If the model returns scores of another size.
     """
     scores = _predict(model, images)
     scores = np.asarray(scores[0] if isinstance(scores, list) else scores)
@@ -150,13 +130,15 @@ def predict_scores(model, images):
 def _predict(model, images):
     if images.dtype.kind == "f" and 0 < images.max() <= 1:
         _warn_of_range(model)
-    _forget_sizes(model, images)
-    first = takes_channels_first(model)
-    # Not `predict`, which builds a pipeline at every call, nor the model
-    # itself, which would run uncompiled.
-    return model.predict_on_batch(
-        np.moveaxis(images, -1, 1) if first else images
-    )
+    if _is_keras(model):
+        from keras_seg.inference.keras_models import forget_sizes
+
+        forget_sizes(model, images)
+    if _takes_channels_first(model):
+        images = np.moveaxis(images, -1, 1)
+    # `predict` would build a pipeline at every call, and calling the model
+    # would run it uncompiled.
+    return model.predict_on_batch(images)
 
 
 def _warn_of_range(model):
@@ -172,28 +154,31 @@ def _warn_of_range(model):
         )
 
 
+def _is_keras(model):
+    return hasattr(model, "make_predict_function")
+
+
 def compiles_each_size(model):
-    """Whether a model is compiled for each size of images: a Keras's on JAX."""
-    if not hasattr(model, "make_predict_function"):
-        return False  # An exported one, without Keras.
+    """Whether each size of images is compiled: by Keras on JAX."""
+    if not _is_keras(model):
+        return False
     import keras
 
     return keras.config.backend() == "jax"
 
 
-def _forget_sizes(model, images):
-    """JAX keeps what it compiled, 10 to 20 MB for each size: of the last few.
+def warn_of_weights(model, again=True):
+    """Warns of the first weight of a model that is NaN or infinite.
 
-    Which are forgotten all at once, since JAX can't forget one.
+    Args:
+        model: `keras.Model`. Of an exported one the weights are not known.
+        again: bool, whether to look again at a model whose last weight,
+            which every step of training changes, is as it was before.
     """
-    if not compiles_each_size(model):
-        return
-    compiled = _SIZES.setdefault(model, set())
-    size = (images.shape, images.dtype)
-    if size not in compiled and len(compiled) == MOST_SIZES:
-        model.make_predict_function(force=True)
-        compiled.clear()
-    compiled.add(size)
+    if getattr(model, "weights", None):
+        from keras_seg.inference.keras_models import check_weights
+
+        check_weights(model, again)
 
 
 def _smallest(classes):

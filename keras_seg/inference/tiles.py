@@ -1,39 +1,47 @@
-"""An image of any size in tiles that overlap, in the memory of some tiles."""
+"""Prediction of large images in overlapping tiles."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 
 from keras_seg.arguments import check_positive
+from keras_seg.inference.scores import ids_of
+from keras_seg.inference.scores import predict_scores
 
-__all__ = ["Tiles"]
+__all__ = ["Tiles", "predict_tiled"]
+
+# Of TensorFlow and PyTorch, by name: they may not be installed.
+_MEMORY_ERRORS = {"ResourceExhaustedError", "OutOfMemoryError"}
+# In the RuntimeErrors of XLA, and of PyTorch on the CPU.
+_MEMORY_WORDS = ("resource_exhausted", "out of memory", "can't allocate memory")
 
 
 @dataclasses.dataclass(frozen=True)
 class Tiles:
-    """Cuts an image into tiles, and blends what is said of each.
+    """Cuts an image into overlapping tiles and blends their scores.
 
-    Neighbours overlap. Of the overlap each tile gives its outermost pixels
-    up, which see the border of the tile where the image goes on; over the
-    rest the weight goes from one tile to the other along a Hann window. A
-    network that sees no further than `margin` thus says the same as of the
-    whole image. At the borders of the image itself tiles count in full.
+    The outermost pixels of a tile, the margin, see its border where the image
+    goes on, and are not used. Over the rest of the overlap the weight passes
+    from one tile to the next along a Hann window. A network whose receptive
+    field reaches no further than `margin` gives the scores of the whole
+    image. At the borders of the image tiles count in full.
 
-    Tiles begin at multiples of 32 pixels, where the network's own grid of
-    positions is the same in the tile and in the image. Those at the right and
-    at the bottom are up to 31 pixels longer than the others, and there are
-    at most four sizes in an image.
+    Tiles begin at multiples of 32 pixels, so that the strides of the network
+    fall on the same pixels as in the whole image. The last ones in a row and
+    in a column are up to 31 pixels longer; there are at most four sizes in
+    an image.
 
     Args:
         size: int, rows and columns of a tile. Defaults to 512.
-        overlap: int, pixels that neighbours share. Defaults to 128.
-        margin: int, how many of these a tile gives up, at most half of the
+        overlap: int, pixels that neighboring tiles share. Defaults to 128.
+        margin: int, how many of these are not used, at most half of the
             overlap. Defaults to a fourth of it.
-        multiple: int, of which size and overlap are multiples: the largest
-            stride of the network. Defaults to 32.
+        multiple: int, the largest stride of the network; size and overlap
+            must be multiples of it. Defaults to 32.
 
     Raises:
-        ValueError: for other numbers.
+        ValueError: If an argument is out of range.
 
     Example:
 
@@ -82,11 +90,11 @@ class Tiles:
 
     @property
     def can_be_halved(self):
-        """Whether half the size is a multiple of what it must be."""
+        """Whether tiles of half the size can be made."""
         return self.size >= 2 * self.multiple
 
     def halved(self):
-        """These with half the size, and half the overlap if it must be."""
+        """Tiles of half the size, with less overlap if necessary."""
         size = self.size // 2 // self.multiple * self.multiple
         overlap = size // 2 // self.multiple * self.multiple
         overlap = min(self.overlap, overlap)
@@ -100,7 +108,7 @@ class Tiles:
         return len(self.along(shape[0])) * len(self.along(shape[1]))
 
     def along(self, length):
-        """Where tiles lie along an axis.
+        """Positions and weights of the tiles along an axis.
 
         Args:
             length: int, pixels.
@@ -113,7 +121,7 @@ class Tiles:
             return [(0, length, np.ones(length, "float32"))]
         last = (length - self.size) // self.multiple * self.multiple
         steps = -(-last // (self.size - self.overlap))
-        # Evenly, so that no two tiles share much more than they must.
+        # Evenly spaced, so that no two overlap much more than they must.
         starts = [
             last * step // max(steps, 1) // self.multiple * self.multiple
             for step in range(steps + 1)
@@ -132,7 +140,7 @@ class Tiles:
         ]
 
     def _bump(self, length, before, after):
-        """Rises from 0 where there is a tile before, and falls again."""
+        """Weights that rise after a tile before and fall towards one after."""
         margin = self.overlap // 4 if self.margin is None else self.margin
         width = self.overlap - 2 * margin
         ramp = np.sin(np.pi / 2 * (np.arange(width) + 0.5) / max(width, 1)) ** 2
@@ -145,10 +153,10 @@ class Tiles:
         return bump
 
     def blocks(self, score, image):
-        """Scores of the image, part by part.
+        """Yields the blended scores of an image, block by block.
 
-        What is kept in memory is a tile, and the overlap with the tiles to
-        the right and below, for the width of the image.
+        Memory holds one tile, and the overlaps with the tiles to the right
+        and, over the width of the image, below.
 
         Args:
             score: function from an array `(rows, columns, channels)` to the
@@ -159,8 +167,8 @@ class Tiles:
 
         Yields:
             Tuples `(rows, columns, scores)`: two slices, and a float32 array.
-            Together they cover each pixel once, from left to right and from
-            the top down.
+            The blocks cover each pixel once, from left to right and from
+            top to bottom.
         """
         height, width = image.shape[:2]
         vertical, horizontal = self.along(height), self.along(width)
@@ -194,5 +202,69 @@ class Tiles:
 
 
 def _next_start(places, index, end):
-    """Where the tile behind begins; where this one ends if it is the last."""
+    """Where the next tile begins, or the last one ends."""
     return places[index + 1][0] if index + 1 < len(places) else end
+
+
+def predict_tiled(model, image, tiles, out=None, keep=None):
+    """Predicts the class ids of an image tile by tile.
+
+    If memory does not suffice for a tile, the image is predicted again with
+    tiles of half the size, and a warning says so.
+
+    Args:
+        model: `keras.Model`, images to scores of the same size.
+        image: array `(height, width, channels)`, or what `Tiles.blocks` takes.
+        tiles: `keras_seg.inference.Tiles`.
+        out: what the ids are written to. Defaults to a new array.
+        keep: function from scores to probabilities, which are collected for
+            the whole image, or None.
+
+    Returns:
+        Tuple (ids, float16 probabilities or None, the tiles used in the end).
+
+    Raises:
+        ValueError: If the model returns scores of another size.
+        MemoryError: Or the backend's own error, if memory does not suffice
+            for the smallest tiles either.
+    """
+    while True:
+        try:
+            return *_predict(model, image, tiles, out, keep), tiles
+        except Exception as error:
+            if not _is_out_of_memory(error) or not tiles.can_be_halved:
+                raise
+        smaller = tiles.halved()
+        warnings.warn(
+            f"Out of memory with tiles of {tiles.size} pixels: they have "
+            f"{smaller.size} from here on.",
+            stacklevel=3,
+        )
+        tiles = smaller
+
+
+def _predict(model, image, tiles, out, keep):
+    kept = None
+    blocks = tiles.blocks(
+        lambda tile: predict_scores(model, tile[None])[0], image
+    )
+    for rows, columns, scores in blocks:
+        ids = ids_of(scores)
+        if out is None:
+            out = np.empty(image.shape[:2], ids.dtype)
+        out[rows, columns] = ids
+        if keep and kept is None:
+            shape = (*image.shape[:2], scores.shape[-1])
+            kept = np.empty(shape, "float16")
+        if kept is not None:
+            kept[rows, columns] = keep(scores)
+    return out, kept
+
+
+def _is_out_of_memory(error):
+    if isinstance(error, MemoryError) or type(error).__name__ in _MEMORY_ERRORS:
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(
+        word in text for word in _MEMORY_WORDS
+    )

@@ -67,7 +67,7 @@ def test_predict(run, exported, data, invoke, tmp_path):
             assert mask.getpalette()[:6] == [0, 0, 0, 230, 159, 0]
             ids = np.asarray(mask)
         # Where the network takes one size, images are not filled up.
-        bucket = 1 if ExportedModel(exported).facts.size else 32
+        bucket = 1 if ExportedModel(exported).metadata.size else 32
         (found,) = predict(model, [read_image(path)], bucket=bucket)
         # Classes whose scores differ by rounding only may change places.
         assert (found.ids == ids).mean() > 0.999
@@ -112,5 +112,5 @@ def test_int8(run, data, invoke, tmp_path):
         *("--quantize", "int8", "--samples", images, "--size", "32x48"),
     )
     assert result.exit_code == 0, result.output
-    facts = ExportedModel(out).facts
-    assert facts.quantization == "int8" and facts.size == (32, 48)
+    metadata = ExportedModel(out).metadata
+    assert metadata.quantization == "int8" and metadata.size == (32, 48)

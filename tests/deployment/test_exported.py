@@ -16,7 +16,7 @@ from keras_seg.applications import UNet
 from keras_seg.data import ClassTable
 from keras_seg.deployment import ExportedModel
 from keras_seg.deployment import ExportError
-from keras_seg.deployment.facts import Facts
+from keras_seg.deployment.metadata import Metadata
 
 pytestmark = pytest.mark.once
 
@@ -76,7 +76,7 @@ def test_another_size(folder):
         )
 
 
-FACTS = Facts(
+METADATA = Metadata(
     model="unet",
     format="onnx",
     classes=ClassTable.default(3),
@@ -88,8 +88,8 @@ FACTS = Facts(
 )
 
 
-def test_facts_round_trip():
-    assert Facts.from_json(FACTS.to_json(), "a") == FACTS
+def test_metadata_round_trip():
+    assert Metadata.from_json(METADATA.to_json(), "a") == METADATA
 
 
 json_values = st.recursive(
@@ -99,22 +99,22 @@ json_values = st.recursive(
 )
 
 
-@given(st.sampled_from(sorted(json.loads(FACTS.to_json()))), json_values)
-def test_facts_with_one_value_of_anything(name, value):
+@given(st.sampled_from(sorted(json.loads(METADATA.to_json()))), json_values)
+def test_metadata_with_one_value_of_anything(name, value):
     """Right, or refused: no other error."""
-    known = json.loads(FACTS.to_json()) | {name: value}
+    known = json.loads(METADATA.to_json()) | {name: value}
     try:
-        facts = Facts.from_json(json.dumps(known), "a")
+        metadata = Metadata.from_json(json.dumps(known), "a")
     except ExportError as error:
         assert "was not exported by keras_seg" in str(error)
     else:
-        assert isinstance(facts.channels, int) and len(facts.classes) >= 1
+        assert isinstance(metadata.channels, int) and len(metadata.classes) >= 1
 
 
 @given(st.binary() | st.text())
-def test_facts_of_any_bytes(text):
+def test_metadata_of_any_bytes(text):
     with pytest.raises(ExportError):
-        Facts.from_json(text, "a")
+        Metadata.from_json(text, "a")
 
 
 def test_no_backend_is_needed(folder, tmp_path):

@@ -21,7 +21,7 @@ from keras_seg.deployment import ExportedModel
 from keras_seg.deployment import ExportError
 from keras_seg.deployment import convert
 from keras_seg.deployment import exporting
-from keras_seg.deployment.agreement import test_images as images_of
+from keras_seg.deployment.verification import probe_images
 from keras_seg.training import RunFolder
 from tests.networks import randomize
 
@@ -62,7 +62,7 @@ def test_the_same_scores(model, known, size, tmp_path):
     sizes = [found.size for found in written.agreements]
     assert sizes == [SIZE] * 3 if size else len(set(sizes)) == 3
     exported = ExportedModel(path)
-    assert exported.facts == written.facts
+    assert exported.metadata == written.metadata
     assert exported.classes == CLASSES
     assert exported.inputs[0].shape == (None, *(size or (None, None)), 3)
     # What was compared before is compared again, by the files in place.
@@ -270,7 +270,7 @@ def test_models_that_are_not_exported(tmp_path):
 def test_quantized(model, tmp_path):
     """Kernels in two bytes or one, not four; each has a scale beside it."""
     full = keras_seg.export(model, tmp_path / "full.tflite")
-    samples = images_of(None, 3)
+    samples = probe_images(None, 3)
     with pytest.raises(ExportError, match="int8 needs `samples`"):
         keras_seg.export(model, tmp_path / "a.tflite", quantization="int8")
     found = {}
@@ -279,7 +279,7 @@ def test_quantized(model, tmp_path):
         found[kind] = keras_seg.export(
             model, path, quantization=kind, samples=samples
         )
-        assert ExportedModel(path).facts.quantization == kind
+        assert ExportedModel(path).metadata.quantization == kind
     saved = [full.bytes - found[kind].bytes for kind in found]
     parameters = model.count_params()
     assert parameters < saved[0] < saved[1] < 3 * parameters
@@ -310,7 +310,7 @@ def test_the_example_of_the_page(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = RunFolder.create("RUN", None, CLASSES)
     model.save(run.path / "model.keras")
-    names = {"image": images_of(SIZE, 3)[0]}
+    names = {"image": probe_images(SIZE, 3)[0]}
     exec(code, names)  # noqa: S102
     np.testing.assert_array_equal(
         names["ids"], keras_seg.predict(model, names["image"])
@@ -324,7 +324,7 @@ def test_litert_by_tensorflow_itself(model, tmp_path, monkeypatch):
     """Where the small interpreter is not installed."""
     path = tmp_path / "network.tflite"
     keras_seg.export(model, path, verify=False)
-    (image, *_) = images_of(None, 3)
+    (image, *_) = probe_images(None, 3)
     expected = ExportedModel(path).predict_on_batch(image[None])
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     with warnings.catch_warnings():

@@ -17,10 +17,10 @@ from keras_seg.data import DataError
 from keras_seg.data.augment import MEAN_COLOR
 from keras_seg.inference import Tiles
 from keras_seg.inference import evaluate
+from keras_seg.inference import keras_models
 from keras_seg.inference import predict
 from keras_seg.inference import predict_batch
-from keras_seg.inference import scores
-from keras_seg.inference.ids_network import ids_network
+from keras_seg.inference.keras_models import ids_network
 from keras_seg.inference.scores import predict_scores
 from tests.networks import asked
 from tests.networks import echo
@@ -175,7 +175,7 @@ def test_few_sizes_are_kept_compiled(monkeypatch):
         gc.collect()
         return len(jax.devices()[0].client.live_executables())
 
-    monkeypatch.setattr(scores, "MOST_SIZES", 2)
+    monkeypatch.setattr(keras_models, "MOST_SIZES", 2)
     model, counts = echo(), []
     for size in range(1, 13):
         ids = np.random.default_rng(size).integers(0, 3, (size, 7))

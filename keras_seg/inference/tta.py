@@ -1,22 +1,23 @@
-"""The mean of what networks say of an image, mirrored and turned."""
+"""Test-time augmentation (TTA) by flips and quarter turns."""
 
 import numpy as np
 
 from keras_seg.from_logits import resolve_from_logits
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import predict_scores
+from keras_seg.inference.scores import probabilities_of
 
 __all__ = ["predict_turned"]
 
 
 def predict_turned(model, image, *, from_logits=None):
-    """The probabilities of an image, over its eight flips and quarter turns.
+    """Averages the probabilities over the eight flips and turns of an image.
 
-    Each is predicted by itself, and what the network says is turned back and
-    averaged; with several models, over all of them. What is wrong by chance
-    is less so in the mean: U-Net averages seven turned versions of the image,
-    Ciresan et al. four networks. For images without an up, such as those of a
-    microscope. References:
+    Each version is predicted by itself, the probabilities are turned back and
+    averaged, with several models over all of them. U-Net averages seven
+    rotated versions of the image, Ciresan et al. four networks. It is meant
+    for images that have no upright orientation, such as those of a microscope.
+    References:
 
     - [U-Net: Convolutional Networks for Biomedical Image Segmentation](
       https://arxiv.org/abs/1505.04597)
@@ -27,16 +28,16 @@ def predict_turned(model, image, *, from_logits=None):
         model: `keras.Model`, images to logits of the same size; or a list of
             them, of the same classes.
         image: array `(height, width, channels)` in 0 … 255.
-        from_logits: bool, whether the models give logits, which go through a
-            softmax first, or probabilities. Defaults to None: their graphs
-            say so.
+        from_logits: bool, whether the models return logits, which go through
+            a softmax first, or probabilities. Defaults to None: found in
+            their graphs.
 
     Returns:
         float32 array `(height, width, classes)` of probabilities.
 
     Raises:
-        ValueError: if there is no model, the image is none, or a model gives
-            scores of another size, or not those that `from_logits` says.
+        ValueError: If there is no model, `image` is not an image, a model
+            returns scores of another size, or `from_logits` contradicts it.
 
     Example:
 
@@ -71,16 +72,8 @@ def _sum_of_eight(model, image, from_logits):
     for flip in (1, -1):
         for turns in range(4):
             turned = np.rot90(image[:, ::flip], turns)
-            p = _probabilities(model, turned, from_logits)
+            scores = predict_scores(model, np.ascontiguousarray(turned)[None])
+            # In float64 the sum of eight equal float32 is exact.
+            p = probabilities_of(scores[0].astype("float64"), from_logits)
             total = total + np.rot90(p, -turns)[:, ::flip]
     return total
-
-
-def _probabilities(model, image, from_logits):
-    """Float64, in which the sum of eight equal float32 is exact."""
-    scores = predict_scores(model, np.ascontiguousarray(image)[None])[0]
-    scores = scores.astype("float64")
-    if not from_logits:
-        return scores
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)

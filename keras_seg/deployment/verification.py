@@ -1,29 +1,29 @@
-"""Whether an exported network says what the model says."""
+"""Compares the scores of an exported network with those of its model."""
 
 import dataclasses
 
 import numpy as np
 
-from keras_seg.deployment.errors import ExportError
-from keras_seg.deployment.errors import first_line
+from keras_seg.deployment.formats import ExportError
+from keras_seg.deployment.formats import first_line
 from keras_seg.inference.scores import predict_scores
 
-__all__ = ["LARGEST_DIFFERENCE", "Agreement", "compare", "test_images"]
+__all__ = ["Agreement", "compare", "probe_images"]
 
 LARGEST_DIFFERENCE = 1e-3
-# Odd and even, wide and high, and none a multiple of a stride.
+# Odd and even, wide and high, none a multiple of a stride.
 _SIZES = ((97, 130), (128, 97), (161, 159))
 
 
 @dataclasses.dataclass(frozen=True)
 class Agreement:
-    """How far two networks agree on one image.
+    """How closely two networks agree on one image.
 
     Args:
         size: pair of ints, height and width of the image.
         same_class: float, share of the pixels that get the same class.
-        difference: float, the largest of the scores.
-        scale: float, the largest score of the model.
+        difference: float, the largest difference of two scores.
+        scale: float, the largest absolute score of the model.
     """
 
     size: tuple[int, int]
@@ -32,8 +32,8 @@ class Agreement:
     scale: float
 
 
-def test_images(size, channels):
-    """Three images, smooth ones, of three sizes where all are taken.
+def probe_images(size, channels):
+    """Makes three smooth images, of three sizes if the network takes any.
 
     Args:
         size: pair of ints, or None for any.
@@ -55,21 +55,21 @@ def test_images(size, channels):
 
 
 def compare(model, exported, images, exact=True):
-    """Predicts with both, and compares.
+    """Predicts with both networks and compares their scores.
 
     Args:
         model: `keras.Model`.
         exported: `ExportedModel`.
         images: list of arrays `(height, width, channels)`.
-        exact: bool, whether scores may differ by rounding only: by
-            `LARGEST_DIFFERENCE`, or that part of the largest where scores
-            are above 1.
+        exact: bool, whether scores may differ only by rounding: by
+            `LARGEST_DIFFERENCE`, relative to the largest score if that is
+            above 1.
 
     Returns:
         List of `Agreement`.
 
     Raises:
-        ExportError: if they differ by more, or the file can't be run.
+        ExportError: If they differ by more, or the file cannot be run.
     """
     found = []
     for image in images:

@@ -1,13 +1,13 @@
-"""What a user of an exported network has to know, kept with its file."""
+"""Metadata of exported networks: classes, sizes, versions."""
 
 import dataclasses
 import json
 import pathlib
 
 from keras_seg.data import ClassTable
-from keras_seg.deployment.errors import ExportError
+from keras_seg.deployment.formats import ExportError
 
-__all__ = ["Facts", "place_of"]
+__all__ = ["Metadata", "metadata_path"]
 
 # Far more than 255 classes take.
 LARGEST = 1 << 20
@@ -16,8 +16,8 @@ _OUTPUT = "float32 (batch, height, width, classes), the size of the image"
 
 
 @dataclasses.dataclass(frozen=True)
-class Facts:
-    """The classes of an exported network, and the images it takes.
+class Metadata:
+    """What an exported file says of its network.
 
     Args:
         model: str, the name of the network.
@@ -28,10 +28,10 @@ class Facts:
         channels: int, of the images.
         quantization: str or None.
         version: str, of keras_seg.
-        backend: str, that wrote it.
+        backend: str, the one that wrote it.
         bit_depth: int or None, of the 16-bit images it was trained on.
-        from_logits: bool, whether it gives logits, or with a softmax
-            probabilities; None where that is not known.
+        from_logits: bool, whether it returns logits or probabilities;
+            None if that is not known.
     """
 
     model: str
@@ -46,7 +46,7 @@ class Facts:
     from_logits: bool | None = None
 
     def to_json(self):
-        """The facts as text, with what goes in and what comes out."""
+        """Returns the metadata as JSON, input and output described."""
         table = self.classes
         classes = [
             {"id": i, "name": name, "color": list(color)}
@@ -64,17 +64,17 @@ class Facts:
 
     @classmethod
     def from_json(cls, text, path):
-        """Reads facts, and checks each.
+        """Reads metadata and checks every value.
 
         Args:
             text: str or bytes.
-            path: what they belong to, named in errors.
+            path: path of the network, for error messages.
 
         Returns:
-            `Facts`.
+            `Metadata`.
 
         Raises:
-            ExportError: if anything is missing or of another kind.
+            ExportError: If a value is missing or of the wrong type.
         """
         try:
             if len(text) > LARGEST:
@@ -92,10 +92,7 @@ def _checked(known):
     rows = known["classes"]
     table = ClassTable(
         names=tuple(_text(row["name"]) for row in rows),
-        colors=tuple(
-            tuple(_whole(value, 255) for value in _three(row["color"]))
-            for row in rows
-        ),
+        colors=tuple(_color(row["color"]) for row in rows),
         void_ids=frozenset(_whole(i, 1 << 31) for i in known["void_ids"]),
     )
     size = known["size"]
@@ -126,28 +123,28 @@ def _text(value):
     return value
 
 
+def _color(values):
+    red, green, blue = (_whole(value, 255) for value in values)
+    return red, green, blue
+
+
 def _whole(value, largest):
     if type(value) is not int or not 0 <= value <= largest:
         raise TypeError(f"{value!r:.40} is no integer of 0...{largest}")
     return value
 
 
-def _three(values):
-    red, green, blue = values
-    return red, green, blue
+def metadata_path(path):
+    """The path of the metadata of a format that cannot hold them itself.
 
-
-def place_of(path):
-    """Where the facts of a network are whose own file has no place for them.
-
-    Beside a file; within a folder.
+    It is beside a file and inside a folder.
 
     Args:
         path: path of the network.
 
     Example:
 
-    >>> place_of("model.tflite").name
+    >>> metadata_path("model.tflite").name
     'model.tflite.json'
     """
     path = pathlib.Path(path)

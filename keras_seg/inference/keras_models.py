@@ -1,0 +1,116 @@
+"""What prediction needs of a Keras model, but not of an exported one."""
+
+import warnings
+import weakref
+
+import keras
+import numpy as np
+
+from keras_seg.ops import best_class
+from keras_seg.surgery.wrapping import first_output
+
+__all__ = ["check_weights", "forget_sizes", "ids_network"]
+
+# How many sizes of images a network may be compiled for, on JAX.
+MOST_SIZES = 32
+
+_IDS_NETWORKS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+_SIZES: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+_LAST_WEIGHTS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+
+
+def ids_network(model):
+    """Wraps a model so that it returns class ids instead of scores.
+
+    The ids are computed within the compiled graph: for 21 classes, one byte
+    per pixel leaves the device instead of 84. The wrapper shares the weights
+    of the model and is made, and compiled, once for each.
+
+    Args:
+        model: a functional or sequential `keras.Model`, images to scores
+            `(batch, height, width, classes)`. Only its first output is used.
+
+    Returns:
+        `keras.Model`, images to uint8 ids `(batch, height, width)`, the first
+        of classes with equal scores; int32 for more than 256 classes.
+    """
+    weights = model.weights
+    network, known = _IDS_NETWORKS.get(model, (None, []))
+    # `model.quantize` replaces weights, which compiled code does not notice.
+    if network is None or list(map(id, known)) != list(map(id, weights)):
+        ids = _BestClass(name="ids")(first_output(model.outputs))
+        network = keras.Model(model.inputs[0], ids, name=f"{model.name}_ids")
+        network.run_eagerly = model.run_eagerly
+        network.jit_compile = model.jit_compile
+        _IDS_NETWORKS[model] = network, weights
+    return network
+
+
+class _BestClass(keras.layers.Layer):
+    """The class with the largest score, compared in the dtype of the scores.
+
+    A dtype policy would cast them first, and round different scores to equal
+    ones.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+
+    def call(self, scores):
+        best = best_class(scores)
+        if scores.shape[-1] > 256:
+            return best
+        return keras.ops.cast(best, "uint8")
+
+
+def forget_sizes(model, images):
+    """Bounds the number of sizes that a model is compiled for on JAX.
+
+    What is compiled for a size takes 10 to 20 MB. JAX cannot drop one size,
+    so all are dropped when there are `MOST_SIZES`.
+
+    Args:
+        model: `keras.Model`.
+        images: array, the batch to be predicted next.
+    """
+    if keras.config.backend() != "jax":
+        return
+    compiled = _SIZES.setdefault(model, set())
+    size = (images.shape, images.dtype)
+    if size not in compiled and len(compiled) == MOST_SIZES:
+        model.make_predict_function(force=True)
+        compiled.clear()
+    compiled.add(size)
+
+
+def check_weights(model, again):
+    """Warns of the first weight that is not finite, see `warn_of_weights`."""
+    last = (model.trainable_weights or model.weights)[-1]
+    stamp = np.asarray(keras.ops.convert_to_numpy(last)).tobytes()
+    if not again and _LAST_WEIGHTS.get(model) == stamp:
+        return
+    _LAST_WEIGHTS[model] = stamp
+    for weight in model.weights:
+        if "float" not in weight.dtype or np.isfinite(_sum(weight)):
+            continue
+        values = keras.ops.convert_to_numpy(keras.ops.cast(weight, "float32"))
+        bad = np.count_nonzero(~np.isfinite(values))
+        if bad:
+            warnings.warn(
+                f"{bad} of the {values.size} values of the weight "
+                f"{weight.path!r} of {model.name!r} are NaN or infinite: what "
+                "this model predicts has no meaning. Fix: take a model from "
+                "before it diverged, or train again with a smaller learning "
+                "rate.",
+                stacklevel=4,
+            )
+            return
+
+
+def _sum(weight):
+    """Not finite if a value is not: ten times as fast as testing each."""
+    if keras.config.backend() == "jax":
+        # Its own sum would be compiled for each shape.
+        return np.asarray(weight.value).sum(dtype="float32")
+    total = keras.ops.sum(keras.ops.cast(weight, "float32"))
+    return keras.ops.convert_to_numpy(total)

@@ -44,8 +44,9 @@ hypothesis.settings.load_profile("keras_seg")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Tests that need no backend run beside PyTorch only."""
-    if keras.backend.backend() == "torch":
+    """Tests that need no backend run beside PyTorch only, unless asked for."""
+    named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    if named or keras.backend.backend() == "torch":
         return
     once = [item for item in items if item.get_closest_marker("once")]
     if once:

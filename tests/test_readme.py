@@ -14,6 +14,7 @@ README = pathlib.Path(__file__).resolve().parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_block_runs(number, tmp_path, monkeypatch):
     images, masks = synthetic.shapes(4, size=64, classes=3)
@@ -39,15 +40,11 @@ def test_block_runs(number, tmp_path, monkeypatch):
 
 
 def _write_torchvision_file(path):
-    if keras.backend.backend() != "torch":
-        pytest.skip("one backend: that of the other tests is enough")
     numpy = pytest.importorskip("safetensors.numpy")
     numpy.save_file(golden_state("deeplabv3_resnet50"), path)
 
 
 def _refined(images, masks):
-    if keras.backend.backend() != "torch":
-        pytest.skip("one backend: that of the other tests is enough")
     inputs = keras.Input((None, None, 3))
     model = keras.Model(inputs, keras.layers.Conv2D(3, 1)(inputs))
     return {
@@ -59,8 +56,6 @@ def _refined(images, masks):
 
 
 def _replace_download(monkeypatch):
-    if keras.backend.backend() != "torch":
-        pytest.skip("one backend: that of the other tests is enough")
     models = pytest.importorskip("keras_hub", exc_type=ImportError).models
     from tests.applications.test_hub_backbones import resnet
 

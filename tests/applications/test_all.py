@@ -48,6 +48,7 @@ def picture(height, width, channels=3):
     return rng.uniform(0, 255, shape).astype("float32")
 
 
+@pytest.mark.once
 @every_system
 @given(sizes, sizes)
 @example(1, 1)
@@ -98,12 +99,11 @@ def test_auxiliary_head(name):
 
 
 @every_system
+@pytest.mark.once
 def test_a_pixel_sees_what_is_around_it(name):
     """The centre of what it sees is the pixel, on average, or half a pixel
     off; not so where an even kernel of fc6 pads one side more, nor where
     bilinear interpolation is by half pixels and maps lie on whole ones."""
-    if BACKEND != "torch":
-        pytest.skip("the graph is the same on every backend")
     seen = receptive_field(built(name), global_pooling=False)
     assert seen.stride == 1
     shifted = name.startswith("fcn") or name == "unet_resnet"

@@ -43,13 +43,20 @@ def pair(builder, backbone, crf=True, **options):
             "deeplab_v1",
             {"filters": 8, "kernel_size": 2, "rate": 4},
         ),
-        (
+        pytest.param(
             DeepLabV2,
             vgg,
             "deeplab_v2_vgg16",
             {"hidden_filters": 8, "rates": (2,)},
+            marks=pytest.mark.once,
         ),
-        (DeepLabV2, tiny_resnet, "deeplab_v2_resnet101", {"rates": (2,)}),
+        pytest.param(
+            DeepLabV2,
+            tiny_resnet,
+            "deeplab_v2_resnet101",
+            {"rates": (2,)},
+            marks=pytest.mark.once,
+        ),
     ],
 )
 def test_refines_logits_at_full_size(
@@ -74,7 +81,7 @@ def test_refines_logits_at_full_size(
         np.testing.assert_allclose(again, got, atol=1e-5 * scale)
 
 
-@pytest.mark.skipif(BACKEND != "torch", reason="of the graph, not the backend")
+@pytest.mark.once
 def test_formats_activation_and_surgery():
     image = photograph()
     plain, refined = pair(

@@ -41,10 +41,9 @@ def test_model(tmp_path, parity):
     check_model(tiny, tmp_path, parity)
 
 
+@pytest.mark.once
 def test_parameters_of_the_paper():
     """papers.md 10.1; batch norm's are 2 · 16,704."""
-    if BACKEND != "torch":
-        pytest.skip("counted on torch")
     model = DeconvNet(weights=None)
     counts = {"encoder": 0, "decoder": 0, "score": 0, "norm": 0}
     for layer in model.layers:
@@ -63,6 +62,7 @@ def test_parameters_of_the_paper():
     assert sum(counts.values()) == 251_805_653
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "size, maps, hidden",
     [
@@ -82,8 +82,6 @@ def test_parameters_of_the_paper():
     ],
 )
 def test_sizes_of_the_paper(size, maps, hidden):
-    if BACKEND == "jax":
-        pytest.skip("the graph is the same on every backend")
     model = DeconvNet(None, input_shape=(*size, 3), filters=1, hidden_filters=4)
     padded = tuple(max(224, n) for n in size)
 
@@ -101,10 +99,9 @@ def test_sizes_of_the_paper(size, maps, hidden):
     assert model.output_shape == (None, *size, 21)
 
 
+@pytest.mark.once
 def test_channels_of_the_paper():
     """papers.md 10.1: what follows each un-pooling, for 64 filters."""
-    if BACKEND == "jax":
-        pytest.skip("the graph is the same on every backend")
     model = DeconvNet(None, filters=1, hidden_filters=4)
     found = [
         (layer.name, layer.filters)
@@ -125,6 +122,7 @@ def test_places_pass_and_nothing_else():
     check_unpooling(randomize(tiny()), 3, image)
 
 
+@pytest.mark.once
 def test_small_images_are_padded():
     """By zeros, below and on the right."""
     model = randomize(tiny(include_preprocessing=False))
@@ -162,6 +160,7 @@ def test_transposed_convolutions(data_format):
     )
 
 
+@pytest.mark.once
 def test_from_a_vector_to_a_map():
     """The first one makes 7×7 positions of one, each with its own weights."""
     layer = tiny().get_layer("decoder_fc1")
@@ -176,10 +175,9 @@ def test_from_a_vector_to_a_map():
     )
 
 
+@pytest.mark.once
 def test_decoder_begins_normal():
     """papers.md 10.2: sigma 0.01; each kernel by itself."""
-    if BACKEND == "jax":
-        pytest.skip("the graph is the same on every backend")
     model = DeconvNet(None, filters=16, hidden_filters=64)
     kernels = [
         model.get_layer(name).get_weights()[0]
@@ -191,11 +189,10 @@ def test_decoder_begins_normal():
     assert np.abs(np.corrcoef(kernels[1].flat, kernels[2].flat)[0, 1]) < 0.02
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 def test_encoder_begins_from_vgg16(channels, tmp_path, monkeypatch):
     """The fully connected layers too: 7·7·24 weights a filter, in order."""
-    if BACKEND != "torch":
-        pytest.skip("one backend: files are the same on all")
     monkeypatch.setattr(keras.applications, "VGG16", tiny_vgg16)
     vgg = randomize(tiny_vgg16())
     path = tmp_path / "vgg.weights.h5"
@@ -233,6 +230,7 @@ def assert_begins_from(model, vgg):
     assert compared == 13 + 2
 
 
+@pytest.mark.once
 def test_gray_is_every_colour():
     model = tiny(input_shape=(None, None, 1))
     assert model.get_layer("block1_conv1").kernel.shape == (3, 3, 3, 3)
@@ -240,12 +238,14 @@ def test_gray_is_every_colour():
     assert [x is model.input for x in inputs] == [True] * 3
 
 
+@pytest.mark.once
 def test_frozen_batch_norm():
     """Kernels and biases of 13 + 2 + 1 + 13 + 1 layers are left to train."""
     model = tiny(freeze_batch_norm=True)
     assert len(model.trainable_weights) == 2 * 30
 
 
+@pytest.mark.once
 def test_bad_arguments(tmp_path, monkeypatch):
     path = tmp_path / "some.weights.h5"
     path.write_bytes(b"")

@@ -56,14 +56,13 @@ def vgg16():
     return keras.applications.VGG16(weights=None)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "kernel_size, rate, filters, multi_scale, parameters", VARIANTS
 )
 def test_parameters_of_the_paper(
     vgg16, kernel_size, rate, filters, multi_scale, parameters
 ):
-    if BACKEND != "torch":
-        pytest.skip("counted on torch")
     model = DeepLabV1(
         vgg16,
         kernel_size=kernel_size,
@@ -74,6 +73,7 @@ def test_parameters_of_the_paper(
     assert model.count_params() == parameters
 
 
+@pytest.mark.once
 def test_sizes_of_the_released_network():
     """papers.md 11.2: 321 → 161, 81, 41, 41, 41 and 513 → 65."""
     for size, sizes in ((321, [161, 81, 41, 41, 41]), (513, [257, 129, 65])):
@@ -90,6 +90,7 @@ def test_sizes_of_the_released_network():
         assert model.get_layer("fc8").output.shape[1] == sizes[-1]
 
 
+@pytest.mark.once
 def test_sizes_of_the_base_network():
     """papers.md 11.2: 306 → 154, 78, 40, 39, 39 by pools, 39 by fc6. Ours
     pads an image of 305 by the row and the column that make it 306."""
@@ -116,6 +117,7 @@ def test_sizes_of_the_base_network():
         DeepLabV1(backbone(), geometry="paper")
 
 
+@pytest.mark.once
 def test_the_base_network_is_centred():
     """Mirrored images have mirrored logits: position i of the scores lies on
     pixel 8i, but for half a pixel, which is on the other side in the mirror.
@@ -189,6 +191,7 @@ def test_computes_what_the_released_network_does():
     assert relative_difference(outputs(scores, x), released(model, x)) < 1e-5
 
 
+@pytest.mark.once
 def test_other_plans_are_refused():
     with pytest.raises(ValueError, match="five 2×2 max pools.*has 0 and"):
         DeepLabV1("mobilenet_v2", weights=None)

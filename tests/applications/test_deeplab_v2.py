@@ -13,8 +13,6 @@ from tests.networks import outputs
 from tests.networks import randomize
 from tests.networks import relative_difference
 
-BACKEND = keras.backend.backend()
-
 
 def vgg(data_format="channels_last"):
     keras.config.set_image_data_format(data_format)
@@ -41,6 +39,7 @@ def test_model(backbone, options, tmp_path, parity):
     check_model(build, tmp_path, parity)
 
 
+@pytest.mark.once
 # papers.md 13.1 and 13.2. ResNet101 of keras.applications has 52,672 biases.
 @pytest.mark.parametrize(
     "backbone, rates, parameters, biases",
@@ -52,22 +51,19 @@ def test_model(backbone, options, tmp_path, parity):
     ],
 )
 def test_parameters_of_the_paper(backbone, rates, parameters, biases):
-    if BACKEND != "torch":
-        pytest.skip("counted on torch")
     model = DeepLabV2(backbone, weights=None, rates=rates)
     assert learned(model) == parameters + biases
     if biases:
         assert learned(drop_biases(model)) == parameters
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "size, sizes", [(321, (161, 81, 41)), (513, (257, 129, 65))]
 )
 def test_sizes_and_rates_of_the_paper(size, sizes):
     """papers.md 13.2: res4 at rate 2 and res5 at 4, the 3×3 of the first unit
     too; every later map has the last size."""
-    if BACKEND != "torch":
-        pytest.skip("the graph is the same on every backend")
     model = DeepLabV2("resnet101", None, input_shape=(size, size, 3))
     names = ("conv1_relu", "pool1_pool", "conv3_block4_out", "conv5_block3_out")
     found = [model.get_layer(name).output.shape[1] for name in names]
@@ -79,6 +75,7 @@ def test_sizes_and_rates_of_the_paper(size, sizes):
     assert model.output_shape == (None, size, size, 21)
 
 
+@pytest.mark.once
 def test_every_branch_begins_from_the_decimated_classifier():
     """The hidden units drawn for fc6 are the inputs that fc7 keeps."""
     classifier = randomize(vgg())
@@ -122,6 +119,7 @@ def _scaled(x, size):
     return keras.ops.convert_to_numpy(y)
 
 
+@pytest.mark.once
 def test_bad_arguments():
     for scales in ((), 1.0, (0.5, 1.0), (1.0, 0)):
         with pytest.raises(ValueError, match="Received: scales="):

@@ -16,7 +16,6 @@ from tests.networks import outputs
 from tests.networks import randomize
 from tests.networks import relative_difference
 
-BACKEND = keras.backend.backend()
 BUILDERS = [DeepLabV3, DeepLabV3Plus]
 # Weights to train for 21 classes: papers.md 14.2 and 15.1, for a ResNet
 # without biases; that of keras.applications has one for every channel of
@@ -75,11 +74,10 @@ def test_model(builder, tmp_path, parity):
     check_model(build, tmp_path, parity)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("builder", BUILDERS)
 @pytest.mark.parametrize("backbone", BIASES)
 def test_parameters_of_the_paper(backbone, builder):
-    if BACKEND != "torch":
-        pytest.skip("counted on torch")
     model = builder(backbone, weights=None)
     paper = LEARNED[backbone, model.name]
     assert learned(model) == paper + BIASES[backbone]
@@ -90,11 +88,10 @@ def learned(model):
     return sum(int(np.prod(w.shape)) for w in model.trainable_weights)
 
 
+@pytest.mark.once
 def test_sizes_and_rates_of_the_paper():
     """papers.md 14.1: 513 → 33 at output stride 16 and 65 at 8; the units of
     the last stage at 2, 4, 8 and 4, 8, 16, the pyramid's rates doubled."""
-    if BACKEND == "jax":
-        pytest.skip("the graph is the same on every backend")
     for output_stride, size, units, rates in (
         (16, 33, (2, 4, 8), (6, 12, 18)),
         (8, 65, (4, 8, 16), (12, 24, 36)),
@@ -113,10 +110,9 @@ def test_sizes_and_rates_of_the_paper():
             assert layer.dilation_rate == (rate, rate)
 
 
+@pytest.mark.once
 def test_mobilenets_have_a_position_on_every_corner():
     """As ResNets have, and as the authors' MobileNetV2 has: 513 → 33."""
-    if BACKEND == "jax":
-        pytest.skip("the graph is the same on every backend")
     model = DeepLabV3("mobilenet_v2", weights=None, input_shape=(513, 513, 3))
     last = model.get_layer("aspp").input
     assert last.shape[1:3] == (33, 33)
@@ -124,17 +120,17 @@ def test_mobilenets_have_a_position_on_every_corner():
     assert seen.stride == 16 and seen.centre == 0
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("rates, millions", [(None, 4.52), ((), 2.11)])
 def test_mobilenets_weights_are_those_of_its_authors(rates, millions):
     """MobileNetV2's table 7: with ASPP and without, on the second last map."""
-    if BACKEND == "jax":
-        pytest.skip("the graph is the same on every backend")
     model = DeepLabV3("mobilenet_v2", weights=None, rates=rates)
     assert model.get_layer("aspp").input.shape[-1] == 320
     weights = sum(math.prod(w.shape) for w in model.trainable_weights)
     assert round(weights / 1e6, 2) == millions
 
 
+@pytest.mark.once
 def test_a_model_is_a_backbone_as_it_is():
     """Of a MobileNetV2 of one's own the widest map too."""
     network = keras.applications.MobileNetV2(
@@ -144,6 +140,7 @@ def test_a_model_is_a_backbone_as_it_is():
     assert model.get_layer("aspp").input.shape[-1] == 1280
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("builder", BUILDERS)
 def test_evaluated_at_another_output_stride(builder):
     """One call makes the network of output stride 8, and its weights fit."""
@@ -173,6 +170,7 @@ def test_evaluated_at_another_output_stride(builder):
     assert relative_difference(outputs(dense, x), outputs(trained, x)) > 1e-4
 
 
+@pytest.mark.once
 def test_cascade():
     """papers.md 14.1: block5 … block7 are copies of block4 at twice the rate
     of the one before, 2, 4, 8, 16 times multi-grid at output stride 16; no
@@ -193,6 +191,7 @@ def test_cascade():
         DeepLabV3(tiny_resnet(), cascade=1, rates=(6,))
 
 
+@pytest.mark.once
 def test_rates_that_are_asked_for():
     model = DeepLabV3(
         tiny_resnet(), multi_grid=(1, 1, 1), rates=(3, 9), classes=2
@@ -205,6 +204,7 @@ def test_rates_that_are_asked_for():
         DeepLabV3(tiny_resnet(), output_stride=12)
 
 
+@pytest.mark.once
 def test_auxiliary_head_and_frozen_batch_norm():
     model = DeepLabV3(
         tiny_resnet(), classes=3, auxiliary=True, freeze_batch_norm=True
@@ -225,6 +225,7 @@ def test_auxiliary_head_and_frozen_batch_norm():
     assert np.abs(before[1][0] - kernel.get_weights()[0]).max() > 0
 
 
+@pytest.mark.once
 def test_no_map_for_the_auxiliary_head():
     x = image = keras.Input((None, None, 3))
     for _ in range(3):

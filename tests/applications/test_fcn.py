@@ -51,16 +51,16 @@ def test_model(builder, tmp_path, parity):
     check_model(build, tmp_path, parity, variants=builder is FCN8s)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("builder", BUILDERS)
 def test_parameters_of_the_paper(builder):
-    if keras.backend.backend() != "torch":
-        pytest.skip("counted on torch")
     model = builder(weights=None)
     assert model.count_params() == LEARNED[model.name]
     dropouts = [x for x in model.layers if isinstance(x, layers.Dropout)]
     assert [x.rate for x in dropouts] == [0.5, 0.5]
 
 
+@pytest.mark.once
 def test_scores_start_at_zero():
     """Loss ln(21) a pixel before the first step: papers.md 8.9, trap 5."""
     model = FCN8s("mobilenet_v2", weights=None)
@@ -72,10 +72,9 @@ def test_scores_start_at_zero():
     assert value == pytest.approx(np.log(21), rel=1e-5)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("backbone", ["mobilenet_v2", "ResNet50", "VGG16"])
 def test_scores_what_the_paper_scores(backbone):
-    if keras.backend.backend() == "jax":
-        pytest.skip("the graph is the same on every backend")
     model = FCN8s(backbone, weights=None, classes=2)
     scored = {
         "mobilenet_v2": ("out_relu", 576, 192),
@@ -133,10 +132,9 @@ SIZES = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("size", SIZES)
 def test_sizes_of_the_paper(size):
-    if keras.backend.backend() == "jax":
-        pytest.skip("the graph is the same on every backend")
     options = {"geometry": "paper", "input_shape": (size, size, 3)}
     backbone = tiny_vgg(224)
     fine = FCN8s(backbone, classes=2, **options)
@@ -156,6 +154,7 @@ def test_sizes_of_the_paper(size):
     assert fine.output_shape == (None, size, size, 2)
 
 
+@pytest.mark.once
 def test_each_stage_begins_from_the_one_before():
     """Zero scores of the new skip: FCN-16s gives what FCN-32s gave, but for
     bilinear interpolation in two steps; the kernels are the same to the bit."""
@@ -178,6 +177,7 @@ def test_each_stage_begins_from_the_one_before():
         transplant(coarse, keras.Sequential([keras.Input((2,))]))
 
 
+@pytest.mark.once
 def test_at_once_scales_the_maps():
     """papers.md 8.9, trap 7: what is pooled, not its score."""
     plain = randomize(FCN8s(tiny_vgg(), classes=2))
@@ -193,17 +193,17 @@ def test_at_once_scales_the_maps():
     )
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("builder", [FCN8s, UNet])
 def test_small_images_of_unpadded_encoders(builder):
     """InceptionV3 takes no image below 75 pixels; here it is padded."""
-    if keras.backend.backend() != "torch":
-        pytest.skip("the graph is the same on every backend")
     model = builder("inception_v3", weights=None, classes=2)
     for size in ((1, 1), (70, 50)):
         x = np.random.default_rng(0).uniform(0, 255, (1, *size, 3))
         assert outputs(model, x).shape == (1, *size, 2)
 
 
+@pytest.mark.once
 def test_input_tensor():
     image = keras.Input((None, None, 3))
     model = FCN32s("mobilenet_v2", None, input_tensor=image * 255.0)
@@ -211,6 +211,7 @@ def test_input_tensor():
     assert model.predict_on_batch(np.ones((1, 33, 40, 3))).shape[-1] == 21
 
 
+@pytest.mark.once
 def test_bad_arguments():
     with pytest.raises(ValueError, match="Received: classes=0"):
         FCN32s(weights=None, classes=0)

@@ -99,6 +99,7 @@ def picture(height, width):
     return rng.uniform(-2, 2, (1, height, width, 3)).astype("float32")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", BUILDERS)
 def test_builders(name):
     if keras.backend.backend() == "jax" and not name.startswith("DeepLabV3P"):
@@ -140,6 +141,7 @@ def test_dense_maps_hold_the_strided_ones(name):
         assert relative_difference(new[:, ::k, ::k], old) < 1e-5
 
 
+@pytest.mark.once
 def test_own_pyramid_is_taken():
     """Every stage's end, where the strides are inside of blocks."""
     model = resnet()
@@ -151,6 +153,7 @@ def test_own_pyramid_is_taken():
     assert dense.pyramid_outputs["P2"].shape[-1] == 256
 
 
+@pytest.mark.once
 def test_weights_are_kept():
     backbone = resnet(pre_activation=True)
     model = applications.DeepLabV3(backbone, weights=None, classes=3)
@@ -161,6 +164,7 @@ def test_weights_are_kept():
                 np.testing.assert_array_equal(new, old)
 
 
+@pytest.mark.once
 def test_saved_model_needs_no_keras_hub(tmp_path):
     model = applications.DeepLabV3Plus(
         resnet(pre_activation=True), weights=None, classes=3
@@ -189,6 +193,7 @@ def found(config, key):
             yield from found(part, key)
 
 
+@pytest.mark.once
 def test_image_converter_goes_in_front():
     """What stands outside of a preset is given as the input tensor."""
     backbone = resnet()
@@ -209,6 +214,7 @@ def test_image_converter_goes_in_front():
     )
 
 
+@pytest.mark.once
 def test_blocks_of_one_layer():
     """Their strides are measured; what can't be made dense is named."""
     backbone = mobilenet()
@@ -220,6 +226,7 @@ def test_blocks_of_one_layer():
         applications.DeepLabV3(backbone, weights=None, classes=3)
 
 
+@pytest.mark.once
 def test_sequences_are_refused():
     vision_transformer = keras_hub.models.ViTBackbone(
         image_shape=(32, 32, 3),

@@ -7,10 +7,9 @@ from tests.networks import outputs
 from tests.networks import randomize
 
 
+@pytest.mark.once
 def test_parameters_and_sizes_of_the_paper():
     """papers.md 6.2, layer by layer."""
-    if keras.backend.backend() != "torch":
-        pytest.skip("counted on torch")
     model = N4()
     assert model.input_shape == (None, 95, 95, 1)
     assert model.count_params() == 219290

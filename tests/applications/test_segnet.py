@@ -9,8 +9,6 @@ from tests.networks import application
 from tests.networks import outputs
 from tests.networks import randomize
 
-BACKEND = keras.backend.backend()
-
 
 def test_model(tmp_path, parity):
     def build(**options):
@@ -19,15 +17,15 @@ def test_model(tmp_path, parity):
     check_model(build, tmp_path, parity)
 
 
+@pytest.mark.once
 def test_parameters_of_the_paper():
     """papers.md 9.1."""
-    if BACKEND != "torch":
-        pytest.skip("counted on torch")
     model = SegNet(weights=None)
     count = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     assert count == 29_449_355
 
 
+@pytest.mark.once
 def test_sizes_of_the_paper():
     """papers.md 9.1: un-pooled to 23×30, 45×60, 90×120, 180×240, 360×480."""
     model = SegNet(weights=None, filters=2, input_shape=(360, 480, 3))
@@ -63,9 +61,8 @@ def test_places_pass_and_nothing_else():
             assert "int" in inputs[1].dtype
 
 
+@pytest.mark.once
 def test_encoder_begins_from_vgg16(tmp_path):
-    if BACKEND != "torch":
-        pytest.skip("one backend: files are the same on all")
     vgg = application("VGG16", include_top=False)
     vgg.save_weights(tmp_path / "vgg.weights.h5")
     model = SegNet(weights=str(tmp_path / "vgg.weights.h5"))
@@ -78,6 +75,7 @@ def test_encoder_begins_from_vgg16(tmp_path):
             np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.once
 def test_bad_arguments(tmp_path):
     path = tmp_path / "some.h5"
     path.write_bytes(b"")

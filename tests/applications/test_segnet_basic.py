@@ -17,10 +17,9 @@ def test_model(tmp_path, parity):
     check_model(build, tmp_path, parity)
 
 
+@pytest.mark.once
 def test_parameters_of_the_paper():
     """papers.md 9.2; four times 7·7·64·64 + 64, and so on."""
-    if keras.backend.backend() != "torch":
-        pytest.skip("counted on torch")
     model = SegNetBasic()
     count = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     assert count == 1_415_563 + 1_024

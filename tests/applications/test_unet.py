@@ -45,10 +45,9 @@ def test_model_on_a_backbone(tmp_path, parity):
     check_model(build, tmp_path, parity)
 
 
+@pytest.mark.once
 def test_parameters_of_the_paper():
     # papers.md 7.1: one channel to two classes, one to one, RGB to 21.
-    if keras.backend.backend() != "torch":
-        pytest.skip("counted on torch")
     gray = (None, None, 1)
     assert UNet(input_shape=gray).count_params() == 31030658
     assert UNet(input_shape=gray, classes=1).count_params() == 31030593

@@ -32,6 +32,7 @@ def assert_same_weights(model, original):
         )
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("include_top", [False, True])
 def test_files_with_and_without_the_classifier(include_top, tmp_path):
     options = {} if include_top else {"include_top": False}
@@ -67,6 +68,7 @@ def test_real_weights(data_dir):
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.once
 def test_imagenet_weights_come_through_keras_applications(
     tmp_path, monkeypatch
 ):
@@ -86,6 +88,7 @@ def test_imagenet_weights_come_through_keras_applications(
     assert "mobilenet_v2_weights_tf_dim_ordering" in asked[0]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "name, builder, include_top",
     [
@@ -98,8 +101,6 @@ def test_imagenet_weights_pass_the_surgery(
     name, builder, include_top, tmp_path, monkeypatch
 ):
     """Random weights in a file of the cache's own layout, to the bit."""
-    if keras.backend.backend() != "torch":
-        pytest.skip("one backend: files and surgery are the same on all")
     original = application(name, include_top=include_top)
     path = tmp_path / "weights.h5"
     with h5py.File(path, "w") as file:
@@ -124,6 +125,7 @@ def test_imagenet_weights_pass_the_surgery(
             np.testing.assert_array_equal(ours.ravel(), theirs.ravel())
 
 
+@pytest.mark.once
 def test_offline(monkeypatch):
     def get_file(name, origin, **options):
         raise Exception(f"URL fetch failure on {origin}: None -- unreachable")
@@ -139,6 +141,7 @@ def test_offline(monkeypatch):
     )
 
 
+@pytest.mark.once
 def test_other_files(tmp_path):
     text = tmp_path / "weights.h5"
     text.write_text("no weights")
@@ -154,6 +157,7 @@ def test_other_files(tmp_path):
         FCN32s(application("MobileNetV2"), weights=str(other))
 
 
+@pytest.mark.once
 def test_a_whole_model_is_not_weights_of_a_backbone(tmp_path):
     """One reason, whether the builder has a backbone or not."""
     path = tmp_path / "best.keras"
@@ -167,6 +171,7 @@ def test_a_whole_model_is_not_weights_of_a_backbone(tmp_path):
             build()
 
 
+@pytest.mark.once
 # What `keras.applications` documents for each family.
 @pytest.mark.parametrize(
     "name, mode",

@@ -60,11 +60,10 @@ def test_other_channels_than_the_stage_took():
     )
 
 
+@pytest.mark.once
 def test_rates_of_the_paper():
     """papers.md 14.1; block5 to 7 behind ResNet-50's block4 at output stride
     16, with multi-grid (1, 2, 1)."""
-    if keras.backend.backend() != "torch":
-        pytest.skip("the graph is the same on every backend")
     model = keras.applications.ResNet50(include_top=False, weights=None)
     dense = set_output_stride(cascade(multi_grid(model, (1, 2, 1)), 3), 16)
     for number, base in ((1, 4), (2, 8), (3, 16)):
@@ -75,10 +74,9 @@ def test_rates_of_the_paper():
     assert dense.compute_output_shape((1, 512, 512, 3)) == (1, 32, 32, 2048)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["ResNet50V2", "EfficientNetB0", "VGG16"])
 def test_stages_that_cannot_be_repeated(name):
-    if keras.backend.backend() != "torch":
-        pytest.skip("the graph is the same on every backend")
     model = application(name, include_top=False)
     with pytest.raises(ValueError, match="can't be repeated. It must begin"):
         cascade(model, 1)

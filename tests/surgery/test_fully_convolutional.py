@@ -33,8 +33,10 @@ def head_of(classifier, first):
 @pytest.mark.parametrize(
     "name, first, options",
     [
-        ("VGG16", "flatten", {"classes": 10}),
-        ("ResNet50", "avg_pool", {}),
+        pytest.param(
+            "VGG16", "flatten", {"classes": 10}, marks=pytest.mark.once
+        ),
+        pytest.param("ResNet50", "avg_pool", {}, marks=pytest.mark.once),
         ("MobileNetV2", "global_average_pooling2d", {}),
     ],
 )
@@ -56,7 +58,8 @@ def test_published_classifiers(name, first, options, parity):
     actual = network.predict_on_batch(x)
     assert actual.shape == (1, 1, 1, expected.shape[-1])
     assert relative_difference(actual[:, 0, 0], expected) < 1e-5
-    parity(f"fully_convolutional_{name}", actual)
+    if name == "MobileNetV2":
+        parity(f"fully_convolutional_{name}", actual)
 
     # On a larger image: its head on every window of the feature map.
     x = picture(128, 96)
@@ -118,6 +121,7 @@ def test_unpadded_classifier_is_slid_over_the_image(classifier_activation):
             np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.once
 def test_padding_makes_the_two_different():
     """A padded classifier sees zeros where the larger image goes on."""
     image = keras.Input((16, 16, 2))
@@ -130,6 +134,7 @@ def test_padding_makes_the_two_different():
     assert relative_difference(slid, window) > 1e-2
 
 
+@pytest.mark.once
 def test_dense_sliding_window():
     """With its strides removed, the classifier at every pixel."""
     image = keras.Input((15, 15, 1))
@@ -148,6 +153,7 @@ def test_dense_sliding_window():
             assert relative_difference(actual[:, i, j], window) < 1e-5
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "name",
     [
@@ -162,8 +168,6 @@ def test_dense_sliding_window():
 )
 def test_other_heads(name):
     """Heads of reshapes, 1×1 convolutions, separate activations, norms."""
-    if keras.backend.backend() != "torch":
-        pytest.skip("checked on torch")
     classifier = application(name, input_shape=(96, 96, 3))
     network = fully_convolutional(classifier, classifier_activation="softmax")
     x = 127.5 * picture(96, 96) + 127.5
@@ -176,6 +180,7 @@ def test_other_heads(name):
     assert outputs(network, np.tile(x, (1, 2, 1, 1))).shape[1] > 1
 
 
+@pytest.mark.once
 def test_global_max_pooling_and_inner_encoder():
     inner = keras.Sequential(
         [keras.Input((16, 16, 3)), layers.Conv2D(4, 3, strides=2)],
@@ -214,6 +219,7 @@ def test_channels_first():
     )
 
 
+@pytest.mark.once
 def test_same_padding_keeps_the_map():
     classifier = application("VGG16", input_shape=(64, 64, 3), classes=4)
     network = fully_convolutional(classifier, padding="same", dropout=0.5)
@@ -232,6 +238,7 @@ def photographs(data_dir):
             yield names, np.asarray(photo, "float32")[None] / 127.5 - 1
 
 
+@pytest.mark.once
 def test_real_weights_name_the_photographs(data_dir):
     """And on a larger picture they do so where the object is."""
     import json
@@ -259,6 +266,7 @@ def test_real_weights_name_the_photographs(data_dir):
         assert abs(row - 14) <= 4 and abs(column - 18) <= 4, names
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "head, error",
     [
@@ -287,6 +295,7 @@ def test_heads_that_can_not_be_converted(head, error):
         fully_convolutional(keras.Model(image, x))
 
 
+@pytest.mark.once
 def test_unknown_size_is_refused():
     image = keras.Input((None, None, 3))
     x = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(image))
@@ -297,6 +306,7 @@ def test_unknown_size_is_refused():
         fully_convolutional(classifier, padding="full")
 
 
+@pytest.mark.once
 def test_two_data_formats_are_refused():
     image = keras.Input((3, 8, 8))
     x = layers.Conv2D(4, 3, data_format="channels_first")(image)
@@ -331,6 +341,7 @@ def classifier_of(pooling, dense, **options):
     return randomize(keras.Model(image, layers.Softmax()(x)))
 
 
+@pytest.mark.once
 def test_subclasses_are_not_their_base_classes():
     mean = layers.GlobalAveragePooling2D
     for pooling, dense, layer in ((GeM, Quiet, "pool"), (mean, Cosine, "hidd")):
@@ -356,6 +367,7 @@ def test_subclasses_are_not_their_base_classes():
             )
 
 
+@pytest.mark.once
 def test_softmax_along_the_last_axis():
     """With channels first that is the columns, not the classes."""
     image = keras.Input((3, 8, 8))

@@ -34,6 +34,7 @@ def test_new_channels_change_nothing_at_first():
     assert [layer.name for layer in inflated.layers][1:] == names[1:]
 
 
+@pytest.mark.once
 def test_fewer_channels():
     model = small()
     kernel = inflate_input(model, 2).get_layer("Conv1").get_weights()[0]
@@ -42,6 +43,7 @@ def test_fewer_channels():
     )
 
 
+@pytest.mark.once
 def test_what_is_made_for_the_channels_is_refused_by_name():
     image = keras.Input((8, 8, 3))
     x = layers.Normalization(mean=[1, 2, 3], variance=[1, 1, 1], name="norm")
@@ -52,6 +54,7 @@ def test_what_is_made_for_the_channels_is_refused_by_name():
         inflate_input(small(), 0)
 
 
+@pytest.mark.once
 def test_builders_take_gray_and_infrared():
     """A gray image is the color image with three equal channels."""
     backbone = small()

@@ -8,28 +8,23 @@ from tests.networks import application
 from tests.networks import outputs
 from tests.networks import relative_difference
 
-BACKEND = keras.backend.backend()
-
 
 def picture(height, width):
     rng = np.random.default_rng(0)
     return rng.uniform(-1, 1, (1, height, width, 3)).astype("float32")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "name", ["MobileNet", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0"]
 )
 def test_as_networks_of_known_sizes(name):
     """Keras's own padding, where it knows the size, is the reference."""
-    if BACKEND != "torch" and name != "MobileNetV2":
-        pytest.skip("checked on torch")
     model = application(name, include_top=False)
     fitted = pad_by_parity(model)
     sizes = [(64, 96), (65, 97), (75, 50)]
     if name == "MobileNet":
         sizes = sizes[:1]  # It takes every map for even.
-    if BACKEND == "jax":
-        sizes = sizes[1:2]
     for size in sizes:
         builder = getattr(keras.applications, name)
         known = builder(include_top=False, weights=None, input_shape=(*size, 3))

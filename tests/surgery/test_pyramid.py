@@ -55,6 +55,7 @@ LEVELS = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("include_top", [False, True])
 @pytest.mark.parametrize("name", LEVELS)
 def test_levels_of_published_networks(name, include_top):
@@ -67,6 +68,7 @@ def test_levels_of_published_networks(name, include_top):
         assert levels[stride].shape[1:3] == (64 // stride, 96 // stride)
 
 
+@pytest.mark.once
 def test_pools_of_vgg():
     model = application("VGG16", include_top=False)
     levels = pyramid(model, pools=True)
@@ -80,6 +82,7 @@ def test_pools_of_vgg():
     assert levels[8] is model.get_layer("conv3_block4_out").output
 
 
+@pytest.mark.once
 def test_patches_that_stride_at_once():
     """ConvNeXt strides by 4 first, in inner models."""
     levels = pyramid(application("ConvNeXtTiny", include_top=False))
@@ -91,11 +94,13 @@ def test_patches_that_stride_at_once():
     }
 
 
+@pytest.mark.once
 def test_removed_strides_are_gone():
     model = application("MobileNetV2", include_top=False)
     assert list(pyramid(set_output_stride(model, 8))) == [2, 4, 8]
 
 
+@pytest.mark.once
 def test_refuses_decoders():
     image = keras.Input((None, None, 3))
     x = layers.Conv2D(4, 3, 2)(image)
@@ -133,6 +138,7 @@ def test_blocks_of_other_packages_are_measured():
     assert levels[1] is fine and levels[4] is x
 
 
+@pytest.mark.once
 def test_slicing_is_a_stride():
     """The stem of CSPDarkNet stacks every other pixel."""
     image = keras.Input((None, None, 3))
@@ -141,6 +147,7 @@ def test_slicing_is_a_stride():
     assert list(pyramid(keras.Model(image, x))) == [2, 4]
 
 
+@pytest.mark.once
 def test_means_kept_as_maps_are_none():
     """A squeeze-and-excite block of operations has no stride."""
     image = keras.Input((None, None, 3))
@@ -159,6 +166,7 @@ def two_convolutions():
     return keras.Model(image, layers.ReLU(name="end")(last)), first, last
 
 
+@pytest.mark.once
 def test_maps_that_a_model_names():
     model, first, last = two_convolutions()
     assert pyramid(model)[1]._keras_history.operation.name == "relu"
@@ -173,6 +181,7 @@ def test_maps_that_a_model_names():
     assert pyramid(wider)[1] is wider.get_layer("first").output
 
 
+@pytest.mark.once
 def test_refuses_sequences():
     image = keras.Input((32, 32, 3))
     x = layers.Conv2D(4, 8, 8)(image)

@@ -82,6 +82,7 @@ def picture(channels=3):
     return rng.normal(size=(1, 33, 42, channels)).astype("float32")
 
 
+@pytest.mark.once
 def test_which_classes_add_nothing():
     assert not has_own_call(layers.Conv2D(4, 3))
     assert not has_own_call(Named(4, 3))
@@ -105,6 +106,7 @@ def test_set_output_stride():
     set_output_stride(network(Named), 2, verify=False)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "conv, norm",
     [
@@ -122,6 +124,7 @@ def test_norms_are_left_where_they_are(conv, norm):
         assert relative_difference(outputs(kept, x), outputs(model, x)) < 1e-5
 
 
+@pytest.mark.once
 def test_norms_in_training_mode_are_left():
     image = keras.Input((None, None, 3))
     norm = layers.BatchNormalization()
@@ -130,6 +133,7 @@ def test_norms_in_training_mode_are_left():
     assert fold_batch_norm(model).count_params() == model.count_params()
 
 
+@pytest.mark.once
 def test_inflate_input():
     def first(conv):
         image = keras.Input((None, None, 3))
@@ -147,6 +151,7 @@ def test_inflate_input():
     assert relative_difference(actual, expected) < 1e-5
 
 
+@pytest.mark.once
 def test_multi_grid_and_decimate():
     with pytest.raises(ValueError, match="'asked' .Reflecting. can't be spr"):
         multi_grid(network(Reflecting), (1, 2, 1))
@@ -158,6 +163,7 @@ def test_multi_grid_and_decimate():
         decimate(network(Standardized, strides=1), "down", filters=2)
 
 
+@pytest.mark.once
 def test_what_a_layer_does_not_say_of_itself_is_seen():
     """A copy that `get_config` makes is another layer."""
 
@@ -182,6 +188,7 @@ def test_what_a_layer_does_not_say_of_itself_is_seen():
             operation(model)
 
 
+@pytest.mark.once
 def test_receptive_field():
     with pytest.raises(ValueError, match="'asked' .* has a `call` of its own"):
         receptive_field(network(Reflecting))
@@ -189,6 +196,7 @@ def test_receptive_field():
     assert receptive_field(network(Named)) == plain
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("value", [0.0, np.nan])
 def test_what_shows_nothing_is_not_verified(value):
     model = network(layers.Conv2D)
@@ -215,6 +223,7 @@ def test_nothing_is_left_behind():
         np.testing.assert_array_equal(old, ops.convert_to_numpy(new))
 
 
+@pytest.mark.once
 def test_low_rank_and_quantized_layers_are_refused():
     image = keras.Input((None, None, 3))
     x = layers.Conv2D(4, 3, 2, padding="same", name="first")(image)
@@ -229,6 +238,7 @@ def test_low_rank_and_quantized_layers_are_refused():
         set_output_stride(model, 1)
 
 
+@pytest.mark.once
 def test_builders_verify_their_encoder():
     image = keras.Input((None, None, 3))
     x = image
@@ -242,6 +252,7 @@ def test_builders_verify_their_encoder():
     UNet(backbone, classes=2, filters=2)
 
 
+@pytest.mark.once
 def test_inputs_keep_their_structure():
     """A dictionary of two images stays one; what takes one image says so."""
     one, two = (keras.Input((32, 32, 3), name=name) for name in "ab")

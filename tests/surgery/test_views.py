@@ -117,6 +117,7 @@ def test_probabilities_stay_probabilities():
     np.testing.assert_allclose(found, np.exp(expected), atol=1e-6)
 
 
+@pytest.mark.once
 def test_of_several_outputs_the_first():
     model = network()
     two = keras.Model(model.input, [model.output, -model.output])
@@ -126,6 +127,7 @@ def test_of_several_outputs_the_first():
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.once
 def test_shares_the_weights_and_can_be_saved(tmp_path):
     model = randomize(FCN8s("mobilenet_v2", weights=None, classes=3))
     views = average_views(model, (0.5, 1.0), mirror=True)
@@ -137,6 +139,7 @@ def test_shares_the_weights_and_can_be_saved(tmp_path):
     assert difference < 1e-5
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "arguments, text",
     [
@@ -151,6 +154,7 @@ def test_bad_arguments(arguments, text):
         average_views(network(), **arguments)
 
 
+@pytest.mark.once
 def test_one_size_has_no_other_scales():
     image = keras.Input((8, 8, 3))
     model = keras.Model(image, keras.layers.Conv2D(2, 1)(image))

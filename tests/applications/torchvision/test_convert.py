@@ -76,6 +76,7 @@ def test_equals_torchvision(name):
         assert relative_difference(array, expected) < 1e-5
 
 
+@pytest.mark.once
 @some(tensorflow=2, jax=2)
 def test_equals_torchvision_live(name):
     auxiliary = name != LRASPP
@@ -97,6 +98,7 @@ def test_equals_torchvision_live(name):
             assert gap < 1e-5
 
 
+@pytest.mark.once
 @ON_TORCH
 def test_auxiliary_head_is_left_out():
     """What it would have taken is no mistake."""
@@ -112,6 +114,7 @@ def test_auxiliary_head_is_left_out():
     assert learned == 11_029_328 - 3_600 - 20 - 231
 
 
+@pytest.mark.once
 @ON_TORCH
 def test_saves_and_loads_safely(tmp_path):
     expected = outputs(lraspp(), golden("image"))
@@ -120,6 +123,7 @@ def test_saves_and_loads_safely(tmp_path):
     np.testing.assert_array_equal(outputs(loaded, golden("image")), expected)
 
 
+@pytest.mark.once
 @ON_TORCH
 def test_any_size():
     x = np.full((1, 1, 2, 3), 127, "uint8")
@@ -127,6 +131,7 @@ def test_any_size():
     assert lraspp().compute_output_shape((2, 50, 33, 3)) == (2, 50, 33, 3)
 
 
+@pytest.mark.once
 @ON_TORCH
 def test_channels_first_and_options():
     model = from_torchvision(
@@ -143,6 +148,7 @@ def test_channels_first_and_options():
     assert relative_difference(actual, expected) < 1e-5
 
 
+@pytest.mark.once
 @ON_TORCH
 def test_trained_on_for_other_classes():
     model = replace_classes(lraspp(), 5)
@@ -154,6 +160,7 @@ def test_trained_on_for_other_classes():
     assert np.isfinite(history.history["loss"][0])
 
 
+@pytest.mark.once
 def test_what_is_not_of_torchvision():
     state = golden_state(LRASPP)
     with pytest.raises(ValueError, match="pass the state dict .*names model, "):
@@ -169,6 +176,7 @@ def test_what_is_not_of_torchvision():
         from_torchvision(state, data_format="last")
 
 
+@pytest.mark.once
 @ON_TORCH
 def test_missing_and_superfluous_tensors():
     state = golden_state(LRASPP)

@@ -1,30 +1,45 @@
-"""Checks of numbers that a user gives."""
+"""Checks of numbers that a user gives.
+
+Each takes arguments by name, returns nothing, and raises a `ValueError` that
+names the argument.
+"""
 
 import numpy as np
 
-__all__ = ["check_not_negative", "check_positive"]
+__all__ = [
+    "check_integer",
+    "check_not_negative",
+    "check_positive",
+    "check_share",
+    "pair_of",
+]
 
 _NUMBER = int | float | np.integer | np.floating
 
 
-def check_positive(**arguments):
-    """Refuse what is not an int of 1 or more.
+def check_integer(least: int, /, **arguments) -> None:
+    """Refuse what is not an int of `least` or more.
 
     Example:
 
-    >>> check_positive(batch_size=0)
+    >>> check_integer(2, grid=1)
     Traceback (most recent call last):
-    ValueError: `batch_size` must be an int of 1 or more. Received: batch_size=0
+    ValueError: `grid` must be an int of 2 or more. Received: grid=1
     """
     for name, value in arguments.items():
-        if not isinstance(value, int | np.integer) or value < 1:
+        if not isinstance(value, int | np.integer) or value < least:
             raise ValueError(
-                f"`{name}` must be an int of 1 or more. "
+                f"`{name}` must be an int of {least} or more. "
                 f"Received: {name}={value}"
             )
 
 
-def check_not_negative(**arguments):
+def check_positive(**arguments) -> None:
+    """Refuse what is not an int of 1 or more."""
+    check_integer(1, **arguments)
+
+
+def check_not_negative(**arguments) -> None:
     """Refuse what is not a finite number of 0 or more.
 
     Example:
@@ -39,3 +54,31 @@ def check_not_negative(**arguments):
                 f"`{name}` must be a number of 0 or more. "
                 f"Received: {name}={value}"
             )
+
+
+def check_share(**arguments) -> None:
+    """Refuse what is not a number of 0..1."""
+    for name, value in arguments.items():
+        if not isinstance(value, _NUMBER) or not 0 <= value <= 1:
+            raise ValueError(
+                f"`{name}` must be a number of 0..1. Received: {name}={value}"
+            )
+
+
+def pair_of(name: str, value) -> tuple[int, int]:
+    """`(height, width)` from an int of 1 or more, or two of them.
+
+    Example:
+
+    >>> pair_of("size", 4), pair_of("size", [4, 9])
+    ((4, 4), (4, 9))
+    """
+    sides = (value, value) if np.ndim(value) == 0 else tuple(value)
+    if len(sides) != 2:
+        raise ValueError(
+            f"`{name}` must be an int or (height, width). "
+            f"Received: {name}={value}"
+        )
+    for side in sides:
+        check_positive(**{name: side})
+    return int(sides[0]), int(sides[1])

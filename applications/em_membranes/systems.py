@@ -101,7 +101,7 @@ def unet(train, minutes, filters):
             augment.RandomFlip(),
             augment.RandomQuarterTurns(),
             augment.ElasticDeformation(),
-            augment.GreyJitter(),
+            augment.GrayJitter(),
             augment.RandomCrop(_tile(train)),
         ],
         pixel_weights=lambda mask: border_weights(mask, cell=0),

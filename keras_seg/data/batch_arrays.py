@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_seg.data.augment.filling import fill_color
+from keras_seg.data.augment.cropping import fill_color
 from keras_seg.data.classes import VOID
 
 __all__ = ["BatchArrays", "middle"]
@@ -15,7 +15,7 @@ class BatchArrays:
     """Arrays that pairs are written to, whichever is ready first.
 
     What is smaller than the batch is padded at the bottom and the right: with
-    the mean colour, with void, and with a weight of 0.
+    the mean color, with void, and with a weight of 0.
 
     Args:
         indices: sequence of int, the pairs of the batch in order.

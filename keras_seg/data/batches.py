@@ -4,6 +4,7 @@ import functools
 
 import numpy as np
 
+from keras_seg.arguments import check_integer
 from keras_seg.arguments import check_positive
 from keras_seg.data import augment
 from keras_seg.data.batch_arrays import BatchArrays
@@ -30,7 +31,7 @@ class Batches(Epochs):
 
     The transforms come in the order they are given. Where they end in no
     common size, the images of a batch are padded at the bottom and the right
-    to the largest of them, with the mean colour and with void; transforms
+    to the largest of them, with the mean color and with void; transforms
     that draw a size, such as `RandomScale`, need a crop behind them.
 
     `fit` calls `on_epoch_end` once before its first epoch, so a new object
@@ -98,15 +99,10 @@ class Batches(Epochs):
         outputs=1,
     ):
         super().__init__(seed)
-        check_positive(batch_size=batch_size)
-        check_positive(outputs=outputs)
+        check_positive(batch_size=batch_size, outputs=outputs)
         if workers is not None:
             check_positive(workers=workers)
-        if not isinstance(margin, int | np.integer) or margin < 0:
-            raise ValueError(
-                "`margin` must be an int of 0 or more. "
-                f"Received: margin={margin}"
-            )
+        check_integer(0, margin=margin)
         if len(dataset) == 0:
             raise ValueError(
                 "`dataset` must have at least one pair. "

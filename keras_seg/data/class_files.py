@@ -33,7 +33,7 @@ def read_rows(path):
         path: str or path of `classes.csv`, `classes.yaml` or `.yml`.
 
     Returns:
-        Dictionary from each id to (name, colour or `None`, is void).
+        Dictionary from each id to (name, color or `None`, is void).
 
     Raises:
         DataError: the file is not such a table, or an id comes twice.
@@ -123,9 +123,9 @@ def _rows_of_yaml(path):
         if color is not None and not _is_color(color):
             raise _malformed(
                 path,
-                f"has in entry {number} the colour {brief(color)}",
-                "a colour is [red, green, blue], integers 0..255",
-                "correct the entry, or leave its colour out",
+                f"has in entry {number} the color {brief(color)}",
+                "a color is [red, green, blue], integers 0..255",
+                "correct the entry, or leave its color out",
             )
         role = str(row.get("role", "")).lower()
         rows[i] = (name, color and tuple(color), role in VOID_ROLES)
@@ -193,7 +193,7 @@ def _color(path, number, row):
     if not _is_color(values):
         raise _malformed(
             path,
-            f"has on line {number} the colour {tuple(values)}",
+            f"has on line {number} the color {tuple(values)}",
             "red, green and blue are integers 0..255",
             "correct the line, or leave r, g and b empty",
         )

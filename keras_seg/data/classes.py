@@ -1,4 +1,4 @@
-"""The classes of a data set: names, colours, and the ids that mean void."""
+"""The classes of a data set: names, colors, and the ids that mean void."""
 
 import csv
 import dataclasses
@@ -15,10 +15,10 @@ MAX_CLASSES = 255  # ids 0..254 in one byte, beside void
 
 
 def voc_colormap(n):
-    """The colours of PASCAL VOC: the bits of the id, dealt to R, G and B.
+    """The colors of PASCAL VOC: the bits of the id, dealt to R, G and B.
 
     Args:
-        n: int, number of colours, at most 256.
+        n: int, number of colors, at most 256.
 
     Returns:
         uint8 array `(n, 3)`.
@@ -42,7 +42,7 @@ def voc_colormap(n):
 
 @dataclasses.dataclass(frozen=True)
 class ClassTable:
-    """Names and colours of the classes 0..C-1, and the ids that mean void.
+    """Names and colors of the classes 0..C-1, and the ids that mean void.
 
     255 always means void; `void_ids` says which other ids do as well. At most
     255 classes fit beside it.
@@ -51,9 +51,9 @@ class ClassTable:
         names: tuple of str, one for each class.
         colors: tuple of (red, green, blue), 0..255, one for each class.
         void_ids: frozenset of int, ids in masks that mean void.
-        void_colors: tuple of (id, (red, green, blue)), the colours that void
-            ids have in masks coded as colours.
-        colors_given: bool, whether the colours are the data set's own, so
+        void_colors: tuple of (id, (red, green, blue)), the colors that void
+            ids have in masks coded as colors.
+        colors_given: bool, whether the colors are the data set's own, so
             that masks may be coded in them; `False` where VOC's stand in.
 
     Example:
@@ -81,8 +81,8 @@ class ClassTable:
             )
         if len(self.colors) != len(self.names):
             raise ValueError(
-                "`colors` must have one colour for each name. Received: "
-                f"{len(self.colors)} colours, {len(self.names)} names"
+                "`colors` must have one color for each name. Received: "
+                f"{len(self.colors)} colors, {len(self.names)} names"
             )
         overlap = sorted(i for i in self.void_ids if 0 <= i < len(self))
         if overlap or min(self.void_ids, default=0) < 0:
@@ -96,7 +96,7 @@ class ClassTable:
 
     @classmethod
     def default(cls, n):
-        """`n` classes named "class 0", "class 1", … in VOC's colours."""
+        """`n` classes named "class 0", "class 1", … in VOC's colors."""
         if not 1 <= n <= MAX_CLASSES:
             raise ValueError(
                 f"A class table has 1..{MAX_CLASSES} classes; id {VOID} is "
@@ -116,7 +116,7 @@ class ClassTable:
         one of `{names: [...]}`, `{0: name, 1: name, ...}`, or a list of
         `{id: , name: , color: [r, g, b], role: }`. The role "ignore" or
         "void" marks an id as void; every other row is a class. A class
-        without a colour gets VOC's.
+        without a color gets VOC's.
 
         Args:
             path: str or path of the file.

@@ -1,4 +1,4 @@
-"""Masks that code classes as colours, decoded exactly."""
+"""Masks that code classes as colors, decoded exactly."""
 
 import dataclasses
 
@@ -11,15 +11,15 @@ __all__ = ["ColorCode"]
 
 @dataclasses.dataclass(frozen=True)
 class ColorCode:
-    """Which colour stands for which id.
+    """Which color stands for which id.
 
-    A colour is one number of 24 bits, so a mask is decoded by a search in
-    a sorted list: exactly, never by the nearest colour.
+    A color is one number of 24 bits, so a mask is decoded by a search in
+    a sorted list: exactly, never by the nearest color.
 
     Args:
         ids: tuple of int.
         names: tuple of str, the name of each id, for errors.
-        colors: tuple of (red, green, blue), 0..255, the colour of each id.
+        colors: tuple of (red, green, blue), 0..255, the color of each id.
 
     Example:
 
@@ -36,7 +36,7 @@ class ColorCode:
 
     @classmethod
     def of(cls, classes):
-        """The colours of a `ClassTable`, those of its void ids included."""
+        """The colors of a `ClassTable`, those of its void ids included."""
         void = classes.void_colors
         return cls(
             (*range(len(classes)), *(i for i, _ in void)),
@@ -45,7 +45,7 @@ class ColorCode:
         )
 
     def decode(self, pixels, file):
-        """Turn colours into ids.
+        """Turn colors into ids.
 
         Args:
             pixels: uint8 array `(height, width, 3)`.
@@ -55,14 +55,14 @@ class ColorCode:
             Integer array `(height, width)`.
 
         Raises:
-            DataError: a colour stands for nothing, or for two classes.
+            DataError: a color stands for nothing, or for two classes.
         """
         known = _packed(np.array(self.colors, "uint8"))
         order = np.argsort(known, kind="stable")
         known = known[order]
         packed = _packed(pixels)
         flat = packed.ravel()
-        # Neighbours are mostly alike: only where a run begins is looked up.
+        # Neighbors are mostly alike: only where a run begins is looked up.
         starts = np.flatnonzero(np.diff(flat, prepend=flat[:1] ^ 1))
         found = flat[starts]
         places = np.searchsorted(known, found).clip(max=len(known) - 1)
@@ -85,22 +85,22 @@ class ColorCode:
         nearest = int(distances.argmin())
         pixels = "1 pixel" if counts[first] == 1 else f"{counts[first]} pixels"
         others = len(colors) - 1
-        more = f" (and {others} more such colours)" if others else ""
+        more = f" (and {others} more such colors)" if others else ""
         guess = (
             f"The nearest is {self.colors[nearest]} of {self.names[nearest]}."
         )
         if others >= len(self.colors):
             guess += " The mask seems resized or saved with loss."
         elif color[0] == color[1] == color[2] <= len(self.colors):
-            guess += " A grey mask of ids may have been saved as colour."
+            guess += " A gray mask of ids may have been saved as color."
         return DataError(
             "KS-D014",
             file,
-            f"has {pixels} of the colour {color}{more}",
-            "every colour is that of a class or of void",
+            f"has {pixels} of the color {color}{more}",
+            "every color is that of a class or of void",
             guess=guess,
             fix=(
-                "give the colour a line in the class table (role 'void' to "
+                "give the color a line in the class table (role 'void' to "
                 "ignore it), or export the masks again"
             ),
         )
@@ -115,9 +115,9 @@ class ColorCode:
         return DataError(
             "KS-D014",
             file,
-            f"has the colour {color} of {' and '.join(names)}",
-            "every class has a colour of its own",
-            fix="correct the colours in the class table",
+            f"has the color {color} of {' and '.join(names)}",
+            "every class has a color of its own",
+            fix="correct the colors in the class table",
         )
 
 

@@ -4,7 +4,8 @@ import abc
 import threading
 
 import keras
-import numpy as np
+
+from keras_seg.arguments import check_integer
 
 __all__ = ["Epochs"]
 
@@ -28,10 +29,7 @@ class Epochs(keras.utils.PyDataset, abc.ABC):
         # Keras's own workers read ahead, and its fit() throws away one epoch
         # begun: with them, batches read ahead for it turn up in the next.
         super().__init__(workers=1)
-        if not isinstance(seed, int | np.integer) or seed < 0:
-            raise ValueError(
-                f"`seed` must be an int of 0 or more. Received: seed={seed}"
-            )
+        check_integer(0, seed=seed)
         self.seed = int(seed)
         self.epoch = 0
         self._position = None

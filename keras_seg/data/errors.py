@@ -17,14 +17,14 @@ class DataError(ValueError):
     | KS-D004 | an image has no mask |
     | KS-D005 | a mask, or a line of a list, has no image |
     | KS-D006 | an image and its mask have different sizes |
-    | KS-D007 | a mask has colours or fractions instead of class ids |
+    | KS-D007 | a mask has colors or fractions instead of class ids |
     | KS-D008 | a mask is stored with loss (JPEG) |
     | KS-D009 | a file cannot be read as an image |
     | KS-D010 | there is nothing to read |
     | KS-D011 | the class table is malformed |
     | KS-D012 | two files have the same stem |
     | KS-D013 | a text file (JSON, YAML, a list) is malformed |
-    | KS-D014 | a mask has a colour that is no class's, or two classes' |
+    | KS-D014 | a mask has a color that is no class's, or two classes' |
     | KS-D015 | a label is not among the classes, or two are alike |
     | KS-D016 | a package that a file needs is not installed |
     | KS-D017 | an image has other channels or values than asked for |

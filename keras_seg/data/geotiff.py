@@ -258,7 +258,7 @@ class GeoImage:
 class GeoMask:
     """A mask that is written window by window: `mask[rows, columns] = ids`.
 
-    It lies where its image lies, has the colours of the classes, and is void,
+    It lies where its image lies, has the colors of the classes, and is void,
     which is its `nodata`, where there is no image. The file appears as a
     whole at the end of the `with` block, or not at all.
 

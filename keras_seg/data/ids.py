@@ -141,7 +141,7 @@ def _guess(ids, outside, classes):
     if outside == [count]:
         return "One class may be missing from the table."
     if len(ids) <= 8 and 2 * count < outside[-1] <= VOID:
-        return "The ids look like grey levels, drawn to be seen."
+        return "The ids look like gray levels, drawn to be seen."
     return None
 
 

@@ -25,7 +25,7 @@ __all__ = [
 
 _ORIENTATION = 0x0112  # the EXIF tag; values 5..8 exchange the sides
 
-# Pillow keeps the high bytes of 16-bit colours. The unpacker for the other
+# Pillow keeps the high bytes of 16-bit colors. The unpacker for the other
 # byte order gives the low ones; that of four bytes gives both of two channels.
 _LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
 
@@ -164,7 +164,7 @@ def _read_rgb(path, page):
                 fix="scale it to 0..255 and save it as an 8-bit PNG",
             )
         if image.mode.startswith("I"):
-            return _grey_of_16_bits(image, raw)
+            return _gray_of_16_bits(image, raw)
         if image.mode in ("P", "PA"):  # a palette's alpha warns on "RGB"
             image = image.convert("RGBA")
         if image.mode != "RGB":
@@ -179,7 +179,7 @@ def _read_channels(path, page):
         raw = rawmode(image)
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I"):
-            return _grey_of_16_bits(image, raw)
+            return _gray_of_16_bits(image, raw)
         high = np.asarray(_plain(image))
     if high.ndim == 2:
         high = high[..., None]
@@ -193,7 +193,7 @@ def _read_channels(path, page):
     return high.astype("uint16") << 8 | low
 
 
-def _grey_of_16_bits(image, raw):
+def _gray_of_16_bits(image, raw):
     """Pillow may hold 16 bits in 32; those of a 32-bit file stay as such."""
     pixels = np.asarray(image)[..., None]
     if raw == "I;12":
@@ -203,7 +203,7 @@ def _grey_of_16_bits(image, raw):
 
 
 def _plain(image):
-    """Grey, RGB, or either with alpha: no palette, ink or single bits."""
+    """Gray, RGB, or either with alpha: no palette, ink or single bits."""
     if image.mode == "1":
         return image.convert("L")
     if image.mode in ("P", "PA"):

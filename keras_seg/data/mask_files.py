@@ -30,8 +30,8 @@ class MaskFiles:
     Args:
         values: optional dictionary from values in one-channel masks to ids;
             `None` takes the values for ids.
-        colors: optional `ColorCode`, for masks with colours.
-        by_color: bool, read palettes and grey through their colours as well.
+        colors: optional `ColorCode`, for masks with colors.
+        by_color: bool, read palettes and gray through their colors as well.
     """
 
     values: dict[int, int] | None = None
@@ -132,13 +132,13 @@ def share_palettes(folders):
 
 
 def color_code(classes):
-    """The colours that masks of these classes may be coded in, or `None`.
+    """The colors that masks of these classes may be coded in, or `None`.
 
     Args:
         classes: `ClassTable`, number of classes, or `None`.
 
     Returns:
-        A `ColorCode` where the table's colours are its own.
+        A `ColorCode` where the table's colors are its own.
     """
     if isinstance(classes, ClassTable) and classes.colors_given:
         return ColorCode.of(classes)

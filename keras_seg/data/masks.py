@@ -1,4 +1,4 @@
-"""Mask files to class ids, or to the colours that code them."""
+"""Mask files to class ids, or to the colors that code them."""
 
 import numpy as np
 from PIL import ImageOps
@@ -41,7 +41,7 @@ def read_mask(path, page=None):
 
     Raises:
         DataError: the file is missing, damaged or too large, is a JPEG, or
-            has colours or fractions instead of ids.
+            has colors or fractions instead of ids.
     """
     if is_npy(path):
         return _ids_of_array(path, read_npy(path))
@@ -88,7 +88,7 @@ def read_palette(path, page=None):
 
 
 def has_colors(path):
-    """Whether a mask has colours rather than one channel, from its header."""
+    """Whether a mask has colors rather than one channel, from its header."""
     if is_npy(path):
         return False
     if needs_tifffile(path):
@@ -98,9 +98,9 @@ def has_colors(path):
 
 
 def read_colors(path, page=None):
-    """Read a mask that codes its classes as colours.
+    """Read a mask that codes its classes as colors.
 
-    Palettes and grey become their colours. The orientation is that of the
+    Palettes and gray become their colors. The orientation is that of the
     mask's own EXIF tag.
 
     Args:
@@ -132,8 +132,8 @@ def read_colors(path, page=None):
             raise DataError(
                 "KS-D007",
                 path,
-                "has colours of more than 8 bits a channel",
-                "class colours have red, green and blue of 0..255",
+                "has colors of more than 8 bits a channel",
+                "class colors have red, green and blue of 0..255",
                 fix="save the mask with 8 bits a channel",
             )
         image = _without_alpha(ImageOps.exif_transpose(image))
@@ -142,8 +142,8 @@ def read_colors(path, page=None):
                 "KS-D007",
                 path,
                 "is transparent in places",
-                "a mask has one colour for each class, and is opaque",
-                fix="flatten the mask onto the colour of its background",
+                "a mask has one color for each class, and is opaque",
+                fix="flatten the mask onto the color of its background",
             )
         return np.array(image.convert("RGB"))
 
@@ -197,7 +197,7 @@ def _not_ids(path, image):
     pixels = np.array(image.convert("RGB"))
     colors = np.unique(pixels.reshape(-1, 3), axis=0)
     if (colors == colors[:, :1]).all():
-        guess = "The channels are equal: a grey mask was saved as colour."
+        guess = "The channels are equal: a gray mask was saved as color."
         fix = (
             "keep one channel, for example "
             "Image.open(mask).getchannel(0).save(mask)"
@@ -205,17 +205,16 @@ def _not_ids(path, image):
     else:
         listed = ", ".join(str(tuple(c)) for c in colors[:4].tolist())
         dots = ", ..." if len(colors) > 4 else ""
-        guess = f"The classes look coded as colours: {listed}{dots}."
+        guess = f"The classes look coded as colors: {listed}{dots}."
         fix = (
-            "give every class its colour in the columns r, g and b of "
-            "classes.csv, or replace every colour by its id"
+            "give every class its color in the columns r, g and b of "
+            "classes.csv, or replace every color by its id"
         )
     return DataError(
         "KS-D007",
         path,
-        f"has mode {image.mode} with {len(colors)} different colours",
-        "a mask has one channel of class ids, or colours that classes.csv "
-        "names",
+        f"has mode {image.mode} with {len(colors)} different colors",
+        "a mask has one channel of class ids, or colors that classes.csv names",
         guess=guess,
         fix=fix,
     )

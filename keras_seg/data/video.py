@@ -119,7 +119,7 @@ class VideoWriter:
     """Writes frames as they come; the file appears whole or not at all.
 
     Pictures go into H.264, which every player shows and which rounds. Class
-    ids go as grey values into FFV1, which keeps each: `read_frames` gives
+    ids go as gray values into FFV1, which keeps each: `read_frames` gives
     them back, three times each.
 
     Args:
@@ -168,7 +168,7 @@ class VideoWriter:
         kind = "gray" if frame.ndim == 2 else "rgb24"
         if self._stream is None:
             self._stream = self._new_stream(frame)
-        if self._stream.pix_fmt == "yuv420p":  # Colours of two by two pixels.
+        if self._stream.pix_fmt == "yuv420p":  # Colors of two by two pixels.
             odd = [(0, n % 2) for n in frame.shape[:2]]
             frame = np.pad(frame, [*odd, (0, 0)], mode="edge")
         picture = av.VideoFrame.from_ndarray(frame, format=kind)

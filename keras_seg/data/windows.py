@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_seg.arguments import check_positive
+from keras_seg.arguments import pair_of
 from keras_seg.data.epochs import Epochs
 from keras_seg.data.window_pixels import pixels_of_classes
 from keras_seg.data.window_pixels import read_images_and_masks
@@ -102,7 +103,7 @@ class Windows(Epochs):
         seed=0,
     ):
         super().__init__(seed)
-        self.window = _pair(window)
+        self.window = pair_of("window", window)
         check_positive(batch_size=batch_size)
         if per_class is not None:
             check_positive(per_class=per_class)
@@ -192,16 +193,3 @@ class Windows(Epochs):
             part = np.rot90(part, quarter, axes=(1, 2))
             result[places] = part[:, top : top + height, left : left + width]
         return result
-
-
-def _pair(window):
-    pair = (window, window) if isinstance(window, int | np.integer) else window
-    good = isinstance(pair, list | tuple) and len(pair) == 2
-    if not good or not all(
-        isinstance(side, int | np.integer) and side >= 1 for side in pair
-    ):
-        raise ValueError(
-            "`window` must be an int of 1 or more, or a pair of them (height, "
-            f"width). Received: window={window!r}"
-        )
-    return tuple(map(int, pair))

@@ -37,7 +37,7 @@ def other_size(folder):
     save(folder / "labels" / "b.png", np.zeros((6, 8)))
 
 
-def colours(folder):
+def colors(folder):
     mask = np.zeros((8, 6, 3))
     mask[0, 0] = (128, 64, 0)
     save(folder / "labels" / "b.png", mask)
@@ -92,16 +92,16 @@ CASES = [
         ".save(mask).",
     ),
     (
-        colours,
-        "KS-D014  DATA/labels/b.png has 1 pixel of the colour (128, 64, 0); "
-        "every colour is that of a class or of void. The nearest is (128, 0, "
-        "0) of class 1. Fix: give the colour a line in the class table (role "
+        colors,
+        "KS-D014  DATA/labels/b.png has 1 pixel of the color (128, 64, 0); "
+        "every color is that of a class or of void. The nearest is (128, 0, "
+        "0) of class 1. Fix: give the color a line in the class table (role "
         "'void' to ignore it), or export the masks again.",
     ),
     (
         outside,
         "KS-D003  DATA/labels/b.png has the ids 0, 7; the data set has 2 "
-        "classes: 0..1, and 255 for void. The ids look like grey levels, "
+        "classes: 0..1, and 255 for void. The ids look like gray levels, "
         "drawn to be seen. Fix: give every id a line in classes.csv (role "
         "'void' to ignore it), or renumber the masks.",
     ),

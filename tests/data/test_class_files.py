@@ -35,7 +35,7 @@ def test_yaml(tmp_path, text):
     assert not table.colors_given
 
 
-def test_colours_and_roles(tmp_path):
+def test_colors_and_roles(tmp_path):
     table = read(
         tmp_path,
         "- {id: 0, name: road, color: [1, 2, 3]}\n"
@@ -52,7 +52,7 @@ def test_colours_and_roles(tmp_path):
     assert again == table and again.void_colors == table.void_colors
 
 
-def test_some_colours_are_not_all(tmp_path):
+def test_some_colors_are_not_all(tmp_path):
     table = read(tmp_path, "id,name,r,g,b\n0,a,1,2,3\n1,b,,,\n", "classes.csv")
     assert not table.colors_given
 
@@ -69,9 +69,9 @@ def test_some_colours_are_not_all(tmp_path):
         ("- {id: 0}\n- {id: 0}", "has in entry 2 the id 0 again"),
         (
             "- {id: 0, color: [1, 2, 256]}",
-            "has in entry 1 the colour [1, 2, 256]",
+            "has in entry 1 the color [1, 2, 256]",
         ),
-        ("- {id: 0, color: red}", "has in entry 1 the colour 'red'"),
+        ("- {id: 0, color: red}", "has in entry 1 the color 'red'"),
         ("- {id: 0, name: [1]}", "has for the id 0 the name [1]"),
         ("a: b", "has for the name 'b' the id 'a'"),
         ("3", "holds int"),

@@ -56,7 +56,7 @@ def test_default():
     assert table.void_ids == {255}
 
 
-def test_rows_in_any_order_and_colours_completed(tmp_path):
+def test_rows_in_any_order_and_colors_completed(tmp_path):
     table = read(
         tmp_path,
         "\ufeffName, ID ,r,g,b\n"
@@ -105,16 +105,16 @@ def test_not_an_integer(tmp_path, cell):
     )
 
 
-def test_colour_not_an_integer(tmp_path):
+def test_color_not_an_integer(tmp_path):
     assert message(tmp_path, "id,name,r,g,b\n0,a,1,,3\n") == (
         "KS-D011  DATA/classes.csv has on line 2 '' in the column g; "
         "an integer of 0 or more is needed there. Fix: correct the line."
     )
 
 
-def test_colour_too_large(tmp_path):
+def test_color_too_large(tmp_path):
     assert message(tmp_path, "id,name,r,g,b\n0,a,1,256,3\n") == (
-        "KS-D011  DATA/classes.csv has on line 2 the colour (1, 256, 3); "
+        "KS-D011  DATA/classes.csv has on line 2 the color (1, 256, 3); "
         "red, green and blue are integers 0..255. "
         "Fix: correct the line, or leave r, g and b empty."
     )
@@ -186,7 +186,7 @@ def test_bad_arguments():
         ClassTable.default(256)
     with pytest.raises(ValueError, match="Received: 0 classes"):
         ClassTable((), ())
-    with pytest.raises(ValueError, match="Received: 0 colours, 1 names"):
+    with pytest.raises(ValueError, match="Received: 0 colors, 1 names"):
         ClassTable(("a",), ())
     with pytest.raises(ValueError, match=r"Received: \[0\]"):
         ClassTable(("a",), ((0, 0, 0),), frozenset({0}))

@@ -53,12 +53,12 @@ def test_unknown():
     # (0, 0, 5) is 5 from black, 3.7 from (1, 2, 3): Euclid's distance.
     pixels = [[[0, 0, 5], [0, 0, 5], [0, 0, 0], [9, 9, 9]]]
     assert message(pixels) == (
-        "KS-D014  a.png has 2 pixels of the colour (0, 0, 5) (and 1 more such "
-        "colours); every colour is that of a class or of void. The nearest is "
-        "(1, 2, 3) of void. Fix: give the colour a line in the class table "
+        "KS-D014  a.png has 2 pixels of the color (0, 0, 5) (and 1 more such "
+        "colors); every color is that of a class or of void. The nearest is "
+        "(1, 2, 3) of void. Fix: give the color a line in the class table "
         "(role 'void' to ignore it), or export the masks again."
     )
-    assert "has 1 pixel of the colour (128, 64, 127); every" in message(
+    assert "has 1 pixel of the color (128, 64, 127); every" in message(
         [[[128, 64, 127]]]
     )
     assert "(0, 0, 0) of sky. The mask seems resized" in message(
@@ -66,17 +66,17 @@ def test_unknown():
     ).replace("(1, 2, 3) of void", "(0, 0, 0) of sky")
 
 
-def test_grey_saved_as_colour():
-    assert "A grey mask of ids may have been saved as colour." in message(
+def test_gray_saved_as_color():
+    assert "A gray mask of ids may have been saved as color." in message(
         [[[0, 0, 0], [1, 1, 1]]]
     )
 
 
-def test_two_classes_of_one_colour():
+def test_two_classes_of_one_color():
     colors = ((0, 0, 0), (5, 5, 5), (5, 5, 5))
     code = ColorCode((0, 1, 2), ("a", "b", "c"), colors)
     assert message([[[5, 5, 5]]], code) == (
-        "KS-D014  a.png has the colour (5, 5, 5) of b and c; every class has "
-        "a colour of its own. Fix: correct the colours in the class table."
+        "KS-D014  a.png has the color (5, 5, 5) of b and c; every class has "
+        "a color of its own. Fix: correct the colors in the class table."
     )
     assert code.decode(np.zeros((1, 1, 3), "uint8"), "").tolist() == [[0]]

@@ -133,11 +133,11 @@ def test_sizes_differ(tmp_path):
 def test_rgb_mask(tmp_path):
     path = write(tmp_path, [[[0, 1]], [[[0, 0, 0], [128, 0, 0]]]])
     expected = (
-        "KS-D007  DATA/labels/1.png has mode RGB with 2 different colours; a "
-        "mask has one channel of class ids, or colours that classes.csv "
-        "names. The classes look coded as colours: (0, 0, 0), (128, 0, 0). "
-        "Fix: give every class its colour in the columns r, g and b of "
-        "classes.csv, or replace every colour by its id."
+        "KS-D007  DATA/labels/1.png has mode RGB with 2 different colors; a "
+        "mask has one channel of class ids, or colors that classes.csv "
+        "names. The classes look coded as colors: (0, 0, 0), (128, 0, 0). "
+        "Fix: give every class its color in the columns r, g and b of "
+        "classes.csv, or replace every color by its id."
     )
     assert message(path, "KS-D007") == expected
     assert message(path, "KS-D007", classes=2) == expected

@@ -47,7 +47,7 @@ def test_void_becomes_255(ids):
 def test_outside():
     assert message([0, 7, 255], ClassTable.default(2)) == (
         "KS-D003  a.png has the ids 0, 7, 255; the data set has 2 classes: "
-        f"0..1, and 255 for void. The ids look like grey levels, drawn to be "
+        f"0..1, and 255 for void. The ids look like gray levels, drawn to be "
         f"seen. {FIX}"
     )
     table = ClassTable(("a",), ((0, 0, 0),), frozenset({11}))
@@ -106,7 +106,7 @@ def test_classes_of_ids():
     )
 
 
-def test_void_is_no_grey_level():
+def test_void_is_no_gray_level():
     """255 beside one id too many says nothing of how masks were drawn."""
-    assert "grey" not in message([0, 1, 5, 255], ClassTable.default(3))
-    assert "grey" in message([0, 1, 100, 255], ClassTable.default(3))
+    assert "gray" not in message([0, 1, 5, 255], ClassTable.default(3))
+    assert "gray" in message([0, 1, 100, 255], ClassTable.default(3))

@@ -93,7 +93,7 @@ def test_masks_are_read_as_ids(tmp_path):
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_grey_masks_of_few_bits_keep_their_ids(tmp_path, bits):
+def test_gray_masks_of_few_bits_keep_their_ids(tmp_path, bits):
     # Pillow gives 0, 85, 170, 255 for the four values of two bits.
     ids = IDS & (2**bits - 1)
     path = write_png(tmp_path / "a.png", ids[..., None], bits)
@@ -112,21 +112,21 @@ def test_camera_masks_are_refused(tmp_path):
     assert message(read_mask, path).startswith("KS-D008  DATA/a.png is a JPEG;")
 
 
-def test_colour_masks_are_refused(tmp_path):
+def test_color_masks_are_refused(tmp_path):
     colors = np.array([[0, 0, 0], [128, 0, 0], [0, 128, 0]], "uint8")
     path = save(tmp_path / "a.png", colors[IDS])
     assert message(read_mask, path) == (
-        "KS-D007  DATA/a.png has mode RGB with 3 different colours; a mask "
-        "has one channel of class ids, or colours that classes.csv names. "
-        "The classes look coded as colours: (0, 0, 0), (0, 128, 0), "
-        "(128, 0, 0). Fix: give every class its colour in the columns r, g "
-        "and b of classes.csv, or replace every colour by its id."
+        "KS-D007  DATA/a.png has mode RGB with 3 different colors; a mask "
+        "has one channel of class ids, or colors that classes.csv names. "
+        "The classes look coded as colors: (0, 0, 0), (0, 128, 0), "
+        "(128, 0, 0). Fix: give every class its color in the columns r, g "
+        "and b of classes.csv, or replace every color by its id."
     )
     path = save(tmp_path / "b.png", np.repeat(IDS[..., None], 4, axis=-1))
     assert message(read_mask, path) == (
-        "KS-D007  DATA/b.png has mode RGBA with 3 different colours; a mask "
-        "has one channel of class ids, or colours that classes.csv names. "
-        "The channels are equal: a grey mask was saved as colour. "
+        "KS-D007  DATA/b.png has mode RGBA with 3 different colors; a mask "
+        "has one channel of class ids, or colors that classes.csv names. "
+        "The channels are equal: a gray mask was saved as color. "
         "Fix: keep one channel, for example "
         "Image.open(mask).getchannel(0).save(mask)."
     )

@@ -58,18 +58,18 @@ def test_bad_values(values):
 
 def test_colors(tmp_path):
     colors = np.array([[[9, 9, 9], [200, 0, 0]]], "uint8")
-    grey = pair(tmp_path / "grey.png", colors[..., 1])
+    gray = pair(tmp_path / "gray.png", colors[..., 1])
     rgb = pair(tmp_path / "rgb.png", colors)
     masks = MaskFiles(colors=CODE)
     assert masks(rgb).tolist() == [[0, 1]]
-    assert masks(grey).tolist() == [[9, 0]]
+    assert masks(gray).tolist() == [[9, 0]]
     with pytest.raises(DataError, match="KS-D014"):
-        MaskFiles(colors=CODE, by_color=True)(grey)
+        MaskFiles(colors=CODE, by_color=True)(gray)
     with pytest.raises(DataError, match="KS-D007"):
         MaskFiles()(rgb)
 
 
-def test_palettes_through_their_colours(tmp_path):
+def test_palettes_through_their_colors(tmp_path):
     image = Image.fromarray(np.array([[5, 2]], "uint8"))
     image.putpalette([0] * 6 + [200, 0, 0] + [0] * 6 + [9, 9, 9])
     image.save(tmp_path / "p.png")

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.once
 COLORS = voc_colormap(256)
 ENCODINGS = {
     "1 bit": 1,
-    "grey png": 255,
-    "grey tiff": 255,
+    "gray png": 255,
+    "gray tiff": 255,
     "palette png": 255,
     "palette bmp": 255,
     "palette gif": 255,
@@ -83,11 +83,11 @@ def test_colors(tmp_path, suffix):
     np.testing.assert_array_equal(read_colors(path), colors)
 
 
-def test_colors_of_palettes_and_grey(tmp_path):
+def test_colors_of_palettes_and_gray(tmp_path):
     ids = np.array([[0, 1, 2]], "uint8")
     path = encode(tmp_path, ids, "palette png")
     np.testing.assert_array_equal(read_colors(path), COLORS[ids])
-    path = encode(tmp_path, ids, "grey png")
+    path = encode(tmp_path, ids, "gray png")
     assert read_colors(path).tolist() == [[[0] * 3, [1] * 3, [2] * 3]]
 
 
@@ -101,9 +101,9 @@ def test_alpha(tmp_path):
     colors[0, 0, 3] = 0
     Image.fromarray(colors).save(path)
     assert message(read_colors, path) == (
-        "KS-D007  DATA/a.png is transparent in places; a mask has one colour "
+        "KS-D007  DATA/a.png is transparent in places; a mask has one color "
         "for each class, and is opaque. Fix: flatten the mask onto the "
-        "colour of its background."
+        "color of its background."
     )
     Image.merge("LA", [Image.fromarray(a) for a in (ids, opaque[..., 0])]).save(
         path
@@ -116,8 +116,8 @@ def test_colors_of_more_bits(tmp_path):
         pixels = np.zeros((2, 2, channels), "uint16")
         path = write_png(tmp_path / "a.png", pixels, 16)
         assert message(read_colors, path) == (
-            "KS-D007  DATA/a.png has colours of more than 8 bits a channel; "
-            "class colours have red, green and blue of 0..255. Fix: save the "
+            "KS-D007  DATA/a.png has colors of more than 8 bits a channel; "
+            "class colors have red, green and blue of 0..255. Fix: save the "
             "mask with 8 bits a channel."
         )
 

@@ -278,12 +278,12 @@ def test_fit_learns_which_class_the_pixel_has():
 @pytest.mark.parametrize(
     "options, text",
     [
-        ({"window": 0}, "`window` must be an int of 1 or more, or a pair of "
-         "them (height, width). Received: window=0"),
-        ({"window": (3, 3, 1)}, "`window` must be an int of 1 or more, or a "
-         "pair of them (height, width). Received: window=(3, 3, 1)"),
-        ({"window": (3, 2.5)}, "`window` must be an int of 1 or more, or a "
-         "pair of them (height, width). Received: window=(3, 2.5)"),
+        ({"window": 0}, "`window` must be an int of 1 or more. Received: "
+         "window=0"),
+        ({"window": (3, 3, 1)}, "`window` must be an int or (height, width). "
+         "Received: window=(3, 3, 1)"),
+        ({"window": (3, 2.5)}, "`window` must be an int of 1 or more. "
+         "Received: window=2.5"),
         ({"batch_size": 0}, "`batch_size` must be an int of 1 or more. "
          "Received: batch_size=0"),
         ({"per_class": 0}, "`per_class` must be an int of 1 or more. "

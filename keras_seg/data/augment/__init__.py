@@ -6,18 +6,15 @@ keeps its dtype, and no id appears in it that was not there, but 255 for void.
 """
 
 from keras_seg.data.augment.coloring import ColorJitter
-from keras_seg.data.augment.coloring import GreyJitter
+from keras_seg.data.augment.coloring import GrayJitter
+from keras_seg.data.augment.cropping import MEAN_COLOR
 from keras_seg.data.augment.cropping import BalancedCrop
 from keras_seg.data.augment.cropping import RandomCrop
-from keras_seg.data.augment.elastic import ElasticDeformation
-from keras_seg.data.augment.filling import MEAN_COLOR
-from keras_seg.data.augment.filling import pad_to
-from keras_seg.data.augment.filling import window
-from keras_seg.data.augment.mirroring import RandomFlip
-from keras_seg.data.augment.mirroring import RandomQuarterTurns
-from keras_seg.data.augment.moving import RandomRotation
+from keras_seg.data.augment.cropping import pad_to
+from keras_seg.data.augment.cropping import window
+from keras_seg.data.augment.moving import RandomFlip
+from keras_seg.data.augment.moving import RandomQuarterTurns
 from keras_seg.data.augment.moving import RandomShift
-from keras_seg.data.augment.moving import rotate
 from keras_seg.data.augment.scaling import RandomScale
 from keras_seg.data.augment.scaling import resize_image
 from keras_seg.data.augment.scaling import resize_mask
@@ -25,6 +22,9 @@ from keras_seg.data.augment.transform import INPUT_SIZE
 from keras_seg.data.augment.transform import Transform
 from keras_seg.data.augment.transform import apply
 from keras_seg.data.augment.transform import size_after
+from keras_seg.data.augment.warping import ElasticDeformation
+from keras_seg.data.augment.warping import RandomRotation
+from keras_seg.data.augment.warping import rotate
 
 __all__ = [
     "INPUT_SIZE",
@@ -32,7 +32,7 @@ __all__ = [
     "BalancedCrop",
     "ColorJitter",
     "ElasticDeformation",
-    "GreyJitter",
+    "GrayJitter",
     "RandomCrop",
     "RandomFlip",
     "RandomQuarterTurns",

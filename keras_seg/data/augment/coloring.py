@@ -1,4 +1,4 @@
-"""Colours and grey values; the mask stays as it is."""
+"""Colors and gray values; the mask stays as it is."""
 
 import dataclasses
 
@@ -7,10 +7,10 @@ import numpy as np
 from keras_seg.arguments import check_not_negative
 from keras_seg.data.augment.transform import Transform
 
-__all__ = ["ColorJitter", "GreyJitter"]
+__all__ = ["ColorJitter", "GrayJitter"]
 
 _LUMA = np.array([0.299, 0.587, 0.114])
-# NTSC's two axes of colour beside luma: those of YIQ.
+# NTSC's two axes of color beside luma: those of YIQ.
 _YIQ = np.array([_LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 
 
@@ -18,7 +18,7 @@ _YIQ = np.array([_LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 class ColorJitter(Transform):
     """Change brightness, contrast, saturation and hue at random.
 
-    One affine map of the colours, in this order, and clipped to 0..255 at
+    One affine map of the colors, in this order, and clipped to 0..255 at
     the end. With b, c, s, h drawn uniformly from 1 ± `brightness`,
     1 ± `contrast`, 1 ± `saturation` (not below 0) and ± `hue`:
 
@@ -63,7 +63,7 @@ class ColorJitter(Transform):
         channels = image.shape[2]
         if channels not in (1, 3):
             raise ValueError(
-                "`ColorJitter` needs images of 1 or 3 channels; `GreyJitter` "
+                "`ColorJitter` needs images of 1 or 3 channels; `GrayJitter` "
                 f"takes any number. Received: {channels} channels"
             )
         brightness, contrast, saturation = (
@@ -88,14 +88,14 @@ class ColorJitter(Transform):
 
 
 @dataclasses.dataclass(frozen=True)
-class GreyJitter(Transform):
+class GrayJitter(Transform):
     """Change contrast and level of all channels alike, at random.
 
     x ← m + c (x - m) + s, clipped to 0..255, with the mean m of the image,
     c drawn uniformly from 1 ± `contrast` (not below 0) and s from ± `shift`.
 
     Args:
-        shift: float, the largest shift in grey levels.
+        shift: float, the largest shift in gray levels.
         contrast: float, 0 or more.
 
     Example:
@@ -103,7 +103,7 @@ class GreyJitter(Transform):
     >>> import numpy as np
     >>> from keras_seg.data import augment
     >>> image = np.array([[[90], [110]]], "uint8")
-    >>> jitter = augment.GreyJitter(shift=20, contrast=0.5)
+    >>> jitter = augment.GrayJitter(shift=20, contrast=0.5)
     >>> mask, rng = np.zeros((1, 2), "uint8"), np.random.default_rng(0)
     >>> jitter(image, mask, rng)[0].ravel()
     array([ 79, 102], dtype=uint8)
@@ -123,7 +123,7 @@ class GreyJitter(Transform):
 
 
 def _affine(image, factor, offset):
-    """`factor` is a number, or a matrix from colours to colours."""
+    """`factor` is a number, or a matrix from colors to colors."""
     values = image.astype("float32")
     if np.ndim(factor):
         values = values @ factor.T.astype("float32")

@@ -1,16 +1,114 @@
-"""Windows of one size, at random places or where a class is."""
+"""Windows of an image, padded where they reach beyond it; random crops."""
 
 import dataclasses
 
 import numpy as np
 
-from keras_seg.data.augment.arguments import check_probability
-from keras_seg.data.augment.arguments import size_of
-from keras_seg.data.augment.filling import window
+from keras_seg.arguments import check_share
+from keras_seg.arguments import pair_of
 from keras_seg.data.augment.transform import Transform
 from keras_seg.data.classes import VOID
 
-__all__ = ["BalancedCrop", "RandomCrop"]
+__all__ = [
+    "MEAN_COLOR",
+    "BalancedCrop",
+    "RandomCrop",
+    "fill_color",
+    "pad_to",
+    "window",
+]
+
+MEAN_COLOR = (124, 116, 104)  # ImageNet's mean RGB, rounded
+_MEAN_GRAY = 115
+
+
+def fill_color(color, channels):
+    """One number for each channel.
+
+    Args:
+        color: a number or a sequence of one number a channel; `None` for
+            `MEAN_COLOR` where there are 3 channels, and its mean, 115,
+            otherwise.
+        channels: int.
+
+    Returns:
+        Array `(channels,)`.
+    """
+    if color is None:
+        color = MEAN_COLOR if channels == 3 else _MEAN_GRAY
+    color = np.asarray(color)
+    if color.ndim > 1 or color.size not in (1, channels):
+        raise ValueError(
+            "`color` must be a number, or one for each channel. Received: "
+            f"color={color.tolist()} for {channels} channels"
+        )
+    return np.broadcast_to(color, (channels,))
+
+
+def pad_to(image, mask, size, *, color=None, void=VOID):
+    """Pad at the bottom and the right up to a size.
+
+    Args:
+        image: array `(height, width, channels)`.
+        mask: integer array `(height, width)`.
+        size: tuple (height, width); a side that is longer already stays.
+        color: what the image is filled with, see `fill_color`.
+        void: int, what the mask is filled with.
+
+    Returns:
+        Tuple (image, mask).
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_seg.data import augment
+    >>> image, mask = np.ones((2, 2, 3), "uint8"), np.ones((2, 2), "uint8")
+    >>> augment.pad_to(image, mask, (2, 4))[1]
+    array([[  1,   1, 255, 255],
+           [  1,   1, 255, 255]], dtype=uint8)
+    """
+    height, width = mask.shape
+    size = max(height, size[0]), max(width, size[1])
+    if size == (height, width):
+        return image, mask
+    return window(image, mask, (0, 0), size, color=color, void=void)
+
+
+def window(image, mask, corner, size, *, color=None, void=VOID):
+    """Cut a window that may reach beyond the image on every side.
+
+    Args:
+        image: array `(height, width, channels)`.
+        mask: integer array `(height, width)`.
+        corner: tuple (top, left), negative above and left of the image.
+        size: tuple (height, width).
+        color: what the image is filled with, see `fill_color`.
+        void: int, what the mask is filled with.
+
+    Returns:
+        Tuple (image, mask) of that size; views, where nothing is filled.
+    """
+    spans = [
+        (max(first, 0), min(first + length, side))
+        for first, length, side in zip(corner, size, mask.shape, strict=True)
+    ]
+    (top, bottom), (left, right) = spans
+    inside = np.s_[top : max(top, bottom), left : max(left, right)]
+    if mask[inside].shape == tuple(size):
+        return image[inside], mask[inside]
+    # A row is filled once and copied: three bytes at a time would take
+    # sixty times as long.
+    row = np.empty((size[1], image.shape[2]), image.dtype)
+    row[...] = fill_color(color, image.shape[2])
+    filled = np.empty((*size, image.shape[2]), image.dtype)
+    filled[...] = row
+    ids = np.full(size, void, mask.dtype)
+    height, width = mask[inside].shape
+    top, left = max(0, -corner[0]), max(0, -corner[1])
+    target = np.s_[top : top + height, left : left + width]
+    filled[target] = image[inside]
+    ids[target] = mask[inside]
+    return filled, ids
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +122,7 @@ class RandomCrop(Transform):
     Args:
         size: int, or tuple (height, width).
         color: what the image is padded with: a number, or one for each
-            channel; `None` for the mean colour.
+            channel; `None` for the mean color.
         void: int, what the mask is padded with.
 
     Example:
@@ -42,7 +140,7 @@ class RandomCrop(Transform):
     void: int = VOID
 
     def __post_init__(self):
-        object.__setattr__(self, "size", size_of("size", self.size))
+        object.__setattr__(self, "size", pair_of("size", self.size))
 
     def __call__(self, image, mask, rng):
         corner = self.draw(mask.shape, rng)
@@ -67,7 +165,7 @@ class BalancedCrop(Transform):
 
     Among the classes that the mask has, one is drawn, each as likely as its
     weight says; then one of its pixels, uniformly. The window has the pixel
-    at its centre (height // 2, width // 2), moved by no more than it takes
+    at its center (height // 2, width // 2), moved by no more than it takes
     to lie within the image, padded as for `RandomCrop`. A mask without a
     class of a weight above 0 gives a window at a random place.
 
@@ -78,7 +176,7 @@ class BalancedCrop(Transform):
         probability: float, how often a class is drawn; otherwise the window
             lies at a random place.
         color: what the image is padded with: a number, or one for each
-            channel; `None` for the mean colour.
+            channel; `None` for the mean color.
         void: int, what the mask is padded with; never drawn.
 
     Example: class 1 has one pixel, and half of the windows are around it.
@@ -99,8 +197,8 @@ class BalancedCrop(Transform):
     void: int = VOID
 
     def __post_init__(self):
-        object.__setattr__(self, "size", size_of("size", self.size))
-        check_probability(probability=self.probability)
+        object.__setattr__(self, "size", pair_of("size", self.size))
+        check_share(probability=self.probability)
         if self.weights is not None:
             weights = tuple(float(weight) for weight in self.weights)
             object.__setattr__(self, "weights", weights)

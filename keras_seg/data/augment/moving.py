@@ -1,74 +1,16 @@
-"""Rotations and shifts."""
+"""Flips, quarter turns and shifts: every pixel keeps its value."""
 
 import dataclasses
-import math
 
 import numpy as np
 
-from keras_seg.arguments import check_not_negative
-from keras_seg.data.augment.filling import window
+from keras_seg.arguments import check_integer
+from keras_seg.arguments import check_share
+from keras_seg.data.augment.cropping import window
 from keras_seg.data.augment.transform import Transform
-from keras_seg.data.augment.warping import warp
 from keras_seg.data.classes import VOID
 
-__all__ = ["RandomRotation", "RandomShift", "rotate"]
-
-
-def rotate(image, mask, degrees, *, color=None, void=VOID):
-    """Turn an image and its mask about their centre; the size stays.
-
-    Args:
-        image: array `(height, width, channels)`.
-        mask: integer array `(height, width)`.
-        degrees: float, counter-clockwise.
-        color: what the image is filled with: a number, or one for each
-            channel; `None` for the mean colour.
-        void: int, what the mask is filled with.
-
-    Returns:
-        Tuple (image, mask); quarter turns of a square give `numpy.rot90`.
-    """
-    angle = math.radians(degrees)
-    # In steps of 1e-15, so that quarter turns have a sine of 0 or 1.
-    sine, cosine = round(math.sin(angle), 15), round(math.cos(angle), 15)
-    height, width = mask.shape
-    y = np.arange(height)[:, None] - (height - 1) / 2
-    x = np.arange(width) - (width - 1) / 2
-    rows = cosine * y + sine * x + (height - 1) / 2
-    columns = cosine * x - sine * y + (width - 1) / 2
-    return warp(image, mask, rows, columns, color=color, void=void)
-
-
-@dataclasses.dataclass(frozen=True)
-class RandomRotation(Transform):
-    """Turn about the centre by a random angle; the size stays.
-
-    Args:
-        degrees: float, the largest angle to either side.
-        color: what the image is filled with: a number, or one for each
-            channel; `None` for the mean colour.
-        void: int, what the mask is filled with.
-
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_seg.data import augment
-    >>> image, mask = np.zeros((9, 9, 3), "uint8"), np.zeros((9, 9), "uint8")
-    >>> rotation = augment.RandomRotation(45)
-    >>> np.unique(rotation(image, mask, np.random.default_rng(0))[1])
-    array([  0, 255], dtype=uint8)
-    """
-
-    degrees: float
-    color: float | tuple[float, ...] | None = None
-    void: int = VOID
-
-    def __post_init__(self):
-        check_not_negative(degrees=self.degrees)
-
-    def __call__(self, image, mask, rng):
-        degrees = rng.uniform(-self.degrees, self.degrees)
-        return rotate(image, mask, degrees, color=self.color, void=self.void)
+__all__ = ["RandomFlip", "RandomQuarterTurns", "RandomShift"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +20,7 @@ class RandomShift(Transform):
     Args:
         pixels: int, the farthest shift to either side.
         color: what the image is filled with: a number, or one for each
-            channel; `None` for the mean colour.
+            channel; `None` for the mean color.
         void: int, what the mask is filled with.
 
     Example:
@@ -97,11 +39,7 @@ class RandomShift(Transform):
     void: int = VOID
 
     def __post_init__(self):
-        if not isinstance(self.pixels, int | np.integer) or self.pixels < 0:
-            raise ValueError(
-                "`pixels` must be an int of 0 or more. "
-                f"Received: pixels={self.pixels}"
-            )
+        check_integer(0, pixels=self.pixels)
 
     def __call__(self, image, mask, rng):
         corner = rng.integers(-self.pixels, self.pixels, 2, endpoint=True)
@@ -113,3 +51,62 @@ class RandomShift(Transform):
             color=self.color,
             void=self.void,
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomFlip(Transform):
+    """Mirror left and right, or top and bottom, as often as said.
+
+    Args:
+        horizontal: float, how often left and right are exchanged.
+        vertical: float, how often top and bottom are.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_seg.data import augment
+    >>> mask = np.arange(3, dtype="uint8")[None]
+    >>> image = np.repeat(mask[..., None], 3, axis=-1)
+    >>> flip = augment.RandomFlip(horizontal=1.0)
+    >>> flip(image, mask, np.random.default_rng(0))[1]
+    array([[2, 1, 0]], dtype=uint8)
+    """
+
+    horizontal: float = 0.5
+    vertical: float = 0.0
+
+    def __post_init__(self):
+        check_share(horizontal=self.horizontal, vertical=self.vertical)
+
+    def __call__(self, image, mask, rng):
+        if rng.random() < self.horizontal:
+            image, mask = image[:, ::-1], mask[:, ::-1]
+        if rng.random() < self.vertical:
+            image, mask = image[::-1], mask[::-1]
+        return image, mask
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomQuarterTurns(Transform):
+    """Turn by 0, 90, 180 or 270 degrees, each equally likely.
+
+    For pictures without an up, such as those of a microscope. The sides of
+    an image that is not square are exchanged by every second turn.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_seg.data import augment
+    >>> mask = np.arange(4, dtype="uint8").reshape(2, 2)
+    >>> image = np.repeat(mask[..., None], 3, axis=-1)
+    >>> turn, rng = augment.RandomQuarterTurns(), np.random.default_rng(0)
+    >>> len({turn(image, mask, rng)[1].tobytes() for _ in range(50)})
+    4
+    """
+
+    def __call__(self, image, mask, rng):
+        turns = int(rng.integers(4))
+        return np.rot90(image, turns), np.rot90(mask, turns)
+
+    def size_after(self, size):
+        return size if isinstance(size, tuple) and size[0] == size[1] else None

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from keras_seg.data.augment.cropping import RandomCrop
-from keras_seg.data.augment.filling import window as cut
+from keras_seg.data.augment.cropping import window as cut
 from keras_seg.data.augment.transform import Transform
 
 __all__ = ["RandomScale", "resize_image", "resize_mask"]
@@ -99,7 +99,7 @@ def _like(dtype, values):
 
 
 def resize_mask(mask, size, *, window=None):
-    """Resize to the nearest pixel, centres on centres; every dtype stays.
+    """Resize to the nearest pixel, centers on centers; every dtype stays.
 
     Args:
         mask: integer array `(height, width)`.
@@ -112,7 +112,7 @@ def resize_mask(mask, size, *, window=None):
     """
     whole = (0, 0, *size)
     top, left, height, width = whole if window is None else window
-    # The pixel in which the centre i + 1/2 lies, in whole numbers.
+    # The pixel in which the center i + 1/2 lies, in whole numbers.
     rows, columns = (
         (2 * np.arange(first, first + count) + 1) * old // (2 * new)
         for first, count, old, new in (

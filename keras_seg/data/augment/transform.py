@@ -12,7 +12,7 @@ class Transform(abc.ABC):
 
     Subclasses are frozen dataclasses of their settings and draw from the
     generator they are handed: the same generator, the same result. Where
-    something new comes into the image it has the mean colour, and void in
+    something new comes into the image it has the mean color, and void in
     the mask. Any other callable of the same arguments serves as well, if it
     leaves the size as it is.
     """
@@ -53,7 +53,7 @@ def apply(transforms, image, mask, rng):
 
     `RandomScale` right before `RandomCrop` computes no more than the window
     that is kept. The mask is the same as otherwise, and so is the image, but
-    for what is rounded: one grey level at most.
+    for what is rounded: one gray level at most.
 
     Args:
         transforms: sequence of `Transform`s or callables.

@@ -134,13 +134,13 @@ def _nowhere(survey, missing):
     if survey.given:
         guess = None
         table = "take the classes out of the table"
-        if survey.mapped:  # Shapes and colours have names, not ids.
+        if survey.mapped:  # Shapes and colors have names, not ids.
             table = "write a classes.csv without them"
         fix = f"{table}, or add images of them"
     else:
         guess = (
             "The classes are those up to the largest id that was found: the "
-            "ids may be grey levels, drawn to be seen."
+            "ids may be gray levels, drawn to be seen."
         )
         fix = f"write classes.csv, or {without_gaps(found, survey)}"
     if 0 in missing and len(missing) == 1:

@@ -21,7 +21,7 @@ class Edges:
     pixels of ids between a and b, which say nothing but that there is an
     edge. Exactly, with the pixels of a row or a column as runs of equal ids,
 
-    - a step is two neighbouring runs of at least 3 pixels whose ids differ
+    - a step is two neighboring runs of at least 3 pixels whose ids differ
       by 2 or more, so that an id would fit between them;
     - a slope is two runs of at least 3 pixels with one or more runs of at
       most 2 pixels between them, the ids strictly rising or strictly
@@ -106,7 +106,7 @@ def loose_ids(mask):
 
     Returns:
         Dictionary from each id without an area to its pixels that have a
-        smaller and a larger id among their eight neighbours.
+        smaller and a larger id among their eight neighbors.
 
     Example:
 
@@ -131,7 +131,7 @@ def loose_ids(mask):
 
 
 def _filtered(mask, choose):
-    """The least or the greatest of each pixel and its neighbours."""
+    """The least or the greatest of each pixel and its neighbors."""
     for _ in range(2):  # down the columns, then, turned, along the rows
         padded = np.pad(mask, ((1, 1), (0, 0)), "edge")
         mask = choose(choose(padded[:-2], padded[1:-1]), padded[2:]).T

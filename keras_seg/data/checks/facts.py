@@ -40,8 +40,8 @@ class ImageFacts:
         mode: Pillow's mode of the file, "" for an array.
         orientation: int, EXIF's, 1 if there is none.
         digest: bytes, the hash of the decoded pixels.
-        deviation: float, the standard deviation of the grey values.
-        thumbnail: uint8 array, the grey image in 16x16 averages.
+        deviation: float, the standard deviation of the gray values.
+        thumbnail: uint8 array, the gray image in 16x16 averages.
     """
 
     size: tuple[int, int]
@@ -206,14 +206,14 @@ def _header(path):
 
 
 def _image_facts(image, mode, orientation):
-    grey = _grey(image)
-    small = grey.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    gray = _gray(image)
+    small = gray.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     return ImageFacts(
         image.shape[:2],
         mode,
         orientation,
         _digest(image),
-        ImageStat.Stat(grey).stddev[0],
+        ImageStat.Stat(gray).stddev[0],
         np.array(small),
     )
 
@@ -235,7 +235,7 @@ def _mask_facts(mask, orientation):
     )
 
 
-def _grey(image):
+def _gray(image):
     if image.dtype != np.uint8:
         image = np.clip(image, 0, 255).astype("uint8")
     if image.ndim == 3 and image.shape[2] == 3:

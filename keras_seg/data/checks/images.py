@@ -11,10 +11,10 @@ FEW = 10
 
 _MODES = {
     "1": "black and white, and becomes RGB by repeating",
-    "L": "grey, and becomes RGB by repeating",
-    "P": "a palette, and becomes RGB by its colours",
+    "L": "gray, and becomes RGB by repeating",
+    "P": "a palette, and becomes RGB by its colors",
     "PA": "a palette with alpha, which is dropped",
-    "LA": "grey with alpha, which is dropped",
+    "LA": "gray with alpha, which is dropped",
     "RGBA": "RGB with alpha, which is dropped",
     "CMYK": "CMYK, and becomes RGB by a formula",
     "YCbCr": "YCbCr, and becomes RGB by a formula",
@@ -34,7 +34,7 @@ def find_constant(survey):
             "warning",
             "KS-D032",
             [pair.image_file for pair in flat],
-            f"has grey values of standard deviation {deviation:.1f}",
+            f"has gray values of standard deviation {deviation:.1f}",
             "an image shows something",
             guess="It may be blank, or have been scaled to 0..1 before it "
             "was saved.",

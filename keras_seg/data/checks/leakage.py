@@ -9,9 +9,9 @@ from keras_seg.data.checks.finding import Finding
 
 __all__ = ["find_copies", "find_lookalikes", "find_same_masks"]
 
-CONSTANT = 2.0  # grey levels; below this deviation an image shows nothing
-CLOSE = 2  # grey levels between the cells of two thumbnails
-CONTRAST = 24  # grey levels; flatter thumbnails say too little
+CONSTANT = 2.0  # gray levels; below this deviation an image shows nothing
+CLOSE = 2  # gray levels between the cells of two thumbnails
+CONTRAST = 24  # gray levels; flatter thumbnails say too little
 
 
 def find_copies(survey):
@@ -81,9 +81,9 @@ def find_copies(survey):
 def find_lookalikes(survey):
     """Images of two splits that are the same when small: KS-D025.
 
-    Both are made grey and 16x16 by averaging; they look alike if no cell
-    differs by more than 2 of 255 grey levels. An image saved again with other
-    settings does, and so do neighbouring frames of a camera at rest.
+    Both are made gray and 16x16 by averaging; they look alike if no cell
+    differs by more than 2 of 255 gray levels. An image saved again with other
+    settings does, and so do neighboring frames of a camera at rest.
     """
     names = list(survey.facts)
     close = []
@@ -114,10 +114,10 @@ def find_lookalikes(survey):
             "KS-D025",
             [pair.image_file for _, pair in close],
             f"({pair.split}) and {first.image_file} ({first.split}) differ "
-            f"by at most {CLOSE} of 255 grey levels in 16x16 averages",
+            f"by at most {CLOSE} of 255 gray levels in 16x16 averages",
             "images that are nearly one make a measurement look better than "
             "it is",
-            guess="They may be one image saved twice, or neighbouring frames.",
+            guess="They may be one image saved twice, or neighboring frames.",
             fix="look at both; split by scene or by day, not by frame",
         )
     ]

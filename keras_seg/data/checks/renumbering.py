@@ -22,7 +22,7 @@ def from_one(found, survey):
 
 
 def without_gaps(found, survey):
-    """The fix for ids with gaps, such as grey levels: 0 and on, in order.
+    """The fix for ids with gaps, such as gray levels: 0 and on, in order.
 
     Args:
         found: set of int, the ids that the masks have.

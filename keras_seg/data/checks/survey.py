@@ -49,7 +49,7 @@ class Survey:
         asides: list of `DataError`, the same of splits for tests, which no
             training needs.
         left_out: list of paths, images beside those of the pairs.
-        mapped: bool, whether the ids come through `mask_values`, colours or
+        mapped: bool, whether the ids come through `mask_values`, colors or
             shapes, and are not the values of the files.
     """
 

@@ -60,7 +60,7 @@ def from_coco(
     larger, by the pixels they cover.
 
     Run lengths, compressed or not, must add up to the image's pixels. A pixel
-    is in a polygon if its centre is; pycocotools rounds outlines to fifths of
+    is in a polygon if its center is; pycocotools rounds outlines to fifths of
     a pixel, so pixels on the outline may differ from its. Coordinates are
     those of the image as viewers show it, its EXIF orientation applied; a
     `width` and `height` that say otherwise are an error.

@@ -1,4 +1,4 @@
-"""CVAT's "Segmentation mask 1.1": VOC's layout, colours in labelmap.txt."""
+"""CVAT's "Segmentation mask 1.1": VOC's layout, colors in labelmap.txt."""
 
 import dataclasses
 import os
@@ -45,8 +45,8 @@ def from_cvat(
 
     `path` holds `labelmap.txt`, `SegmentationClass`, `JPEGImages` and
     `ImageSets/Segmentation/default.txt`. Every mask is read through its
-    colours, palettes as well: CVAT promises neither indices nor the same
-    colours in two exports. Classes are the labels in the order of
+    colors, palettes as well: CVAT promises neither indices nor the same
+    colors in two exports. Classes are the labels in the order of
     `labelmap.txt`, the background among them; the labels void, ignore,
     ignored and __ignore__ mean void.
 
@@ -99,7 +99,7 @@ def cvat_splits(path):
 
 
 def read_labelmap(path):
-    """Read the colours of labels.
+    """Read the colors of labels.
 
     Args:
         path: str or path of `labelmap.txt`, lines of
@@ -150,7 +150,7 @@ def read_labelmap(path):
 
 @dataclasses.dataclass(frozen=True)
 class _CvatMasks(MaskFiles):
-    """Reads colours, and refuses labels that the classes do not have."""
+    """Reads colors, and refuses labels that the classes do not have."""
 
     labels: Labels | None = None
     file: pathlib.Path | None = None
@@ -164,7 +164,7 @@ class _CvatMasks(MaskFiles):
 
 
 def _of(classes, colors, file):
-    """The labels as a class table, in order and in their own colours."""
+    """The labels as a class table, in order and in their own colors."""
     if isinstance(classes, ClassTable):
         return classes
     names = [name for name in colors if not is_void(name)]

@@ -57,7 +57,7 @@ def refuse_foreign(path):
     """Refuse a folder without masks that another tool's files lie in.
 
     Args:
-        path: path of a folder that no reader recognises.
+        path: path of a folder that no reader recognizes.
 
     Raises:
         DataError: there is such a file; it names the format.

@@ -42,7 +42,7 @@ def from_labelme(
     `path` or `path/<split>` holds images and a JSON file of the same stem for
     each. Polygons, rectangles, circles and masks are filled, later ones over
     earlier ones; points, lines and line strips have no area and are refused.
-    Group ids are ignored. A pixel is in a polygon if its centre is.
+    Group ids are ignored. A pixel is in a polygon if its center is.
     Coordinates are those of the image as viewers and labelme show it, its
     EXIF orientation applied.
 

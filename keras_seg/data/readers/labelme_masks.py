@@ -79,7 +79,7 @@ def _region(shape, size, file, where):
         file,
         f"has for {where} a {brief(kind)} of {len(points)} points",
         "a shape is a polygon, a rectangle of two corners or of four in "
-        "turn, a circle of its centre and a point on it, or a mask",
+        "turn, a circle of its center and a point on it, or a mask",
         "draw the shape again as a polygon",
     )
 

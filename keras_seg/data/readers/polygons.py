@@ -37,12 +37,12 @@ class Region:
 
 
 def fill(outlines, size):
-    """The pixels whose centre lies in at least one of some polygons.
+    """The pixels whose center lies in at least one of some polygons.
 
     A pixel (row i, column j) covers the square from (j, i) to (j + 1, i + 1)
-    of x and y, as in COCO, labelme's canvas and YOLO; its centre is at
+    of x and y, as in COCO, labelme's canvas and YOLO; its center is at
     (j + 1/2, i + 1/2). A polygon that crosses itself is filled by the
-    even-odd rule. A centre on a left or upper edge is inside, on a right or
+    even-odd rule. A center on a left or upper edge is inside, on a right or
     lower one outside: polygons that share an edge neither overlap nor leave a
     gap.
 
@@ -59,7 +59,7 @@ def fill(outlines, size):
     >>> fill([[(0, 0), (2, 0), (2, 1), (0, 1)]], (3, 3)).area()
     2
     """
-    # Centres come to whole numbers.
+    # Centers come to whole numbers.
     outlines = [np.asarray(xy, "float64") - 0.5 for xy in outlines]
     points = np.concatenate(outlines)
     low, high = (
@@ -74,7 +74,7 @@ def fill(outlines, size):
 
 
 def disc(center, radius, size):
-    """The pixels whose centre is nearer to a point than a radius.
+    """The pixels whose center is nearer to a point than a radius.
 
     Args:
         center: tuple (x, y).

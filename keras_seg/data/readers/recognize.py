@@ -66,11 +66,11 @@ def from_folder(
     the split "train". What no split would have is refused by name.
 
     An image and a mask belong together by their stem. Masks have one channel
-    of class ids 0..C-1, at most 255 of them, and 255 for void; or colours,
-    where the class table names the colour of each class. Images and masks
+    of class ids 0..C-1, at most 255 of them, and 255 for void; or colors,
+    where the class table names the color of each class. Images and masks
     are each turned by their own EXIF orientation.
 
-    Other layouts are recognised and read by the function of their name, which
+    Other layouts are recognized and read by the function of their name, which
     has further options: `from_cvat` (`labelmap.txt`), `from_voc`
     (`ImageSets/Segmentation`), `from_coco` (`annotations/*.json`),
     `from_yolo` (`data.yaml`), `from_labelme` (a JSON file beside each image).

@@ -78,8 +78,8 @@ def from_voc(
 
     `path` holds `JPEGImages`, `SegmentationClass` and
     `ImageSets/Segmentation/<split>.txt`, a stem a line. Masks are palette
-    PNG, whose indices are the ids; 255 is void. Masks with colours are
-    decoded by the colours of the class table.
+    PNG, whose indices are the ids; 255 is void. Masks with colors are
+    decoded by the colors of the class table.
 
     Args:
         path: str or path.

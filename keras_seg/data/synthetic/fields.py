@@ -1,21 +1,34 @@
-"""Random fields that the synthetic images are drawn with."""
+"""What all synthetic images share: arguments, and random fields."""
 
 import numpy as np
 
-__all__ = ["bands", "check_arguments", "smooth"]
+from keras_seg.arguments import check_integer
+
+__all__ = ["bands", "draw_all", "smooth"]
 
 
-def check_arguments(n, size, seed):
-    """Refuse what cannot be drawn."""
-    for name, value, least in (
-        ("n", n, 1),
-        ("size", size, 32),
-        ("seed", seed, 0),
-    ):
-        if value < least:
-            raise ValueError(
-                f"`{name}` must be {least} or more. Received: {name}={value}"
-            )
+def draw_all(n, size, seed, draw):
+    """The images and masks of a data set, each drawn from a seed of its own.
+
+    Args:
+        n: int, 1 or more.
+        size: int, side in pixels, at least 32.
+        seed: int, 0 or more.
+        draw: function of the size and a `numpy.random.Generator` that gives
+            an image, `(size, size, 3)` or `(size, size, 1)`, and a mask.
+
+    Returns:
+        Tuple of images, uint8 `(n, size, size, 3)`, and masks, uint8
+        `(n, size, size)`.
+    """
+    check_integer(1, n=n)
+    check_integer(32, size=size)
+    check_integer(0, seed=seed)
+    images = np.empty((n, size, size, 3), "uint8")
+    masks = np.empty((n, size, size), "uint8")
+    for i in range(n):
+        images[i], masks[i] = draw(size, np.random.default_rng([seed, i]))
+    return images, masks
 
 
 def smooth(rng, size, period):

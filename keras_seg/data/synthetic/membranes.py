@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.synthetic.fields import bands
-from keras_seg.data.synthetic.fields import check_arguments
+from keras_seg.data.synthetic.fields import draw_all
 from keras_seg.data.synthetic.fields import smooth
 
 __all__ = ["MEMBRANE_CLASSES", "membranes"]
@@ -13,8 +13,8 @@ MEMBRANE_CLASSES = ClassTable(
     names=("cell", "membrane"), colors=((0, 0, 0), (230, 159, 0))
 )
 
-_SPACING = 38.0  # pixels between the centres of cells
-_REACH = 130  # pixels; every pixel has its two nearest centres within it
+_SPACING = 38.0  # pixels between the centers of cells
+_REACH = 130  # pixels; every pixel has its two nearest centers within it
 _HALF_WIDTH = 2.6  # pixels from the middle of a membrane to its edge
 
 
@@ -23,7 +23,7 @@ def membranes(n, size=256, seed=0):
 
     Cells are those of a warped Voronoi diagram. Their membranes are dark, but
     so are mitochondria, vesicles and the cytoplasm of some cells, brightness
-    and contrast drift across the image, and there is noise: no grey value
+    and contrast drift across the image, and there is noise: no gray value
     tells a membrane. Image `i` depends on `seed` and `i` alone.
 
     Args:
@@ -32,7 +32,7 @@ def membranes(n, size=256, seed=0):
         seed: int, 0 or more.
 
     Returns:
-        Tuple of images, uint8 `(n, size, size, 3)`, grey in three channels,
+        Tuple of images, uint8 `(n, size, size, 3)`, gray in three channels,
         and masks, uint8 `(n, size, size)`: 0 cell, 1 membrane.
 
     Example:
@@ -42,14 +42,7 @@ def membranes(n, size=256, seed=0):
     >>> images.shape, masks.shape, sorted(set(masks.flat.copy().tolist()))
     ((2, 64, 64, 3), (2, 64, 64), [0, 1])
     """
-    check_arguments(n, size, seed)
-    images = np.empty((n, size, size, 3), "uint8")
-    masks = np.empty((n, size, size), "uint8")
-    for i in range(n):
-        rng = np.random.default_rng([seed, i])
-        gray, masks[i] = _draw(size, rng)
-        images[i] = gray[..., None]
-    return images, masks
+    return draw_all(n, size, seed, _draw)
 
 
 def _draw(size, rng):
@@ -74,11 +67,11 @@ def _draw(size, rng):
     contrast = 62 * np.exp(0.15 * smooth(rng, size, 90) + rng.normal(0, 0.12))
     drift = rng.normal(146, 9) + 14 * smooth(rng, size, 110)
     gray = drift + contrast * tissue + 11 * bands(rng, size, 0.6, 2.5)
-    return gray.clip(0, 255).astype("uint8"), mask
+    return gray.clip(0, 255).astype("uint8")[..., None], mask
 
 
 def _cells(size, rng):
-    """Nearest centre, distance to the border of its cell, and centres."""
+    """Nearest center, distance to the border of its cell, and centers."""
     count = int(np.ceil(size / _SPACING)) + 3
     grid = np.indices((count, count)).reshape(2, -1).T - 1.0
     centers = _SPACING * (grid + rng.uniform(-0.45, 0.45, grid.shape))
@@ -109,7 +102,7 @@ def _cells(size, rng):
         np.minimum(next_best, np.maximum(best, reach), out=next_best)
         np.minimum(best, reach, out=best)
     gap = second - first
-    # The gap grows at a rate that the warp and the angle of the two centres
+    # The gap grows at a rate that the warp and the angle of the two centers
     # decide; divided by it, it is a distance in pixels.
     slope = np.hypot(*np.gradient(gap))
     return cell, gap / slope.clip(0.6, None), centers

@@ -1,14 +1,15 @@
-"""Several classes of textured shapes that share their colours."""
+"""Several classes of textured shapes that share their colors."""
 
 import colorsys
 import dataclasses
+import functools
 
 import numpy as np
 
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.synthetic.fields import bands
-from keras_seg.data.synthetic.fields import check_arguments
+from keras_seg.data.synthetic.fields import draw_all
 from keras_seg.data.synthetic.fields import smooth
 
 __all__ = ["shape_classes", "shapes"]
@@ -17,7 +18,7 @@ __all__ = ["shape_classes", "shapes"]
 def shapes(n, size=256, seed=0, classes=5):
     """Draw shapes on a background, with a border of void around each.
 
-    Every colour and every texture comes with every shape and with the
+    Every color and every texture comes with every shape and with the
     background: only the outline tells the class. Later shapes cover earlier
     ones. Image `i` depends on `seed`, `classes` and `i` alone.
 
@@ -39,13 +40,7 @@ def shapes(n, size=256, seed=0, classes=5):
     ((2, 64, 64, 3), (2, 64, 64), ('background', 'disc', 'square'))
     """
     shape_classes(classes)
-    check_arguments(n, size, seed)
-    images = np.empty((n, size, size, 3), "uint8")
-    masks = np.empty((n, size, size), "uint8")
-    for i in range(n):
-        rng = np.random.default_rng([seed, i])
-        images[i], masks[i] = _draw(size, classes, rng)
-    return images, masks
+    return draw_all(n, size, seed, functools.partial(_draw, classes))
 
 
 def shape_classes(n=5):
@@ -65,7 +60,7 @@ def shape_classes(n=5):
     return dataclasses.replace(ClassTable.default(n), names=_NAMES[:n])
 
 
-def _draw(size, classes, rng):
+def _draw(classes, size, rng):
     texture = np.stack([bands(rng, size, 1.0, 5.0), smooth(rng, size, 9)])
     image = _paint(rng, texture, np.s_[:size, :size])
     mask = np.zeros((size, size), "uint8")
@@ -95,7 +90,7 @@ def _draw(size, classes, rng):
 
 
 def _paint(rng, texture, window):
-    """A colour and a texture, drawn without regard to the class."""
+    """A color and a texture, drawn without regard to the class."""
     hue, saturation = rng.uniform(0, 1), rng.uniform(0.2, 0.7)
     color = colorsys.hsv_to_rgb(hue, saturation, rng.uniform(0.4, 0.85))
     angle, period = rng.uniform(0, np.pi), rng.uniform(5, 12)

@@ -55,7 +55,7 @@ def transforms(color=True):
         st.builds(
             augment.ElasticDeformation, st.integers(2, 5), st.floats(0, 10)
         ),
-        st.builds(augment.GreyJitter, st.floats(0, 99), amount),
+        st.builds(augment.GrayJitter, st.floats(0, 99), amount),
     ]
     if color:
         kinds.append(

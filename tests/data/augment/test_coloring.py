@@ -64,13 +64,13 @@ def test_all_in_their_order():
     np.testing.assert_allclose(got, expected, atol=0.5)
 
 
-def test_hue_keeps_luma_and_grey():
+def test_hue_keeps_luma_and_gray():
     x = image()
     got = changed(x, 1, 1, 1, 0.3)
     assert abs(got - x).max() > 5
     np.testing.assert_allclose(got @ LUMA, x @ LUMA, rtol=1e-5)
-    grey = np.repeat(image(channels=1), 3, axis=-1)
-    np.testing.assert_allclose(changed(grey, 1, 1, 1.4, 0.3), grey, rtol=1e-5)
+    gray = np.repeat(image(channels=1), 3, axis=-1)
+    np.testing.assert_allclose(changed(gray, 1, 1, 1.4, 0.3), gray, rtol=1e-5)
     # A full turn in thirds.
     thirds = x
     for turn in (1 / 3, 1 / 3, 1 / 3):
@@ -83,7 +83,7 @@ def test_bytes_are_rounded_and_clipped():
     got, mask = augment.ColorJitter(0.5)(x, MASK, Drawn(1.25, 1, 1, 0))
     assert got.dtype == np.uint8 and mask is MASK
     assert got.tolist() == [[[12, 125, 255]]]  # 12.5 to even
-    got, _ = augment.GreyJitter(90)(x, MASK, Drawn(1, -60.0))
+    got, _ = augment.GrayJitter(90)(x, MASK, Drawn(1, -60.0))
     assert got.tolist() == [[[0, 40, 195]]]
 
 
@@ -93,9 +93,9 @@ def test_one_channel():
 
 
 @pytest.mark.parametrize("channels", [1, 3, 6])
-def test_grey_jitter(channels):
+def test_gray_jitter(channels):
     x = image(channels=channels)
-    jitter = augment.GreyJitter(shift=20, contrast=0.5)
+    jitter = augment.GrayJitter(shift=20, contrast=0.5)
     got, _ = jitter(x, MASK, Drawn(0.6, -7.5))
     mean = x.mean(dtype="float64")
     np.testing.assert_allclose(got, mean + 0.6 * (x - mean) - 7.5, rtol=1e-5)
@@ -113,20 +113,10 @@ def test_draws_are_uniform_over_their_ranges():
     assert min(float(jitter(x, MASK, rng)[0].item()) for _ in range(99)) >= 0
 
 
-def test_errors():
+def test_channels_that_have_no_color_are_refused():
     with pytest.raises(ValueError) as caught:
         augment.ColorJitter(0.1)(image(channels=4), MASK, Drawn())
     assert str(caught.value) == (
-        "`ColorJitter` needs images of 1 or 3 channels; `GreyJitter` takes "
+        "`ColorJitter` needs images of 1 or 3 channels; `GrayJitter` takes "
         "any number. Received: 4 channels"
     )
-    for kind, name, value, text in (
-        (augment.ColorJitter, "hue", 0.6, ".5, half a turn, at most"),
-        (augment.ColorJitter, "brightness", -1, "a number of 0 or more"),
-        (augment.GreyJitter, "shift", "3", "a number of 0 or more"),
-    ):
-        with pytest.raises(ValueError) as caught:
-            kind(**{name: value})
-        assert str(caught.value) == (
-            f"`{name}` must be {text}. Received: {name}={value}"
-        )

@@ -46,7 +46,7 @@ def corner_of(crop, mask, rng):
     st.tuples(st.integers(0, 8), st.integers(0, 10)),
     st.tuples(st.integers(1, 9), st.integers(1, 11)),
 )
-def test_balanced_crop_is_centred_on_its_pixel(place, size):
+def test_balanced_crop_is_centered_on_its_pixel(place, size):
     mask = np.zeros((9, 11), "int32")
     mask[place] = 3
     crop = augment.BalancedCrop(size, weights=[0, 0, 0, 1])
@@ -103,25 +103,52 @@ def test_fill(kind):
     assert mask.tolist() == [[0, 9]]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "text"),
-    [
-        ({"size": 0}, "`size` must be an int of 1 or more. Received: size=0"),
-        ({"size": (4, -1)}, "`size` must be an int of 1 or more. "
-         "Received: size=-1"),
-        ({"size": 1.5}, "`size` must be an int of 1 or more. "
-         "Received: size=1.5"),
-        ({"size": (4, 4, 3)}, "`size` must be an int or (height, width). "
-         "Received: size=(4, 4, 3)"),
-        ({"size": 4, "probability": 2}, "`probability` must be a number of "
-         "0..1. Received: probability=2"),
-        ({"size": 4, "weights": [1, -1]}, "`weights` must be numbers of 0 or "
-         "more, one for each class. Received: weights=(1.0, -1.0)"),
-        ({"size": 4, "weights": []}, "`weights` must be numbers of 0 or "
-         "more, one for each class. Received: weights=()"),
-    ],
-)  # fmt: skip
-def test_bad_arguments(arguments, text):
+@given(pairs(), st.integers(1, 15), st.integers(1, 15))
+def test_pad_to(pair, height, width):
+    image, mask = augment.pad_to(*pair, (height, width))
+    rows, columns = pair[1].shape
+    assert mask.shape == (max(rows, height), max(columns, width))
+    np.testing.assert_array_equal(mask[:rows, :columns], pair[1])
+    np.testing.assert_array_equal(image[:rows, :columns], pair[0])
+    assert (mask[rows:] == 255).all() and (mask[:, columns:] == 255).all()
+    color = augment.MEAN_COLOR if image.shape[2] == 3 else 115
+    assert (image[rows:] == color).all()
+    assert (image[:, columns:] == color).all()
+
+
+@given(
+    st.tuples(st.integers(-9, 9), st.integers(-9, 9)),
+    st.tuples(st.integers(1, 9), st.integers(1, 9)),
+)
+def test_window_is_a_cut_of_a_padded_image(corner, size):
+    mask = np.arange(12, dtype="uint8").reshape(3, 4)
+    padded = np.pad(mask, 20, constant_values=255)
+    top, left = corner[0] + 20, corner[1] + 20
+    expected = padded[top : top + size[0], left : left + size[1]]
+    image, found = augment.window(repeated(mask), mask, corner, size)
+    np.testing.assert_array_equal(found, expected)
+    colors = repeated(expected)
+    colors[expected == 255] = augment.MEAN_COLOR
+    np.testing.assert_array_equal(image, colors)
+
+
+def test_colors():
+    mask = np.zeros((1, 1), "uint8")
+    for channels, color, expected in (
+        (3, (0.5, 1, 2), [0.5, 1, 2]),
+        (3, 7, [7, 7, 7]),
+        (3, None, [124, 116, 104]),
+        (1, None, [115]),
+        (2, None, [115, 115]),
+        (2, (1, 2), [1, 2]),
+    ):
+        image = np.zeros((1, 1, channels), "float32")
+        padded, ids = augment.pad_to(image, mask, (1, 2), color=color, void=9)
+        assert padded[0, 1].tolist() == expected
+        assert ids.tolist() == [[0, 9]]
     with pytest.raises(ValueError) as caught:
-        augment.BalancedCrop(**arguments)
-    assert str(caught.value) == text
+        augment.pad_to(image, mask, (1, 2), color=(1, 2, 3))
+    assert str(caught.value) == (
+        "`color` must be a number, or one for each channel. Received: "
+        "color=[1, 2, 3] for 2 channels"
+    )

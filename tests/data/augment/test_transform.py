@@ -53,7 +53,7 @@ def test_same_seed_same_result_and_inputs_are_left_alone(pair, transform, seed):
     st.integers(1, 12),
     st.integers(1, 12),
     transforms(color=False).filter(
-        lambda t: not isinstance(t, augment.GreyJitter)
+        lambda t: not isinstance(t, augment.GrayJitter)
     ),
     st.integers(0, 99),
 )
@@ -131,3 +131,54 @@ def test_transforms_are_frozen_values(transform):
     for field in dataclasses.fields(transform)[:1]:
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(transform, field.name, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "allowed", "found"),
+    [
+        ("ColorJitter", {"hue": 0.6}, "`hue` must be .5, half a turn, at most",
+         "hue=0.6"),
+        ("ColorJitter", {"brightness": -1}, "`brightness` must be a number of "
+         "0 or more", "brightness=-1"),
+        ("GrayJitter", {"shift": "3"}, "`shift` must be a number of 0 or more",
+         "shift=3"),
+        ("RandomRotation", {"degrees": -3}, "`degrees` must be a number of 0 "
+         "or more", "degrees=-3"),
+        ("RandomShift", {"pixels": 1.5}, "`pixels` must be an int of 0 or "
+         "more", "pixels=1.5"),
+        ("RandomFlip", {"horizontal": 1.5}, "`horizontal` must be a number of "
+         "0..1", "horizontal=1.5"),
+        ("RandomFlip", {"vertical": -0.1}, "`vertical` must be a number of "
+         "0..1", "vertical=-0.1"),
+        ("ElasticDeformation", {"grid": 1}, "`grid` must be an int of 2 or "
+         "more", "grid=1"),
+        ("ElasticDeformation", {"sigma": -1}, "`sigma` must be a number of 0 "
+         "or more", "sigma=-1"),
+        ("RandomScale", {"low": 2, "high": 0.5}, "`low` and `high` must be "
+         "numbers with 0 < low <= high", "low=2, high=0.5"),
+        ("RandomScale", {"low": 0}, "`low` and `high` must be numbers with "
+         "0 < low <= high", "low=0, high=2.0"),
+        ("RandomScale", {"factors": ()}, "`factors` must be numbers above 0",
+         "factors=()"),
+        ("RandomScale", {"factors": [1, -2]}, "`factors` must be numbers "
+         "above 0", "factors=(1.0, -2.0)"),
+        ("RandomCrop", {"size": 0}, "`size` must be an int of 1 or more",
+         "size=0"),
+        ("RandomCrop", {"size": (4, -1)}, "`size` must be an int of 1 or more",
+         "size=-1"),
+        ("BalancedCrop", {"size": 1.5}, "`size` must be an int of 1 or more",
+         "size=1.5"),
+        ("BalancedCrop", {"size": (4, 4, 3)}, "`size` must be an int or "
+         "(height, width)", "size=(4, 4, 3)"),
+        ("BalancedCrop", {"size": 4, "probability": 2}, "`probability` must be "
+         "a number of 0..1", "probability=2"),
+        ("BalancedCrop", {"size": 4, "weights": [1, -1]}, "`weights` must be "
+         "numbers of 0 or more, one for each class", "weights=(1.0, -1.0)"),
+        ("BalancedCrop", {"size": 4, "weights": []}, "`weights` must be "
+         "numbers of 0 or more, one for each class", "weights=()"),
+    ],
+)  # fmt: skip
+def test_bad_arguments(kind, arguments, allowed, found):
+    with pytest.raises(ValueError) as caught:
+        getattr(augment, kind)(**arguments)
+    assert str(caught.value) == f"{allowed}. Received: {found}"

@@ -88,7 +88,7 @@ def black_and_white(data):
     each_mask(data, lambda ids: (255 * (ids > 0)).astype("uint8"))
 
 
-def grey_levels(data):
+def gray_levels(data):
     each_mask(data, lambda ids: np.where(ids == 255, 255, 100 * ids))
 
 
@@ -111,7 +111,7 @@ def colors(data):
 
 
 def other_colors(data):
-    """The class table says which colours there are."""
+    """The class table says which colors there are."""
     each_mask(data, lambda ids: np.stack([ids * 90, ids, 255 - ids], -1))
 
 
@@ -146,7 +146,7 @@ def interpolated(data):
 
 
 def once_a_jpeg(data):
-    """Masks of grey levels that lost something, and are PNG again."""
+    """Masks of gray levels that lost something, and are PNG again."""
     table = "\n".join(f"{i},class {i}" for i in range(255))
     (data / "classes.csv").write_text(f"id,name\n{table}\n")
 
@@ -179,7 +179,7 @@ def shared_stem(data):
 
 
 def saved_again(data):
-    """The picture of train once more in val, one grey level brighter."""
+    """The picture of train once more in val, one gray level brighter."""
     pixels = np.array(Image.open(image(data))).astype("int64") + 1
     bright = Image.fromarray(pixels.clip(0, 255).astype("uint8"))
     bright.save(image(data, "val"))
@@ -234,7 +234,7 @@ def few(data):
             file.unlink()
 
 
-def grey(data):
+def gray(data):
     Image.open(image(data)).convert("L").save(image(data))
 
 
@@ -250,11 +250,11 @@ def turned(data):
 CATALOGUE = [
     (off_by_one, "KS-D003", "error", "start at 1 instead of 0"),
     (black_and_white, "KS-D003", "error", "black-and-white masks"),
-    (grey_levels, "KS-D003", "error", "look like grey levels"),
+    (gray_levels, "KS-D003", "error", "look like gray levels"),
     (image_without_mask, "KS-D004", "error", "has no mask"),
     (mask_without_image, "KS-D005", "error", "has no image"),
     (other_size, "KS-D006", "error", "one size"),
-    (colors, "KS-D007", "error", "coded as colours"),
+    (colors, "KS-D007", "error", "coded as colors"),
     (other_colors, "KS-D014", "error", "that of a class"),
     (jpeg_masks, "KS-D008", "error", "JPEG invents ids"),
     (truncated, "KS-D009", "error", "incomplete or damaged"),
@@ -266,7 +266,7 @@ CATALOGUE = [
     (copied, "KS-D022", "warning", "weighs double"),
     (torn, "KS-D023", "warning", "differ"),
     (shared_stem, "KS-D024", "note", "have one stem"),
-    (saved_again, "KS-D025", "note", "grey levels in 16x16"),
+    (saved_again, "KS-D025", "note", "gray levels in 16x16"),
     (same_mask, "KS-D026", "warning", "once more"),
     (no_disk, "KS-D027", "warning", "no pixel of the class disk"),
     (no_disk_in_train, "KS-D028", "warning", "but none in train"),
@@ -276,7 +276,7 @@ CATALOGUE = [
     (blank, "KS-D032", "warning", "standard deviation 0.0"),
     (other_sizes, "KS-D033", "note", "from 40x48 to 48x48"),
     (few, "KS-D034", "note", "(val) has 4 images"),
-    (grey, "KS-D035", "note", "is grey"),
+    (gray, "KS-D035", "note", "is gray"),
     (turned, "KS-D036", "warning", "orientation 3"),
 ]
 
@@ -324,7 +324,7 @@ def no_table(data):
     [
         ([off_by_one], "KS-D003", "1:0,2:1,3:2,255:255"),
         ([off_by_one, no_table], "KS-D027", "1:0,2:1,3:2,255:255"),
-        ([grey_levels, no_table], "KS-D027", "0:0,100:1,200:2,255:255"),
+        ([gray_levels, no_table], "KS-D027", "0:0,100:1,200:2,255:255"),
     ],
 )
 def test_the_option_that_is_named_works(data, spoils, code, values):

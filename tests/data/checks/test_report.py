@@ -72,14 +72,14 @@ def test_written_files(data, tmp_path):
     assert len(list((tmp_path / "report").iterdir())) == 3
     sheet = np.array(Image.open(paths[2]))
     np.testing.assert_array_equal(sheet, report.sheet())
-    # The mask at fault comes first, its wrong id in a colour of its own.
+    # The mask at fault comes first, its wrong id in a color of its own.
     magenta = (sheet == (255, 0, 255)).all(-1)
     rows, columns = np.nonzero(magenta)
     assert magenta.sum() > 1000 and rows.min() < 100 and columns.min() < 400
 
 
 def test_real_data(data_dir):
-    """No false alarm; the leak between neighbouring frames is no copy."""
+    """No false alarm; the leak between neighboring frames is no copy."""
     camvid = check(data_dir / "camvid")
     assert camvid.findings == ()
     assert camvid.splits["train"].pairs == 367

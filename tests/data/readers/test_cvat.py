@@ -84,11 +84,11 @@ def test_a_label_in_no_mask_needs_no_class(tmp_path):
     assert pickle.loads(pickle.dumps(folder))[0][1].sum() == 2  # noqa: S301
 
 
-def test_a_colour_of_no_label(tmp_path):
+def test_a_color_of_no_label(tmp_path):
     path = write(tmp_path, [[0, 2]], labelmap="car:10,20,30::\nb:0,0,0::\n")
     assert message(path).startswith(
-        "KS-D014  DATA/SegmentationClass/a.png has 1 pixel of the colour "
-        "(250, 0, 7); every colour is that of a class or of void."
+        "KS-D014  DATA/SegmentationClass/a.png has 1 pixel of the color "
+        "(250, 0, 7); every color is that of a class or of void."
     )
 
 

@@ -75,7 +75,7 @@ def test_shapes(tmp_path):
     assert folder.classes.names == ("_background_", "cat", "dog", "zebra")
     expected = np.full(SIZE, 3)
     expected[3:5, 4:6] = 1
-    expected[1:3, 1:3] = 2  # centres nearer than 1 to (2, 2)
+    expected[1:3, 1:3] = 2  # centers nearer than 1 to (2, 2)
     expected[6, 8] = expected[7, 8:10] = 1
     expected[0, 9], expected[7, 0] = 255, 0
     np.testing.assert_array_equal(folder[0][1], expected)

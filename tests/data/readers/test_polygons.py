@@ -22,7 +22,7 @@ def drawn(region, size=SIZE):
 
 
 def winding_oracle(points, size):
-    """Whether each centre is inside: its ray to the left, edge by edge."""
+    """Whether each center is inside: its ray to the left, edge by edge."""
     inside = np.zeros(size, bool)
     for row in range(size[0]):
         for column in range(size[1]):
@@ -110,7 +110,7 @@ def test_pycocotools_differs_on_the_outline_only(points):
 
 
 def test_disc():
-    # Centres nearer than 1.5 to (2, 2): (1.5, 1.5) and its like at .71, and
+    # Centers nearer than 1.5 to (2, 2): (1.5, 1.5) and its like at .71, and
     # (0.5, 1.5), (1.5, 0.5) and their like at 1.58 are not.
     assert disc((2, 2), 1.5, SIZE).area() == 4
     assert disc((2, 2), 1.6, SIZE).area() == 12

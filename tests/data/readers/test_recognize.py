@@ -48,7 +48,7 @@ def test_cityscapes_ids(tmp_path):
     assert folder.read_ids(0).tolist() == [[0, 255, 18]]
 
 
-def test_colours_of_the_class_table(tmp_path):
+def test_colors_of_the_class_table(tmp_path):
     colors = np.array([[[1, 2, 3], [4, 5, 6], [7, 8, 9]]])
     write(tmp_path, colors)
     with pytest.raises(DataError, match="KS-D007"):
@@ -144,8 +144,8 @@ def test_isbi2012_em(data_dir):
     assert 0.17 < (mask == 0).mean() < 0.27 and set(np.unique(mask)) == {0, 1}
 
 
-def test_camvid_as_colours(data_dir, tmp_path):
-    # Real masks, written as CamVid's own colours and read back through them.
+def test_camvid_as_colors(data_dir, tmp_path):
+    # Real masks, written as CamVid's own colors and read back through them.
     camvid = from_folder(data_dir / "camvid", "val", check=False)
     table = ClassTable.read(data_dir / "camvid" / "classes.csv")
     ids = camvid.read_ids(0)

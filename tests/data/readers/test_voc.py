@@ -124,7 +124,7 @@ def test_images_in_folders(tmp_path):
     assert report.ok and report.splits["train"].pairs == 2
 
 
-def test_masks_in_voc_colours(tmp_path):
+def test_masks_in_voc_colors(tmp_path):
     ids = np.array([[0, 5, 20, 255]])
     write(tmp_path, {A: voc_colormap(256)[ids]}, train=[A])
     assert from_voc(tmp_path)[0][1].tolist() == ids.tolist()
@@ -169,7 +169,7 @@ def test_voc_samples(data_dir):
     assert folder.classes.names == VOC_CLASSES.names
     ids = set().union(*(np.unique(mask) for _, mask in folder))
     assert 255 in ids and ids - {255} <= set(range(21))
-    # Masks written as colours, read back through them.
+    # Masks written as colors, read back through them.
     image_, mask = folder[0]
     assert folder.size(0) == mask.shape == image_.shape[:2]
     assert folder.read_ids(0).tolist() == mask.tolist()

@@ -32,7 +32,7 @@ def pairs(path):
 
 
 def colors(path):
-    """Masks of colours, classes by YAML, a split by a list."""
+    """Masks of colors, classes by YAML, a split by a list."""
     for stem in "ab":
         image(path / f"images/{stem}.tif", compression="tiff_lzw")
     (path / "masks").mkdir()

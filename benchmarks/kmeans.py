@@ -55,7 +55,7 @@ def ours(image, seed):
 
 def ours_from_a_start(image, seed):
     start = random_colors(image, seed)
-    kmeans = KMeansSegmenter(CLUSTERS, initial_centers=start)
+    kmeans = KMeansSegmenter(CLUSTERS, init=start)
     return kmeans.fit(image).predict(image)
 
 

@@ -5,7 +5,7 @@ import importlib.abc
 import sys
 from typing import Any
 
-__all__ = ["after_import", "getter"]
+__all__ = ["after_import", "getter", "optional"]
 
 
 def getter(package, files):
@@ -81,3 +81,32 @@ class _Watch(importlib.abc.MetaPathFinder):
 
         loader.exec_module = run_and_call
         return spec
+
+
+def optional(name, extra, user):
+    """Imports a package that an extra of keras-seg brings.
+
+    Args:
+        name: str, the module.
+        extra: str, the extra.
+        user: str, what needs it, the first words of the error.
+
+    Raises:
+        ImportError: If it is not installed. The message names the extra.
+
+    Example:
+
+    >>> optional("math", "classical", "`circle`").floor(1.5)
+    1
+    >>> optional("no_such_package", "classical", "`circle`")
+    Traceback (most recent call last):
+    ImportError: `circle` needs no_such_package. Fix: pip install
+        'keras-seg[classical]'
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"{user} needs {name.partition('.')[0]}. Fix: "
+            f"pip install 'keras-seg[{extra}]'"
+        ) from error

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_seg.lazy import optional
 from keras_seg.losses.class_weights import standardize_class_weights
 
 __all__ = ["border_weights"]
@@ -88,7 +89,7 @@ def _distances(cells, reach):
     so that the cost grows with the cells' areas, not with their number times
     the size of the image.
     """
-    ndimage = _ndimage()
+    ndimage = optional("scipy.ndimage", "classical", "`border_weights`")
     labels, _ = ndimage.label(cells)
     first = np.full(cells.shape, np.inf)
     second = np.full(cells.shape, np.inf)
@@ -113,14 +114,3 @@ def _of_classes(mask, class_weights):
     for index, weight in pairs:
         result[mask == index] = weight
     return result
-
-
-def _ndimage():
-    try:
-        from scipy import ndimage
-    except ImportError as error:
-        raise ImportError(
-            "`border_weights` needs SciPy. Fix: "
-            "pip install 'keras-seg[classical]'"
-        ) from error
-    return ndimage

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_seg.lazy import optional
+
 __all__ = ["chessboard_distance", "contour", "euclidean_distance"]
 
 
@@ -48,11 +50,4 @@ def contour(region, known):
 
 
 def _ndimage():
-    try:
-        from scipy import ndimage
-    except ImportError as error:
-        raise ImportError(
-            "Scores along boundaries need SciPy. Fix: "
-            "pip install 'keras-seg[classical]'"
-        ) from error
-    return ndimage
+    return optional("scipy.ndimage", "classical", "A score along boundaries")

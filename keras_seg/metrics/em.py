@@ -21,6 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_seg.lazy import optional
+
 __all__ = [
     "Agreement",
     "LeaderBoard",
@@ -100,7 +102,7 @@ def leader_board(
     >>> em.leader_board(truth, np.array([[0.9, 0.8, 0.6, 0.9, 0.9]]))
     LeaderBoard(v_rand=1.0, v_info=1.0, ...threshold=0.6, ...threshold=0.6)
     """
-    _, measure, _ = _skimage()
+    measure = optional("skimage.measure", "classical", "`leader_board`")
     masks, maps, levels = _check(truth, probability, thresholds)
     scored = masks.any(axis=(1, 2))
     if not scored.any():
@@ -163,7 +165,7 @@ def foreground_scores(
     >>> v_info
     Agreement(precision=0.0, recall=1.0, f_score=0.0)
     """
-    metrics, _, _ = _skimage()
+    metrics = optional("skimage.metrics", "classical", "V_Rand")
     truth, segmentation = np.asarray(truth), np.asarray(segmentation)
     _check_one_shape("segmentation", truth, segmentation)
     for name, labels in (("truth", truth), ("segmentation", segmentation)):
@@ -224,7 +226,8 @@ def thin(interior: ArrayLike) -> np.ndarray:
     >>> em.thin(np.array([[1, 1, 0, 0, 0, 1]])).tolist()
     [[1, 1, 1, 0, 2, 2]]
     """
-    _, measure, segmentation = _skimage()
+    measure = optional("skimage.measure", "classical", "`thin`")
+    skimage = optional("skimage.segmentation", "classical", "`thin`")
     interior = np.asarray(interior)
     if interior.ndim != 2 or interior.dtype.kind not in "biu":
         raise ValueError(
@@ -235,7 +238,7 @@ def thin(interior: ArrayLike) -> np.ndarray:
     cells = measure.label(interior != 0, connectivity=1)
     if not cells.any():
         return np.ones_like(cells)
-    return segmentation.watershed(
+    return skimage.watershed(
         cells == 0, cells, connectivity=1, watershed_line=True
     )
 
@@ -302,16 +305,3 @@ def _check_one_shape(name, truth, other):
             f"`truth` and `{name}` must have one shape. "
             f"Received: {truth.shape} and {other.shape}"
         )
-
-
-def _skimage():
-    try:
-        from skimage import measure
-        from skimage import metrics
-        from skimage import segmentation
-    except ImportError as error:
-        raise ImportError(
-            "Metrics of electron microscopy need scikit-image. Fix: "
-            "pip install 'keras-seg[classical]'"
-        ) from error
-    return metrics, measure, segmentation

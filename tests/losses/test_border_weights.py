@@ -104,6 +104,6 @@ def test_bad_arguments(arguments, message):
 
 
 def test_without_scipy(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "scipy", None)
+    monkeypatch.setitem(__import__("sys").modules, "scipy.ndimage", None)
     with pytest.raises(ImportError, match=r"keras-seg\[classical\]"):
         border_weights(np.zeros((2, 3), int))

@@ -370,6 +370,9 @@ def test_labels_that_cannot_be():
 
 
 def test_without_scikit_image(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "skimage", None)
-    with pytest.raises(ImportError, match=r"image.*keras-seg\[classical\]"):
+    monkeypatch.setitem(__import__("sys").modules, "skimage.measure", None)
+    with pytest.raises(
+        ImportError,
+        match=r"`leader_board` needs skimage.*keras-seg\[classical\]",
+    ):
         em.leader_board(np.ones((4, 5)), np.ones((4, 5)))

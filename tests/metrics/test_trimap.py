@@ -101,6 +101,6 @@ def test_bad_arguments():
 
 
 def test_without_scipy(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "scipy", None)
+    monkeypatch.setitem(__import__("sys").modules, "scipy.ndimage", None)
     with pytest.raises(ImportError, match=r"keras-seg\[classical\]"):
         trimap([drawn(0)], 3)

@@ -3,8 +3,10 @@
     KERAS_BACKEND=jax python benchmarks/layers.py --only atrous
 
 The peer is `torch.nn` with channels-last tensors, in inference mode where
-nothing is trained. Both run in turn, round after round; the table has the
-medians and the median of the ratios of the rounds.
+nothing is trained; with `--only keras` it is, for each layer of
+`keras_seg.fast`, the layer of Keras that it replaces. Both run in turn, round
+after round; the table has the medians and the median of the ratios of the
+rounds.
 """
 
 import argparse
@@ -12,7 +14,7 @@ import statistics
 
 import machine
 
-GROUPS = ("atrous", "conv", "depthwise", "aspp", "resize", "pool")
+PYTORCH = ("atrous", "conv", "depthwise", "aspp", "resize", "pool")
 
 
 def parse_arguments():
@@ -20,9 +22,9 @@ def parse_arguments():
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=GROUPS,
-        default=GROUPS,
-        help="groups of cases (default: all)",
+        choices=(*PYTORCH, "keras"),
+        default=PYTORCH,
+        help="groups of cases (default: all whose peer is PyTorch)",
     )
     parser.add_argument(
         "--match", default="", help="only cases whose name contains this"
@@ -301,6 +303,85 @@ def pool_cases():
     yield name, ours, lambda: peer, shape, False
 
 
+class Trained(keras.layers.Layer):
+    """A layer that is always called as in training."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, x):
+        return self.layer(x, training=True)
+
+
+def keras_cases():
+    """Layers of `keras_seg.fast` and those of Keras that they replace."""
+    small, large = (8, 60, 80, 144), (8, 120, 160, 96)
+    square, map_33 = (1, 128, 128, 64), (1, 33, 33, 2048)
+    if ARGUMENTS.smoke:
+        small = large = square = map_33 = (1, 9, 9, 4)
+    kinds = keras.layers
+    pairs = [
+        ("Conv 1×1", small, layers.Conv, kinds.Conv2D, (24, 1), {}),
+        ("Conv 3×3 valid", square, layers.Conv, kinds.Conv2D, (64, 3), {}),
+        *(
+            (
+                f"DepthwiseConv, stride {stride}",
+                shape,
+                layers.DepthwiseConv,
+                kinds.DepthwiseConv2D,
+                (3, stride, "same"),
+                {},
+            )
+            for shape, stride in ((small, 1), (large, 2))
+        ),
+        *(
+            (
+                f"MaxPool {size}×{size}",
+                large,
+                layers.MaxPool,
+                kinds.MaxPooling2D,
+                (size, 2, "same"),
+                {},
+            )
+            for size in (2, 3)
+        ),
+    ]
+    for rate in (6, 18):
+        pairs.append(
+            (
+                f"AtrousConv, rate {rate}",
+                map_33,
+                layers.AtrousConv,
+                lambda *first, rate, **others: kinds.Conv2D(
+                    *first, dilation_rate=rate, **others
+                ),
+                (256, 3),
+                {"rate": rate, "padding": "same"},
+            )
+        )
+    for name, shape, ours, theirs, first, options in pairs:
+        name = f"{name}, {'×'.join(map(str, shape))}"
+        for training in (False, True):
+            yield (
+                name,
+                lambda c=ours, a=first, o=options: c(*a, **o),
+                lambda c=theirs, a=first, o=options: c(*a, **o),
+                shape,
+                training,
+            )
+    name = f"BatchNorm, {'×'.join(map(str, small))}"
+    kind = kinds.BatchNormalization
+    yield name, layers.BatchNorm, kind, small, False
+    yield (
+        name,
+        lambda: Trained(layers.BatchNorm()),
+        lambda: Trained(kind()),
+        small,
+        True,
+    )
+
+
 def main():
     torch.set_num_threads(ARGUMENTS.threads)
     rounds = 1 if ARGUMENTS.smoke else ARGUMENTS.rounds
@@ -310,7 +391,7 @@ def main():
         f"torch {torch.__version__}, threads: {ARGUMENTS.threads}, "
         f"rounds: {rounds}\n"
     )
-    print("| work | | ours, ms | PyTorch, ms | ratio |")
+    print("| work | | ours, ms | peer, ms | ratio |")
     print("|---|---|---:|---:|---:|")
     generators = {
         "atrous": atrous_cases,
@@ -319,6 +400,7 @@ def main():
         "aspp": aspp_cases,
         "resize": resize_cases,
         "pool": pool_cases,
+        "keras": keras_cases,
     }
     for group in ARGUMENTS.only:
         for name, make, make_peer, shape, training in generators[group]():
@@ -326,7 +408,10 @@ def main():
                 continue
             inputs = drawn(*shape)
             ours = synchronized(runner(make(), inputs, training))
-            peer = peer_runner(make_peer(), inputs, training)
+            if group == "keras":
+                peer = synchronized(runner(make_peer(), inputs, training))
+            else:
+                peer = peer_runner(make_peer(), inputs, training)
             times = machine.measure((ours, peer), rounds)
             mine, other = [
                 statistics.median(column) for column in zip(*times, strict=True)

@@ -27,6 +27,7 @@ _ROOMS = (
     "applications",
     "data",
     "deployment",
+    "fast",
     "inference",
     "ops",
     "surgery",

@@ -114,7 +114,7 @@ def test_a_room_can_be_imported_first(name):
 
 @pytest.mark.once
 def test_imports_run_one_way():
-    """ops <- layers <- surgery <- applications <- training, ... <- cli."""
+    """ops <- fast <- layers <- surgery <- applications <- ... <- cli."""
     import pathlib
 
     order = {
@@ -125,18 +125,19 @@ def test_imports_run_one_way():
         "optimizers": 0,
         "schedules": 0,
         "ops": 0,
-        "layers": 1,
-        "surgery": 2,
-        "applications": 3,
-        "training": 4,
-        "inference": 4,
-        "deployment": 5,
-        "cli": 6,
-        "visualization": 1,
-        "data": 1,
-        "losses": 1,
-        "metrics": 1,
-        "unsupervised": 1,
+        "fast": 1,
+        "layers": 2,
+        "surgery": 3,
+        "applications": 4,
+        "training": 5,
+        "inference": 5,
+        "deployment": 6,
+        "cli": 7,
+        "visualization": 2,
+        "data": 2,
+        "losses": 2,
+        "metrics": 2,
+        "unsupervised": 2,
     }
     root = pathlib.Path(keras_seg.__file__).parent
     for path in root.rglob("*.py"):

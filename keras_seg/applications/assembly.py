@@ -8,13 +8,13 @@ from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
 from keras_seg.applications.builder import without_effect
 from keras_seg.applications.origin import mark_backbone
 from keras_seg.applications.weights import check_weights
+from keras_seg.fast.layers import replacement_class
 from keras_seg.layers import CropLike
 from keras_seg.layers import DenseCRF
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import Preprocess
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
-from keras_seg.layers.fast import fast_class
 from keras_seg.layers.nested import nested_layers
 from keras_seg.ops.crf import PRESETS
 from keras_seg.ops.formats import channel_axis
@@ -154,7 +154,7 @@ def begin(
         mode = None
     minimum = _smallest(network, multiple, remainder, minimum)
     padded = prepare(x, mode, multiple, data_format, remainder, minimum)
-    network = graph.copy_model(network, padded, fast_class)
+    network = graph.copy_model(network, padded, replacement_class)
     # Those that `convert` has added, such as a cascade, begin anew.
     mark_backbone(layer for layer in network.layers if layer.name in own)
     if freeze_batch_norm:

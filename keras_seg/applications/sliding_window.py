@@ -10,9 +10,9 @@ from keras_seg.applications.builder import distinct
 from keras_seg.applications.builder import without_effect
 from keras_seg.applications.n4 import N4
 from keras_seg.applications.weights import check_weights
+from keras_seg.fast.layers import replacement_class
 from keras_seg.layers import MirrorPad
 from keras_seg.layers.base import positive_int
-from keras_seg.layers.fast import fast_class
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.formats import standardize_data_format
@@ -152,7 +152,9 @@ def SlidingWindow(
     window = [shape[axis] for axis in spatial_axes(data_format)]
     if classes not in (None, classifier.outputs[0].shape[-1]):
         classifier = replace_classes(classifier, classes)
-    network = copy_model(fully_convolutional(classifier), class_of=fast_class)
+    network = copy_model(
+        fully_convolutional(classifier), class_of=replacement_class
+    )
     axis = channel_axis(data_format)
     x, wanted = image, shape[axis]
     if wanted == 3:

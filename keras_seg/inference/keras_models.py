@@ -6,7 +6,7 @@ import weakref
 import keras
 import numpy as np
 
-from keras_seg.ops import best_class
+from keras_seg.fast import best_class
 from keras_seg.surgery.wrapping import first_output
 
 __all__ = ["check_weights", "forget_sizes", "ids_network"]

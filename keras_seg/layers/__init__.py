@@ -3,24 +3,24 @@
 # First, so that what Keras's import registers is not half imported.
 import keras  # noqa: F401
 
+from keras_seg.fast.layers import BatchNorm
+from keras_seg.fast.layers import Conv
+from keras_seg.fast.layers import ConvTranspose
+from keras_seg.fast.layers import DepthwiseConv
+from keras_seg.fast.layers import MaxPool
+from keras_seg.fast.layers import SeparableConv
 from keras_seg.layers.aligned_scale import AlignedScale
 from keras_seg.layers.aspp import ASPP
 from keras_seg.layers.atrous_conv import AtrousConv
 from keras_seg.layers.atrous_pooling import AtrousAveragePool
 from keras_seg.layers.atrous_pooling import AtrousMaxPool
-from keras_seg.layers.batch_norm import BatchNorm
-from keras_seg.layers.conv import Conv
-from keras_seg.layers.conv import ConvTranspose
 from keras_seg.layers.conv_transpose import BilinearConvTranspose
 from keras_seg.layers.conv_transpose import BilinearInitializer
 from keras_seg.layers.crf import CRFAsRNN
 from keras_seg.layers.crf import DenseCRF
 from keras_seg.layers.cropping import CropToSmallest
 from keras_seg.layers.cropping import PadToMultiple
-from keras_seg.layers.depthwise import DepthwiseConv
-from keras_seg.layers.depthwise import SeparableConv
 from keras_seg.layers.local_response import LocalResponseNormalization
-from keras_seg.layers.max_pool import MaxPool
 from keras_seg.layers.mirror import MirrorPad
 from keras_seg.layers.nails import BedOfNails
 from keras_seg.layers.nails import NearestUpsampling

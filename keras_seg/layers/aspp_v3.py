@@ -6,8 +6,8 @@ import warnings
 import keras
 from keras import ops
 
+from keras_seg.fast.layers import BatchNorm
 from keras_seg.layers.base import SpatialLayer
-from keras_seg.layers.batch_norm import BatchNorm
 
 __all__ = ["JoinedPyramid"]
 

@@ -6,13 +6,13 @@ from keras import constraints
 from keras import initializers
 from keras import regularizers
 
+from keras_seg.fast.atrous import atrous_conv
+from keras_seg.fast.atrous import atrous_depthwise_conv
+from keras_seg.fast.atrous import atrous_padding
+from keras_seg.fast.convolution import lay_out_kernel
 from keras_seg.layers.base import SpatialLayer
 from keras_seg.layers.base import positive_int
 from keras_seg.layers.base import positive_pair
-from keras_seg.ops.atrous import atrous_conv
-from keras_seg.ops.atrous import atrous_depthwise_conv
-from keras_seg.ops.atrous import atrous_padding
-from keras_seg.ops.torch_conv import lay_out_kernel
 
 __all__ = ["AtrousConv"]
 
@@ -45,7 +45,7 @@ class AtrousConv(SpatialLayer):
     Args:
         filters: int, number of channels of the output.
         kernel_size: int or pair of ints, taps of the kernel.
-        rate: int, distance of neighbouring taps. Defaults to 1.
+        rate: int, distance of neighboring taps. Defaults to 1.
         padding: `"same"`, `"valid"`, or an int or pair of ints: zeros on
             each side of the rows and of the columns. Defaults to `"same"`.
         separable: bool, whether a convolution with holes of every channel by

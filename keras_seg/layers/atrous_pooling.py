@@ -59,7 +59,7 @@ class AtrousMaxPool(_AtrousPool):
 
     Args:
         pool_size: int or pair of ints, taps of the window.
-        rate: int, distance of neighbouring taps. Defaults to 1.
+        rate: int, distance of neighboring taps. Defaults to 1.
         padding: `"valid"`, or `"same"`: padded by minus infinity to keep the
             size. Defaults to `"valid"`.
         removed_stride: int, the stride the pooling had: see
@@ -111,7 +111,7 @@ class AtrousAveragePool(_AtrousPool):
 
     Args:
         pool_size: int or pair of ints, taps of the window.
-        rate: int, distance of neighbouring taps. Defaults to 1.
+        rate: int, distance of neighboring taps. Defaults to 1.
         padding: `"valid"` or `"same"`. Defaults to `"valid"`.
         removed_stride: int, the stride the pooling had: see
             `keras_seg.ops.removed_stride_padding`. Defaults to 1.

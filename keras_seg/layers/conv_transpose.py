@@ -16,7 +16,7 @@ __all__ = ["BilinearConvTranspose", "BilinearInitializer"]
 class BilinearInitializer(keras.initializers.Initializer):
     """Kernel of a transposed convolution that interpolates bilinearly.
 
-    For a side of k, with `f = floor((k + 1) / 2)` and the centre
+    For a side of k, with `f = floor((k + 1) / 2)` and the center
     `c = (k - 1) / 2` for even k, `f - 1` for odd,
 
         w(i) = 1 - |i - c| / f
@@ -60,8 +60,8 @@ class BilinearInitializer(keras.initializers.Initializer):
 
 def _weights(size):
     factor = (size + 1) // 2
-    centre = factor - 1 if size % 2 else factor - 0.5
-    return 1 - np.abs(np.arange(size) - centre) / factor
+    center = factor - 1 if size % 2 else factor - 0.5
+    return 1 - np.abs(np.arange(size) - center) / factor
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
@@ -70,7 +70,7 @@ class BilinearConvTranspose(SpatialLayer):
 
     FCN's way back to the image: every value is spread over its surroundings
     with the weights of `BilinearInitializer`, without a bias. Inside the map
-    this is bilinear interpolation with half-pixel centres; towards the border
+    this is bilinear interpolation with half-pixel centers; towards the border
     it fades, since outside is zero. A fixed layer holds one plane for all
     channels, which is never trained, and does the arithmetic of one plane.
     A trainable one begins with that plane on the diagonal of a full kernel.

@@ -1,4 +1,4 @@
-"""Normalization by the neighbouring channels."""
+"""Normalization by the neighboring channels."""
 
 import keras
 from keras import ops
@@ -24,7 +24,7 @@ class LocalResponseNormalization(SpatialLayer):
     float16.
 
     Args:
-        size: int, how many neighbouring channels count, an odd number.
+        size: int, how many neighboring channels count, an odd number.
             Defaults to 5.
         alpha: float, weight of the mean square. Defaults to 1e-4.
         beta: float, the exponent. Defaults to 0.75.

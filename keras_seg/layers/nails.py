@@ -1,4 +1,4 @@
-"""The two simplest enlargements: bed of nails and nearest neighbour."""
+"""The two simplest enlargements: bed of nails and nearest neighbor."""
 
 import keras
 
@@ -64,7 +64,7 @@ class BedOfNails(_Cells):
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class NearestUpsampling(_Cells):
-    """Fills a cell with every value: nearest neighbour.
+    """Fills a cell with every value: nearest neighbor.
 
     Args:
         size: int or pair of ints, rows and columns of a cell. Defaults to 2.

@@ -16,7 +16,7 @@ class BilinearUpsampling(SpatialLayer):
 
     Args:
         factor: int or pair of ints, for the rows and the columns.
-        align_corners: bool, whether the centres of the corner pixels stay in
+        align_corners: bool, whether the centers of the corner pixels stay in
             the corners: see `keras_seg.ops.resize`. Defaults to False.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting.
@@ -91,7 +91,7 @@ class ResizeLike(_Like):
     """Resizes maps to the size of others, by bilinear interpolation.
 
     Args:
-        align_corners: bool, whether the centres of the corner pixels stay in
+        align_corners: bool, whether the centers of the corner pixels stay in
             the corners: see `keras_seg.ops.resize`. Defaults to False.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting.

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seg.fast import best_class
 from keras_seg.metrics.counting import count_bins
 from keras_seg.metrics.scores import scores as scores_of_matrix
-from keras_seg.ops import best_class
 
 __all__ = ["ConfusionMatrix"]
 

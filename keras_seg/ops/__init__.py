@@ -4,9 +4,6 @@
 import keras  # noqa: F401
 
 from keras_seg.ops import crf
-from keras_seg.ops.atrous import atrous_conv
-from keras_seg.ops.atrous import atrous_depthwise_conv
-from keras_seg.ops.best_class import best_class
 from keras_seg.ops.cells import bed_of_nails
 from keras_seg.ops.cells import nearest_upsampling
 from keras_seg.ops.padding import pad_spatial
@@ -22,10 +19,7 @@ from keras_seg.ops.switches import pooled_size
 from keras_seg.ops.unpooling import max_unpool
 
 __all__ = [
-    "atrous_conv",
-    "atrous_depthwise_conv",
     "bed_of_nails",
-    "best_class",
     "crf",
     "max_pool",
     "max_pool_with_switches",

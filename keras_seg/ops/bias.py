@@ -31,7 +31,8 @@ def add_bias(x, bias, data_format):
     shape = [1, 1, 1, 1]
     shape[channel_axis(data_format)] = -1
     if data_format == "channels_first":
-        # Keras 3.15 on TensorFlow takes a sum with a map as wide as it has
-        # channels for one with the channels last (`tf.nn.bias_add`).
+        # Where a map is as wide as it has channels, Keras 3.15 on TensorFlow
+        # adds along the width: it turns the sum into `tf.nn.bias_add`. A
+        # difference it leaves alone.
         return ops.subtract(x, ops.reshape(-bias, shape))
     return ops.add(x, ops.reshape(bias, shape))

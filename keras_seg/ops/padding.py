@@ -47,7 +47,7 @@ def removed_stride_padding(
 
     With "valid", the last of the `floor((n - k) / t) + 1` windows is followed
     by up to `t · rate - 1` places that it stands for: as many are padded at
-    the end as keep the map from shrinking for want of a neighbour. No more,
+    the end as keep the map from shrinking for want of a neighbor. No more,
     or a later layer would see what the strided network never saw.
 
     Args:
@@ -155,7 +155,7 @@ def windows(sizes, kernel_size, strides, rates, padding):
         sizes: pair of ints, positions of the map.
         kernel_size: pair of ints.
         strides: pair of ints.
-        rates: pair of ints, distances of neighbouring taps.
+        rates: pair of ints, distances of neighboring taps.
         padding: `"same"`, as Keras pads for that size, or `"valid"`.
 
     Returns:

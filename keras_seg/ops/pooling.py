@@ -21,7 +21,7 @@ def max_pool(x, pool_size, rate=1, *, data_format="channels_last"):
     Args:
         x: tensor of maps, rank 4.
         pool_size: pair of ints.
-        rate: int, distance of neighbouring taps.
+        rate: int, distance of neighboring taps.
         data_format: `"channels_last"` or `"channels_first"`.
 
     Returns:
@@ -45,7 +45,7 @@ def sum_pool(x, pool_size, rate=1, *, data_format="channels_last"):
     Args:
         x: tensor of maps, rank 4.
         pool_size: pair of ints.
-        rate: int, distance of neighbouring taps.
+        rate: int, distance of neighboring taps.
         data_format: `"channels_last"` or `"channels_first"`.
 
     Returns:

@@ -30,7 +30,7 @@ def resize(x, size, *, align_corners=False, data_format="channels_last"):
         x: tensor `(batch, height, width, channels)`, or with the channels
             second for `data_format="channels_first"`.
         size: `(height, width)`, ints or integer tensors, at least 1.
-        align_corners: bool, whether the corner pixels' centres stay where
+        align_corners: bool, whether the corner pixels' centers stay where
             they are (Caffe's `Interp`, DeepLab in TensorFlow), instead of
             the corners of the picture.
         data_format: `"channels_last"` or `"channels_first"`.
@@ -75,8 +75,8 @@ def _weights(old, new, align_corners, dtype):
     else:
         scale = ops.cast(old, "float32") / ops.cast(new, "float32")
         source = ops.clip((position + 0.5) * scale - 0.5, 0.0, limit)
-    neighbour = ops.cast(ops.arange(old), "float32")
-    distance = ops.abs(ops.expand_dims(source, 1) - neighbour)
+    neighbor = ops.cast(ops.arange(old), "float32")
+    distance = ops.abs(ops.expand_dims(source, 1) - neighbor)
     return ops.cast(ops.maximum(1.0 - distance, 0.0), dtype)
 
 

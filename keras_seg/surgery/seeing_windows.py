@@ -5,6 +5,7 @@ import functools
 
 from keras import layers
 
+from keras_seg.fast.atrous import atrous_padding
 from keras_seg.layers import ASPP
 from keras_seg.layers import AtrousAveragePool
 from keras_seg.layers import AtrousConv
@@ -15,7 +16,6 @@ from keras_seg.layers import MaxPoolWithSwitches
 from keras_seg.layers import MirrorPad
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import RemovedStridePadding
-from keras_seg.ops.atrous import atrous_padding
 from keras_seg.surgery.reach import Reach
 from keras_seg.surgery.seeing import map_of
 from keras_seg.surgery.seeing import refuse

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_seg.fast import atrous
 from keras_seg.layers import AtrousConv
-from keras_seg.ops import atrous
 from tests.layer_check import check_layer
 
 
@@ -38,8 +38,9 @@ def test_layer(config):
     check_layer(AtrousConv, config, picture(), trainable_weights=weights)
 
 
-@pytest.mark.parametrize("rate", [1, 2, 5, 12])
-@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize(
+    ("rate", "padding"), [(1, "valid"), (5, "same"), (12, "valid")]
+)
 def test_equals_conv2d(rate, padding):
     x = picture(26, 25)
     layer = AtrousConv(4, 3, rate=rate, padding=padding, activation="relu")
@@ -52,14 +53,11 @@ def test_equals_conv2d(rate, padding):
     )
 
 
-@pytest.mark.parametrize("rate", [2, 5])
-def test_separable_equals_separable_conv2d(rate):
+def test_separable_equals_separable_conv2d():
     x = picture(13, 14)
-    layer = AtrousConv(4, 3, rate=rate, separable=True)
+    layer = AtrousConv(4, 3, rate=5, separable=True)
     y = ops.convert_to_numpy(layer(x))
-    other = keras.layers.SeparableConv2D(
-        4, 3, dilation_rate=rate, padding="same"
-    )
+    other = keras.layers.SeparableConv2D(4, 3, dilation_rate=5, padding="same")
     np.testing.assert_allclose(
         y, expected_by(other, layer, x), rtol=1e-5, atol=1e-5
     )
@@ -115,8 +113,9 @@ def step(layer, x, weights, jit_compile=False):
     return model.get_weights()
 
 
-@pytest.mark.parametrize("products", [False, True])
-@pytest.mark.parametrize("rate", [2, 7, 20])
+@pytest.mark.parametrize(
+    ("products", "rate"), [(False, 2), (True, 7), (False, 20), (True, 20)]
+)
 def test_gradients_are_those_of_conv2d(products, rate, monkeypatch):
     monkeypatch.setattr(atrous, "_products_are_faster", lambda *_: products)
     x = picture(12, 9)

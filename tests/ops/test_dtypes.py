@@ -114,11 +114,11 @@ def unpool(x):
 
 OPS = {
     "atrous_conv": (
-        lambda x: keras_seg.ops.atrous_conv(x, kernel(x), padding="valid"),
+        lambda x: keras_seg.fast.atrous_conv(x, kernel(x), padding="valid"),
         convolved,
     ),
     "atrous_depthwise_conv": (
-        lambda x: keras_seg.ops.atrous_depthwise_conv(
+        lambda x: keras_seg.fast.atrous_depthwise_conv(
             x, kernel(x), padding="valid"
         ),
         convolved_by_channel,
@@ -127,7 +127,7 @@ OPS = {
         lambda x: keras_seg.ops.bed_of_nails(x, (2, 2)),
         nails,
     ),
-    "best_class": (keras_seg.ops.best_class, lambda x: x.argmax(axis=-1)),
+    "best_class": (keras_seg.fast.best_class, lambda x: x.argmax(axis=-1)),
     "max_pool": (
         lambda x: keras_seg.ops.max_pool(x, (3, 3)),
         lambda x: np.max([tap for _, _, tap in taps(x)], axis=0),
@@ -172,6 +172,8 @@ NO_MAPS = {
     "switches_to_tensorflow",
     "crf",
 }
+# Their layers are among `LAYERS`.
+NO_MAPS |= {"add_bias", "conv", "depthwise_conv", "replacement_class"}
 
 
 def numbers_of(y):
@@ -188,7 +190,8 @@ def dtype_of(x):
 
 
 def test_no_function_and_no_layer_is_left_out():
-    assert set(OPS) | NO_MAPS == set(keras_seg.ops.__all__)
+    named = {*keras_seg.ops.__all__, *keras_seg.fast.__all__} - set(LAYERS)
+    assert set(OPS) | NO_MAPS == named
     assert set(LAYERS) | {"BilinearInitializer"} == set(layers.__all__)
 
 

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from keras_seg.applications.backbones import encoder
-from keras_seg.layers.fast import fast_class
+from keras_seg.fast.layers import replacement_class
 from keras_seg.surgery import drop_biases
 from keras_seg.surgery import graph
 from keras_seg.surgery import set_output_stride
@@ -58,7 +58,7 @@ def build(name, image, data_format):
     model, _ = encoder(
         name, None, include_preprocessing=False, data_format=data_format
     )
-    model = graph.copy_model(model, class_of=fast_class)
+    model = graph.copy_model(model, class_of=replacement_class)
     if name in UNITS:
         return _resnet(model, UNITS[name], image, data_format)
     return _mobilenet_v3_large(model, image, data_format)

@@ -3,12 +3,12 @@
 import keras
 from keras import ops
 
+from keras_seg.fast.convolution import torch_conv
 from keras_seg.ops.devices import on_cpu
 from keras_seg.ops.dtypes import same_floats
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import explicit_same
 from keras_seg.ops.padding import windows
-from keras_seg.ops.torch_conv import torch_conv
 
 __all__ = ["depthwise_conv"]
 
@@ -29,7 +29,7 @@ def depthwise_conv(
             second for `data_format="channels_first"`.
         kernel: tensor `(rows, columns, channels, multiplier)`.
         strides: pair of ints.
-        rates: pair of ints, distances of neighbouring taps.
+        rates: pair of ints, distances of neighboring taps.
         padding: `"same"` or `"valid"`. Defaults to `"valid"`.
         data_format: `"channels_last"` or `"channels_first"`.
 
@@ -60,7 +60,7 @@ def depthwise_conv(
                 x, kernel, rates, pads, data_format, True, strides
             )
         if min(counts) > 0:
-            from keras_seg.ops import jax_depthwise
+            from keras_seg.fast import jax_depthwise
 
             return jax_depthwise.jax_depthwise_conv(
                 x,

@@ -6,14 +6,14 @@ import itertools
 import keras
 from keras import ops
 
-from keras_seg.ops.bias import add_bias
-from keras_seg.ops.conv import conv
-from keras_seg.ops.depthwise import depthwise_conv
+from keras_seg.fast.convolution import add_bias
+from keras_seg.fast.convolution import conv
+from keras_seg.fast.convolution import torch_conv
+from keras_seg.fast.depthwise import depthwise_conv
 from keras_seg.ops.devices import on_cpu
 from keras_seg.ops.dtypes import same_floats
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import pad_spatial
-from keras_seg.ops.torch_conv import torch_conv
 
 __all__ = ["atrous_conv", "atrous_depthwise_conv", "atrous_padding"]
 
@@ -45,7 +45,7 @@ def atrous_conv(
         x: tensor `(batch, height, width, channels)`, or with the channels
             second for `data_format="channels_first"`.
         kernel: tensor `(rows, columns, channels, filters)`.
-        rate: int, distance of neighbouring taps. Defaults to 1.
+        rate: int, distance of neighboring taps. Defaults to 1.
         padding: `"same"`, `"valid"`, or an int or pair of ints: zeros on
             each side of the rows and of the columns. Defaults to `"same"`.
         data_format: `"channels_last"` or `"channels_first"`.
@@ -97,7 +97,7 @@ def atrous_depthwise_conv(
         x: tensor `(batch, height, width, channels)`, or with the channels
             second for `data_format="channels_first"`.
         kernel: tensor `(rows, columns, channels, 1)`.
-        rate: int, distance of neighbouring taps. Defaults to 1.
+        rate: int, distance of neighboring taps. Defaults to 1.
         padding: `"same"`, `"valid"`, or an int or pair of ints: zeros on
             each side of the rows and of the columns. Defaults to `"same"`.
         data_format: `"channels_last"` or `"channels_first"`.

@@ -26,7 +26,7 @@ class Geometry(NamedTuple):
         pads: pair of pairs of ints, zeros before and after.
         counts: pair of ints, windows.
         strides: pair of ints.
-        rates: pair of ints, distances of neighbouring taps.
+        rates: pair of ints, distances of neighboring taps.
     """
 
     pads: tuple

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_seg.ops import best_class
+from keras_seg.fast import best_class
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

@@ -1,0 +1,181 @@
+"""Convolution, a bias included, in the form that is fastest where it runs.
+
+On PyTorch, `keras.ops.conv` copies maps and kernels to and fro. A map with its
+channels last, its axes permuted, already is what PyTorch calls channels-last
+memory. So is a kernel whose memory has been reordered.
+"""
+
+import keras
+from keras import ops
+
+from keras_seg.fast.convolution import add_bias
+from keras_seg.ops.devices import on_cpu
+from keras_seg.ops.dtypes import same_floats
+from keras_seg.ops.formats import channel_axis
+from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.padding import explicit_same
+from keras_seg.ops.padding import pad_spatial
+from keras_seg.ops.padding import windows
+
+__all__ = ["conv", "lay_out_kernel", "torch_conv"]
+
+
+def conv(
+    x,
+    kernel,
+    strides=(1, 1),
+    rates=(1, 1),
+    *,
+    padding="valid",
+    data_format="channels_last",
+    bias=None,
+):
+    """Computes `keras.ops.conv` plus a bias; equal up to rounding.
+
+    JAX on a CPU: a kernel of one tap is one matrix product; a convolution
+    without padding and stride gets one row of zeros below the map, and the
+    row of results that comes of it is dropped, because XLA convolves padded
+    maps several times faster. PyTorch: its own convolution, without copies.
+    Elsewhere: Keras's.
+
+    Args:
+        x: tensor `(batch, height, width, channels)`, or with the channels
+            second for `data_format="channels_first"`.
+        kernel: tensor `(rows, columns, channels, filters)`; with fewer
+            channels than the map, it convolves groups of them.
+        strides: pair of ints.
+        rates: pair of ints, distances of neighboring taps.
+        padding: `"same"` or `"valid"`. Defaults to `"valid"`.
+        data_format: `"channels_last"` or `"channels_first"`.
+        bias: tensor `(filters,)`, added to the result, or None.
+
+    Returns:
+        The convolved maps.
+
+    Example:
+
+    >>> import numpy as np
+    >>> x = np.array([1.0, 2.0, 3.0, 4.0, 5.0]).reshape(1, 1, 5, 1)
+    >>> y = conv(x, np.ones((1, 3, 1, 1)), (2, 2), padding="same")
+    >>> [float(v) for v in np.ravel(y)]
+    [3.0, 9.0, 9.0]
+    """
+    x, kernel = same_floats(x, kernel)
+    axes = rows, columns = spatial_axes(data_format)
+    strides, rates = tuple(strides), tuple(rates)
+    backend = keras.config.backend()
+    sizes = [x.shape[axis] for axis in axes]
+    plain = kernel.shape[2] == x.shape[channel_axis(data_format)] and all(
+        isinstance(size, int) for size in sizes
+    )
+    if backend == "torch" and plain:
+        pads, _ = windows(sizes, kernel.shape[:2], strides, rates, padding)
+        return torch_conv(
+            x, kernel, rates, pads, data_format, strides=strides, bias=bias
+        )
+    row_more = False
+    if backend == "jax" and plain and on_cpu(x):
+        one_tap = tuple(kernel.shape[:2]) == (1, 1)
+        if one_tap and data_format == "channels_last":
+            y = _product(x[:, :: strides[0], :: strides[1]], kernel)
+            return add_bias(y, bias, data_format)
+        row_more = padding == "valid" and strides == (1, 1)
+    if row_more:
+        x = pad_spatial(x, (0, 1), (0, 0), data_format)
+    if padding == "same":
+        x, padding = explicit_same(
+            x, kernel.shape[:2], strides, rates, data_format
+        )
+    y = ops.conv(
+        x,
+        kernel,
+        strides=strides,
+        padding=padding,
+        data_format=data_format,
+        dilation_rate=rates,
+    )
+    if row_more:
+        y = y[(slice(None),) * rows + (slice(-1),)]
+    return add_bias(y, bias, data_format)
+
+
+def _product(x, kernel):
+    """One product for all positions: XLA is slower with several axes."""
+    channels, filters = kernel.shape[2:]
+    y = ops.matmul(ops.reshape(x, (-1, channels)), kernel[0, 0])
+    return ops.reshape(y, (*x.shape[:3], filters))
+
+
+def lay_out_kernel(kernel):
+    """Reorders the memory of a kernel, so that no call has to copy it.
+
+    Shape and values stay: with PyTorch the filters come first in memory, as
+    its convolution takes them. Elsewhere nothing happens.
+
+    Args:
+        kernel: `keras.Variable` `(rows, columns, channels, filters)`.
+    """
+    # Its value is still to come where Keras counts weights alone.
+    if keras.config.backend() == "torch" and kernel._value is not None:
+        data = kernel.value.data
+        data = data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
+        kernel.value.data = data
+
+
+def torch_conv(
+    x,
+    kernel,
+    rate,
+    pads,
+    data_format,
+    depthwise=False,
+    strides=1,
+    bias=None,
+):
+    """PyTorch's convolution, without the copies of `keras.ops.conv`.
+
+    Args:
+        x: tensor of maps, rank 4.
+        kernel: tensor `(rows, columns, channels, filters)`; of 1 filter for
+            each channel with `depthwise`.
+        rate: int or pair of ints, distance of neighboring taps.
+        pads: pair of pairs of ints, of the rows and of the columns.
+        data_format: `"channels_last"` or `"channels_first"`.
+        depthwise: bool, whether every channel is convolved by itself.
+        strides: int or pair of ints. Defaults to 1.
+        bias: tensor `(filters,)`, or None.
+
+    Returns:
+        The convolved maps.
+    """
+    import torch
+    from torch.nn import functional
+
+    if depthwise:
+        # A small copy: as it lies, the convolution takes twice the time.
+        weight = kernel.permute(2, 3, 0, 1).contiguous()
+    else:
+        weight = kernel.permute(3, 2, 0, 1)
+    if data_format == "channels_last":
+        x = x.permute(0, 3, 1, 2)
+        laid_out = weight.is_contiguous(memory_format=torch.channels_last)
+        if not depthwise and not laid_out:
+            # One transposed copy, half the time of PyTorch's general one.
+            flat = kernel.flatten(0, 2).t().contiguous()
+            weight = flat.unflatten(1, kernel.shape[:3]).permute(0, 3, 1, 2)
+    if bias is not None:
+        bias = ops.convert_to_tensor(bias, x.dtype)
+    (top, bottom), (left, right) = pads
+    if (top, left) != (bottom, right):
+        x = functional.pad(x, (left, right, top, bottom))
+        top = left = 0
+    y = functional.conv2d(
+        x,
+        weight,
+        bias,
+        stride=strides,
+        padding=(top, left),
+        dilation=rate,
+        groups=x.shape[1] if depthwise else 1,
+    )
+    return y.permute(0, 2, 3, 1) if data_format == "channels_last" else y

@@ -43,8 +43,15 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("keras_seg")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Tests that need no backend run beside PyTorch only, unless asked for."""
+    """Tests that need no backend run beside PyTorch only, unless asked for.
+
+    The examples of docstrings are such tests.
+    """
+    for item in items:
+        if isinstance(item, pytest.DoctestItem):
+            item.add_marker("once")
     named = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
     if named or keras.backend.backend() == "torch":
         return

@@ -29,6 +29,7 @@ def names(model):
     return [layer.name for layer in model.layers[1:]]
 
 
+@pytest.mark.once
 # papers.md 2.2: weights to train without the classifier, and as many biases
 # as channels of batch norm.
 @pytest.mark.parametrize(
@@ -46,6 +47,7 @@ def test_resnets_of_the_papers(name, parameters, biases):
     assert names(free) == names(model)
 
 
+@pytest.mark.once
 def test_nothing_to_drop():
     on_torch()
     model = application(
@@ -85,6 +87,7 @@ def test_every_kind_of_layer(kind, scale):
     assert relative_difference(actual, expected) < 1e-4
 
 
+@pytest.mark.once
 def test_inner_models_and_channels_first():
     def conv(filters):
         return layers.Conv2D(filters, 1, data_format="channels_first")
@@ -121,6 +124,7 @@ def keeps(build):
     return learned(free) == learned(model)
 
 
+@pytest.mark.once
 def test_biases_that_matter_are_kept():
     def conv(**options):
         return layers.Conv2D(3, 3, padding="same", **options)
@@ -167,6 +171,7 @@ def test_biases_that_matter_are_kept():
         assert keeps(build), build.__name__
 
 
+@pytest.mark.once
 def test_subclassed_model_is_refused():
     class Subclassed(keras.Model):
         def call(self, x):

@@ -51,6 +51,7 @@ def test_all_other_weights_are_kept(build):
                 np.testing.assert_array_equal(before, after)
 
 
+@pytest.mark.once
 def test_scores_inside_the_pyramid():
     model = randomize(DeepLabV2(tiny_vgg(96), hidden_filters=8, classes=4))
     changed = replace_classes(model, 3)
@@ -64,6 +65,7 @@ def test_scores_inside_the_pyramid():
                 np.testing.assert_array_equal(x, y)
 
 
+@pytest.mark.once
 def test_a_classifier():
     model = randomize(tiny_vgg())
     changed = replace_classes(model, 3)
@@ -207,6 +209,7 @@ def test_what_is_refused_by_name(end, layer):
         replace_classes(network(end), 7)
 
 
+@pytest.mark.once
 def test_outputs_of_different_numbers():
     model = network(lambda x, _: [score()(x), gate(x)])
     with pytest.raises(ValueError, match="one number of classes. Received"):
@@ -226,6 +229,7 @@ def test_channels_first():
         assert changed.get_layer("features").filters == 4
 
 
+@pytest.mark.once
 def test_bad_arguments():
     with pytest.raises(ValueError, match="Received: classes=0"):
         replace_classes(tiny_vgg(), 0)

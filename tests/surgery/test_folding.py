@@ -71,6 +71,7 @@ def test_every_layer(kind, norm, data_format):
 NETWORKS = [("MobileNetV2", 0), ("ResNet50", 0), ("DenseNet121", 62)]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "left"), NETWORKS if BACKEND == "torch" else NETWORKS[:1]
 )
@@ -83,6 +84,7 @@ def test_networks(name, left):
     assert relative_difference(outputs(folded, x), outputs(model, x)) < 1e-4
 
 
+@pytest.mark.once
 def test_a_segmentation_network_of_a_network(tmp_path):
     inner = FCN8s("mobilenet_v2", weights=None, classes=3)
     image = keras.Input((None, None, 3))
@@ -98,6 +100,7 @@ def test_a_segmentation_network_of_a_network(tmp_path):
     np.testing.assert_allclose(outputs(loaded, x), expected, rtol=1e-5)
 
 
+@pytest.mark.once
 def test_norms_that_stay():
     image = keras.Input((None, None, 3))
     # Behind an activation; behind what goes elsewhere too; in front.

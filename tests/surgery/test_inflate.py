@@ -14,6 +14,7 @@ def small(**options):
     return application("MobileNetV2", alpha=0.35, **options)
 
 
+@pytest.mark.once
 def test_new_channels_change_nothing_at_first():
     model = small()
     inflated = inflate_input(model, 5)

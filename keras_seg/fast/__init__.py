@@ -57,7 +57,6 @@ import keras  # noqa: F401
 from keras_seg.fast.atrous import atrous_conv
 from keras_seg.fast.atrous import atrous_depthwise_conv
 from keras_seg.fast.best_class import best_class
-from keras_seg.fast.convolution import add_bias
 from keras_seg.fast.convolution import conv
 from keras_seg.fast.depthwise import depthwise_conv
 from keras_seg.fast.layers import BatchNorm
@@ -67,6 +66,7 @@ from keras_seg.fast.layers import DepthwiseConv
 from keras_seg.fast.layers import MaxPool
 from keras_seg.fast.layers import SeparableConv
 from keras_seg.fast.layers import replacement_class
+from keras_seg.ops.bias import add_bias
 
 __all__ = [
     "BatchNorm",

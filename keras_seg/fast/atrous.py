@@ -6,10 +6,10 @@ import itertools
 import keras
 from keras import ops
 
-from keras_seg.fast.convolution import add_bias
 from keras_seg.fast.convolution import conv
 from keras_seg.fast.convolution import torch_conv
 from keras_seg.fast.depthwise import depthwise_conv
+from keras_seg.ops.bias import add_bias
 from keras_seg.ops.devices import on_cpu
 from keras_seg.ops.dtypes import same_floats
 from keras_seg.ops.formats import spatial_axes

@@ -8,7 +8,7 @@ memory. So is a kernel whose memory has been reordered.
 import keras
 from keras import ops
 
-from keras_seg.fast.convolution import add_bias
+from keras_seg.ops.bias import add_bias
 from keras_seg.ops.devices import on_cpu
 from keras_seg.ops.dtypes import same_floats
 from keras_seg.ops.formats import channel_axis

@@ -7,10 +7,10 @@ the layers of a backbone.
 import keras
 from keras import ops
 
-from keras_seg.fast.convolution import add_bias
 from keras_seg.fast.convolution import conv
 from keras_seg.fast.convolution import lay_out_kernel
 from keras_seg.fast.depthwise import depthwise_conv
+from keras_seg.ops.bias import add_bias
 from keras_seg.ops.dtypes import same_floats
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import pad_spatial

@@ -4,18 +4,18 @@ Images are RGB, 0...255, uint8 or float; masks are integer class ids in
 which 255 is void. Every function returns a uint8 RGB array.
 """
 
-from keras_seg.visualization.bands import trimap_curve
 from keras_seg.visualization.coloring import VOID_COLOR
 from keras_seg.visualization.coloring import colorize
 from keras_seg.visualization.coloring import overlay
+from keras_seg.visualization.coloring import save_image
+from keras_seg.visualization.coloring import save_mask
 from keras_seg.visualization.comparison import comparison
 from keras_seg.visualization.comparison import errors
-from keras_seg.visualization.confusion import confusion
 from keras_seg.visualization.contact import contact_sheet
-from keras_seg.visualization.curves import curves
-from keras_seg.visualization.files import save_image
-from keras_seg.visualization.files import save_mask
-from keras_seg.visualization.plotting import can_plot
+from keras_seg.visualization.plots import can_plot
+from keras_seg.visualization.plots import confusion
+from keras_seg.visualization.plots import curves
+from keras_seg.visualization.plots import trimap_curve
 from keras_seg.visualization.sheets import legend
 from keras_seg.visualization.sheets import overlay_with_legend
 from keras_seg.visualization.sheets import panel

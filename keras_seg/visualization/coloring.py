@@ -1,10 +1,14 @@
-"""Masks in colours, alone and over their image."""
+"""Masks in color, alone and over their image, and their files."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 from numpy.typing import NDArray
+from PIL import Image
+
+from keras_seg.atomic import replacing
 
 __all__ = [
     "VOID_COLOR",
@@ -12,15 +16,17 @@ __all__ = [
     "as_ids",
     "as_rgb",
     "colorize",
-    "overlay",
     "full_palette",
+    "overlay",
+    "save_image",
+    "save_mask",
 ]
 
 Picture = NDArray[np.uint8]
 
 VOID = 255
 VOID_COLOR = (224, 224, 192)  # as in the figures of PASCAL VOC
-OUTLINE = 0.4  # the share of white, so that dark colours can be seen too
+OUTLINE = 0.4  # the share of white, so that dark colors can be seen too
 
 
 def colorize(
@@ -28,18 +34,18 @@ def colorize(
     colors: ArrayLike,
     void_color: Sequence[int] = VOID_COLOR,
 ) -> Picture:
-    """Paints every pixel of a mask in the colour of its class.
+    """Paints every pixel of a mask in the color of its class.
 
     Args:
         mask: integer array `(height, width)`, class ids, 255 is void.
         colors: array `(classes, 3)`, RGB in 0...255, a row for each class.
-        void_color: three ints, the colour of void.
+        void_color: three ints, the color of void.
 
     Returns:
         uint8 array `(height, width, 3)`.
 
     Raises:
-        ValueError: if an id has no colour, or an argument is malformed.
+        ValueError: if an id has no color, or an argument is malformed.
 
     Example:
 
@@ -53,31 +59,31 @@ def colorize(
 def overlay(
     image: ArrayLike, mask: ArrayLike, colors: ArrayLike, alpha: float = 0.5
 ) -> Picture:
-    """Lays the colours of a mask over its image, classes outlined.
+    """Lays the colors of a mask over its image, classes outlined.
 
-    Void shows the image, and so does a class whose colour is black: that is
-    the background in the colours of PASCAL VOC. The outline is drawn inside
-    each area, in a lighter tone of its colour.
+    Void shows the image, and so does a class whose color is black: that is
+    the background in the colors of PASCAL VOC. The outline is drawn inside
+    each area, in a lighter tone of its color.
 
     Args:
-        image: array `(height, width, 3)`, or grey `(height, width)` or
+        image: array `(height, width, 3)`, or gray `(height, width)` or
             `(height, width, 1)`; RGB in 0...255, uint8 or float.
         mask: integer array `(height, width)`, class ids, 255 is void.
         colors: array `(classes, 3)`, RGB in 0...255, a row for each class.
-        alpha: float in 0...1, the share of colour in the mixture; 0 leaves
+        alpha: float in 0...1, the share of color in the mixture; 0 leaves
             the outlines alone.
 
     Returns:
         uint8 array `(height, width, 3)`.
 
     Raises:
-        ValueError: if image and mask differ in size, an id has no colour,
+        ValueError: if image and mask differ in size, an id has no color,
             or an argument is malformed.
 
     Example:
 
-    >>> grey = np.full((1, 4), 100.0)
-    >>> overlay(grey, [[1, 1, 255, 0]], [[0, 0, 0], [200, 0, 0]])[0].tolist()
+    >>> gray = np.full((1, 4), 100.0)
+    >>> overlay(gray, [[1, 1, 255, 0]], [[0, 0, 0], [200, 0, 0]])[0].tolist()
     [[150, 50, 50], [222, 102, 102], [100, 100, 100], [100, 100, 100]]
     """
     picture = as_rgb(image)
@@ -115,8 +121,49 @@ def overlay(
     return mixed
 
 
+def save_mask(path: str | Path, mask: ArrayLike, colors: ArrayLike) -> None:
+    """Writes a mask as an index PNG: the ids themselves, with a palette.
+
+    The ids come back exactly with `np.asarray(PIL.Image.open(path))`, and
+    the file looks like `colorize` in any viewer. The file appears whole or
+    not at all.
+
+    Args:
+        path: str or path that ends in `.png`.
+        mask: integer array `(height, width)`, class ids, 255 is void.
+        colors: array `(classes, 3)`, RGB in 0...255, a row for each class.
+
+    Raises:
+        ValueError: if an id has no color, or an argument is malformed.
+    """
+    if Path(path).suffix.lower() != ".png":
+        raise ValueError(
+            "A mask must be written as PNG, which keeps the ids. "
+            f"Received: path={str(path)!r}"
+        )
+    image = Image.fromarray(as_ids(mask, len(np.asarray(colors))), mode="L")
+    palette = full_palette(colors, VOID_COLOR)
+    image.putpalette(palette.tobytes(), rawmode="RGB")
+    _write(Path(path), image)
+
+
+def save_image(path: str | Path, array: ArrayLike) -> None:
+    """Writes a picture; the file appears whole or not at all.
+
+    Args:
+        path: str or path; its suffix, such as `.png` or `.jpg`, says how.
+        array: array `(height, width, 3)` or gray, RGB in 0...255, uint8 or
+            float.
+
+    Raises:
+        ValueError: if the array is no picture, or the suffix is unknown.
+    """
+    # Photographs as PNG: half the time of the default, for 8 % more bytes.
+    _write(Path(path), Image.fromarray(as_rgb(array)), compress_level=1)
+
+
 def full_palette(colors: ArrayLike, void_color: Sequence[int]) -> Picture:
-    """256 colours: those of the classes, black, and void at 255."""
+    """256 colors: those of the classes, black, and void at 255."""
     palette = np.zeros((256, 3), np.uint8)
     for name, value in (("colors", colors), ("void_color", [void_color])):
         table = np.asarray(value)
@@ -151,7 +198,7 @@ def as_ids(mask: ArrayLike, classes: int) -> Picture:
     if wrong.any():
         raise ValueError(
             f"`mask` must hold ids in 0...{classes - 1}, one for each "
-            f"colour, or {VOID} for void. "
+            f"color, or {VOID} for void. "
             f"Received: ids {np.unique(ids[wrong])[:10].tolist()}"
         )
     return ids.astype(np.uint8)
@@ -164,7 +211,7 @@ def as_rgb(image: ArrayLike) -> Picture:
     good = array.ndim == 3 and array.shape[-1] in (1, 3) and array.size > 0
     if not good or array.dtype.kind not in "iuf":
         raise ValueError(
-            "A picture must be an array (height, width, 3), or grey "
+            "A picture must be an array (height, width, 3), or gray "
             "(height, width) or (height, width, 1), of numbers in 0...255. "
             f"Received: shape {np.shape(image)}, dtype {array.dtype}"
         )
@@ -191,3 +238,19 @@ def _contour(ids: Picture, width: int) -> NDArray[np.bool_]:
         contour[:, step:] |= right
         contour[:, :-step] |= right
     return contour
+
+
+def _write(path: Path, image: Image.Image, compress_level: int = 6) -> None:
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind not in Image.SAVE:
+        raise ValueError(
+            "The suffix must name a format of pictures, such as .png or "
+            f".jpg. Received: path={str(path)!r}"
+        )
+    options = {
+        # Thin outlines keep their colors.
+        "JPEG": {"quality": 92, "subsampling": 0},
+        "PNG": {"compress_level": compress_level},
+    }
+    with replacing(path) as temporary:
+        image.save(temporary, format=kind, **options.get(kind, {}))

@@ -22,11 +22,11 @@ def errors(
 ) -> Picture:
     """Marks the pixels of which the class was taken for another.
 
-    Wrong pixels are magenta, void ones have the colour of void, right ones show
-    the image, grey and pale.
+    Wrong pixels are magenta, void ones have the color of void, right ones show
+    the image, gray and pale.
 
     Args:
-        image: array `(height, width, 3)`, or grey, RGB in 0...255.
+        image: array `(height, width, 3)`, or gray, RGB in 0...255.
         truth: integer array `(height, width)`, class ids, 255 is void.
         prediction: integer array `(height, width)`, class ids.
 
@@ -49,8 +49,8 @@ def errors(
             f"width. Received: {picture.shape[:2]}, {true.shape} and "
             f"{found.shape}"
         )
-    grey = picture.mean(axis=2, keepdims=True)
-    canvas = np.repeat(140 + 0.45 * grey, 3, axis=2).astype(np.uint8)
+    gray = picture.mean(axis=2, keepdims=True)
+    canvas = np.repeat(140 + 0.45 * gray, 3, axis=2).astype(np.uint8)
     canvas[(true != found) & (true != VOID)] = WRONG
     canvas[true == VOID] = VOID_COLOR
     return canvas

@@ -37,7 +37,7 @@ def contact_sheet(
 
     Args:
         rows: for each group its pictures, such as (image, overlay): arrays
-            `(height, width, 3)` or grey, RGB in 0...255.
+            `(height, width, 3)` or gray, RGB in 0...255.
         titles: strings, one for each group.
         marks: strings, one for each group, shown in red before the title;
             "" for none.

@@ -28,7 +28,7 @@ def legend(
     shares: ArrayLike | None = None,
     height: int | None = None,
 ) -> Picture:
-    """Draws the key to the colours: a swatch and a name for each class.
+    """Draws the key to the colors: a swatch and a name for each class.
 
     Args:
         names: strings, one for each class.
@@ -55,7 +55,7 @@ def legend(
     if count == 0 or len(np.asarray(colors)) != count:
         raise ValueError(
             "`names` and `colors` must have one entry for each class. "
-            f"Received: {count} names, {len(np.asarray(colors))} colours"
+            f"Received: {count} names, {len(np.asarray(colors))} colors"
         )
     percent = [""] * count
     if shares is not None:
@@ -133,7 +133,7 @@ def panel(
     """Puts pictures side by side, such as image, truth and prediction.
 
     Args:
-        images: arrays `(height, width, 3)` or grey, RGB in 0...255, uint8
+        images: arrays `(height, width, 3)` or gray, RGB in 0...255, uint8
             or float. Lower ones are filled up with white.
         titles: strings, one above each picture.
         gap: int, the pixels of white between two pictures.

@@ -38,7 +38,7 @@ def colors_of(picture):
     return {tuple(c) for c in np.unique(picture.reshape(-1, 3), axis=0)}
 
 
-def test_four_pictures_in_the_colours_of_the_classes():
+def test_four_pictures_in_the_colors_of_the_classes():
     picture = comparison([example(64, 200)], CLASSES)
     shown = colors_of(picture)
     assert {CLASSES.colors[0], CLASSES.colors[1], WRONG} <= shown

@@ -6,10 +6,12 @@ import warnings
 import numpy as np
 import pytest
 
+from keras_seg.metrics import trimap
 from keras_seg.visualization import can_plot
 from keras_seg.visualization import confusion
 from keras_seg.visualization import curves
 from keras_seg.visualization import legend
+from keras_seg.visualization import trimap_curve
 from keras_seg.visualization.fonts import plotted
 from keras_seg.visualization.fonts import text_font
 
@@ -66,7 +68,7 @@ def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert not can_plot()
-    with pytest.raises(ImportError, match=r'pip install "keras-seg\[viz\]"'):
+    with pytest.raises(ImportError, match=r"pip install 'keras-seg\[viz\]'"):
         curves(ROWS)
 
 
@@ -86,3 +88,32 @@ def test_no_letter_is_a_box(name):
     # Itself, or in ASCII by the numbers of the letters.
     assert (text == name or text.isascii()) and (plot == name or plot.isascii())
     assert shown.shape != other.shape or (shown != other).any()
+
+
+@needs_matplotlib
+def test_trimap_curve():
+    truth = np.zeros((40, 60), int)
+    truth[:, 30:] = 1
+    found = np.roll(truth, 2, axis=1)
+    bands = trimap([(truth, found)], 2, (1, 2, 5, 20), "label_change")
+    picture = trimap_curve(bands)
+    assert picture.dtype == np.uint8 and picture.ndim == 3
+    # The line is blue, and stands on white.
+    blue = (picture == (0, 114, 178)).all(axis=-1)
+    assert blue.sum() > 100
+    # It rises to the right: narrow bands are wrong.
+    columns = np.flatnonzero(blue.any(axis=0))
+    heights = [np.flatnonzero(blue[:, c]).mean() for c in columns[[0, -1]]]
+    assert heights[0] > heights[1]
+
+
+@needs_matplotlib
+def test_bands_without_pixels():
+    truth = np.zeros((5, 5), int)
+    bands = trimap([(truth, truth)], 2, (1, 3), "label_change")
+    assert trimap_curve(bands).shape[2] == 3
+
+
+def test_no_bands():
+    with pytest.raises(ValueError, match="Received: none"):
+        trimap_curve({})

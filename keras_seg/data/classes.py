@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_seg.data.class_files import read_rows
 from keras_seg.data.errors import DataError
+from keras_seg.data.text import listing
 
 __all__ = ["MAX_CLASSES", "VOID", "ClassTable", "voc_colormap"]
 
@@ -135,7 +136,7 @@ class ClassTable:
             raise DataError(
                 "KS-D011",
                 path,
-                f"has the class ids {_listing(ids)}",
+                f"has the class ids {listing(ids)}",
                 f"ids must be 0..C-1 without a gap, C at most {MAX_CLASSES}",
                 guess=(
                     "These look like the values of black-and-white masks."
@@ -188,9 +189,3 @@ def _mapping(ids, void_ids):
     pairs = [f"{i}: {values[i]}" for i in sorted(values)]
     pairs = [*pairs[:4], "..."] if len(pairs) > 4 else pairs
     return f", or read them with mask_values={{{', '.join(pairs)}}}"
-
-
-def _listing(ids):
-    if len(ids) > 12:
-        ids = [*ids[:6], "...", *ids[-3:]]
-    return ", ".join(map(str, ids)) or "(none)"

@@ -5,6 +5,7 @@ import numpy as np
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
+from keras_seg.data.text import listing
 
 __all__ = [
     "classes_of_ids",
@@ -44,7 +45,7 @@ def normalize_mask(mask, classes, file, ids=None):
         raise DataError(
             "KS-D003",
             file,
-            f"has the ids {_listing(ids)}",
+            f"has the ids {listing(ids)}",
             _allowed(classes),
             guess=_guess(ids, outside, classes),
             fix=(
@@ -79,7 +80,7 @@ def refuse_black_and_white(id_lists, classes, files):
     raise DataError(
         "KS-D003",
         files[first],
-        f"has the ids {_listing(id_lists[first])}",
+        f"has the ids {listing(id_lists[first])}",
         _allowed(classes) if classes else f"ids are 0..C-1, {VOID} is void",
         guess=(
             f"The masks ({count} read) hold nothing but 0 and 255: "
@@ -110,7 +111,7 @@ def classes_of_ids(id_lists, files):
             raise DataError(
                 "KS-D003",
                 file,
-                f"has the ids {_listing(ids)}",
+                f"has the ids {listing(ids)}",
                 f"ids are 0..{VOID - 1}, {VOID} is void",
                 fix="renumber the masks",
             )
@@ -130,7 +131,7 @@ def _allowed(classes):
     count = len(classes)
     classes_text = "1 class" if count == 1 else f"{count} classes"
     ids = "0" if count == 1 else f"0..{count - 1}"
-    void = _listing(sorted(classes.void_ids | {VOID}))
+    void = listing(sorted(classes.void_ids | {VOID}))
     return f"the data set has {classes_text}: {ids}, and {void} for void"
 
 
@@ -143,9 +144,3 @@ def _guess(ids, outside, classes):
     if len(ids) <= 8 and 2 * count < outside[-1] <= VOID:
         return "The ids look like gray levels, drawn to be seen."
     return None
-
-
-def _listing(ids):
-    if len(ids) > 12:
-        ids = [*ids[:6], "...", *ids[-3:]]
-    return ", ".join(map(str, ids))

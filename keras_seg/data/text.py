@@ -13,6 +13,7 @@ from keras_seg.data.errors import DataError
 __all__ = [
     "brief",
     "limit_annotations",
+    "listing",
     "malformed",
     "parse_id",
     "read_json",
@@ -32,6 +33,14 @@ _short.maxlevel, _short.maxstring = 2, 60
 def brief(value):
     """A value as text for an error: short, however large the value is."""
     return _short.repr(value)
+
+
+def listing(values) -> str:
+    """Values with commas between; of more than a dozen the first and last."""
+    values = list(values)
+    if len(values) > 12:
+        values = [*values[:6], "...", *values[-3:]]
+    return ", ".join(map(str, values)) or "(none)"
 
 
 def malformed(path, found, allowed, fix="correct the file", guess=None):

@@ -1,8 +1,8 @@
 """Which classes there are to learn and to measure, and how much is void."""
 
 from keras_seg.data.checks.finding import Finding
-from keras_seg.data.checks.renumbering import from_one
-from keras_seg.data.checks.renumbering import without_gaps
+from keras_seg.data.checks.ids import from_one
+from keras_seg.data.checks.ids import without_gaps
 from keras_seg.data.layout import role_of
 
 __all__ = ["find_balance", "find_classes_without_pixels", "find_void"]

@@ -4,9 +4,9 @@ import collections
 
 from keras_seg.data.checks import balance
 from keras_seg.data.checks import files
+from keras_seg.data.checks import ids
 from keras_seg.data.checks import images
 from keras_seg.data.checks import leakage
-from keras_seg.data.checks import places
 from keras_seg.data.checks.finding import SEVERITIES
 from keras_seg.data.checks.report import Report
 from keras_seg.data.checks.report import SplitSummary
@@ -69,14 +69,14 @@ def check(
             statistics[name] = statistics_of_counts(
                 counts, len(found.classes), found.void_ids
             )
-    wrong_ids = files.find_wrong_ids(found)
+    wrong_ids = ids.find_wrong_ids(found)
     findings = [
         *files.find_unreadable(found),
         *files.find_left_out(found),
         *wrong_ids,
         *files.find_sizes(found),
         *files.find_interpolated(found),
-        *places.find_elsewhere(found),
+        *files.find_elsewhere(found),
         *leakage.find_copies(found),
         *leakage.find_lookalikes(found),
         *leakage.find_same_masks(found),

@@ -2,27 +2,25 @@
 
 import collections
 import dataclasses
+import itertools
 
 from keras_seg.data.checks.finding import Finding
 from keras_seg.data.checks.finding import merge
-from keras_seg.data.checks.renumbering import from_one
-from keras_seg.data.classes import VOID
 from keras_seg.data.errors import DataError
-from keras_seg.data.ids import normalize_mask
-from keras_seg.data.ids import refuse_black_and_white
+from keras_seg.data.geotiff import place_of
 from keras_seg.data.layout import role_of
+from keras_seg.data.text import listing
 
 __all__ = [
+    "find_elsewhere",
     "find_interpolated",
     "find_left_out",
     "find_sizes",
     "find_unreadable",
-    "find_wrong_ids",
 ]
 
 _LOOSE = 5  # ids without an area; CamVid, VOC, horses and EM have none
 _BETWEEN = 0.25  # of the pixels of such an id
-_MANY = 12  # ids outside the classes; nobody draws as many by mistake
 
 
 def find_unreadable(survey):
@@ -85,58 +83,6 @@ def find_left_out(survey):
     return findings
 
 
-def find_wrong_ids(survey):
-    """Ids that are neither a class nor void, and 0/255 masks: KS-D003."""
-    if survey.classes is None and survey.given:
-        return []
-    masks = [pair for pair in survey.pairs if pair.mask is not None]
-    id_lists = [pair.mask.ids.tolist() for pair in masks]
-    found = set().union(*id_lists)
-    if not found:
-        return []
-    classes = survey.classes
-    white = [pair for pair in masks if VOID in pair.mask.ids]
-    if white and not survey.mapped:
-        try:
-            refuse_black_and_white(
-                id_lists,
-                classes if survey.given else None,
-                [pair.mask_file for pair in masks],
-            )
-        except DataError as error:
-            finding = merge([error])[0]
-            files = [pair.mask_file for pair in white]
-            return [
-                dataclasses.replace(
-                    finding, count=len(files), files=tuple(files[:5])
-                )
-            ]
-    if not survey.given or classes is None:
-        return []
-    errors = []
-    for pair in masks:
-        try:
-            # A mask of these ids stands for the file.
-            normalize_mask(pair.mask.ids[None], classes, pair.mask_file)
-        except DataError as error:
-            errors.append(error)
-    if not errors:
-        return []
-    guess, fix = _guess_all(found, survey)
-    if guess is None:
-        return [_named(f, masks, survey) for f in merge(errors)]
-    files = [error.file for error in errors]
-    return [
-        dataclasses.replace(
-            merge(errors)[0],
-            guess=guess,
-            fix=fix or errors[0].fix,
-            count=len(files),
-            files=tuple(files[:5]),
-        )
-    ]
-
-
 def find_sizes(survey):
     """An image and a mask of different sizes: KS-D006, KS-D036."""
     errors, unsure = [], []
@@ -177,7 +123,7 @@ def find_interpolated(survey):
         crossings = first.edges.slopes + first.edges.steps
         ids = sorted(set().union(*(pair.mask.between for pair in smooth)))
         only = (
-            f"; the ids {_listing(ids)} come nearly nowhere else" if ids else ""
+            f"; the ids {listing(ids)} come nearly nowhere else" if ids else ""
         )
         return [
             _interpolated(
@@ -195,7 +141,7 @@ def find_interpolated(survey):
     return [
         _interpolated(
             noisy,
-            f"has the ids {_listing(there)}, which in no mask fill 2x2 "
+            f"has the ids {listing(there)}, which in no mask fill 2x2 "
             "pixels and come along edges",
             "The masks may have been JPEG files, or smoothed.",
         )
@@ -263,49 +209,55 @@ def _size_error(pair):
     )
 
 
-def _guess_all(found, survey):
-    """What the ids of all masks together say, which no single mask does.
+TOLERANCE = 0.01  # pixels
 
-    Gives a guess and its fix, each `None` where there is none.
+
+def find_elsewhere(survey):
+    """Masks that lie elsewhere than their images: KS-D037.
+
+    Both are read as arrays, so that a mask of the next tile, half a pixel
+    off, upside down or in another coordinate system would be learned as it
+    is.
     """
-    outside = _outside(found, survey)
-    if outside == [len(survey.classes)] and 0 not in found:
-        return (
-            "No mask has a 0, and the largest id is the number of classes: "
-            "the ids start at 1 instead of 0.",
-            from_one(found, survey),
+    found = []
+    for pair in survey.pairs:
+        if pair.image and pair.mask and pair.image.size == pair.mask.size:
+            text = _difference(pair)
+            if text:
+                found.append((pair.mask_file, text))
+    if not found:
+        return []
+    return [
+        Finding.of(
+            "error",
+            "KS-D037",
+            [file for file, _ in found],
+            found[0][1],
+            "a mask lies where its image lies",
+            guess="It may be the mask of another tile, or warped by itself.",
+            fix="cut the mask anew from its source, with the bounds and the "
+            "grid of the image (gdalwarp -te -tr)",
         )
-    if len(outside) > _MANY and max(found) <= VOID:
-        return (
-            f"There are {len(outside)} ids outside the classes: the masks "
-            "look as if JPEG or an interpolation had gone over them, or as "
-            "if they were photographs.",
-            None,
-        )
-    return None, None
+    ]
 
 
-def _outside(ids, survey):
-    count = len(survey.classes)
-    return sorted(i for i in ids - survey.void_ids if not 0 <= i < count)
-
-
-def _named(finding, masks, survey):
-    """The finding, with the ids at fault told from the others."""
-    if finding.guess is not None:
-        return finding
-    mask = next(p.mask for p in masks if p.mask_file == finding.file)
-    pixels = dict(zip(mask.ids.tolist(), mask.pixels.tolist(), strict=True))
-    outside = _outside(set(pixels), survey)
-    count = sum(pixels[i] for i in outside)
-    return dataclasses.replace(
-        finding,
-        guess=f"Neither class nor void: {_listing(outside)} ({count} "
-        f"pixel{'s' * (count != 1)}).",
-    )
-
-
-def _listing(ids):
-    if len(ids) > 12:
-        return ", ".join(map(str, [*ids[:6], "...", *ids[-3:]]))
-    return ", ".join(map(str, ids))
+def _difference(pair):
+    """What follows the name of the mask in a sentence, or `None`."""
+    places = [place_of(file) for file in (pair.image_file, pair.mask_file)]
+    if None in places:
+        return None
+    (crs, image), (other, mask) = places
+    if crs and other and crs != other:
+        return f"is in {other.to_string()}, and its image in {crs.to_string()}"
+    if mask.is_degenerate:
+        return "has pixels without a size"
+    height, width = pair.image.size
+    there = ~mask * image
+    corners = [
+        (there * corner, corner)
+        for corner in itertools.product((0, width), (0, height))
+    ]
+    off = max(max(abs(x - a), abs(y - b)) for (x, y), (a, b) in corners)
+    if off <= TOLERANCE:
+        return None
+    return f"lies {off:.4g} pixels away from its image"

@@ -4,12 +4,12 @@ import numpy as np
 from PIL import Image
 
 from keras_seg.data.checks.facts import read_arrays
+from keras_seg.data.classes import VOID
 
 __all__ = ["draw_sheet"]
 
 BOX = (180, 240)  # height and width of a picture on the sheet
 OUTSIDE_COLOR = (255, 0, 255)
-VOID = 255
 _LEGEND = 40  # classes, the most frequent; more would not be told apart
 
 

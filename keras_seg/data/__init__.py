@@ -16,9 +16,9 @@ from keras_seg.data.classes import ClassTable
 from keras_seg.data.classes import voc_colormap
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
-from keras_seg.data.image_files import find_images
 from keras_seg.data.images import read_image
 from keras_seg.data.masks import read_mask
+from keras_seg.data.opening import find_images
 from keras_seg.data.pairs import Pair
 from keras_seg.data.readers import from_coco
 from keras_seg.data.readers import from_cvat

@@ -9,15 +9,13 @@ from keras_seg.arguments import check_positive
 from keras_seg.data import augment
 from keras_seg.data.batch_arrays import BatchArrays
 from keras_seg.data.batch_arrays import middle
-from keras_seg.data.batch_checks import check_transformed
-from keras_seg.data.batch_checks import checked_transforms
 from keras_seg.data.epochs import Epochs
+from keras_seg.data.epochs import ReadAhead
+from keras_seg.data.epochs import cpu_count
 from keras_seg.data.pair_cache import PairCache
 from keras_seg.data.pair_cache import naming_pair
-from keras_seg.data.read_ahead import ReadAhead
-from keras_seg.data.read_ahead import cpu_count
 
-__all__ = ["Batches"]
+__all__ = ["Batches", "check_transformed", "checked_transforms"]
 
 _AHEAD = 2  # batches, beside the one that is asked for
 
@@ -213,8 +211,8 @@ class Batches(Epochs):
         if len(self) == 1:
             return tuple(self._sizes.max(axis=0).tolist())
         size = self._largest(index, order)
-        # On TensorFlow, fit() takes a side that batches 0 and 1 share for the
-        # side of all. Where that is wrong, one more pixel of void says so.
+        # TensorFlow treats a side that the first two batches share as static.
+        # Padding the first by one more pixel keeps that side dynamic.
         if index == 0:
             varies = (self._sizes != self._sizes[0]).any(axis=0)
             size = size + (varies & (size == self._largest(1, order)))
@@ -227,3 +225,40 @@ class Batches(Epochs):
     @functools.cached_property
     def _sizes(self):
         return self._pairs.sizes()
+
+
+def checked_transforms(transforms):
+    """A tuple of transforms that leave one size for a batch."""
+    if callable(transforms):
+        raise ValueError(
+            "`transforms` must be a sequence of transforms. "
+            f"Received: transforms={transforms}"
+        )
+    transforms = tuple(transforms)
+    for transform in transforms:
+        if not callable(transform):
+            raise ValueError(
+                "`transforms` must be callables (image, mask, rng). "
+                f"Received: {transform!r}"
+            )
+    if augment.size_after(transforms) is None:
+        raise ValueError(
+            "`transforms` must leave one size: put a RandomCrop or a "
+            "BalancedCrop behind what changes sizes, a square one before "
+            f"quarter turns. Received: transforms={transforms}"
+        )
+    return transforms
+
+
+def check_transformed(image, mask, weights, size):
+    """Refuse what transforms or weights of a user made of a pair."""
+    if image.shape[:2] != size or mask.shape != size:
+        raise ValueError(
+            f"`transforms` must give an image and a mask of {size}. "
+            f"Received: an image {image.shape} and a mask {mask.shape}"
+        )
+    if weights is not None and weights.shape != size:
+        raise ValueError(
+            f"`pixel_weights` must give an array of {size}. "
+            f"Received: {weights.shape}"
+        )

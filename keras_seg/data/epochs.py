@@ -1,13 +1,15 @@
-"""Batches in an order of their own, whichever `fit` asks for."""
+"""What batches for `fit` share: their order, and threads that read ahead."""
 
 import abc
+import concurrent.futures
+import os
 import threading
 
 import keras
 
 from keras_seg.arguments import check_integer
 
-__all__ = ["Epochs"]
+__all__ = ["Epochs", "ReadAhead", "cpu_count"]
 
 
 class Epochs(keras.utils.PyDataset, abc.ABC):
@@ -26,8 +28,12 @@ class Epochs(keras.utils.PyDataset, abc.ABC):
     """
 
     def __init__(self, seed):
-        # Keras's own workers read ahead, and its fit() throws away one epoch
-        # begun: with them, batches read ahead for it turn up in the next.
+        # One worker of Keras is none: `fit` reads in its own thread, and
+        # `Batches` reads ahead by `ReadAhead`. With two, fit() on PyTorch and
+        # JAX begins an epoch to build the model and keeps what was read ahead
+        # for it: its first epoch trained on batches 1 to 5 of epoch 0 and on
+        # batch 0 of epoch 1 (Keras 3.15). A batch would also come from one
+        # thread, not from all.
         super().__init__(workers=1)
         check_integer(0, seed=seed)
         self.seed = int(seed)
@@ -43,9 +49,9 @@ class Epochs(keras.utils.PyDataset, abc.ABC):
         count = len(self)
         if not 0 <= index < count:
             raise IndexError(f"`index` is 0..{count - 1}. Received: {index}")
-        # By default fit() shuffles the indices it asks for, with Python's
-        # global generator, differently on each backend. The order of the
-        # calls is the one thing it leaves to go by.
+        # fit() shuffles the indices it asks for, with Python's global
+        # generator, differently on each backend: the order of the calls, not
+        # `index`, says which batch is due.
         with self._lock:
             in_epoch = self._position is not None
             if in_epoch:
@@ -73,3 +79,80 @@ class Epochs(keras.utils.PyDataset, abc.ABC):
     def __setstate__(self, state):
         self.__dict__.update(state)
         self._lock = threading.Lock()
+
+
+class ReadAhead:
+    """Makes what is asked for, and what will be asked for next.
+
+    Threads live while something is read ahead; they end with the last
+    batch, with `close()`, and with the object itself.
+
+    Args:
+        workers: int, number of threads.
+    """
+
+    def __init__(self, workers):
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._pool = None
+        self._begun: dict = {}
+
+    def get(self, begin, key, following=()):
+        """The batch of a key.
+
+        Args:
+            begin: callable `(submit, key)` that hands the parts of a batch to
+                `submit(function, *arguments)`, and returns the list of what
+                `submit` returned, and a function that gives the batch when
+                all are done. It is not kept: an object that has both would
+                live for as long as the threads.
+            key: hashable.
+            following: sequence of the keys that are to be begun as well.
+                What was begun before and is none of them is given up.
+
+        Returns:
+            What the function of `begin` gives.
+        """
+        with self._lock:
+            self._give_up(set(self._begun).difference([key], following))
+            if self._pool is None:
+                self._pool = concurrent.futures.ThreadPoolExecutor(
+                    self._workers, thread_name_prefix="keras_seg_batches"
+                )
+            for wanted in (key, *following):
+                if wanted not in self._begun:
+                    self._begun[wanted] = begin(self._pool.submit, wanted)
+            parts, finish = self._begun.pop(key)
+        try:
+            # One wait for all: every wake-up takes the GIL from a thread.
+            concurrent.futures.wait(parts)
+            for part in parts:
+                part.result()
+        except BaseException:
+            for part in parts:
+                part.cancel()
+            self.close()
+            raise
+        if not following:
+            self.close()
+        return finish()
+
+    def close(self):
+        """Give up what was begun, and let the threads end."""
+        with self._lock:
+            self._give_up(list(self._begun))
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False)
+
+    def _give_up(self, keys):
+        for key in keys:
+            for part in self._begun.pop(key)[0]:
+                part.cancel()
+
+
+def cpu_count():
+    """The CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

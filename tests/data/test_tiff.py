@@ -13,9 +13,9 @@ from keras_seg.data import from_folder
 from keras_seg.data import read_image
 from keras_seg.data import read_mask
 from keras_seg.data.arrays import tiff_pages
-from keras_seg.data.colors import ColorCode
 from keras_seg.data.images import find_bit_depth
 from keras_seg.data.images import read_size
+from keras_seg.data.mask_files import ColorCode
 from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.masks import read_colors
 from tests.data.raw_png import write_png

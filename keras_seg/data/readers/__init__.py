@@ -3,9 +3,9 @@
 from keras_seg.data.readers.coco import from_coco
 from keras_seg.data.readers.cvat import from_cvat
 from keras_seg.data.readers.labelme import from_labelme
+from keras_seg.data.readers.plain import from_stack
 from keras_seg.data.readers.recognize import from_folder
 from keras_seg.data.readers.recognize import splits
-from keras_seg.data.readers.stack import from_stack
 from keras_seg.data.readers.voc import from_voc
 from keras_seg.data.readers.yolo import from_yolo
 

@@ -7,10 +7,10 @@ import re
 
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
-from keras_seg.data.colors import ColorCode
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
 from keras_seg.data.layout import existing
+from keras_seg.data.mask_files import ColorCode
 from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.readers.labels import Labels
 from keras_seg.data.readers.labels import is_void

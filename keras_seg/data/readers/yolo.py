@@ -9,13 +9,13 @@ from keras_seg.data.class_files import names_by_id
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
-from keras_seg.data.image_files import is_image_file
 from keras_seg.data.images import read_size
 from keras_seg.data.layout import CLASS_FILES
 from keras_seg.data.layout import missing_split
 from keras_seg.data.layout import sorted_splits
 from keras_seg.data.layout import visible
 from keras_seg.data.opening import SUFFIXES
+from keras_seg.data.opening import is_image_file
 from keras_seg.data.pairs import Pair
 from keras_seg.data.readers.labels import Labels
 from keras_seg.data.readers.labels import match_labels

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from keras_seg.data.read_ahead import ReadAhead
+from keras_seg.data.epochs import ReadAhead
 
 pytestmark = pytest.mark.once
 

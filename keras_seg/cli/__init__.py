@@ -1,8 +1,7 @@
-"""The command line, `keras-seg`: one thin module for each command.
+"""The command line, `keras-seg`: one module per command.
 
-Importing it brings in nothing, and `app` typer and rich alone: Keras and a
-backend come with a command that needs them, so that `keras-seg --help` is
-there at once.
+Keras and a backend are imported by the commands that need them, so that
+`keras-seg --help` is fast.
 """
 
 from keras_seg.cli.start import main

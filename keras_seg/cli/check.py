@@ -1,4 +1,4 @@
-"""`keras-seg check`: what is wrong with a folder of images and masks."""
+"""`keras-seg check`: finds mistakes in a folder of images and masks."""
 
 import pathlib
 import shlex
@@ -11,6 +11,7 @@ from keras_seg.cli.options import MaskValues
 from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
 from keras_seg.cli.options import SkipUnlabeled
+from keras_seg.cli.options import set_limits
 
 __all__ = ["check"]
 
@@ -55,13 +56,8 @@ def check(
     """
     from keras_seg.data import check as check_data
     from keras_seg.data.mask_files import parse_mask_values
-    from keras_seg.data.opening import limit_pixels
-    from keras_seg.data.text import limit_annotations
 
-    if max_annotation_bytes is not None:
-        limit_annotations(max_annotation_bytes)
-    if max_pixels is not None:
-        limit_pixels(max_pixels)
+    set_limits(max_pixels, max_annotation_bytes)
     values = None if mask_values is None else parse_mask_values(mask_values)
     with console.progress("Checking") as progress:
         report = check_data(

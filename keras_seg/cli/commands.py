@@ -1,4 +1,4 @@
-"""The commands under one name, and what becomes of their errors."""
+"""The commands of `keras-seg`, and how their errors are reported."""
 
 import re
 import signal
@@ -22,14 +22,14 @@ from keras_seg.cli.train import train
 __all__ = ["app"]
 
 
-# As TensorFlow, JAX and PyTorch say it, each with errors of its own.
+# In the errors of TensorFlow, JAX and PyTorch.
 NO_MEMORY = re.compile(
     "RESOURCE_EXHAUSTED|OOM when|[Oo]ut of memory|can't allocate memory"
 )
 
 
 class Commands(TyperGroup):
-    """Turns a user's mistake into a sentence and exit code 1."""
+    """Reports a user's mistake in a sentence, with exit code 1."""
 
     def invoke(self, ctx):
         try:
@@ -51,7 +51,7 @@ class Commands(TyperGroup):
 
 
 def _sentence(error):
-    """What is said of an error; None of one that is a mistake of ours."""
+    """The sentence for an error; None for a bug."""
     if isinstance(error, OSError) and error.errno is not None:
         is_ours = isinstance(error, WriteError)
         return str(error) if is_ours else os_sentence(error)
@@ -65,7 +65,7 @@ def _sentence(error):
             "There is not enough memory. Fix: take smaller images, tiles or "
             "batches, or a machine with more."
         )
-    # Of `Path.resolve`, until Python 3.12.
+    # Raised by `Path.resolve` until Python 3.12.
     if isinstance(error, RuntimeError) and "Symlink loop" in str(error):
         return f"{error}. Fix: remove the links that point at each other."
     return str(error) if isinstance(error, ValueError | OSError) else None
@@ -99,10 +99,10 @@ def options(
     ] = False,
     debug: Annotated[
         bool,
-        typer.Option("--debug", help="Show where in the code an error arose."),
+        typer.Option("--debug", help="Show the traceback of an error."),
     ] = False,
 ):
-    """Any Keras image classifier as a semantic segmentation network.
+    """Turn any Keras image classifier into a segmentation network.
 
     KERAS_BACKEND chooses tensorflow, jax or torch.
     """

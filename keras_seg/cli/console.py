@@ -1,4 +1,4 @@
-"""What the commands print: lines, tables, complaints, progress."""
+"""Output of the commands: lines, tables, warnings, progress."""
 
 import contextlib
 import os
@@ -19,6 +19,7 @@ from rich.text import Text
 __all__ = [
     "complain",
     "fit_verbosity",
+    "mean_of",
     "progress",
     "quiet",
     "say",
@@ -29,12 +30,12 @@ __all__ = [
 
 
 def say(text=""):
-    """Prints a line, unbroken, so that paths can be copied."""
+    """Prints a line without wrapping it, so that paths can be copied."""
     _console().print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def complain(text):
-    """Prints a line to the standard error, if that can be written."""
+    """Prints a line to the standard error, if that is possible."""
     with contextlib.suppress(OSError):
         Console(stderr=True).print(
             text, soft_wrap=True, markup=False, highlight=False
@@ -48,10 +49,10 @@ def warn(text):
 
 
 def show_scores(rows, title):
-    """Prints the table of the scores of each class, and the means.
+    """Prints a table of the scores of each class and their means.
 
     Args:
-        rows: dictionaries, those of `keras_seg.inference.Evaluation.rows`.
+        rows: list of dictionaries, from `Evaluation.rows`.
         title: str.
     """
     total = max(1, sum(row["pixels"] for row in rows))
@@ -67,23 +68,29 @@ def show_scores(rows, title):
             f"{100 * row['pixels'] / total:.1f} %",
         )
     table.add_section()
-    means = (_mean(row[name] for row in rows) for name in ("iou", "accuracy"))
+    means = [mean_of(row[name] for row in rows) for name in ("iou", "accuracy")]
     table.add_row("mean", *map(_number, means))
     say(title)
     _console().print(table)
 
 
+def mean_of(values):
+    """The mean of the values that are not NaN; NaN if there are none."""
+    known = [value for value in values if value == value]
+    return sum(known) / len(known) if known else float("nan")
+
+
 def fit_verbosity():
-    """Keras's progress bar in a terminal, a line an epoch elsewhere."""
+    """Keras's progress bar in a terminal, one line per epoch elsewhere."""
     return 1 if sys.stdout.isatty() else 2
 
 
 @contextlib.contextmanager
 def progress(text, total=None):
-    """A bar on the standard error, if that is a terminal; gone at the end.
+    """Shows a progress bar on the standard error, if that is a terminal.
 
-    Gives a function of the number done, and of the total where it is known
-    only later.
+    Yields a function of the number done and, if it was not known before, the
+    total.
     """
     console = Console(stderr=True)
     bar = Progress(
@@ -105,7 +112,7 @@ def progress(text, total=None):
 
 @contextlib.contextmanager
 def warnings_as_lines(category):
-    """Prints the warnings of a category as a line, without file and number.
+    """Prints warnings of a category without file name and line number.
 
     Args:
         category: class of warnings.
@@ -128,8 +135,9 @@ def warnings_as_lines(category):
 def quiet():
     """Holds back what libraries print to the standard error.
 
-    TensorFlow writes to the file descriptor before it reads any setting.
-    After an exception that is no user's mistake, it is written after all.
+    TensorFlow writes to the file descriptor before it reads any setting. The
+    output is printed after all if there is an exception other than a
+    `ValueError`.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -149,14 +157,14 @@ def quiet():
 
 
 class _Console(Console):
-    """Rich would end the process where nobody reads any more."""
+    """Raises `BrokenPipeError` where rich would end the process."""
 
     def on_broken_pipe(self):
         raise BrokenPipeError
 
 
 class _Speed(ProgressColumn):
-    """How many a second."""
+    """Steps per second."""
 
     def render(self, task):
         return Text("" if task.speed is None else f"{task.speed:.1f}/s")
@@ -165,11 +173,6 @@ class _Speed(ProgressColumn):
 def _console():
     # A new one each time: the standard output may have been redirected.
     return _Console()
-
-
-def _mean(values):
-    known = [value for value in values if value == value]
-    return sum(known) / len(known) if known else float("nan")
 
 
 def _number(value):

@@ -1,4 +1,4 @@
-"""`keras-seg demo`: the whole way, on data drawn by the package itself."""
+"""`keras-seg demo`: from data to predictions, on synthetic images."""
 
 import pathlib
 import shlex
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from keras_seg.cli import console
-from keras_seg.cli.backend import use_backend
+from keras_seg.cli.start import use_backend
 
 __all__ = ["demo"]
 
@@ -26,9 +26,9 @@ def demo(
     epochs: Annotated[int, typer.Option(min=1)] = 12,
     seed: Annotated[int, typer.Option(min=0)] = 0,
 ):
-    """Train a U-Net on drawn cell membranes: no download, two minutes.
+    """Train a U-Net on synthetic cell membranes in two minutes.
 
-    Data, run and pictures go into one folder.
+    Nothing is downloaded. Data, run and pictures go into one folder.
     """
     begin = time.monotonic()
     use_backend()
@@ -81,36 +81,29 @@ def demo(
 
 
 def _draw(path, seed):
-    """Writes the membranes as a folder such as the user has."""
+    """Writes synthetic membranes as a data set of images and masks."""
     from keras_seg.data import synthetic
 
     images, masks = synthetic.membranes(TRAIN + HELD_OUT, SIZE, seed)
-    for split, part in (
-        ("train", slice(TRAIN)),
-        ("val", slice(TRAIN, None)),
-    ):
+    for split, part in ("train", slice(TRAIN)), ("val", slice(TRAIN, None)):
         synthetic.write_folder(
             path, images[part], masks[part], synthetic.MEMBRANE_CLASSES, split
         )
 
 
 def _draw_panels(model, held_out, path):
-    """Writes image | truth | prediction for some of the images."""
+    """Writes pictures of image, truth and prediction side by side."""
     from keras_seg import inference
     from keras_seg import visualization
 
     path.mkdir(parents=True, exist_ok=True)
     colors = held_out.classes.colors
-    for pair, (image, mask) in list(
-        zip(held_out.pairs, held_out, strict=False)
-    )[:SHOWN]:
+    for index in range(SHOWN):
+        image, mask = held_out[index]
         ids = inference.predict(model, image)
+        masks = [visualization.colorize(m, colors) for m in (mask, ids)]
         picture = visualization.panel(
-            [
-                image,
-                visualization.colorize(mask, colors),
-                visualization.colorize(ids, colors),
-            ],
-            titles=["image", "truth", "prediction"],
+            [image, *masks], titles=["image", "truth", "prediction"]
         )
-        visualization.save_image(path / f"{pair.stem}.png", picture)
+        name = f"{held_out.pairs[index].stem}.png"
+        visualization.save_image(path / name, picture)

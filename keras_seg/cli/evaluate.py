@@ -1,5 +1,6 @@
-"""`keras-seg evaluate`: the scores of a run, class by class."""
+"""`keras-seg evaluate`: the scores of a trained model on a data set."""
 
+import json
 import pathlib
 import shlex
 from typing import Annotated
@@ -7,25 +8,28 @@ from typing import Annotated
 import typer
 
 from keras_seg.cli import console
-from keras_seg.cli.backend import use_backend
-from keras_seg.cli.earlier import digest
-from keras_seg.cli.evaluation_report import EvaluationRecord
-from keras_seg.cli.evaluation_report import report
-from keras_seg.cli.evaluation_report import trained_on
+from keras_seg.cli.options import Last
 from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
+from keras_seg.cli.options import Run
 from keras_seg.cli.options import SkipUnlabeled
+from keras_seg.cli.options import set_limits
+from keras_seg.cli.prediction_cache import digest
+from keras_seg.cli.start import use_backend
+from keras_seg.words import count
 
 __all__ = ["evaluate"]
 
+EXAMPLES = 8
+# Suffixes of the files of an evaluation.
+PARTS = (
+    *(".csv", "_images.csv", "_worst.png", "_confusion.png"),
+    *("_trimap.csv", "_trimap.png"),
+)
+
 
 def evaluate(
-    run: Annotated[
-        pathlib.Path,
-        typer.Argument(
-            help="Folder that keras-seg train wrote.", show_default=False
-        ),
-    ],
+    run: Run,
     data: Annotated[
         pathlib.Path,
         typer.Argument(help="Folder of images and masks.", show_default=False),
@@ -36,10 +40,7 @@ def evaluate(
             help="Split to evaluate.", show_default="val, if there is one"
         ),
     ] = None,
-    last: Annotated[
-        bool,
-        typer.Option("--last", help="Take the last model, not the best."),
-    ] = False,
+    last: Last = False,
     trimap: Annotated[
         str | None,
         typer.Option(
@@ -63,21 +64,21 @@ def evaluate(
     name: Annotated[
         str | None,
         typer.Option(
-            help="What the names of the files written begin with.",
+            help="Prefix of the names of the files.",
             show_default="evaluation_SPLIT",
         ),
     ] = None,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace that of other data."),
+        typer.Option("--overwrite", help="Replace those of other data."),
     ] = False,
 ):
     """Compare the predictions of a run with the masks of a folder.
 
-    The run folder gets evaluation_SPLIT.csv, the scores of each class,
-    evaluation_SPLIT_images.csv, those of each image, the confusion matrix and
-    the worst images as pictures; evaluation_SPLIT.json says of which data and
-    model they are.
+    Written into the run folder: evaluation_SPLIT.csv, the scores of each
+    class; evaluation_SPLIT_images.csv, those of each image; pictures of the
+    confusion matrix and of the worst images; evaluation_SPLIT.json, which
+    names the data and the model.
     """
     use_backend()
 
@@ -85,14 +86,9 @@ def evaluate(
     from keras_seg import training
     from keras_seg.data import splits
     from keras_seg.data.layout import choose_split
-    from keras_seg.data.opening import limit_pixels
-    from keras_seg.data.text import limit_annotations
     from keras_seg.training.fingerprint import fingerprint
 
-    if max_annotation_bytes is not None:
-        limit_annotations(max_annotation_bytes)
-    if max_pixels is not None:
-        limit_pixels(max_pixels)
+    set_limits(max_pixels, max_annotation_bytes)
     folder = training.RunFolder.open(run)
     if split is None:
         split = choose_split(splits(data), "val")
@@ -113,10 +109,10 @@ def evaluate(
         "model": folder.model_path(best=not last).name,
         "sha256": digest(folder.model_path(best=not last)),
     }
-    record = EvaluationRecord(folder, name, facts)
+    record = _Record(folder, name, facts)
     if not overwrite:
         record.refuse_other_data()
-    console.warn(trained_on(folder, pairs, facts["fingerprint"]))
+    console.warn(_trained_on(folder, pairs, facts["fingerprint"]))
     model = folder.load_model(best=not last)
     with (
         console.progress("Evaluating", len(pairs)) as progress,
@@ -125,10 +121,10 @@ def evaluate(
         found = inference.evaluate(
             model, pairs, bucket=bucket, trimap=trimap, progress=progress
         )
-    images = "1 image" if found.images == 1 else f"{found.images} images"
+    images = count(found.images, "image")
     console.show_scores(found.rows(), f"{facts['model']}, {images}")
     record.remove_earlier()
-    written = report(folder, name, found, pairs, model)
+    written = _report(folder, name, found, pairs, model)
     record.write()
     console.say(f"Wrote {', '.join(map(str, written))}")
     quoted = shlex.quote(str(run))
@@ -136,7 +132,7 @@ def evaluate(
 
 
 def _read(path, split, run, skip_unlabeled):
-    """The pairs, in the classes that the run was trained on."""
+    """Reads the pairs, in the classes of the run."""
     from keras_seg.data import ClassTable
     from keras_seg.data import from_folder
     from keras_seg.data.layout import find_classes
@@ -177,3 +173,118 @@ def _read(path, split, run, skip_unlabeled):
             f"Fix: if they do, copy {run.path / 'classes.csv'} there."
         )
     return pairs
+
+
+def _report(run, name, found, pairs, model):
+    """Writes the tables, and the pictures that can be drawn here."""
+    from keras_seg import visualization
+    from keras_seg.inference import predict
+
+    images = [
+        {"image": str(pair.image), "mean_iou": float(value)}
+        for pair, value in zip(pairs.pairs, found.per_image, strict=True)
+    ]
+    written = [
+        run.write_table(f"{name}.csv", found.rows()),
+        run.write_table(f"{name}_images.csv", images),
+    ]
+    pictures = {}
+    examples = []
+    for index in found.worst(EXAMPLES):
+        image, mask = pairs[index]
+        title = f"{pairs.pairs[index].stem}: {found.per_image[index]:.3f}"
+        examples.append((title, image, mask, predict(model, image)))
+    if examples:
+        pictures["worst"] = visualization.comparison(examples, found.classes)
+    if visualization.can_plot():
+        pictures["confusion"] = visualization.confusion(
+            found.matrix, found.classes.names
+        )
+        if found.bands is not None:
+            pictures["trimap"] = visualization.trimap_curve(found.bands)
+    if found.bands is not None:
+        rows = [
+            {"width": width, "mean_iou": float(band.mean_iou)}
+            for width, band in found.bands.items()
+        ]
+        written.append(run.write_table(f"{name}_trimap.csv", rows))
+    for part, picture in pictures.items():
+        run.write_picture(f"{name}_{part}.png", picture)
+        written.append(run.path / f"{name}_{part}.png")
+    return written
+
+
+class _Record:
+    """The JSON file that says which data and model an evaluation is of.
+
+    Args:
+        run: `keras_seg.training.RunFolder`.
+        name: str, prefix of the names of the files.
+        facts: dictionary about the data and the model of this evaluation.
+    """
+
+    def __init__(self, run, name, facts):
+        self._run, self._name, self._facts = run, name, facts
+        try:
+            text = (run.path / f"{name}.json").read_text(encoding="utf-8")
+            self._earlier = dict(json.loads(text))
+        except (OSError, ValueError, TypeError):
+            self._earlier = {}
+
+    def refuse_other_data(self):
+        """Refuses to replace the evaluation of other data."""
+        table = self._run.path / f"{self._name}.csv"
+        same = self._earlier.get("fingerprint") == self._facts["fingerprint"]
+        if table.exists() and not same:
+            raise ValueError(
+                f"{table} is of other data: "
+                f"{self._earlier.get('data', 'it is not known which')}. Fix: "
+                "--name NAME for other names of the files, or --overwrite."
+            )
+
+    def remove_earlier(self):
+        """Removes the files of an earlier, different evaluation."""
+        known = {key: self._earlier.get(key) for key in self._facts}
+        for part in () if known == self._facts else PARTS:
+            (self._run.path / f"{self._name}{part}").unlink(missing_ok=True)
+
+    def write(self):
+        text = json.dumps(self._facts, indent=2) + "\n"
+        self._run.write_text(f"{self._name}.json", text)
+
+
+def _trained_on(run, pairs, fingerprint):
+    """A sentence on how many of the images the run was trained on, or "".
+
+    The fingerprint tells whether it was all of them. Otherwise the contents
+    of the files are compared, if the training data are where they were.
+    """
+    facts = (run.data or {}).get("train")
+    if isinstance(facts, dict) and facts.get("fingerprint") == fingerprint:
+        count = len(pairs)
+    else:
+        count = _shared(run, pairs)
+    if not count:
+        return ""
+    return (
+        f"{count} of the {len(pairs)} images were trained on: their scores "
+        "say nothing of images that the model has not seen."
+    )
+
+
+def _shared(run, pairs):
+    from keras_seg.training.source import recorded_source
+
+    source = recorded_source(run)
+    if source is None:
+        return 0
+    try:
+        trained, _ = source.read(check=False)
+        images = [pair.image for pair in trained.pairs]
+        sizes = {image.stat().st_size for image in images}
+        found = [pair.image for pair in pairs.pairs]
+        found = [image for image in found if image.stat().st_size in sizes]
+        contents = set(map(digest, images)) if found else set()
+    except (ValueError, OSError):
+        return 0  # They were moved or changed.
+    return sum(digest(image) in contents for image in found)

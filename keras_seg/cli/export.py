@@ -1,4 +1,4 @@
-"""`keras-seg export`: a run to a file for another runtime."""
+"""`keras-seg export`: a trained model as a file for another runtime."""
 
 import pathlib
 import shlex
@@ -7,26 +7,23 @@ from typing import Annotated
 import typer
 
 from keras_seg.cli import console
-from keras_seg.cli.backend import prefer_backend
-from keras_seg.cli.backend import use_backend
+from keras_seg.cli.options import Last
+from keras_seg.cli.options import Run
 from keras_seg.cli.options import parse_size
+from keras_seg.cli.start import prefer_backend
+from keras_seg.cli.start import use_backend
 from keras_seg.deployment.formats import FORMATS
 from keras_seg.deployment.formats import QUANTIZATIONS
 
 __all__ = ["export"]
 
 KNOWN = {known.name: known for known in FORMATS}
-# Images that int8 fits its ranges to: more change little.
+# Images that int8 is calibrated on; more change little.
 MOST_SAMPLES = 100
 
 
 def export(
-    run: Annotated[
-        pathlib.Path,
-        typer.Argument(
-            help="Folder that keras-seg train wrote.", show_default=False
-        ),
-    ],
+    run: Run,
     format_name: Annotated[
         str,
         typer.Option(
@@ -42,10 +39,7 @@ def export(
             show_default="beside the model",
         ),
     ] = None,
-    last: Annotated[
-        bool,
-        typer.Option("--last", help="Take the last model, not the best."),
-    ] = False,
+    last: Last = False,
     size: Annotated[
         str,
         typer.Option(
@@ -75,9 +69,9 @@ def export(
 ):
     """Write a trained model for a runtime that needs no Python.
 
-    The file takes RGB images of 0...255 and gives scores; the preprocessing
-    is part of it, the classes and their colours are in it or in a .json
-    beside it. It is kept only if it says what the model says.
+    The file takes RGB images of 0...255, which it preprocesses by itself, and
+    returns scores. The classes and their colors are in it, or in a .json
+    beside it. It is kept only if its scores are those of the model.
     """
     known = KNOWN.get(format_name)
     if known is None:
@@ -136,7 +130,7 @@ def export(
 
 
 def _images(folder, size, bit_depth):
-    """Images of a folder, enlarged or shrunk to the one size there is."""
+    """Images of a folder, resized if the network takes only one size."""
     from keras_seg.data import find_images
     from keras_seg.data import read_image
     from keras_seg.data.augment.scaling import resize_image

@@ -1,18 +1,24 @@
-"""Options that several commands have."""
+"""Options that several commands share, and how options are parsed."""
 
+import json
+import pathlib
 from typing import Annotated
 
 import typer
 
 __all__ = [
     "BitDepth",
+    "Last",
     "MaskValues",
     "MaxAnnotationBytes",
     "MaxPixels",
+    "Run",
     "SkipUnlabeled",
-    "numbers",
+    "parse_numbers",
+    "parse_option",
     "parse_size",
     "refuse_options",
+    "set_limits",
 ]
 
 BitDepth = Annotated[
@@ -23,6 +29,11 @@ BitDepth = Annotated[
         help="Bits that the values of 16-bit images have, such as 12.",
         show_default="what the largest value needs",
     ),
+]
+
+Last = Annotated[
+    bool,
+    typer.Option("--last", help="Take the last model, not the best."),
 ]
 
 MaskValues = Annotated[
@@ -40,6 +51,13 @@ MaxAnnotationBytes = Annotated[
         min=1,
         help="Refuse larger files of annotations, which might fill the memory.",
         show_default="2,147,483,648",
+    ),
+]
+
+Run = Annotated[
+    pathlib.Path,
+    typer.Argument(
+        help="Folder that keras-seg train wrote.", show_default=False
     ),
 ]
 
@@ -61,24 +79,40 @@ MaxPixels = Annotated[
 ]
 
 
-def numbers(option, text, low, high):
-    """The numbers of an option, separated by commas.
+def set_limits(max_pixels=None, max_annotation_bytes=None):
+    """Limits the sizes of images and annotations that are read.
 
     Args:
-        option: str, its name, for the error.
+        max_pixels: int, or None to keep the limit.
+        max_annotation_bytes: int, or None to keep the limit.
+    """
+    from keras_seg.data.opening import limit_pixels
+    from keras_seg.data.text import limit_annotations
+
+    if max_annotation_bytes is not None:
+        limit_annotations(max_annotation_bytes)
+    if max_pixels is not None:
+        limit_pixels(max_pixels)
+
+
+def parse_numbers(option, text, low, high):
+    """Parses numbers that are separated by commas.
+
+    Args:
+        option: str, name of the option, for the error.
         text: str.
-        low: float, the smallest that is allowed.
-        high: float, the largest.
+        low: float, smallest allowed number.
+        high: float, largest allowed number.
 
     Returns:
         Tuple of floats.
 
     Raises:
-        ValueError: if there is anything else.
+        ValueError: If the text is anything else.
 
     Example:
 
-    >>> numbers("--scales", "0.5,1", 0.1, 10)
+    >>> parse_numbers("--scales", "0.5,1", 0.1, 10)
     (0.5, 1.0)
     """
     try:
@@ -97,11 +131,11 @@ def parse_size(option, text):
     """Returns "240x320" as (240, 320), "256" as (256, 256), "none" as None.
 
     Args:
-        option: str, its name, for the error.
+        option: str, name of the option, for the error.
         text: str.
 
     Raises:
-        typer.BadParameter: if there is anything else.
+        typer.BadParameter: If the text is anything else.
 
     Example:
 
@@ -120,8 +154,28 @@ def parse_size(option, text):
     return int(sides[0]), int(sides[-1])
 
 
+def parse_option(text):
+    """Returns "filters=32" as ("filters", 32).
+
+    Example:
+
+    >>> parse_option("dropout=0.1"), parse_option("name=a b")
+    (('dropout', 0.1), ('name', 'a b'))
+    """
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise typer.BadParameter(
+            f"an option is NAME=VALUE, such as filters=32. Received: {text}",
+            param_hint="--option",
+        )
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
 def refuse_options(ctx, allowed, reason):
-    """Refuses options that were given beside one that leaves no room.
+    """Refuses options that cannot be combined with another one.
 
     Args:
         ctx: `typer.Context`.
@@ -129,7 +183,7 @@ def refuse_options(ctx, allowed, reason):
         reason: str, the rest of a sentence that begins with the option.
 
     Raises:
-        typer.BadParameter: if another one was given.
+        typer.BadParameter: If any other parameter was given.
     """
     for parameter in ctx.command.params:
         source = ctx.get_parameter_source(parameter.name)

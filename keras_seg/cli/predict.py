@@ -1,29 +1,31 @@
-"""`keras-seg predict`: images to index masks and overlays."""
+"""`keras-seg predict`: masks and overlays of images and videos."""
 
-import collections
-import os
+import contextlib
+import dataclasses
 import pathlib
 import shlex
+from collections.abc import Callable
 from typing import Annotated
+from typing import Any
 
 import typer
 
 from keras_seg.cli import console
-from keras_seg.cli.networks import altered
-from keras_seg.cli.networks import exported
-from keras_seg.cli.networks import trained
+from keras_seg.cli.options import Last
 from keras_seg.cli.options import MaxPixels
-from keras_seg.cli.options import numbers
+from keras_seg.cli.options import parse_numbers
 from keras_seg.cli.options import refuse_options
+from keras_seg.cli.options import set_limits
+from keras_seg.cli.start import use_backend
 
 __all__ = ["predict"]
 
-# Parameters that change no mask. The others decide what was predicted before.
+# Parameters that change no mask. A change of another makes masks outdated.
 SAME_MASKS = {
     *("paths", "model", "out", "last", "probabilities"),
     *("batch_size", "max_pixels", "overwrite"),
 }
-# What can be said of a network that is as it was exported.
+# Parameters that can be given with an exported network.
 WITH_EXPORTED = (
     *("paths", "model", "out", "tile", "probabilities"),
     *("batch_size", "max_pixels", "overwrite"),
@@ -52,10 +54,7 @@ def predict(
     out: Annotated[
         pathlib.Path, typer.Option(help="Folder to write to.")
     ] = pathlib.Path("predictions"),
-    last: Annotated[
-        bool,
-        typer.Option("--last", help="Take the last model, not the best."),
-    ] = False,
+    last: Last = False,
     tile: Annotated[
         int | None,
         typer.Option(
@@ -102,34 +101,33 @@ def predict(
         ),
     ] = False,
 ):
-    """Write the class of every pixel of images, of any size.
+    """Predict the class of every pixel of images of any size.
 
-    For each image a mask of class ids with the colours of the classes as its
-    palette, NAME.png, and the colours over the image with a legend,
-    NAME_overlay.jpg. The mask of a GeoTIFF is NAME.tif, which keeps its
-    place; with --tile it is predicted in the memory of some tiles. Of a video
-    the ids are the grey values of NAME.mkv, exactly, and the overlay is
-    NAME_overlay.mp4. Folders are searched with all folders in them, which the
-    output has, too. What was written before by the same model with the same
-    options is left as it is, unless its image has changed; predict.jsonl says
-    of each file what it was made of.
+    Each image gets a mask of class ids with the colors of the classes as its
+    palette, NAME.png, and an overlay with a legend, NAME_overlay.jpg. The mask
+    of a GeoTIFF is NAME.tif, at the same place on the map; with --tile it is
+    predicted in the memory of some tiles. The ids of a video are the gray
+    values of NAME.mkv (lossless), its overlay is NAME_overlay.mp4. Folders are
+    searched recursively, and the output has the same folders. Files that the
+    same model wrote before with the same options are kept, unless the image
+    has changed; predict.jsonl records what each file was made of.
     """
-    views = numbers("--scales", scales, 0.1, 10)
+    views = parse_numbers("--scales", scales, 0.1, 10)
     if model is not None:
         refuse_options(ctx, WITH_EXPORTED, "is for a run, not for --model.")
-        source, images = exported(model), paths
+        source, images = _exported(model), paths
     elif len(paths) > 1:
-        source, images = trained(paths[0], last), paths[1:]
+        source, images = _trained(paths[0], last), paths[1:]
     else:
         raise typer.BadParameter("is missing.", ctx=ctx, param_hint="IMAGE")
 
     from keras_seg import inference
-    from keras_seg.cli.earlier import Earlier
+    from keras_seg.cli.predict_flow import output_names
+    from keras_seg.cli.predict_flow import plan
     from keras_seg.cli.predict_flow import predict_all
-    from keras_seg.data.opening import limit_pixels
+    from keras_seg.cli.prediction_cache import PredictionCache
 
-    if max_pixels is not None:
-        limit_pixels(max_pixels)
+    set_limits(max_pixels)
     names = output_names(images, out)
     targets = plan(names, out, probabilities)
     tiles = None
@@ -139,8 +137,8 @@ def predict(
     table = source.classes
     options["bit_depth"] = source.bit_depth
     options["classes"] = [table.names, table.colors, sorted(table.void_ids)]
-    earlier = Earlier(out, source.path, options)
-    done_before = [i for i, files in targets.items() if earlier.has(i, files)]
+    cache = PredictionCache(out, source.path, options)
+    done_before = [i for i, files in targets.items() if cache.has(i, files)]
     if done_before and not overwrite:
         for image in done_before:
             del targets[image]
@@ -149,14 +147,14 @@ def predict(
             "(--overwrite predicts them again)."
         )
         if not targets:
-            console.warn(earlier.left_over())
+            console.warn(cache.left_over())
             return
-    earlier.refuse_foreign(targets, overwrite)
+    cache.refuse_foreign(targets, overwrite)
     network = source.load()
     if model is None:
-        network = altered(network, views, mirror, output_stride, crf)
+        network = _altered(network, views, mirror, output_stride, crf)
     out.mkdir(parents=True, exist_ok=True)
-    console.warn(earlier.begin(targets))
+    console.warn(cache.begin(targets))
 
     with console.progress("Predicting", len(targets)) as progress:
         done, errors = predict_all(
@@ -168,7 +166,7 @@ def predict(
             probabilities=probabilities,
             bit_depth=source.bit_depth,
             progress=progress,
-            written=earlier.note,
+            written=cache.note,
         )
     if done:
         console.say(
@@ -177,99 +175,65 @@ def predict(
         if model is None:
             quoted = shlex.quote(str(paths[0]))
             console.say(f"Next: keras-seg evaluate {quoted} DATA")
-    console.warn(earlier.left_over())
+    console.warn(cache.left_over())
     for error in errors:
         console.complain(str(error))
     if errors:
         raise typer.Exit(1)
 
 
-def output_names(paths, out):
-    """What the images are called in the output: as in their folders.
-
-    Folders are searched with all that is in them, but for hidden ones, the
-    output, other predictions and runs, which are named. Where images are in
-    several, it is said how many.
+@dataclasses.dataclass(frozen=True)
+class _Source:
+    """A network that may still have to be loaded.
 
     Args:
-        paths: paths of images and of folders.
-        out: path of the folder to write to.
-
-    Returns:
-        Dictionary from the path of each image to its name in the output, a
-        relative path without suffix.
+        path: path of its file or folder.
+        classes: `keras_seg.data.ClassTable`.
+        bit_depth: int or None, of the 16-bit images it was trained on.
+        load: function without arguments that returns the network.
     """
-    from keras_seg.cli.earlier import NAME
-    from keras_seg.data import find_images
 
-    names: dict[pathlib.Path, pathlib.Path] = {}
-    for path in paths:
-        counts: collections.Counter = collections.Counter()
-        left_out: list[pathlib.Path] = []
-
-        def skip(folder, left_out=left_out):
-            ours = folder.resolve() == out.resolve() or any(
-                (folder / name).is_file() for name in (NAME, "environment.txt")
-            )
-            left_out.extend([folder] * ours)
-            return ours
-
-        for image in find_images([path], skip):
-            inside = pathlib.Path(image.name)
-            if path.is_dir():
-                inside = image.relative_to(path)
-                counts[image.parent] += 1
-            names.setdefault(image, inside.with_suffix(""))
-        if len(counts) > 1:
-            found = ", ".join(f"{n} in {at}" for at, n in counts.items())
-            console.say(f"Images: {found}.")
-        for folder in left_out:
-            console.say(f"{folder} is left out: it holds predictions or a run.")
-    return names
+    path: pathlib.Path
+    classes: Any
+    bit_depth: int | None
+    load: Callable[[], Any]
 
 
-def plan(names, out, probabilities=False):
-    """What is written for each image, and that it overwrites no other.
+def _trained(path, last):
+    use_backend()
 
-    Args:
-        names: dictionary from `output_names`.
-        out: path of the folder to write to.
-        probabilities: bool, whether they are written.
+    from keras_seg import training
+    from keras_seg.training.source import recorded_source
 
-    Returns:
-        Dictionary from each image to (mask, overlay), or (mask, overlay,
-        probabilities).
+    run = training.RunFolder.open(path)
+    data = recorded_source(run)
+    return _Source(
+        run.model_path(best=not last),
+        run.classes,
+        data and data.bit_depth,
+        lambda: run.load_model(best=not last),
+    )
 
-    Raises:
-        ValueError: if an input would be overwritten, or two images have one
-            name.
-    """
-    inputs = {image.resolve() for image in names}
-    from keras_seg.data.geotiff import is_geotiff
-    from keras_seg.data.video import is_video
 
-    targets: dict[pathlib.Path, tuple[pathlib.Path, ...]] = {}
-    taken: dict[str, pathlib.Path] = {}
-    for image, name in names.items():
-        if is_video(image):
-            endings = [".mkv", "_overlay.mp4"]
-        else:
-            endings = [".tif" if is_geotiff(image) else ".png", "_overlay.jpg"]
-            endings += [".npz"] * probabilities
-        written = tuple(out / f"{name}{end}" for end in endings)
-        for target in written:
-            if target.resolve() in inputs:
-                raise ValueError(
-                    f"{target} is one of the images, and would be "
-                    "overwritten. Fix: choose another folder with --out."
-                )
-            # Some file systems do not tell A.png from a.png.
-            key = os.path.normcase(target)
-            if key in taken:
-                raise ValueError(
-                    f"{taken[key]} and {image} would both be written to "
-                    f"{target}. Fix: predict them into different folders."
-                )
-            taken[key] = image
-        targets[image] = written
-    return targets
+def _exported(path):
+    from keras_seg.deployment import ExportedModel
+
+    network = ExportedModel(path)
+    return _Source(path, network.classes, network.bit_depth, lambda: network)
+
+
+def _altered(model, scales, mirror, output_stride, crf):
+    """Applies the options of prediction to a Keras model."""
+    from keras_seg import surgery
+    from keras_seg.inference.scores import warn_of_weights
+
+    # Before surgery, which folds some of the weights into others.
+    with console.warnings_as_lines(UserWarning):
+        warn_of_weights(model)
+    if output_stride is not None:
+        model = surgery.set_output_stride(model, output_stride)
+    with contextlib.suppress(ValueError):  # A model without a graph.
+        model = surgery.fold_batch_norm(model)
+    if scales != (1.0,) or mirror:
+        model = surgery.average_views(model, scales, mirror)
+    return surgery.add_crf(model) if crf else model

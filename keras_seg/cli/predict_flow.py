@@ -1,6 +1,10 @@
-"""The images of `keras-seg predict`, one after the other, to files."""
+"""What `keras-seg predict` reads and writes, file by file."""
 
+import collections
+import concurrent.futures
 import functools
+import os
+import pathlib
 
 import numpy as np
 
@@ -8,25 +12,116 @@ from keras_seg import inference
 from keras_seg import visualization
 from keras_seg.atomic import replacing
 from keras_seg.cli import console
-from keras_seg.cli.writer import Writer
+from keras_seg.cli.prediction_cache import RECORD
 from keras_seg.data import DataError
+from keras_seg.data import find_images
 from keras_seg.data.geotiff import GeoImage
 from keras_seg.data.geotiff import GeoMask
+from keras_seg.data.geotiff import is_geotiff
 from keras_seg.data.opening import opened
 from keras_seg.data.video import VideoWriter
 from keras_seg.data.video import frame_rate
+from keras_seg.data.video import is_video
 from keras_seg.data.video import timed_frames
 from keras_seg.inference.scores import compiles_each_size
 from keras_seg.inference.scores import image_shape
 
-__all__ = ["predict_all"]
+__all__ = ["output_names", "plan", "predict_all"]
 
-# Of the overlay of a GeoTIFF in tiles, which may be of any size.
+# Largest side of the overlay of a GeoTIFF that is predicted in tiles.
 PREVIEW = 2048
-# Pixels that a side of a JPEG may have.
+# Largest side of a JPEG.
 LARGEST_SIDE = 65_500
-# Pixels that a line or two of a legend take.
+# Smallest height of a legend, for two lines.
 SMALLEST_LEGEND = 48
+# Predictions that wait in memory to be written.
+WAITING = 4
+
+
+def output_names(paths, out):
+    """Finds images and their names in the output, as in their folders.
+
+    Folders are searched recursively, except for hidden ones, the output, and
+    folders of predictions or runs, which are reported. If images are in
+    several folders, their numbers are reported.
+
+    Args:
+        paths: paths of images and of folders.
+        out: path of the folder to write to.
+
+    Returns:
+        Dictionary from the path of each image to its name in the output, a
+        relative path without suffix.
+    """
+    names: dict[pathlib.Path, pathlib.Path] = {}
+    for path in paths:
+        counts: collections.Counter = collections.Counter()
+        left_out: list[pathlib.Path] = []
+
+        def skip(folder, left_out=left_out):
+            marks = (folder / RECORD, folder / "environment.txt")
+            ours = folder.resolve() == out.resolve() or any(
+                mark.is_file() for mark in marks
+            )
+            left_out.extend([folder] * ours)
+            return ours
+
+        for image in find_images([path], skip):
+            inside = pathlib.Path(image.name)
+            if path.is_dir():
+                inside = image.relative_to(path)
+                counts[image.parent] += 1
+            names.setdefault(image, inside.with_suffix(""))
+        if len(counts) > 1:
+            found = ", ".join(f"{n} in {at}" for at, n in counts.items())
+            console.say(f"Images: {found}.")
+        for folder in left_out:
+            console.say(f"{folder} is left out: it holds predictions or a run.")
+    return names
+
+
+def plan(names, out, probabilities=False):
+    """Plans which files are written for each image.
+
+    Args:
+        names: dictionary from `output_names`.
+        out: path of the folder to write to.
+        probabilities: bool, whether those are written.
+
+    Returns:
+        Dictionary from each image to (mask, overlay), or (mask, overlay,
+        probabilities).
+
+    Raises:
+        ValueError: If an input would be overwritten, or two images have the
+            same name.
+    """
+    inputs = {image.resolve() for image in names}
+    targets: dict[pathlib.Path, tuple[pathlib.Path, ...]] = {}
+    taken: dict[str, pathlib.Path] = {}
+    for image, name in names.items():
+        if is_video(image):
+            endings = [".mkv", "_overlay.mp4"]
+        else:
+            endings = [".tif" if is_geotiff(image) else ".png", "_overlay.jpg"]
+            endings += [".npz"] * probabilities
+        written = tuple(out / f"{name}{end}" for end in endings)
+        for target in written:
+            if target.resolve() in inputs:
+                raise ValueError(
+                    f"{target} is one of the images, and would be "
+                    "overwritten. Fix: choose another folder with --out."
+                )
+            # Some file systems do not tell A.png from a.png.
+            key = os.path.normcase(target)
+            if key in taken:
+                raise ValueError(
+                    f"{taken[key]} and {image} would both be written to "
+                    f"{target}. Fix: predict them into different folders."
+                )
+            taken[key] = image
+        targets[image] = written
+    return targets
 
 
 def predict_all(
@@ -41,35 +136,33 @@ def predict_all(
     bit_depth=None,
     written=lambda image, paths: None,
 ):
-    """Predicts images and writes what is found; goes on after an error.
+    """Predicts images and writes the files; goes on after an error.
 
     Args:
         network: `keras.Model` or `keras_seg.deployment.ExportedModel`.
-        targets: dictionary from paths of images to tuples of paths: of the
-            mask, of the overlay, and of the probabilities if they are kept.
+        targets: dictionary from `plan`.
         classes: `keras_seg.data.ClassTable`.
         tiles: `keras_seg.inference.Tiles` or None.
         batch_size: int.
         probabilities: bool.
+        progress: function of the number of images done.
         bit_depth: int or None, of images of 16 bits.
-        progress: function of the number done.
-        written: function of an image and its tuple, called when that is
-            written.
+        written: function of an image and the paths of its files, called when
+            these are written.
 
     Returns:
-        Tuple: how many are written, and a list of `DataError`.
+        Tuple of the number of images written and a list of `DataError`.
     """
     errors: list[DataError] = []
     done = 0
-    # From file to file: videos, and what lies in windows; probabilities of
-    # these would fill the memory.
+    # Videos, and GeoTIFFs in tiles, go from file to file.
     apart = {".mkv": _predict_video}
     if tiles is not None and not probabilities:
         apart[".tif"] = functools.partial(_predict_raster, bit_depth)
     plain = []
     with (
         console.warnings_as_lines(UserWarning),
-        Writer(functools.partial(_write, targets, classes, written)) as writer,
+        _Writer(functools.partial(_write, targets, classes, written)) as writer,
     ):
         for image, paths in targets.items():
             way = apart.get(paths[0].suffix)
@@ -102,15 +195,15 @@ def predict_all(
 
 
 def _padded(path, bucket=32):
-    """The size that an image is filled up to, from what its file begins with.
+    """The bucket of an image, from the header of its file.
 
-    A network that is compiled for each meets those of one size together, and
-    may forget it then.
+    Images of one size are predicted in a row, as what is compiled for a size
+    may be dropped later.
     """
     try:
         with opened(path) as image:
             return tuple(-(-side // bucket) for side in image.size)
-    except DataError:  # No picture, or damaged: said when it is read.
+    except DataError:  # It will be reported when the image is read.
         return ()
 
 
@@ -134,13 +227,13 @@ def _write(targets, classes, written, found):
 
 
 def _save_overlay(path, picture):
-    """As JPEG, a tenth of the time of PNG: an overlay is looked at."""
+    """Saves as JPEG, in a tenth of the time of PNG."""
     step = -(-max(picture.shape) // LARGEST_SIDE)
     visualization.save_image(path, picture[::step, ::step])
 
 
 def _predict_raster(bit_depth, network, path, tiles, targets, classes):
-    """From file to file, in the memory of some tiles."""
+    """Predicts a GeoTIFF from file to file, in the memory of some tiles."""
     mask, overlay = targets
     with GeoImage(path, image_shape(network)[-1], bit_depth) as image:
         with GeoMask(mask, image, classes.colors) as out:
@@ -152,10 +245,10 @@ def _predict_raster(bit_depth, network, path, tiles, targets, classes):
 
 
 def _predict_video(network, path, tiles, targets, classes):
-    """Ids as grey values, and the colours over the frames with a legend.
+    """Writes a video of ids as gray values, and one of overlays.
 
-    The legend is that of all classes, the same beside every frame: the
-    frames of a video have one size. Each is shown when the frame is.
+    The legend shows all classes, since all frames of a video must have one
+    size. Frames keep their times.
     """
     rate, key, times = frame_rate(path), None, []
 
@@ -181,3 +274,39 @@ def _predict_video(network, path, tiles, targets, classes):
                 found.image, found.ids, classes.colors
             )
             overlays.write(visualization.panel([picture, key], gap=0), time)
+
+
+class _Writer:
+    """Calls a function on a thread, in order, and raises its errors.
+
+    Args:
+        write: function of an item.
+
+    Example:
+
+    >>> with _Writer(print) as writer:
+    ...     writer.submit("first")
+    ...     writer.submit("second")
+    first
+    second
+    """
+
+    def __init__(self, write):
+        self._write = write
+        self._pool = concurrent.futures.ThreadPoolExecutor(1)
+        self._waiting: collections.deque = collections.deque()
+
+    def submit(self, item):
+        """Submits an item; waits if too many others are to be written."""
+        self._waiting.append(self._pool.submit(self._write, item))
+        while len(self._waiting) > WAITING:
+            self._waiting.popleft().result()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self._pool.shutdown(wait=True)
+        if kind is None:
+            for written in self._waiting:
+                written.result()

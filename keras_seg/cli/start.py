@@ -1,26 +1,41 @@
-"""From the first line to a command: streams, signals, imports."""
+"""Start of the command line: streams, signals, the backend of Keras.
+
+Nothing that takes time is imported before signals are handled.
+"""
 
 import codecs
 import contextlib
+import importlib
+import importlib.util
+import json
 import os
+import pathlib
 import signal
 import sys
 import threading
 
-__all__ = ["Ended", "at_once", "flush_output", "main", "mend_streams"]
+__all__ = [
+    "BackendError",
+    "Ended",
+    "flush_output",
+    "main",
+    "mend_streams",
+    "prefer_backend",
+    "use_backend",
+]
 
-
-# From a signal to the end, whatever catches the exception.
+BACKENDS = ("tensorflow", "jax", "torch")
+# Seconds from a signal to the end of the process, whatever catches it.
 SECONDS = 10
-# Where to say that a signal ended the process; None where it has more to do.
+# A copy of the standard error while a signal ends the process at once.
 _errors = None
 
 
 class Ended(KeyboardInterrupt):
-    """A signal asks the process to end: SIGINT, SIGTERM, SIGHUP.
+    """SIGINT, SIGTERM or SIGHUP asks the process to end.
 
     Args:
-        number: int, that of the signal.
+        number: int, of the signal.
     """
 
     def __init__(self, number):
@@ -33,10 +48,10 @@ class Ended(KeyboardInterrupt):
 def main():
     """Runs the command line; the entry point of `keras-seg`.
 
-    Exit codes: 0 done; 1 a mistake in files or settings, in one sentence on
-    the standard error; 2 a mistake in the command; 3 the data has failed the
-    check; 130 interrupted, and 128 more than the number of another signal
-    that ends a process; 141 nobody reads the output any more.
+    Exit codes: 0 for success; 1 for a mistake in files or settings, explained
+    on the standard error; 2 for a mistake in the command; 3 if the data fail
+    the check; 128 plus the number of a signal that ended it, such as 130
+    after Ctrl-C; 141 if nobody reads the output any more.
     """
     mend_streams()
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
@@ -45,7 +60,7 @@ def main():
         # Under nohup, and in the background, some are ignored.
         if number and signal.getsignal(number) in known:
             signal.signal(number, _end)
-    with at_once():
+    with _at_once():
         from keras_seg.cli.commands import app
     try:
         app(prog_name="keras-seg")
@@ -67,8 +82,8 @@ def _end(number, frame):
     if _errors is not None:
         os.write(_errors, f"{error}\n".encode())
         os._exit(128 + number)
-    # JAX swallows exceptions in some places. What is half-written then is
-    # cleared by the next command.
+    # JAX swallows exceptions in some places. The next command removes what
+    # is half-written then.
     timer = threading.Timer(SECONDS, os._exit, [128 + number])
     timer.daemon = True
     timer.start()
@@ -76,14 +91,13 @@ def _end(number, frame):
 
 
 @contextlib.contextmanager
-def at_once():
-    """Within, a signal ends the process at once: nothing is written yet.
+def _at_once():
+    """Lets a signal end the process at once, while libraries are imported.
 
-    Libraries that are being imported swallow a `KeyboardInterrupt`, or make
-    another error of it.
+    They swallow a `KeyboardInterrupt`, or turn it into another error.
     """
     global _errors
-    # Others may hold back what is printed to the standard error meanwhile.
+    # The standard error itself may be held back meanwhile.
     _errors = os.dup(2)
     try:
         yield
@@ -93,12 +107,12 @@ def at_once():
 
 
 def mend_streams():
-    """Makes all that is printed printable.
+    """Makes sure that anything can be printed.
 
-    A stream that was closed (`>&-`) becomes the null device: a file that is
-    opened later would take its number, and what is printed. Bytes of paths
-    that are no text come out as they are, and characters that the encoding
-    of the terminal does not have by their number.
+    A stream that was closed (`>&-`) becomes the null device; otherwise the
+    next file that is opened would get its number, and what is printed. Bytes
+    of paths that are not text are printed as they are, characters outside the
+    encoding of the terminal by their number.
     """
     codecs.register_error("keras_seg", _readable)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -113,7 +127,7 @@ def mend_streams():
 
 
 def flush_output():
-    """Prints what waits; what can't be printed goes to the null device."""
+    """Prints what is buffered; if that fails, to the null device."""
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         try:
             stream.flush()
@@ -134,3 +148,87 @@ def _readable(error):
         return codecs.lookup_error("surrogateescape")(error)
     except UnicodeError:
         return codecs.lookup_error("backslashreplace")(error)
+
+
+class BackendError(ValueError):
+    """There is no backend, or not the one that was asked for."""
+
+
+def use_backend():
+    """Chooses an installed backend and imports Keras with it.
+
+    Every command that runs a Keras model begins with this. `KERAS_BACKEND` is
+    obeyed. Without it, the backend in Keras's settings is taken if it is
+    installed, or else the first one that is: Keras writes TensorFlow into its
+    settings whether it is installed or not.
+
+    Raises:
+        BackendError: If there is none, or not the one asked for.
+    """
+    if "keras" in sys.modules:
+        return
+    installed = [name for name in BACKENDS if _is_installed(name)]
+    asked = os.environ.get("KERAS_BACKEND")
+    if asked and asked not in BACKENDS:
+        raise BackendError(
+            f"KERAS_BACKEND must be one of {', '.join(BACKENDS)}. "
+            f"Received: KERAS_BACKEND={asked}"
+        )
+    if not installed:
+        extra = asked or "torch"
+        raise BackendError(
+            "Keras needs a backend, and none is installed: neither "
+            f"TensorFlow, nor JAX, nor PyTorch. Fix: {_install(extra)}."
+        )
+    if asked and asked not in installed:
+        raise BackendError(
+            f"KERAS_BACKEND is {asked}, which is not installed. "
+            f"Fix: {_install(asked)}, or set KERAS_BACKEND="
+            f"{installed[0]}, which is."
+        )
+    from keras_seg.cli import console
+
+    preferred = asked or _keras_setting()
+    backend = preferred if preferred in installed else installed[0]
+    os.environ["KERAS_BACKEND"] = backend
+    if backend != preferred:
+        console.complain(
+            f"Using the backend {backend}: {preferred} is not installed "
+            f"(KERAS_BACKEND={backend} says so without this line)."
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Threads that wait in busy loops take the processor from each other.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    with _at_once(), console.quiet():
+        importlib.import_module("keras")
+
+
+def prefer_backend(names):
+    """Prefers some backends for a command, unless `KERAS_BACKEND` is set.
+
+    Args:
+        names: tuple of str, the best first.
+    """
+    for name in names:
+        if _is_installed(name):
+            os.environ.setdefault("KERAS_BACKEND", name)
+            return
+
+
+def _is_installed(name):
+    return importlib.util.find_spec(name) is not None
+
+
+def _keras_setting():
+    """The backend in Keras's settings."""
+    home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
+    try:
+        text = (pathlib.Path(home) / "keras.json").read_text(encoding="utf-8")
+        chosen = json.loads(text).get("backend", "tensorflow")
+    except (OSError, ValueError, AttributeError):
+        return "tensorflow"
+    return chosen if chosen in BACKENDS else "tensorflow"
+
+
+def _install(backend):
+    return f'pip install "keras-seg[{backend}]"'

@@ -1,4 +1,4 @@
-"""`keras-seg train`: a folder of images and masks to a run folder."""
+"""`keras-seg train`: trains a network on a folder of images and masks."""
 
 import pathlib
 from typing import Annotated
@@ -6,15 +6,16 @@ from typing import Any
 
 import typer
 
-from keras_seg.cli.backend import use_backend
 from keras_seg.cli.options import BitDepth
 from keras_seg.cli.options import MaskValues
 from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
 from keras_seg.cli.options import SkipUnlabeled
+from keras_seg.cli.options import parse_option
 from keras_seg.cli.options import parse_size
 from keras_seg.cli.options import refuse_options
-from keras_seg.cli.train_options import parse_option
+from keras_seg.cli.options import set_limits
+from keras_seg.cli.start import use_backend
 
 __all__ = ["train"]
 
@@ -153,7 +154,7 @@ def train(
 ):
     """Train a network on your own images and masks.
 
-    All files are checked before anything is written. After a crash, go on
+    All files are checked before anything is written. After a crash, continue
     with --resume RUN.
     """
     if resume is not None:
@@ -187,16 +188,11 @@ def train(
 
     from keras_seg import training
     from keras_seg.cli import train_flow
-    from keras_seg.data.opening import limit_pixels
-    from keras_seg.data.text import limit_annotations
 
-    if max_annotation_bytes is not None:
-        limit_annotations(max_annotation_bytes)
-    if max_pixels is not None:
-        limit_pixels(max_pixels)
-    voice = train_flow.Voice(json_lines, quiet)
+    set_limits(max_pixels, max_annotation_bytes)
+    reporter = train_flow.Reporter(json_lines, quiet)
     if resume is not None:
-        train_flow.go_on(resume, data, voice)
+        train_flow.resume(resume, data, reporter)
         return
     chosen: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size}
     chosen = {key: value for key, value in chosen.items() if value is not None}
@@ -227,4 +223,4 @@ def train(
         skip_unlabeled=skip_unlabeled,
     )
     flow = train_flow.try_out if dry_run else train_flow.begin
-    flow(settings, source, out, voice, set(chosen))
+    flow(settings, source, out, reporter, set(chosen))

@@ -1,69 +1,73 @@
-"""What `keras-seg train` does: begin, go on, or try out."""
+"""What `keras-seg train` does: begin, resume, or try out."""
 
 import contextlib
 import dataclasses
+import json
+import math
 import shlex
+import time
 
+import keras
 import typer
 
 from keras_seg import training
 from keras_seg import visualization
 from keras_seg.cli import console
-from keras_seg.cli.epoch_lines import ClassLines
-from keras_seg.cli.epoch_lines import JSONLines
-from keras_seg.cli.epoch_lines import json_line
 from keras_seg.data import DataError
 from keras_seg.data import check
 from keras_seg.data.readers.recognize import how_to_hold_out
+from keras_seg.inference import Evaluation
 from keras_seg.training.memory import in_words
 from keras_seg.training.models import find_application
 from keras_seg.training.source import recorded_source
 from keras_seg.training.suggest import NAMES
 from keras_seg.training.suggest import suggest_settings
+from keras_seg.training.watch import validation_matrix
+from keras_seg.words import count
+from keras_seg.words import duration
 
-__all__ = ["Voice", "begin", "go_on", "try_out"]
+__all__ = ["Reporter", "begin", "resume", "try_out"]
 
 OVERFIT_IOU = 0.95
-NO_DATA = ("KS-D001", "KS-D002")  # A path that is wrong, not its files.
+NO_DATA = ("KS-D001", "KS-D002")  # The path is wrong, not its files.
 
 
-class Voice:
-    """How much is printed, and for whom.
+class Reporter:
+    """Prints text, JSON or nothing on the standard output.
 
     Args:
-        json_lines: bool, JSON for programs, and nothing else on the standard
-            output.
-        quiet: bool, nothing.
+        json_lines: bool, whether to print JSON only.
+        quiet: bool, whether to print nothing.
     """
 
     def __init__(self, json_lines, quiet):
         self.json = json_lines
-        self.speaks = not (json_lines or quiet)
+        self.text = not (json_lines or quiet)
 
     def say(self, text):
-        if self.speaks:
+        if self.text:
             console.say(text)
 
-    def epoch_lines(self, classes):
-        """The callbacks that print after every epoch."""
+    def fit_options(self, classes):
+        """Arguments of `train` and `resume` for the output of each epoch."""
         if self.json:
-            return [JSONLines(classes)]
-        return [ClassLines(classes)] if self.speaks else []
+            return {"callbacks": [JSONLines(classes)], "verbose": 0}
+        if self.text:
+            verbose = console.fit_verbosity()
+            return {"callbacks": [ClassLines(classes)], "verbose": verbose}
+        return {"verbose": 0}
 
-    @property
-    def fit_verbosity(self):
-        return console.fit_verbosity() if self.speaks else 0
 
-
-def begin(settings, source, out, voice, chosen):
-    """Trains a new run; what was not chosen is fitted to the data."""
+def begin(settings, source, out, reporter, chosen):
+    """Trains a new run, with settings fitted to the data unless chosen."""
     find_application(settings.model)
     training.RunFolder.check_free(out)
-    data, held_out = _read(source, voice)
-    settings = _fitted(settings, data, chosen, voice)
+    data, held_out = _read(source, reporter)
+    settings = _fitted(settings, data, chosen, reporter)
     if source.overfit is not None:
-        voice.say(
-            f"Learning {_count(data)} by heart, without augmentation: the "
+        reporter.say(
+            f"Learning {count(len(data), 'image')} by heart, without "
+            "augmentation: the "
             f"mean IoU should come above {OVERFIT_IOU}."
         )
     with _watched(out):
@@ -73,40 +77,34 @@ def begin(settings, source, out, voice, chosen):
             held_out,
             out,
             source=source,
-            callbacks=voice.epoch_lines(data.classes),
-            verbose=voice.fit_verbosity,
+            **reporter.fit_options(data.classes),
         )
-    _report(out, len(data if held_out is None else held_out), source, voice)
+    _report(out, len(data if held_out is None else held_out), source, reporter)
 
 
-def go_on(path, moved_to, voice):
-    """Trains a run from where it stopped to its end."""
+def resume(path, moved_to, reporter):
+    """Trains a stopped run to its end."""
     run = training.RunFolder.open(path)
     source, data = recorded_source(run), (None, None)
     if source is not None and moved_to is not None:
         source = dataclasses.replace(source, path=str(moved_to))
         data = source.read(check=False)
     with _watched(path):
-        training.resume(
-            path,
-            *data,
-            callbacks=voice.epoch_lines(run.classes),
-            verbose=voice.fit_verbosity,
-        )
+        training.resume(path, *data, **reporter.fit_options(run.classes))
     facts = run.data["validation"] or run.data["train"]
-    _report(path, facts["images"], source, voice)
+    _report(path, facts["images"], source, reporter)
 
 
-def try_out(settings, source, out, voice, chosen):
-    """Takes a few steps, and says what a run would take."""
+def try_out(settings, source, out, reporter, chosen):
+    """Takes a few steps and reports the memory and time of a run."""
     find_application(settings.model)
-    data, held_out = _read(source, voice)
-    settings = _fitted(settings, data, chosen, voice)
+    data, held_out = _read(source, reporter)
+    settings = _fitted(settings, data, chosen, reporter)
     with console.warnings_as_lines(training.RunWarning):
         found = training.dry_run(settings, data, held_out)
-    if voice.json:
+    if reporter.json:
         facts = {**dataclasses.asdict(found), "seconds": found.seconds}
-        json_line({"event": "dry run", **facts})
+        _print_json({"event": "dry run", **facts})
         return
     batch = "x".join(map(str, found.batch_shape))
     memory = "not known"
@@ -121,7 +119,7 @@ def try_out(settings, source, out, voice, chosen):
         f"{found.steps} steps an epoch, batches of {batch}: "
         f"{found.seconds_per_step:.2f} s each.",
         f"Memory: {memory}.",
-        f"Time: {_duration(found.seconds)} for {found.epochs} epochs: "
+        f"Time: {duration(found.seconds)} for {found.epochs} epochs: "
         f"{found.start_seconds:.1f} s to build and compile, each epoch "
         f"{found.steps * found.seconds_per_step:.1f} s of training, "
         f"{found.validation_seconds:.1f} of validation and "
@@ -129,11 +127,11 @@ def try_out(settings, source, out, voice, chosen):
         "for the scores at the end.",
         f"Loss of the first step: {found.loss:.3f}. Nothing was written.",
     ):
-        voice.say(line)
+        reporter.say(line)
 
 
-def _read(source, voice):
-    """The pairs, if they pass the check; exit code 3 otherwise."""
+def _read(source, reporter):
+    """Reads the pairs; exits with code 3 if they fail the check."""
     try:
         data, held_out = source.read(check=False)
         parts = {"train": data}
@@ -145,7 +143,8 @@ def _read(source, voice):
     except DataError as error:
         if error.code in NO_DATA:
             raise
-        console.complain("\n".join([str(error), *_notes(error)]))
+        notes = getattr(error, "__notes__", [])
+        console.complain("\n".join([str(error), *notes]))
         console.complain(
             f"More: keras-seg check {shlex.quote(str(source.path))}"
         )
@@ -154,19 +153,20 @@ def _read(source, voice):
         console.complain(str(finding))
     if data.bit_depth is not None and source.bit_depth is None:
         most = 2**data.bit_depth - 1
-        voice.say(
+        reporter.say(
             f"Images of 16 bits have values of {data.bit_depth} "
             f"(--bit-depth): 0..{most} become 0..255."
         )
-    voice.say(
-        f"{_count(data)} to train on, {_count(held_out)} held out, "
+    reporter.say(
+        f"{count(len(data), 'image')} to train on, "
+        f"{count(len(held_out or ()), 'image')} held out, "
         f"{len(data.classes)} classes."
     )
     return data, held_out
 
 
-def _fitted(settings, data, chosen, voice):
-    """The settings, those that were not chosen fitted to the data."""
+def _fitted(settings, data, chosen, reporter):
+    """Fits the settings that were not chosen to the data."""
     names = [name for name in NAMES if name not in chosen]
     settings = suggest_settings(data, settings, names)
     words = {
@@ -176,17 +176,13 @@ def _fitted(settings, data, chosen, voice):
     }
     if names:
         found = ", ".join(words[name] for name in names)
-        voice.say(f"Fitted to these images: {found}.")
+        reporter.say(f"Fitted to these images: {found}.")
     return settings
-
-
-def _notes(error):
-    return getattr(error, "__notes__", [])
 
 
 @contextlib.contextmanager
 def _watched(path):
-    """Says how to go on after an interruption."""
+    """Prints warnings, and how to resume after an interruption."""
     try:
         with console.warnings_as_lines(training.RunWarning):
             yield
@@ -197,14 +193,13 @@ def _watched(path):
         raise
 
 
-def _report(path, images, source, voice):
-    """The scores of a run that has ended, and what was written."""
+def _report(path, images, source, reporter):
+    """Prints the scores of a finished run, and what was written."""
     run = training.RunFolder.open(path)
     rows = run.scores()
-    known = [row["iou"] for row in rows if row["iou"] == row["iou"]]
-    mean_iou = sum(known) / max(1, len(known))
-    if voice.json:
-        json_line(
+    mean_iou = console.mean_of(row["iou"] for row in rows)
+    if reporter.json:
+        _print_json(
             {
                 "event": "end",
                 "run": str(path),
@@ -213,20 +208,19 @@ def _report(path, images, source, voice):
                 "class_iou": {row["name"]: row["iou"] for row in rows},
             }
         )
-    if not voice.speaks:
+    if not reporter.text:
         return
     held_out = run.data["validation"] is not None
     overfit = source is not None and source.overfit is not None
-    text = "1 image" if images == 1 else f"{images} images"
     if held_out and not overfit:
-        text = text.replace("image", "held-out image")
+        text = count(images, "held-out image")
     else:
-        text += ": the training images themselves"
+        text = f"{count(images, 'image')}: the training images themselves"
     console.show_scores(rows, f"{run.model_path().name}, {text}")
     if overfit:
         console.say(_verdict(mean_iou))
     elif not held_out and source is not None:
-        with contextlib.suppress(DataError):  # if the data are gone by now
+        with contextlib.suppress(DataError):  # The data may be gone.
             console.say(
                 "Images that were not trained on say more: "
                 + how_to_hold_out(source.path)
@@ -255,13 +249,80 @@ def _verdict(mean_iou):
     )
 
 
-def _count(pairs):
-    count = 0 if pairs is None else len(pairs)
-    return "1 image" if count == 1 else f"{count} images"
+class ClassLines(keras.callbacks.Callback):
+    """Prints the IoU of each class on the validation images.
+
+    Args:
+        classes: `keras_seg.data.ClassTable`.
+        most: int, number of classes to print, those with the lowest IoU.
+    """
+
+    def __init__(self, classes, most=8):
+        super().__init__()
+        self.classes = classes
+        self.most = most
+        self.text = ""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Not at the end of an epoch, where Keras's bar is still on the line.
+        self.on_train_end()
+
+    def on_train_end(self, logs=None):
+        if self.text:
+            console.say(self.text)
+        self.text = ""
+
+    def on_epoch_end(self, epoch, logs=None):
+        rows = _rows(self.model, logs, self.classes)
+        known = [row for row in rows if not math.isnan(row["iou"])]
+        if not known:
+            return
+        lowest = sorted(known, key=lambda row: row["iou"])[: self.most]
+        shown = [row for row in known if row in lowest]
+        text = ", ".join(f"{row['name']} {row['iou']:.3f}" for row in shown)
+        which = "" if len(shown) == len(known) else ", the lowest"
+        self.text = f"IoU{which}: {text}"
 
 
-def _duration(seconds):
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+class JSONLines(keras.callbacks.Callback):
+    """Prints a JSON object on a line after every epoch.
+
+    Args:
+        classes: `keras_seg.data.ClassTable`.
+    """
+
+    def __init__(self, classes):
+        super().__init__()
+        self.classes = classes
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begin = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        rows = _rows(self.model, logs, self.classes)
+        line = {"event": "epoch", "epoch": epoch + 1, **(logs or {})}
+        line["epochs"] = self.params["epochs"]
+        line["seconds"] = round(time.monotonic() - self.begin, 3)
+        if rows:
+            line["class_iou"] = {row["name"]: row["iou"] for row in rows}
+        _print_json(line)
+
+
+def _print_json(value):
+    """Prints a dictionary as one line of JSON; NaN becomes null."""
+    print(json.dumps(_plain(value)), flush=True)
+
+
+def _rows(model, logs, classes):
+    matrix = validation_matrix(model, logs)
+    return [] if matrix is None else Evaluation(matrix, classes, 0).rows()
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, str | bool | int) or value is None:
+        return value
+    return float(value) if math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""Closed and full streams, bytes that are no text, early interruptions."""
+"""Streams, names that are no text, signals, the choice of a backend."""
 
 import contextlib
 import os
@@ -76,7 +76,7 @@ def test_a_signal_that_is_swallowed(fork, number, importing):
     def begin(tell):
         start.SECONDS = 0.2
         signal.signal(number, start._end)
-        with start.at_once() if importing else contextlib.nullcontext():
+        with start._at_once() if importing else contextlib.nullcontext():
             try:
                 os.kill(os.getpid(), number)
                 time.sleep(60)
@@ -88,3 +88,90 @@ def test_a_signal_that_is_swallowed(fork, number, importing):
     assert os.read(pipe, 1) == (b"" if importing else b".")
     status = os.waitpid(child, 0)[1]
     assert os.waitstatus_to_exitcode(status) == 128 + number
+
+
+@pytest.fixture
+def machine(monkeypatch, tmp_path, capsys):
+    """A machine with some backends, before Keras is imported."""
+
+    def use(*installed, environment=None, chosen=None):
+        modules = {k: v for k, v in sys.modules.items() if k != "keras"}
+        monkeypatch.setattr(start.sys, "modules", modules)
+        monkeypatch.setattr(start.importlib, "import_module", lambda name: None)
+        monkeypatch.setattr(
+            start, "_is_installed", lambda name: name in installed
+        )
+        monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+        if chosen:
+            (tmp_path / "keras.json").write_text(f'{{"backend": "{chosen}"}}')
+        if environment is None:
+            monkeypatch.delenv("KERAS_BACKEND", raising=False)
+        else:
+            monkeypatch.setenv("KERAS_BACKEND", environment)
+        start.use_backend()
+        return os.environ["KERAS_BACKEND"], capsys.readouterr().err
+
+    return use
+
+
+def message(machine, *installed, **options):
+    with pytest.raises(start.BackendError) as caught:
+        machine(*installed, **options)
+    return str(caught.value)
+
+
+def test_obeyed(machine):
+    assert machine("tensorflow", "jax", environment="jax") == ("jax", "")
+    assert machine("tensorflow", "jax") == ("tensorflow", "")
+    assert machine("tensorflow", "torch", chosen="torch") == ("torch", "")
+
+
+def test_what_is_installed(machine):
+    assert machine("torch") == (
+        "torch",
+        "Using the backend torch: tensorflow is not installed "
+        "(KERAS_BACKEND=torch says so without this line).\n",
+    )
+    found, said = machine("jax", "torch", chosen="tensorflow")
+    assert found == "jax" and "tensorflow is not installed" in said
+
+
+def test_damaged_settings_of_keras(machine, tmp_path):
+    (tmp_path / "keras.json").write_text("{")
+    assert machine("tensorflow")[0] == "tensorflow"
+
+
+def test_none_is_installed(machine):
+    assert message(machine) == (
+        "Keras needs a backend, and none is installed: neither TensorFlow, "
+        'nor JAX, nor PyTorch. Fix: pip install "keras-seg[torch]".'
+    )
+    assert message(machine, environment="jax").endswith(
+        'Fix: pip install "keras-seg[jax]".'
+    )
+
+
+def test_the_one_asked_for_is_missing(machine):
+    assert message(machine, "torch", environment="jax") == (
+        "KERAS_BACKEND is jax, which is not installed. Fix: pip install "
+        '"keras-seg[jax]", or set KERAS_BACKEND=torch, which is.'
+    )
+
+
+def test_no_such_backend(machine):
+    assert message(machine, "torch", environment="mxnet") == (
+        "KERAS_BACKEND must be one of tensorflow, jax, torch. "
+        "Received: KERAS_BACKEND=mxnet"
+    )
+
+
+def test_what_a_command_prefers(machine, monkeypatch):
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setattr(start, "_is_installed", lambda name: name == "torch")
+    start.prefer_backend(("tensorflow", "torch"))
+    assert os.environ["KERAS_BACKEND"] == "torch"
+    start.prefer_backend(("jax",))
+    assert os.environ["KERAS_BACKEND"] == "torch"
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    start.prefer_backend(("torch",))
+    assert os.environ["KERAS_BACKEND"] == "jax"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_seg.cli.epoch_lines import json_line
-from keras_seg.cli.train_flow import _verdict
+from keras_seg.cli import train_flow
+from keras_seg.data import ClassTable
 from keras_seg.data import synthetic
 from keras_seg.training import RunFolder
 from tests.training.runs import assert_same_run
@@ -113,13 +113,16 @@ def test_options_that_leave_no_room(invoke, arguments, text):
     assert text in result.stderr
 
 
+@pytest.mark.once
 def test_verdict():
-    assert "belong together" in _verdict(0.97)
-    assert _verdict(0.5).startswith("Mean IoU 0.500, and 0.95 was to be")
+    assert "belong together" in train_flow._verdict(0.97)
+    text = "Mean IoU 0.500, and 0.95 was to be"
+    assert train_flow._verdict(0.5).startswith(text)
 
 
+@pytest.mark.once
 def test_json_has_no_nan(capsys):
-    json_line({"a": math.nan, "b": {"c": [1, "x", None, 0.5]}})
+    train_flow._print_json({"a": math.nan, "b": {"c": [1, "x", None, 0.5]}})
     assert json.loads(capsys.readouterr().out) == {
         "a": None,
         "b": {"c": [1, "x", None, 0.5]},
@@ -162,3 +165,28 @@ def test_black_and_white_masks(tmp_path, invoke, tiny):
     assert result.exit_code == 0, result.stderr
     result = invoke("evaluate", run, data)
     assert result.exit_code == 0, result.stderr
+
+
+@pytest.fixture
+def lines(monkeypatch):
+    """The lines for three classes, of which only two may be shown."""
+    matrix = [[8, 2, 0, 0], [0, 10, 0, 0], [5, 0, 5, 0], [0, 0, 0, 0]]
+    rows = [
+        {"name": f"c{i}", "iou": row[i] / 10 if sum(row) else float("nan")}
+        for i, row in enumerate(matrix)
+    ]
+    monkeypatch.setattr(train_flow, "_rows", lambda *args: rows)
+    return train_flow.ClassLines(ClassTable.default(4), most=2)
+
+
+@pytest.mark.once
+def test_the_lowest_after_the_bar_of_keras(lines, capsys):
+    lines.on_epoch_end(0, {})
+    assert capsys.readouterr().out == ""
+    lines.on_epoch_begin(1, {})
+    text = "IoU, the lowest: c0 0.800, c2 0.500\n"
+    assert capsys.readouterr().out == text
+    lines.on_epoch_end(1, {})
+    lines.on_train_end({})
+    lines.on_train_end({})
+    assert capsys.readouterr().out == text

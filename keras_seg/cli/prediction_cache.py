@@ -1,25 +1,27 @@
-"""What earlier calls of `keras-seg predict` wrote into a folder."""
+"""Records what `keras-seg predict` wrote, so that it is not done again."""
 
 import hashlib
 import json
 import pathlib
 
-__all__ = ["NAME", "Earlier", "digest"]
+from keras_seg.words import listed
 
-NAME = "predict.jsonl"
+__all__ = ["RECORD", "PredictionCache", "digest"]
+
+RECORD = "predict.jsonl"
 
 
-class Earlier:
-    """The predictions in a folder: of which images, and made with what.
+class PredictionCache:
+    """The predictions in a folder: of which images, by which model.
 
-    A file in the folder has a line for each command, which says what it
-    predicts with and what it is about to write, and one for each image that
-    was predicted, with what that image and the files written then were.
+    A JSON Lines file in the folder has a line for each command, with its
+    model, its options and the files it is about to write, and a line for each
+    predicted image, with the states of the image and of its files.
 
     Args:
-        folder: path that predictions are written to.
-        model: path of the file, or the folder, of the model.
-        options: dictionary of what else decides what is predicted.
+        folder: path of the folder of predictions.
+        model: path of the file or folder of the model.
+        options: dictionary of the options that change predictions.
     """
 
     def __init__(self, folder, model, options):
@@ -33,23 +35,23 @@ class Earlier:
         self._facts = json.loads(text)
         self._made_with = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._images: dict = {}
-        # From the name of a file to the last line that speaks of it.
+        # The last line about each file, by its name.
         self._lines: dict = {}
         try:
-            record = (self._folder / NAME).read_text(encoding="utf-8")
+            record = (self._folder / RECORD).read_text(encoding="utf-8")
         except (OSError, ValueError):
             record = ""
         for line in record.splitlines():
             self._remember(line)
 
     def has(self, image, targets):
-        """Whether an image was predicted with the same, and all is as it was.
+        """Whether the predictions of an image are up to date.
 
-        What an image is, is looked up here, before it is read.
+        The state of the image is noted here, before it is read.
 
         Args:
             image: path.
-            targets: paths of what is written for it.
+            targets: paths of its files.
         """
         self._images[image] = known = _identity(image)
         return known is not None and all(
@@ -61,33 +63,33 @@ class Earlier:
         )
 
     def refuse_foreign(self, targets, overwrite):
-        """Refuses to replace what is not as an earlier command left it.
+        """Refuses to replace files that are not as a command left them.
 
         Args:
-            targets: dictionary from images to paths of what is written.
-            overwrite: bool, whether that is allowed.
+            targets: dictionary from images to the paths of their files.
+            overwrite: bool, whether to replace them nevertheless.
 
         Raises:
-            ValueError: if a file is there that no command wrote, or that was
+            ValueError: If there is a file that no command wrote, or that was
                 changed since, such as a mask corrected by hand.
         """
         files = [file for file in _files(targets) if self._is_foreign(file)]
         if files and not overwrite:
             raise ValueError(
-                f"{_some(files)}: there already, and not as an earlier "
+                f"{listed(files, 3)}: there already, and not as an earlier "
                 "prediction left it. Fix: choose another folder with --out, "
                 "or replace it with --overwrite."
             )
 
     def begin(self, targets):
-        """Notes what is predicted with, and written, from here on.
+        """Records the start of a command.
 
         Args:
-            targets: dictionary from images to paths of what is written.
+            targets: dictionary from images to the paths of their files.
 
         Returns:
-            str, a sentence on the masks that other images of the same names
-            have left, or "".
+            str, a sentence about masks of other images of the same names that
+            will be replaced, or "".
         """
         others = [
             target
@@ -102,10 +104,11 @@ class Earlier:
         )
         if not others:
             return ""
-        return f"{_some(others)}: of other images of that name, to be replaced."
+        names = listed(others, 3)
+        return f"{names}: of other images of that name, to be replaced."
 
     def note(self, image, targets):
-        """Notes that an image, as it was at the start, was predicted."""
+        """Records that an image, as `has` saw it, was predicted."""
         self._add(
             made_with=self._made_with,
             image=self._images[image],
@@ -113,10 +116,10 @@ class Earlier:
         )
 
     def left_over(self):
-        """Says which files in the folder are of other images or options.
+        """Names the files in the folder of other images, models or options.
 
         Returns:
-            str, a sentence, or "" if there is none.
+            str, a sentence, or "" if there are none.
         """
         current = {
             (self._made_with, *image)
@@ -132,7 +135,7 @@ class Earlier:
         if not files:
             return ""
         return (
-            f"{_some(files)}: left from an earlier prediction, of other "
+            f"{listed(files, 3)}: left from an earlier prediction, of other "
             "images, or with another model or other options."
         )
 
@@ -140,7 +143,7 @@ class Earlier:
         return target.relative_to(self._folder).as_posix()
 
     def _is_as_written(self, target):
-        """Whether a file is there, and what the last line says of it."""
+        """Whether a file is in the state that the last line about it has."""
         line = self._lines.get(self._name(target))
         state = line and line["files"][self._name(target)]
         return state is not None and state == _state(target)
@@ -149,7 +152,7 @@ class Earlier:
         if not target.exists() or self._is_as_written(target):
             return False
         line = self._lines.get(self._name(target))
-        # What was begun, and perhaps written before it was stopped.
+        # A command that was stopped may have written it.
         return line is None or line["image"] is not None
 
     def _is_of_another(self, image, target):
@@ -159,8 +162,8 @@ class Earlier:
 
     def _add(self, **line):
         text = json.dumps(line)
-        with open(self._folder / NAME, "a", encoding="utf-8") as record:
-            # A line that a killed process left unfinished ends here.
+        with open(self._folder / RECORD, "a", encoding="utf-8") as record:
+            # Ends the unfinished line of a killed process.
             record.write(f"\n{text}\n")
         self._remember(text)
 
@@ -170,14 +173,14 @@ class Earlier:
             known = {key: line[key] for key in ("made_with", "image", "files")}
             self._lines.update(dict.fromkeys(known["files"], known))
         except (ValueError, KeyError, TypeError):
-            pass  # Empty, unfinished or damaged: its files are unknown.
+            pass  # An empty, unfinished or damaged line.
 
 
 def _identity(image):
-    """Where an image is, and which version of it, without reading it.
+    """Path and version of an image, without reading it.
 
-    The times of its content and of its place in the file system both count:
-    what replaces it may be older, and as large.
+    The inode and its time count, too: a file that replaces the image may have
+    the same size and modification time.
     """
     state = _state(image)
     if state is None:
@@ -196,11 +199,7 @@ def _state(file):
 
 
 def digest(model):
-    """What a model is known by: its file, or all files of its folder.
-
-    Args:
-        model: path.
-    """
+    """The SHA-256 of a file, or of all files of a folder."""
     files = sorted(model.rglob("*")) if model.is_dir() else [model]
     total = hashlib.sha256()
     for file in files:
@@ -212,9 +211,3 @@ def digest(model):
 
 def _files(targets):
     return [file for files in targets.values() for file in files]
-
-
-def _some(files):
-    """The first names of many, and how many more there are."""
-    names = ", ".join(map(str, files[:3]))
-    return names + (f" and {len(files) - 3} more" if len(files) > 3 else "")

@@ -1,0 +1,54 @@
+"""Numbers and lists in sentences."""
+
+__all__ = ["count", "duration", "listed", "listed_ids"]
+
+
+def count(number, what):
+    """A number of things, in the singular or plural.
+
+    Example:
+
+    >>> count(1, "image"), count(3, "image")
+    ('1 image', '3 images')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def duration(seconds):
+    """A duration in seconds, minutes or hours.
+
+    Example:
+
+    >>> duration(59.6), duration(600), duration(9000)
+    ('60 s', '10 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
+
+
+def listed(names, most=5):
+    """The first names of many, and the number of the others.
+
+    Example:
+
+    >>> listed(["a", "b"]), listed(["a", "b", "c", "d"], most=2)
+    ('a, b', 'a, b and 2 more')
+    """
+    names = list(map(str, names))
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def listed_ids(ids):
+    """Ids as text; the first and last ones if there are many.
+
+    Example:
+
+    >>> listed_ids([0, 7]), listed_ids(range(20))
+    ('0, 7', '0, 1, 2, 3, 4, 5, ..., 17, 18, 19')
+    """
+    if len(ids) > 12:
+        ids = [*ids[:6], "...", *ids[-3:]]
+    return ", ".join(map(str, ids))

@@ -15,8 +15,8 @@ from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import Conv
 from keras_seg.layers import CropLike
 from keras_seg.layers.base import positive_int
-from keras_seg.ops.formats import channel_axis
-from keras_seg.ops.formats import standardize_data_format
+from keras_seg.ops.backend import channel_axis
+from keras_seg.ops.backend import standardize_data_format
 from keras_seg.surgery import decimate
 
 __all__ = ["DeepLabV1"]

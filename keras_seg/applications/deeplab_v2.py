@@ -18,7 +18,7 @@ from keras_seg.layers import ASPP
 from keras_seg.layers import AlignedScale
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
-from keras_seg.ops.formats import standardize_data_format
+from keras_seg.ops.backend import standardize_data_format
 from keras_seg.surgery import decimate
 from keras_seg.surgery import set_output_stride
 

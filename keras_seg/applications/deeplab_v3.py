@@ -13,7 +13,7 @@ from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import ASPP
 from keras_seg.layers import Conv
 from keras_seg.layers.base import positive_int
-from keras_seg.ops.formats import standardize_data_format
+from keras_seg.ops.backend import standardize_data_format
 from keras_seg.surgery import cascade as append_copies
 from keras_seg.surgery import multi_grid as spread_last_stage
 from keras_seg.surgery import set_output_stride

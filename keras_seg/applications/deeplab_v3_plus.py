@@ -8,7 +8,7 @@ from keras_seg.layers import BatchNorm
 from keras_seg.layers import Conv
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
-from keras_seg.ops.formats import channel_axis
+from keras_seg.ops.backend import channel_axis
 
 __all__ = ["DeepLabV3Plus"]
 

@@ -13,7 +13,7 @@ from keras_seg.layers import BilinearConvTranspose
 from keras_seg.layers import Conv
 from keras_seg.layers import CropLike
 from keras_seg.layers import ResizeLike
-from keras_seg.ops.formats import standardize_data_format
+from keras_seg.ops.backend import standardize_data_format
 from keras_seg.surgery import pyramid
 
 __all__ = ["FCN8s", "FCN16s", "FCN32s"]

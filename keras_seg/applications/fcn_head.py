@@ -4,7 +4,7 @@ from keras import layers
 
 from keras_seg.layers import BatchNorm
 from keras_seg.layers import Conv
-from keras_seg.ops.formats import channel_axis
+from keras_seg.ops.backend import channel_axis
 
 __all__ = ["fcn_head"]
 

@@ -7,8 +7,8 @@ from keras_seg.applications.builder import builder
 from keras_seg.layers import Conv
 from keras_seg.layers import MaxPool
 from keras_seg.layers.base import positive_int
-from keras_seg.ops.formats import spatial_axes
-from keras_seg.ops.formats import standardize_data_format
+from keras_seg.ops.backend import spatial_axes
+from keras_seg.ops.backend import standardize_data_format
 
 __all__ = ["N4"]
 

@@ -15,8 +15,8 @@ from keras_seg.applications.vgg_switches import vgg16_blocks
 from keras_seg.applications.weights import check_weights
 from keras_seg.layers import Conv
 from keras_seg.layers.base import positive_int
-from keras_seg.ops.formats import channel_axis
-from keras_seg.ops.formats import standardize_data_format
+from keras_seg.ops.backend import channel_axis
+from keras_seg.ops.backend import standardize_data_format
 
 __all__ = ["SegNet"]
 

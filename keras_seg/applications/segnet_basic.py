@@ -12,7 +12,7 @@ from keras_seg.applications.vgg_switches import encode
 from keras_seg.layers import Conv
 from keras_seg.layers import LocalResponseNormalization
 from keras_seg.layers.base import positive_int
-from keras_seg.ops.formats import standardize_data_format
+from keras_seg.ops.backend import standardize_data_format
 
 __all__ = ["SegNetBasic"]
 

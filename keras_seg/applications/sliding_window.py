@@ -13,9 +13,9 @@ from keras_seg.applications.weights import check_weights
 from keras_seg.fast.layers import replacement_class
 from keras_seg.layers import MirrorPad
 from keras_seg.layers.base import positive_int
-from keras_seg.ops.formats import channel_axis
-from keras_seg.ops.formats import spatial_axes
-from keras_seg.ops.formats import standardize_data_format
+from keras_seg.ops.backend import channel_axis
+from keras_seg.ops.backend import spatial_axes
+from keras_seg.ops.backend import standardize_data_format
 from keras_seg.surgery import fully_convolutional
 from keras_seg.surgery import inflate_input
 from keras_seg.surgery import replace_classes

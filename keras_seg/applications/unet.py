@@ -18,9 +18,9 @@ from keras_seg.layers import CropLike
 from keras_seg.layers import MaxPool
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
-from keras_seg.ops.formats import channel_axis
-from keras_seg.ops.formats import spatial_axes
-from keras_seg.ops.formats import standardize_data_format
+from keras_seg.ops.backend import channel_axis
+from keras_seg.ops.backend import spatial_axes
+from keras_seg.ops.backend import standardize_data_format
 from keras_seg.surgery import pyramid
 
 __all__ = ["UNet"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_seg.deployment.formats import ExportError
 from keras_seg.deployment.formats import first_line
-from keras_seg.ops.devices import portable_forms
+from keras_seg.ops.backend import portable_forms
 
 __all__ = ["convert"]
 

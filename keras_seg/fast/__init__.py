@@ -1,9 +1,8 @@
 """Layers and functions that compute what Keras's do, in less time on a CPU.
 
-Nothing here computes anything new, with one exception (`add_bias`, below): each
-layer and function is equal to one of Keras up to rounding and stays for its
-speed alone. On a GPU, in an exported graph and for maps of unknown size most
-of them are Keras's own.
+Each layer and function is equal to one of Keras up to rounding and stays for
+its speed alone, but for the bias (see the last item below). On a GPU, in an
+exported graph and for maps of unknown size most of them are Keras's own.
 
 Time as a multiple of that of the layer of Keras that it replaces, without and
 with the gradients (`benchmarks/layers.py --only keras`, one thread; Keras
@@ -46,9 +45,10 @@ When each can go, to be tried with every new release of Keras:
 * `best_class`: `keras.ops.argmax` searches twice on TensorFlow and JAX since
   [keras#20808](https://github.com/keras-team/keras/pull/20808), to put -0.0
   below 0.0. A class does not depend on that.
-* `add_bias`, and `ConvTranspose`, which is here for it: with channels first,
+* The bias, and `ConvTranspose`, which is here for it: with channels first,
   where a map is as wide as it has channels, `keras.ops.add` on TensorFlow adds
-  the bias along the width (Keras 3.15.1). It can go with that error.
+  the bias along the width (Keras 3.15.1). `keras_seg.ops.bias.add_bias` can
+  go with that error.
 """
 
 # First, so that what Keras's import registers is not half imported.
@@ -66,7 +66,6 @@ from keras_seg.fast.layers import DepthwiseConv
 from keras_seg.fast.layers import MaxPool
 from keras_seg.fast.layers import SeparableConv
 from keras_seg.fast.layers import replacement_class
-from keras_seg.ops.bias import add_bias
 
 __all__ = [
     "BatchNorm",
@@ -75,7 +74,6 @@ __all__ = [
     "DepthwiseConv",
     "MaxPool",
     "SeparableConv",
-    "add_bias",
     "atrous_conv",
     "atrous_depthwise_conv",
     "best_class",

@@ -8,11 +8,11 @@ memory. So is a kernel whose memory has been reordered.
 import keras
 from keras import ops
 
+from keras_seg.ops.backend import channel_axis
+from keras_seg.ops.backend import on_cpu
+from keras_seg.ops.backend import same_floats
+from keras_seg.ops.backend import spatial_axes
 from keras_seg.ops.bias import add_bias
-from keras_seg.ops.devices import on_cpu
-from keras_seg.ops.dtypes import same_floats
-from keras_seg.ops.formats import channel_axis
-from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import explicit_same
 from keras_seg.ops.padding import pad_spatial
 from keras_seg.ops.padding import windows

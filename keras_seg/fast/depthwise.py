@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from keras_seg.fast.convolution import torch_conv
-from keras_seg.ops.devices import on_cpu
-from keras_seg.ops.dtypes import same_floats
-from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.backend import on_cpu
+from keras_seg.ops.backend import same_floats
+from keras_seg.ops.backend import spatial_axes
 from keras_seg.ops.padding import explicit_same
 from keras_seg.ops.padding import windows
 

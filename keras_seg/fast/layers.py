@@ -10,9 +10,9 @@ from keras import ops
 from keras_seg.fast.convolution import conv
 from keras_seg.fast.convolution import lay_out_kernel
 from keras_seg.fast.depthwise import depthwise_conv
+from keras_seg.ops.backend import same_floats
+from keras_seg.ops.backend import spatial_axes
 from keras_seg.ops.bias import add_bias
-from keras_seg.ops.dtypes import same_floats
-from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.padding import pad_spatial
 from keras_seg.ops.padding import windows
 
@@ -31,9 +31,9 @@ __all__ = [
 class Conv(keras.layers.Conv2D):
     """`keras.layers.Conv2D`, faster on JAX's CPU and on PyTorch.
 
-    One result differs from Keras's, which is wrong: with channels first, where
-    a map is as wide as the layer has filters, Keras on TensorFlow adds the
-    bias along the width.
+    The results differ in one case, where Keras's are wrong: with channels
+    first, where a map is as wide as the layer has filters, Keras on TensorFlow
+    adds the bias along the width.
 
     Example:
 

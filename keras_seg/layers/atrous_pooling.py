@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from keras_seg.layers.removed_stride import RemovedStride
-from keras_seg.ops.dtypes import lowest
+from keras_seg.ops.backend import lowest
 from keras_seg.ops.pooling import max_pool
 from keras_seg.ops.pooling import sum_pool
 

@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_seg.ops.formats import channel_axis
-from keras_seg.ops.formats import spatial_axes
-from keras_seg.ops.formats import standardize_data_format
+from keras_seg.ops.backend import channel_axis
+from keras_seg.ops.backend import spatial_axes
+from keras_seg.ops.backend import standardize_data_format
 
 __all__ = ["SpatialLayer", "positive_int", "positive_pair"]
 

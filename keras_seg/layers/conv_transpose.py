@@ -7,7 +7,7 @@ from keras import ops
 from keras_seg.layers.base import SpatialLayer
 from keras_seg.layers.base import positive_int
 from keras_seg.layers.base import positive_pair
-from keras_seg.ops.spreading import spread_plane
+from keras_seg.ops.upsampling import depthwise_conv_transpose
 
 __all__ = ["BilinearConvTranspose", "BilinearInitializer"]
 
@@ -169,7 +169,7 @@ class BilinearConvTranspose(SpatialLayer):
     def call(self, inputs):
         inputs = ops.cast(inputs, self.compute_dtype)
         if self.per_channel:
-            spread = spread_plane(
+            spread = depthwise_conv_transpose(
                 inputs,
                 self.kernel,
                 self.factor,

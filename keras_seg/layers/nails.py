@@ -4,8 +4,8 @@ import keras
 
 from keras_seg.layers.base import SpatialLayer
 from keras_seg.layers.base import positive_pair
-from keras_seg.ops.cells import bed_of_nails
-from keras_seg.ops.cells import nearest_upsampling
+from keras_seg.ops.upsampling import bed_of_nails
+from keras_seg.ops.upsampling import nearest_upsampling
 
 __all__ = ["BedOfNails", "NearestUpsampling"]
 

@@ -5,7 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_seg.layers.base import SpatialLayer
-from keras_seg.ops.formats import select
+from keras_seg.ops.backend import select
 
 __all__ = ["Preprocess"]
 

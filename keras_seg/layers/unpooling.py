@@ -5,8 +5,8 @@ from keras import ops
 
 from keras_seg.layers.base import SpatialLayer
 from keras_seg.layers.base import positive_pair
-from keras_seg.ops.switches import max_pool_with_switches
-from keras_seg.ops.switches import pooled_size
+from keras_seg.ops.pooling import max_pool_with_indices
+from keras_seg.ops.pooling import pooled_size
 from keras_seg.ops.unpooling import check_unpooling
 from keras_seg.ops.unpooling import max_unpool
 
@@ -37,7 +37,7 @@ class MaxPoolWithSwitches(_Pool):
 
     The switch of a window is the flat position `y · W + x` of its maximum in
     the plane of its image and channel, W columns wide, as in Caffe and
-    PyTorch; `keras_seg.ops.switches_to_tensorflow` gives TensorFlow's. Of
+    PyTorch; `keras_seg.ops.indices_to_tensorflow` gives TensorFlow's. Of
     equal maxima the first in raster order counts, as there. References:
 
     - [SegNet](https://arxiv.org/abs/1511.00561)
@@ -100,7 +100,7 @@ class MaxPoolWithSwitches(_Pool):
         self.built = True
 
     def call(self, inputs):
-        return max_pool_with_switches(
+        return max_pool_with_indices(
             inputs,
             self.pool_size,
             self.strides,

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from keras_seg.ops.formats import channel_axis
+from keras_seg.ops.backend import channel_axis
 
 __all__ = ["add_bias"]
 

@@ -2,8 +2,8 @@
 
 from keras import ops
 
-from keras_seg.ops.devices import is_portable
-from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.backend import is_portable
+from keras_seg.ops.backend import spatial_axes
 
 __all__ = [
     "ceil_division",

@@ -2,9 +2,9 @@
 
 from keras import ops
 
-from keras_seg.ops.devices import torch_can
-from keras_seg.ops.dtypes import as_floats
-from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.backend import as_floats
+from keras_seg.ops.backend import spatial_axes
+from keras_seg.ops.backend import torch_can
 
 __all__ = ["resize"]
 

@@ -1,18 +1,20 @@
-"""Max un-pooling: values back to where the maxima were."""
+"""Max-unpooling: values back to where the maxima were."""
 
 from keras import ops
 
-from keras_seg.ops.cells import merge_cells
-from keras_seg.ops.cells import reaching_windows
-from keras_seg.ops.devices import torch_can
-from keras_seg.ops.dtypes import booleans_as_bytes
-from keras_seg.ops.dtypes import check_integers
-from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.backend import booleans_as_bytes
+from keras_seg.ops.backend import check_integers
+from keras_seg.ops.backend import spatial_axes
+from keras_seg.ops.backend import torch_can
 from keras_seg.ops.padding import ceil_division
-from keras_seg.ops.switches import positions
+from keras_seg.ops.pooling import positions
+from keras_seg.ops.upsampling import merge_cells
+from keras_seg.ops.upsampling import reaching_windows
 
 __all__ = [
     "check_unpooling",
+    "indices_from_tensorflow",
+    "indices_to_tensorflow",
     "max_unpool",
 ]
 
@@ -32,12 +34,12 @@ def max_unpool(
     Where windows overlap, two of them may point at one position: the later
     one in raster order is written over the earlier. The gradient of a value
     is the gradient at its position, or zero if it was overwritten; none
-    flows into the switches.
+    flows into the indices.
 
     Args:
         pooled: tensor of maps, rank 4.
-        switches: integer tensor of the same shape, from
-            `keras_seg.ops.max_pool_with_switches`.
+        switches: integer tensor of the same shape, the indices from
+            `keras_seg.ops.max_pool_with_indices`.
         pool_size: pair of ints, of the pooling.
         strides: pair of ints, of the pooling. Defaults to `pool_size`.
         size: `(height, width)` of the map that was pooled, ints or integer
@@ -49,7 +51,7 @@ def max_unpool(
         Maps of the given size, of the dtype of `pooled`.
 
     Raises:
-        ValueError: if the shapes differ, the switches are no integers, or
+        ValueError: if the shapes differ, the indices are no integers, or
             the windows don't belong to a map of that size.
 
     Example:
@@ -79,7 +81,7 @@ def max_unpool(
             pooled, switches, pool_size, strides, size, data_format
         )
     cells = [ceil_division(n, s) for n, s in zip(size, strides, strict=True)]
-    # Switches counted from the first position of their window.
+    # Indices counted from the first position of their window.
     switches = ops.cast(switches, "int32")
     local = switches - positions(counts, strides, size[1], data_format)
     result = ops.cast(0, pooled.dtype)
@@ -112,7 +114,7 @@ def check_unpooling(pooled, switches, pool_size, strides, size, data_format):
         data_format: `"channels_last"` or `"channels_first"`.
 
     Raises:
-        ValueError: if the shapes differ, the switches are no integers, or
+        ValueError: if the shapes differ, the indices are no integers, or
             the windows don't belong to a map of that size.
     """
     shape, other = tuple(pooled.shape), tuple(switches.shape)
@@ -121,10 +123,10 @@ def check_unpooling(pooled, switches, pool_size, strides, size, data_format):
         for pair in zip(shape, other, strict=True)
     ):
         raise ValueError(
-            "The switches must have the shape of the pooled maps. "
-            f"Received: pooled of shape {shape}, switches of shape {other}"
+            "The indices must have the shape of the pooled maps. "
+            f"Received: pooled of shape {shape}, indices of shape {other}"
         )
-    check_integers("switches", switches)
+    check_integers("indices", switches)
     for axis, k, s, n in zip(
         spatial_axes(data_format), pool_size, strides, size, strict=True
     ):
@@ -137,7 +139,7 @@ def check_unpooling(pooled, switches, pool_size, strides, size, data_format):
         limit = last + k + s - 1
         if not least <= n <= limit:
             raise ValueError(
-                f"Switches of {windows} windows of {k} with stride {s} do not "
+                f"Indices of {windows} windows of {k} with stride {s} do not "
                 f"fit {n} positions, only {least} to {limit}. "
                 f"Received: size={tuple(size)}, pooled of shape {shape}"
             )
@@ -159,3 +161,83 @@ def _torch_unpool(pooled, switches, pool_size, strides, size, data_format):
         output_size=size,
     )
     return x.permute(0, 2, 3, 1)
+
+
+def indices_from_tensorflow(indices, include_batch_in_index=False, size=None):
+    """Pooling indices from those of `tf.nn.max_pool_with_argmax`.
+
+    TensorFlow counts the channels too: `(y · W + x) · C + c`, and with
+    `include_batch_in_index` the images, `((b · H + y) · W + x) · C + c`.
+    `torch.nn.functional.max_pool2d` counts as this package does, in
+    channels-first maps.
+
+    Args:
+        indices: integer tensor `(batch, height, width, channels)`.
+        include_batch_in_index: bool, as it was given to TensorFlow.
+        size: `(height, width)` of the maps that were pooled; needed with
+            `include_batch_in_index`.
+
+    Returns:
+        Indices `y · W + x`, int32, of the same shape.
+
+    Raises:
+        ValueError: if `size` is missing, or they are no integers.
+
+    Example:
+
+    >>> import numpy as np
+    >>> indices = np.array([2, 11]).reshape(1, 1, 1, 2)
+    >>> [int(v) for v in np.ravel(indices_from_tensorflow(indices))]
+    [1, 5]
+    """
+    indices = ops.convert_to_tensor(indices)
+    check_integers("indices", indices)
+    channels = ops.shape(indices)[3]
+    if include_batch_in_index:
+        indices = indices % _image_size(size, channels)
+    return ops.cast(indices // channels, "int32")
+
+
+def indices_to_tensorflow(switches, include_batch_in_index=False, size=None):
+    """Pooling indices as `tf.nn.max_pool_with_argmax` gives them.
+
+    The inverse of `keras_seg.ops.indices_from_tensorflow`.
+
+    Args:
+        switches: integer tensor `(batch, height, width, channels)`.
+        include_batch_in_index: bool, whether the images are counted too.
+        size: `(height, width)` of the maps that were pooled; needed with
+            `include_batch_in_index`.
+
+    Returns:
+        Indices, int32, of the same shape.
+
+    Raises:
+        ValueError: if `size` is missing, or they are no integers.
+
+    Example:
+
+    >>> import numpy as np
+    >>> switches = np.array([1, 5], "int32").reshape(1, 1, 1, 2)
+    >>> [int(v) for v in np.ravel(indices_to_tensorflow(switches))]
+    [2, 11]
+    """
+    switches = ops.convert_to_tensor(switches)
+    check_integers("indices", switches)
+    switches = ops.cast(switches, "int32")
+    batch, _, _, channels = ops.shape(switches)
+    indices = switches * channels + ops.arange(channels, dtype="int32")
+    if include_batch_in_index:
+        images = ops.arange(batch, dtype="int32")
+        images = images * _image_size(size, channels)
+        indices = indices + ops.reshape(images, (-1, 1, 1, 1))
+    return indices
+
+
+def _image_size(size, channels):
+    if size is None:
+        raise ValueError(
+            "Indices that include the batch need the size of the maps that "
+            "were pooled. Received: include_batch_in_index=True, size=None"
+        )
+    return size[0] * size[1] * channels

@@ -7,8 +7,8 @@ import numpy as np
 from keras import layers
 
 from keras_seg.layers import Conv
-from keras_seg.ops.formats import channel_axis
-from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.backend import channel_axis
+from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise
 from keras_seg.surgery import verification

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.backend import spatial_axes
 
 __all__ = ["measured_strides"]
 

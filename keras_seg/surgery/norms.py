@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from keras_seg.layers import AtrousConv
-from keras_seg.ops.formats import channel_axis
+from keras_seg.ops.backend import channel_axis
 from keras_seg.surgery import graph
 
 __all__ = ["norms_behind"]

@@ -6,7 +6,7 @@ from keras import layers
 
 from keras_seg.layers import LocalResponseNormalization
 from keras_seg.layers import Preprocess
-from keras_seg.ops.formats import channel_axis
+from keras_seg.ops.backend import channel_axis
 
 __all__ = ["is_elementwise", "is_pointwise"]
 

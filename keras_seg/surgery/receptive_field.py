@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import keras
 
-from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
 from keras_seg.surgery import seeing_enlarged  # noqa: F401  (rules of `see`)
 from keras_seg.surgery import seeing_windows  # noqa: F401  (rules of `see`)

@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers
 from keras import ops
 
-from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
 
 __all__ = ["TOLERANCE", "compare_layers", "verify", "verify_strides"]

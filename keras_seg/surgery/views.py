@@ -6,7 +6,7 @@ from keras import ops
 from keras_seg.from_logits import resolve_from_logits
 from keras_seg.layers import AlignedScale
 from keras_seg.layers import ResizeLike
-from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery.graph import data_format_of
 from keras_seg.surgery.wrapping import first_output
 from keras_seg.surgery.wrapping import image_of

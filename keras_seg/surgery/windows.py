@@ -9,7 +9,7 @@ from keras_seg.layers import AtrousAveragePool
 from keras_seg.layers import AtrousMaxPool
 from keras_seg.layers import RemovedStridePadding
 from keras_seg.layers.removed_stride import RemovedStride
-from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
 from keras_seg.surgery.carrying import carry
 from keras_seg.surgery.carrying import refuse

@@ -9,7 +9,7 @@ from keras import ops
 from keras_seg.layers import ASPP
 from keras_seg.layers import MaxPoolWithSwitches
 from keras_seg.layers import MaxUnpool
-from keras_seg.ops import switches_from_tensorflow
+from keras_seg.ops import indices_from_tensorflow
 
 GOLDENS = pathlib.Path(__file__).parents[1] / "goldens"
 
@@ -31,7 +31,7 @@ def turned_back(x, data_format):
 def unpooled(arrays, name, data_format, pool_size, strides, size):
     """What we make of the values and indices that TensorFlow gave."""
     indices = arrays[f"{name}_argmax"]
-    switches = ops.convert_to_numpy(switches_from_tensorflow(indices))
+    switches = ops.convert_to_numpy(indices_from_tensorflow(indices))
     layer = MaxUnpool(pool_size, strides, data_format=data_format)
     y = layer(
         turned(arrays[f"{name}_values"], data_format),

@@ -220,7 +220,7 @@ def test_switches_that_do_not_fit():
         with pytest.raises(
             ValueError,
             match=message(
-                "Switches of 12 windows of 2 with stride 2 do not fit "
+                "Indices of 12 windows of 2 with stride 2 do not fit "
                 f"{height} positions, only 23 to 25. Received: "
                 f"size=({height}, 30), pooled of shape (None, 12, 15, 3)"
             ),
@@ -234,7 +234,7 @@ def test_switches_that_do_not_fit():
         MaxUnpool(2)(pooled, switches, pooled, output_size=(23, 30))
     with pytest.raises(ValueError, match="must have the shape of the pooled"):
         MaxUnpool(2)(pooled, keras.Input((12, 14, 3), dtype="int32"))
-    with pytest.raises(ValueError, match="Received: switches of float32"):
+    with pytest.raises(ValueError, match="Received: indices of float32"):
         MaxUnpool(2)(pooled, pooled)
     with pytest.raises(ValueError, match="22 positions, only 23 to 25"):
         MaxUnpool(2)(

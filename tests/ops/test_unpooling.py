@@ -6,11 +6,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from keras import ops
 
-from keras_seg.ops import max_pool_with_switches
+from keras_seg.ops import indices_from_tensorflow
+from keras_seg.ops import indices_to_tensorflow
+from keras_seg.ops import max_pool_with_indices
 from keras_seg.ops import max_unpool
 from keras_seg.ops import pooled_size
-from keras_seg.ops import switches_from_tensorflow
-from keras_seg.ops import switches_to_tensorflow
 
 # Each new shape is compiled on JAX.
 few = settings(max_examples=6 if keras.backend.backend() == "jax" else 20)
@@ -58,7 +58,7 @@ def unpool_by_hand(pooled, switches, size):
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_worked_example(data_format):
-    pooled, switches = max_pool_with_switches(
+    pooled, switches = max_pool_with_indices(
         plane(MAP, data_format), (2, 2), data_format=data_format
     )
     assert np.squeeze(numpy(pooled)).tolist() == POOLED
@@ -72,22 +72,22 @@ def test_worked_example(data_format):
 def test_of_equal_maxima_the_first_counts():
     """All-zero windows, as after a ReLU; 0 and -0 are equal."""
     for x in (np.zeros((1, 5, 5, 1)), plane([[-0.0, 0.0, 0.0]] * 3)):
-        _, switches = max_pool_with_switches(x.astype("float32"), (3, 2))
+        _, switches = max_pool_with_indices(x.astype("float32"), (3, 2))
         width = x.shape[2]
         columns = list(range(0, width, 2))
         assert numpy(switches)[0, 0, :, 0].tolist() == columns
     x = plane([[1, 2, 7], [7, 2, 7]])
-    _, switches = max_pool_with_switches(x, (2, 3))
+    _, switches = max_pool_with_indices(x, (2, 3))
     assert numpy(switches).item() == 2
 
 
 def test_values_below_zero_at_a_cut_edge():
     x = plane([[-5, -3, -9], [-4, -8, -np.inf], [-2, -1, -6]])
-    pooled, switches = max_pool_with_switches(x, (2, 2))
+    pooled, switches = max_pool_with_indices(x, (2, 2))
     assert np.squeeze(numpy(pooled)).tolist() == [[-3, -9], [-1, -6]]
     assert np.squeeze(numpy(switches)).tolist() == [[1, 2], [7, 8]]
     whole = plane(MAP, dtype="int32")[:, :3, :3]
-    pooled, _ = max_pool_with_switches(-whole, (2, 2))
+    pooled, _ = max_pool_with_indices(-whole, (2, 2))
     assert np.squeeze(numpy(pooled)).tolist() == [[-1, -1], [0, -7]]
 
 
@@ -103,7 +103,7 @@ def test_pooled_sizes(rounding, strides):
         pooled_size(2, 3, 2, "floor")
     x = np.random.default_rng(0).normal(size=(1, 7, 8, 2)).astype("float32")
     expected = pool_by_hand(x, (3, 2), strides, rounding)
-    found = max_pool_with_switches(x, (3, 2), strides, rounding=rounding)
+    found = max_pool_with_indices(x, (3, 2), strides, rounding=rounding)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(numpy(one), other)
 
@@ -121,7 +121,7 @@ def test_pool_and_unpool_equal_the_definition(
     # Few values, so that many are equal.
     x = rng.integers(-3, 3, (2, *size, channels)).astype("float32")
     expected = pool_by_hand(x, pool_size, strides, "ceil")
-    pooled, switches = max_pool_with_switches(x, pool_size, strides)
+    pooled, switches = max_pool_with_indices(x, pool_size, strides)
     np.testing.assert_array_equal(numpy(pooled), expected[0])
     np.testing.assert_array_equal(numpy(switches), expected[1])
 
@@ -148,7 +148,7 @@ def test_pool_and_unpool_equal_the_definition(
 def test_equals_pytorch(size, pool_size, strides, rounding):
     torch = pytest.importorskip("torch")
     x = np.random.default_rng(0).normal(size=(1, 2, *size)).astype("float32")
-    pooled, switches = max_pool_with_switches(
+    pooled, switches = max_pool_with_indices(
         x, pool_size, strides, rounding=rounding, data_format="channels_first"
     )
     theirs = torch.nn.functional.max_pool2d(
@@ -183,7 +183,7 @@ def test_both_formulations_are_equal(monkeypatch, size):
     x = x.astype("float32")
 
     def both():
-        pooled, switches = max_pool_with_switches(x, (2, 2))
+        pooled, switches = max_pool_with_indices(x, (2, 2))
         return (
             pooled,
             switches,
@@ -191,7 +191,7 @@ def test_both_formulations_are_equal(monkeypatch, size):
         )
 
     native = both()
-    for module in ("switches", "unpooling"):
+    for module in ("pooling", "unpooling"):
         monkeypatch.setattr(
             f"keras_seg.ops.{module}.torch_can", lambda x: False
         )
@@ -202,14 +202,14 @@ def test_both_formulations_are_equal(monkeypatch, size):
 def test_converters_are_inverse():
     switches = np.random.default_rng(0).integers(0, 56, (3, 4, 2, 5))
     for batch in (False, True):
-        indices = switches_to_tensorflow(switches, batch, (7, 8))
+        indices = indices_to_tensorflow(switches, batch, (7, 8))
         assert keras.backend.standardize_dtype(indices.dtype) == "int32"
-        back = switches_from_tensorflow(indices, batch, (7, 8))
+        back = indices_from_tensorflow(indices, batch, (7, 8))
         np.testing.assert_array_equal(numpy(back), switches)
     # ((b · 7 + y) · 8 + x) · 5 + c
     at = numpy(indices)[2, 1, 1, 3]
     assert at == (2 * 56 + switches[2, 1, 1, 3]) * 5 + 3
-    for convert in (switches_from_tensorflow, switches_to_tensorflow):
+    for convert in (indices_from_tensorflow, indices_to_tensorflow):
         with pytest.raises(ValueError, match="size=None"):
             convert(switches, include_batch_in_index=True)
 
@@ -225,15 +225,15 @@ def test_equals_tensorflow(include_batch):
     theirs, indices = tf.nn.max_pool_with_argmax(
         x, 3, 2, "VALID", include_batch_in_index=include_batch
     )
-    pooled, switches = max_pool_with_switches(
+    pooled, switches = max_pool_with_indices(
         x, (3, 3), (2, 2), rounding="floor"
     )
     np.testing.assert_array_equal(numpy(pooled), theirs.numpy())
     np.testing.assert_array_equal(
-        numpy(switches_from_tensorflow(indices, include_batch, (7, 9))),
+        numpy(indices_from_tensorflow(indices, include_batch, (7, 9))),
         numpy(switches),
     )
     np.testing.assert_array_equal(
-        numpy(switches_to_tensorflow(switches, include_batch, (7, 9))),
+        numpy(indices_to_tensorflow(switches, include_batch, (7, 9))),
         indices.numpy(),
     )

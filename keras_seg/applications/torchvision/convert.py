@@ -8,7 +8,7 @@ from keras_seg.applications.torchvision.files import FILES
 from keras_seg.applications.torchvision.files import read
 from keras_seg.applications.torchvision.state import State
 from keras_seg.layers import Preprocess
-from keras_seg.ops.formats import standardize_data_format
+from keras_seg.ops.backend import standardize_data_format
 
 __all__ = ["from_torchvision"]
 

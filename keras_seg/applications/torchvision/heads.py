@@ -7,7 +7,7 @@ from keras_seg.layers import ASPP
 from keras_seg.layers import BatchNorm
 from keras_seg.layers import Conv
 from keras_seg.layers import ResizeLike
-from keras_seg.ops.formats import channel_axis
+from keras_seg.ops.backend import channel_axis
 
 __all__ = ["deeplab", "fcn", "lraspp"]
 

@@ -108,7 +108,7 @@ def kernel(x):
 
 
 def unpool(x):
-    pooled, places = keras_seg.ops.max_pool_with_switches(x, (1, 2))
+    pooled, places = keras_seg.ops.max_pool_with_indices(x, (1, 2))
     return keras_seg.ops.max_unpool(pooled, places, (1, 2))
 
 
@@ -132,8 +132,8 @@ OPS = {
         lambda x: keras_seg.ops.max_pool(x, (3, 3)),
         lambda x: np.max([tap for _, _, tap in taps(x)], axis=0),
     ),
-    "max_pool_with_switches": (
-        lambda x: keras_seg.ops.max_pool_with_switches(x, (1, 2))[1],
+    "max_pool_with_indices": (
+        lambda x: keras_seg.ops.max_pool_with_indices(x, (1, 2))[1],
         switches,
     ),
     "max_unpool": (unpool, pool_and_back),
@@ -146,8 +146,8 @@ OPS = {
         lambda x: np.pad(x, ((0, 0), (1, 0), (2, 3), (0, 0))),
     ),
     "resize": (lambda x: keras_seg.ops.resize(x, (7, 9)), resized),
-    "spread_plane": (
-        lambda x: keras_seg.ops.spread_plane(x, PLANE, (1, 2)),
+    "depthwise_conv_transpose": (
+        lambda x: keras_seg.ops.depthwise_conv_transpose(x, PLANE, (1, 2)),
         spread,
     ),
     "sum_pool": (
@@ -160,7 +160,7 @@ KEPT = {
     "bed_of_nails",
     "best_class",
     "max_pool",
-    "max_pool_with_switches",
+    "max_pool_with_indices",
     "max_unpool",
     "nearest_upsampling",
     "pad_spatial",
@@ -168,12 +168,12 @@ KEPT = {
 NO_MAPS = {
     "pooled_size",
     "removed_stride_padding",
-    "switches_from_tensorflow",
-    "switches_to_tensorflow",
+    "indices_from_tensorflow",
+    "indices_to_tensorflow",
     "crf",
 }
 # Their layers are among `LAYERS`.
-NO_MAPS |= {"add_bias", "conv", "depthwise_conv", "replacement_class"}
+NO_MAPS |= {"conv", "depthwise_conv", "replacement_class"}
 
 
 def numbers_of(y):
@@ -206,7 +206,7 @@ def test_functions(name, dtype):
         numbers = numbers + 2**25  # float32 does not tell them apart.
     x = given(numbers, dtype)
     y = function(x)
-    if name not in ("best_class", "max_pool_with_switches"):
+    if name not in ("best_class", "max_pool_with_indices"):
         as_before = kept or "float" in dtype
         assert dtype_of(y) == (dtype_of(x) if as_before else "float32")
     y = ops.convert_to_numpy(y if kept else ops.cast(y, "float32"))
@@ -321,8 +321,8 @@ def test_crf(dtype):
 def test_what_counts_must_be_integers():
     places = np.ones((1, 1, 2, 1))
     for function in (
-        keras_seg.ops.switches_from_tensorflow,
-        keras_seg.ops.switches_to_tensorflow,
+        keras_seg.ops.indices_from_tensorflow,
+        keras_seg.ops.indices_to_tensorflow,
     ):
         for dtype in ("bool", "float32", "bfloat16"):
             with pytest.raises(ValueError, match=f"Received: .* of {dtype}"):

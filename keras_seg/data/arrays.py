@@ -44,16 +44,9 @@ def npy_shape(path):
 
 
 def read_npy(path):
-    """Read a NumPy array of pixels; pickled objects are never loaded.
+    """Array `(height, width)` or `(height, width, channels)` of a NumPy file.
 
-    Args:
-        path: str or path.
-
-    Returns:
-        Array `(height, width)` or `(height, width, channels)`.
-
-    Raises:
-        DataError: the file is damaged, too large, or of another shape.
+    Pickled objects are never loaded; other shapes are a `DataError`.
     """
     with guarded(path):
         return np.array(_mapped(path))
@@ -102,14 +95,7 @@ def as_16_bits(pixels, bits):
 
 
 def tiff_tags(path):
-    """The tags of the first page of a TIFF, whatever its pixels are.
-
-    Args:
-        path: str or path.
-
-    Returns:
-        Mapping from numbers of tags to values.
-    """
+    """The tags of a TIFF's first page by number, whatever its pixels are."""
     with guarded(path), open(path, "rb") as file:
         header = file.read(8)
         header += file.read(8) if header[2] == 43 else b""  # BigTIFF
@@ -120,22 +106,19 @@ def tiff_tags(path):
 
 
 def read_tiff(path, page=None, shown=True, alpha=True):
-    """Read one page of a TIFF of any number of channels, with tifffile.
+    """Read one page of a TIFF of any number of channels with tifffile.
 
     Args:
         path: str or path.
         page: optional int; `None` wants a file of one page.
-        shown: bool, the pixels as a viewer shows them, through the palette
-            and with white for 0 where the file says so, and 9 to 15 bits
-            as 16, or else the values that are stored. Blocks that were never
-            written are 0, or what the file has for no data.
+        shown: bool, whether to apply the palette, invert files in which 0 is
+            white, and scale 9 to 15 bits to 16. Otherwise the values are
+            those stored. Blocks that were never written are 0, or the file's
+            value for no data.
         alpha: bool, whether alpha counts as a channel.
 
     Returns:
         Array `(height, width, channels)`, the orientation applied.
-
-    Raises:
-        DataError: tifffile is not installed, or the file is damaged.
     """
     with guarded(path), _tifffile(path).TiffFile(path) as file:
         sheet = _page(path, file, page)

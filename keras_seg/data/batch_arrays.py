@@ -12,10 +12,10 @@ __all__ = ["BatchArrays", "middle"]
 
 
 class BatchArrays:
-    """Arrays that pairs are written to, whichever is ready first.
+    """Arrays of a batch, to which threads write pairs in any order.
 
-    What is smaller than the batch is padded at the bottom and the right: with
-    the mean color, with void, and with a weight of 0.
+    A pair that is smaller than the batch is padded at the bottom and the
+    right: with the mean color, with void, and with a weight of 0.
 
     Args:
         indices: sequence of int, the pairs of the batch in order.
@@ -71,11 +71,7 @@ class BatchArrays:
 
 
 def middle(array, margin):
-    """The middle of an array `(batch, height, width)`.
-
-    Raises:
-        ValueError: if the margin leaves nothing.
-    """
+    """An array `(batch, height, width)` without a margin on each side."""
     height, width = array.shape[1:]
     if min(height, width) <= 2 * margin:
         raise ValueError(

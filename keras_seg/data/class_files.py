@@ -27,17 +27,7 @@ _YAML = (
 
 
 def read_rows(path):
-    """Read the rows of a class table, each checked by itself.
-
-    Args:
-        path: str or path of `classes.csv`, `classes.yaml` or `.yml`.
-
-    Returns:
-        Dictionary from each id to (name, color or `None`, is void).
-
-    Raises:
-        DataError: the file is not such a table, or an id comes twice.
-    """
+    """The rows of a class table: id to (name, color or `None`, is void)."""
     path = pathlib.Path(path)
     if path.suffix.lower() in (".yaml", ".yml"):
         return _rows_of_yaml(path)
@@ -45,18 +35,7 @@ def read_rows(path):
 
 
 def names_by_id(names, path):
-    """Names of classes, as YAML has them, by id.
-
-    Args:
-        names: list of str, or dictionary from int to str.
-        path: str or path of the file, named in errors.
-
-    Returns:
-        Dictionary from int to str.
-
-    Raises:
-        DataError: an id is no integer of 0 or more, or a name is no text.
-    """
+    """Names of classes, a list or a dictionary as YAML has them, by id."""
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict):
@@ -73,15 +52,7 @@ def composed(name):
 
 
 def refuse_alike(names, file):
-    """Refuse names of which two differ by upper and lower case only.
-
-    Args:
-        names: iterable of str.
-        file: str or path, named in the error.
-
-    Raises:
-        DataError: there are such names, or one comes twice.
-    """
+    """Refuse names that differ only by case or spaces, or come twice."""
     seen: dict[str, str] = {}
     for name in names:
         plain = " ".join(composed(name).casefold().split())

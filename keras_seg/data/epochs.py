@@ -19,12 +19,6 @@ class Epochs(keras.utils.PyDataset, abc.ABC):
     trains on epochs 1, 2, … Between `on_epoch_begin` and the last batch of an
     epoch, batches come in the order of the calls, whatever index is asked
     for. Subclasses have a length, and `_batch`.
-
-    Args:
-        seed: int, 0 or more.
-
-    Raises:
-        ValueError: for another seed.
     """
 
     def __init__(self, seed):
@@ -82,13 +76,9 @@ class Epochs(keras.utils.PyDataset, abc.ABC):
 
 
 class ReadAhead:
-    """Makes what is asked for, and what will be asked for next.
+    """Makes the batch that is asked for, and begins the next ones on threads.
 
-    Threads live while something is read ahead; they end with the last
-    batch, with `close()`, and with the object itself.
-
-    Args:
-        workers: int, number of threads.
+    The threads end with the last batch, with `close()`, and with the object.
     """
 
     def __init__(self, workers):
@@ -107,11 +97,8 @@ class ReadAhead:
                 all are done. It is not kept: an object that has both would
                 live for as long as the threads.
             key: hashable.
-            following: sequence of the keys that are to be begun as well.
-                What was begun before and is none of them is given up.
-
-        Returns:
-            What the function of `begin` gives.
+            following: sequence of the keys that are to be begun as well. What
+                was begun before and is none of them is given up.
         """
         with self._lock:
             self._give_up(set(self._begun).difference([key], following))

@@ -69,11 +69,7 @@ class Folder:
         return read_image(pair.image, self.channels, pair.page, self.bit_depth)
 
     def read_ids(self, index):
-        """The ids that were written, before void and classes are looked at.
-
-        Returns:
-            Integer array `(height, width)`.
-        """
+        """The ids that were written, not yet checked, `(height, width)`."""
         return self.masks(self.pairs[index])
 
     def subset(self, indices):

@@ -23,12 +23,9 @@ _CACHE = 256 * 2**20  # bytes; GDAL's default is 5 % of the machine's memory
 def is_geotiff(path):
     """Whether a file says where its pixels lie.
 
-    By a transform, with a coordinate system or without, by ground control
-    points or by rational polynomial coefficients. False where `rasterio` is
-    not installed: it is an image then, as others.
-
-    Args:
-        path: str or path.
+    By a transform, ground control points or rational polynomial
+    coefficients. False where `rasterio` is not installed: the file is read as
+    any image then.
     """
     return _opened(path, lambda file: _place(file) != {}) or False
 
@@ -36,13 +33,10 @@ def is_geotiff(path):
 def place_of(path):
     """The coordinate system and the transform of a GeoTIFF.
 
-    Args:
-        path: str or path.
-
     Returns:
         Tuple of a `rasterio.CRS`, or `None`, and an affine transform from
-        columns and rows, fitted to ground control points where these alone
-        say the place; `None` for a file that has neither.
+        columns and rows, fitted to ground control points where there is
+        nothing else; `None` for a file that has neither.
     """
 
     def ask(file):
@@ -139,11 +133,7 @@ class GeoImage:
         self.shape = (self.file.height, self.file.width, len(self._bands))
 
     def __getitem__(self, window):
-        """Reads `image[rows, columns]`, two slices of step 1.
-
-        Returns:
-            Array `(rows, columns, channels)`, uint8, or float32 in 0...255.
-        """
+        """Read `image[rows, columns]`, two slices of step 1."""
         return self._pixels(window=self._window(window))
 
     def valid(self, window):
@@ -152,14 +142,7 @@ class GeoImage:
             return self.file.dataset_mask(window=self._window(window)) > 0
 
     def preview(self, side):
-        """The whole image in little.
-
-        Args:
-            side: int, the most pixels that a side has.
-
-        Returns:
-            Array as those of windows.
-        """
+        """The whole image, no side longer than `side` pixels."""
         return self._pixels(out_shape=_fitted(self.shape, side))
 
     def close(self):

@@ -34,9 +34,6 @@ def normalize_mask(mask, classes, file, ids=None):
 
     Returns:
         uint8 array `(height, width)` of 0..C-1 and 255.
-
-    Raises:
-        DataError: an id is neither a class nor void.
     """
     ids = ids_of_mask(mask) if ids is None else ids
     void = classes.void_ids | {VOID}
@@ -61,17 +58,14 @@ def normalize_mask(mask, classes, file, ids=None):
 def refuse_black_and_white(id_lists, classes, files):
     """Refuse a data set whose masks hold nothing but 0 and 255.
 
-    Taken by itself such a mask is class 0 and void; where all are alike, the
-    second class was written as white, and a model would learn to say 0.
+    Taken by itself such a mask is class 0 and void. Where all are alike, the
+    second class was written as white, and a model would learn to predict 0
+    everywhere.
 
     Args:
         id_lists: list of the ids of each mask.
         classes: `ClassTable`, or `None` where it was to be found from ids.
-        files: list of the paths of the masks; the first that has a 255 is
-            named.
-
-    Raises:
-        DataError: the masks hold 0 and 255 only, 255 among them.
+        files: list of the paths of the masks.
     """
     if set().union(*id_lists) != {0, VOID}:
         return
@@ -94,18 +88,7 @@ def refuse_black_and_white(id_lists, classes, files):
 
 
 def classes_of_ids(id_lists, files):
-    """The class table that masks without one ask for: 0..max, 255 void.
-
-    Args:
-        id_lists: list of the ids of each mask.
-        files: list of the paths of the masks, named in errors.
-
-    Returns:
-        A `ClassTable`.
-
-    Raises:
-        DataError: an id does not fit into 0..254, or there is no class at all.
-    """
+    """The class table of masks that come without one: 0..max, 255 void."""
     for ids, file in zip(id_lists, files, strict=True):
         if ids[0] < 0 or ids[-1] > VOID:
             raise DataError(

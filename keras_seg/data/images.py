@@ -122,15 +122,7 @@ def _read(path, channels, page):
 
 
 def read_size(path, page=None):
-    """Height and width, from the header alone, orientation applied.
-
-    Args:
-        path: str or path of an image or a mask.
-        page: optional int, the page of a TIFF stack.
-
-    Returns:
-        Tuple `(height, width)`.
-    """
+    """(height, width) of a file, from its header, orientation applied."""
     if is_npy(path):
         return npy_shape(path)[:2]
     if needs_tifffile(path, page):
@@ -254,16 +246,10 @@ def _fitted(path, pixels, channels, bit_depth=None):
 
 
 def scaled(path, pixels, channels, bit_depth):
-    """Values of 16 bits as 0..255: uint8 of 3 channels, float32 of others.
+    """uint16 values as 0..255: uint8 for 3 channels, float32 for others.
 
-    Args:
-        path: str or path, named in errors.
-        pixels: uint16 array.
-        channels: int, or `None`.
-        bit_depth: int in 8..16, or `None` for 16.
-
-    Raises:
-        DataError: a value is larger than so many bits hold.
+    A value that does not fit into `bit_depth` bits, by default 16, is a
+    `DataError`.
     """
     bit_depth = bit_depth or 16
     most, largest = 2**bit_depth - 1, int(pixels.max())

@@ -40,17 +40,7 @@ def folder_splits(path):
     """The splits of a data set of two folders: folders, or lists of stems.
 
     Images of `path/images` beside folders of validation and test images are
-    the split "train".
-
-    Args:
-        path: str or path of the data set.
-
-    Returns:
-        Tuple of names; "train", "val" and "test" come first.
-
-    Raises:
-        DataError: there are images beside folders of splits, and it is not
-            clear what they are.
+    the split "train". Images that would be in no split are a `DataError`.
     """
     path = existing(path)
     parts = {f.name for f in visible(path) if (f / "images").is_dir()}
@@ -112,19 +102,11 @@ def role_of(name):
 
 
 def choose_split(names, role):
-    """The split that is for training or for validation.
+    """The split for the role "train" or "val", `None` where there is none.
 
-    Args:
-        names: tuple of str, the splits of a data set.
-        role: str, "train" or "val".
-
-    Returns:
-        One of the names; that of the role itself, in any case, before longer
-        ones. For "train" the only one without a role stands in: CVAT's is
-        "default". `None` where there is none.
-
-    Raises:
-        DataError: several names come into question.
+    A split named as the role itself, in any case, comes before longer names.
+    For "train" the only one without a role stands in: CVAT's is "default".
+    Several are a `DataError`.
     """
     found = [name for name in names if role_of(name) == role]
     if role == "train" and not found:
@@ -151,17 +133,10 @@ def sorted_splits(names):
 
 
 def find_folders(path, split=None):
-    """Find the images, the masks and the list of stems of a split.
+    """The folder of images, that of masks, and the list of stems of a split.
 
-    Args:
-        path: str or path of the data set.
-        split: optional str. `None` takes everything of `path/images`.
-
-    Returns:
-        Tuple (folder of images, folder of masks, list of stems or `None`).
-
-    Raises:
-        DataError: a folder or the split is missing.
+    `None` as the split takes everything of `path/images`; the list is `None`
+    where a split is a folder.
     """
     path = existing(path)
     names = folder_splits(path)
@@ -235,8 +210,8 @@ def missing_split(path, split, names, looked=""):
 def find_classes(path):
     """`classes.csv` or `.yaml`, in the folder or the one above, or `None`.
 
-    That above is another data set's, and not looked into, where it has images
-    of its own and the folder is not named as one of its parts.
+    The folder above belongs to another data set where it has images of its
+    own and this folder is not named as one of its parts.
     """
     path = pathlib.Path(path).absolute()
     part = path.name in MASK_FOLDERS or role_of(path.name) is not None
@@ -260,13 +235,7 @@ def _is_data_set(folder, may_be_split):
 def visible(folder, *suffixes):
     """What lies in a folder and is not hidden, sorted by name.
 
-    Args:
-        folder: path.
-        *suffixes: str, lower case; with them only files of one of these, in
-            any case.
-
-    Returns:
-        List of paths.
+    With suffixes, lower case, only files of one of these, in any case.
     """
     return [
         entry

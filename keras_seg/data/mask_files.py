@@ -59,17 +59,9 @@ class ColorCode:
         )
 
     def decode(self, pixels, file):
-        """Turn colors into ids.
+        """The ids `(height, width)` of colors, uint8 `(height, width, 3)`.
 
-        Args:
-            pixels: uint8 array `(height, width, 3)`.
-            file: str or path, named in errors.
-
-        Returns:
-            Integer array `(height, width)`.
-
-        Raises:
-            DataError: a color stands for nothing, or for two classes.
+        A color that stands for nothing, or for two classes, is a `DataError`.
         """
         known = _packed(np.array(self.colors, "uint8"))
         order = np.argsort(known, kind="stable")
@@ -241,11 +233,9 @@ def _refuse_twins(colors, file):
 
 
 def share_palettes(folders):
-    """Lets the splits of a data set have one color for each index in all.
+    """Let the splits of a data set have one color for each index in all.
 
-    Args:
-        folders: iterable of `Folder`; other sequences are left alone. Those
-            that read masks in the same way read them by one object then.
+    Each `Folder` that reads masks in the same way gets the same reader.
     """
     known: list = []
     for folder in folders:
@@ -258,30 +248,14 @@ def share_palettes(folders):
 
 
 def color_code(classes):
-    """The colors that masks of these classes may be coded in, or `None`.
-
-    Args:
-        classes: `ClassTable`, number of classes, or `None`.
-
-    Returns:
-        A `ColorCode` where the table's colors are its own.
-    """
+    """The `ColorCode` of a class table with colors of its own, or `None`."""
     if isinstance(classes, ClassTable) and classes.colors_given:
         return ColorCode.of(classes)
     return None
 
 
 def parse_mask_values(text):
-    """Reads "0:0,255:1" as `{0: 0, 255: 1}`.
-
-    Args:
-        text: str, pairs `value:id` with commas between.
-
-    Returns:
-        Dictionary of int.
-
-    Raises:
-        ValueError: if it is written otherwise.
+    """Read "0:0,255:1" as `{0: 0, 255: 1}`.
 
     Example:
 

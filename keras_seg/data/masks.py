@@ -66,15 +66,10 @@ def read_mask(path, page=None):
 
 
 def read_palette(path, page=None):
-    """The colors that the file of a mask has for its indices.
+    """The colors, uint8 `(entries, 3)`, that a mask file has for its indices.
 
-    Args:
-        path: str or path.
-        page: optional int, the page of a TIFF stack.
-
-    Returns:
-        uint8 array `(entries, 3)`, or `None` where there is no palette, or
-        one of grays in order, which tells nothing.
+    `None` where there is no palette, or one of grays in order, which says
+    nothing.
     """
     if is_npy(path):
         return None
@@ -101,18 +96,11 @@ def read_colors(path, page=None):
     """Read a mask that codes its classes as colors.
 
     Palettes and gray become their colors. The orientation is that of the
-    mask's own EXIF tag.
-
-    Args:
-        path: str or path of a PNG, TIFF, BMP or GIF file.
-        page: optional int, the page of a TIFF stack.
+    mask's own EXIF tag. JPEG, more than 8 bits a channel and transparency are
+    refused with a `DataError`.
 
     Returns:
         uint8 array `(height, width, 3)`.
-
-    Raises:
-        DataError: the file is missing, damaged or too large, is a JPEG, has
-            more than 8 bits a channel, or is transparent in places.
     """
     if needs_tifffile(path, page):
         pixels = read_tiff(path, page)

@@ -35,31 +35,14 @@ SUFFIXES = (
 
 @contextlib.contextmanager
 def opened(path):
-    """Open a picture with Pillow.
-
-    Args:
-        path: str or path.
-
-    Yields:
-        `PIL.Image.Image`.
-
-    Raises:
-        DataError: the file is missing, damaged or too large.
-    """
+    """Open a picture with Pillow; whatever goes wrong is a `DataError`."""
     with guarded(path), Image.open(path, formats=FORMATS) as image:
         yield image
 
 
 @contextlib.contextmanager
 def guarded(path):
-    """Turn whatever a decoder raises inside into a `DataError`.
-
-    Args:
-        path: str or path of the file that is decoded.
-
-    Raises:
-        DataError: the file does not exist, or something was raised.
-    """
+    """Turn whatever a decoder raises inside into a `DataError` on a file."""
     path = pathlib.Path(path)
     kinds = "NPY" if path.suffix.lower() == ".npy" else _kinds()
     allowed = f"a complete {kinds} file is expected"
@@ -91,14 +74,11 @@ def guarded(path):
 
 
 def limit_pixels(pixels):
-    """Sets how many pixels a picture may have, for this process.
+    """Set how many pixels a picture may have, for this process.
 
     The limit is Pillow's, twice `PIL.Image.MAX_IMAGE_PIXELS`: 178,956,970.
-    It keeps a small file from filling the memory. Images in tiles, of a
-    GeoTIFF or a memory map, need no higher one.
-
-    Args:
-        pixels: int, 1 or more.
+    It keeps a small file from filling the memory. Tiles of a GeoTIFF or a
+    memory map need no higher one.
     """
     Image.MAX_IMAGE_PIXELS = pixels / 2
     # Pillow warns from half the limit on, and who has set one knows of it.
@@ -113,17 +93,11 @@ def refuse_large(path, pixels, channels=1):
 
 
 def page_frames(image):
-    """Which frames of a file are images of their own, by number.
+    """The numbers of the frames of an open file that are images of their own.
 
-    The overviews and the masks that a TIFF keeps beside its image are none
-    (TIFF 6.0, `NewSubfileType` and `SubfileType`), nor is what a phone
-    puts behind a JPEG.
-
-    Args:
-        image: `PIL.Image.Image`, just opened.
-
-    Returns:
-        List of int.
+    Overviews and masks that a TIFF keeps beside its image are not (TIFF 6.0,
+    `NewSubfileType` and `SubfileType`), nor is what a phone puts behind a
+    JPEG.
     """
     if image.format not in _STACKS:
         return [0]
@@ -142,16 +116,7 @@ def page_frames(image):
 
 
 def select_page(path, image, page):
-    """Turn to a page of a stack; other files have the page 0 only.
-
-    Args:
-        path: str or path, named in errors.
-        image: `PIL.Image.Image`, just opened.
-        page: optional int; `None` wants a file of one page.
-
-    Raises:
-        DataError: the page does not exist, or one of many must be chosen.
-    """
+    """Turn a picture to a page; `None` wants a file of one page."""
     frames = page_frames(image)
     check_page(path, page, len(frames))
     if frames[page or 0]:
@@ -206,11 +171,7 @@ def _too_large(path):
 
 
 def is_image_file(path):
-    """Whether a path is a visible file with the suffix of an image.
-
-    Args:
-        path: `pathlib.Path`.
-    """
+    """Whether a path is a visible file with the suffix of an image."""
     return (
         path.suffix.lower() in SUFFIXES
         and not path.name.startswith(".")

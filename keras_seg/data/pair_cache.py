@@ -11,16 +11,10 @@ _CACHE_BYTES = 2 * 2**30
 
 
 class PairCache:
-    """Reads pairs, and keeps them in memory up to 2 GiB.
+    """Reads pairs, and keeps them in memory up to 2 GiB if `keep`.
 
-    Args:
-        dataset: `len()` and `dataset[i] -> (image, mask)`.
-        keep: bool, whether pairs are kept.
-
-    Returns:
-        `cache[i]` is a tuple of an image `(height, width, channels)`, uint8
-        or float32, and an integer mask `(height, width)`. Neither can be
-        written to.
+    `cache[i]` is a tuple of an image `(height, width, channels)`, uint8 or
+    float32, and an integer mask `(height, width)`. Neither can be written to.
     """
 
     def __init__(self, dataset, keep=True):

@@ -41,8 +41,8 @@ def find_pairs(images, masks, list_file=None, problems=None, skipped=None):
         images: path of the folder of images.
         masks: path of the folder of masks.
         list_file: optional path of a text file of stems, one a line, which
-            may lie in folders: "day2/0001". With it only these are paired,
-            in its order; otherwise all are, sorted, every mask must have its
+            may lie in folders: "day2/0001". With it only these are paired, in
+            its order; otherwise all are, sorted, every mask must have its
             image, and the folders must not hold further ones with pictures.
         problems: optional list. With it nothing is raised: each `DataError`
             is appended, and what can be paired is.
@@ -51,10 +51,6 @@ def find_pairs(images, masks, list_file=None, problems=None, skipped=None):
 
     Returns:
         Tuple of `Pair`.
-
-    Raises:
-        DataError: an image lacks its mask, a mask or a listed stem its image,
-            a stem comes twice, there are folders inside, or there is nothing.
     """
     report = _raise if problems is None else problems.append
     inner = list_file is not None
@@ -125,17 +121,9 @@ def find_pairs(images, masks, list_file=None, problems=None, skipped=None):
 
 
 def read_stems(path, problems=None):
-    """Read a list of stems, one a line; empty lines are skipped.
+    """The stems of a list, one a line, by the number of their line.
 
-    Args:
-        path: str or path of the list.
-        problems: optional list that takes the errors, see `find_pairs`.
-
-    Returns:
-        Dictionary from each stem to the number of its line, in order.
-
-    Raises:
-        DataError: a stem comes twice, or the file is not UTF-8.
+    With `problems`, a list, stems that come twice are appended, not raised.
     """
     report = _raise if problems is None else problems.append
     stems: dict[str, int] = {}

@@ -97,14 +97,7 @@ def class_statistics(data, classes=None):
 
 
 def count_ids(mask):
-    """The ids of a mask, in order, and the pixels of each.
-
-    Args:
-        mask: integer array `(height, width)`.
-
-    Returns:
-        Tuple of two int64 arrays.
-    """
+    """The ids of a mask, in order, and the pixels of each, two int64 arrays."""
     if mask.dtype == np.uint8:
         counts = np.bincount(mask.ravel(), minlength=256)
         ids = np.flatnonzero(counts)
@@ -114,16 +107,9 @@ def count_ids(mask):
 
 
 def statistics_of_counts(counts, classes, void_ids=(VOID,)):
-    """Sum up what `count_ids` gave for each mask.
+    """A `ClassStatistics` of what `count_ids` gave for each mask.
 
-    Args:
-        counts: iterable of tuples (ids, pixels).
-        classes: int, the number of classes. Ids that are neither a class nor
-            void are left out.
-        void_ids: ids that mean void.
-
-    Returns:
-        A `ClassStatistics`.
+    Ids that are neither one of so many classes nor void are left out.
     """
     pixels, images, pixels_of_images = np.zeros((3, classes), "int64")
     void = total = 0

@@ -49,41 +49,26 @@ def malformed(path, found, allowed, fix="correct the file", guess=None):
 
 
 def parse_id(text):
-    """A whole number of 0 or more that a file has as text, or `None`.
-
-    Signs, points and underscores are refused, and what no id could be: more
-    than nine digits.
-    """
+    """A whole number of 0 or more, of at most nine digits, or `None`."""
     plain = text.isascii() and text.isdecimal() and len(text) <= 9
     return int(text) if plain else None
 
 
 def limit_annotations(size):
-    """Sets how large a text file may be, for this process.
+    """Set how many bytes a text file may have, for this process.
 
-    The limit is 2 GiB; the largest public annotations have 1.2 GiB, and
+    The default is 2 GiB. The largest public annotations have 1.2 GiB, and
     reading takes some ten times as much memory.
-
-    Args:
-        size: int, bytes, 1 or more.
     """
     global _limit
     _limit = size
 
 
 def read_text(path, limit=None):
-    """Read a UTF-8 file, with or without a byte order mark.
+    """The text of a UTF-8 file, with or without a byte order mark.
 
-    Args:
-        path: str or path.
-        limit: optional int, bytes; by default that of `limit_annotations`.
-
-    Returns:
-        str.
-
-    Raises:
-        DataError: the file is missing, is not UTF-8, is larger than
-            `limit_annotations` allows, or is a pipe or a device.
+    A file larger than `limit` bytes, by default that of `limit_annotations`,
+    a pipe and a device are refused with a `DataError`.
     """
     try:
         _check_regular(path, limit)
@@ -102,35 +87,16 @@ def read_text(path, limit=None):
 
 
 def text_head(path, size):
-    """The first bytes of a file as text, whatever it holds.
-
-    Args:
-        path: str or path.
-        size: int, bytes.
-
-    Returns:
-        str.
-
-    Raises:
-        DataError: the file is a pipe or a device.
-    """
+    """The first `size` bytes of a file as text, whatever it holds."""
     _check_regular(path)
     with open(path, "rb") as file:
         return file.read(size).decode("utf-8-sig", "replace")
 
 
 def text_holds(path, *patterns):
-    """Whether a file has a match for each of some patterns.
+    """Whether a file has a match for each of some patterns of bytes.
 
-    Args:
-        path: str or path.
-        *patterns: compiled patterns of bytes.
-
-    Returns:
-        bool; `False` for folders and for links to nothing.
-
-    Raises:
-        DataError: the file is a pipe or a device, too large or not readable.
+    `False` for folders and for links to nothing.
     """
     try:
         if pathlib.Path(path).is_dir() or not _check_regular(path):
@@ -180,18 +146,7 @@ def _check_length(path, size, limit=None):
 
 
 def read_json(path):
-    """Read a JSON file.
-
-    Args:
-        path: str or path.
-
-    Returns:
-        The value, of dict, list, str, int, float, bool and `None`.
-
-    Raises:
-        DataError: the file is missing or is not JSON; NaN and infinities,
-            which JSON does not have, are refused.
-    """
+    """The value of a JSON file; NaN and infinities are refused."""
     try:
         return json.loads(read_text(path), parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
@@ -220,18 +175,7 @@ def read_json(path):
 
 
 def read_yaml(path):
-    """Read a YAML file of plain values; no key may come twice.
-
-    Args:
-        path: str or path.
-
-    Returns:
-        The value, of dict, list, str, int, float, bool, date and `None`.
-
-    Raises:
-        DataError: the file is missing, is not YAML, asks for Python objects,
-            or has a key twice.
-    """
+    """The value of a YAML file of plain values; no key may come twice."""
     try:
         return yaml.load(read_text(path, _YAML_LIMIT), _Loader)  # noqa: S506
     except (yaml.YAMLError, RecursionError, ValueError) as error:

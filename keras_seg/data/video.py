@@ -58,15 +58,9 @@ def read_frames(path):
 def timed_frames(path):
     """Reads a video as `read_frames` does, with the time of each frame.
 
-    Args:
-        path: str or path.
-
     Yields:
         Tuples (time, frame): seconds from the start of the video, or `None`
         where the file has no times.
-
-    Raises:
-        DataError: as `read_frames`.
     """
     with _opened(path) as container:
         start = (container.start_time or 0) / 1e6  # In FFmpeg's microseconds.
@@ -103,14 +97,7 @@ def _upright(frame, path):
 
 
 def frame_rate(path):
-    """Frames a second of a video, a `fractions.Fraction`.
-
-    Args:
-        path: str or path.
-
-    Raises:
-        DataError: as `read_frames`.
-    """
+    """Frames a second of a video, a `fractions.Fraction`."""
     with _opened(path) as container:
         return container.streams.video[0].average_rate
 

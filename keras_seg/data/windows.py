@@ -205,19 +205,7 @@ class Windows(Epochs):
 
 
 def read_images_and_masks(data):
-    """Reads all pairs of a data set.
-
-    Args:
-        data: sequence of tuples (image, mask).
-
-    Returns:
-        Tuple of a list of images `(height, width, channels)` of one dtype,
-        uint8 or float32, and a list of integer masks.
-
-    Raises:
-        ValueError: if there are none, if a pair is no image and mask, or if
-            their channels differ.
-    """
+    """Two lists: images of one dtype, uint8 or float32, and masks."""
     if len(data) == 0:
         raise ValueError(
             "`data` must have at least one pair. Received: an empty data set"
@@ -240,19 +228,10 @@ def read_images_and_masks(data):
 
 
 def with_classes(data, masks, classes=None):
-    """The classes of masks, and the masks with 255 for every void.
+    """The `ClassTable` of masks, and the masks with 255 for every void.
 
-    Args:
-        data: what the masks are from; its `classes` are the default.
-        masks: list of integer arrays `(height, width)`.
-        classes: optional `ClassTable` or int, the number of classes. Without
-            any, the largest id and those below.
-
-    Returns:
-        Tuple of a `ClassTable` and a list of uint8 masks.
-
-    Raises:
-        DataError: an id is neither a class nor void.
+    Classes that are not given are those of `data`, or else the largest id and
+    those below.
     """
     files = [f"mask {index}" for index in range(len(masks))]
     if classes is None:
@@ -269,17 +248,7 @@ def with_classes(data, masks, classes=None):
 
 
 def pixels_of_classes(masks, classes):
-    """The pixels that each class has, numbered through all masks.
-
-    Args:
-        masks: list of uint8 arrays `(height, width)`, where 255 is void.
-        classes: `ClassTable`.
-
-    Returns:
-        List of arrays of unsigned integers, ascending.
-
-    Raises:
-        ValueError: for a class that has none.
+    """The pixels that each class has, numbered through all masks, ascending.
 
     Example:
 

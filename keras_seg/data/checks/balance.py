@@ -12,16 +12,7 @@ HALF = 0.5
 
 
 def find_classes_without_pixels(survey, statistics):
-    """Classes that are nowhere, or not in every split: KS-D027 to KS-D029.
-
-    Args:
-        survey: `Survey`.
-        statistics: dictionary from the names of the splits to
-            `ClassStatistics`.
-
-    Returns:
-        List of `Finding`.
-    """
+    """Classes that are nowhere, or not in every split: KS-D027 to KS-D029."""
     if survey.classes is None or not statistics:
         return []
     total = sum(part.pixels for part in statistics.values())

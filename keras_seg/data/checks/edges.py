@@ -47,13 +47,7 @@ class Edges:
 
 
 def find_edges(mask):
-    """Count the crossings of the edges of a mask.
-
-    Args:
-        mask: integer array `(height, width)`.
-
-    Returns:
-        `Edges`.
+    """The `Edges` of an integer array `(height, width)`.
 
     Example:
 
@@ -71,15 +65,7 @@ def find_edges(mask):
 
 
 def ids_in_between(mask, share=0.9):
-    """The ids whose pixels nearly all lie on slopes.
-
-    Args:
-        mask: integer array `(height, width)`.
-        share: float, the least part of the pixels of an id.
-
-    Returns:
-        Tuple of int, in order.
-    """
+    """The ids of which at least a share of the pixels lies on slopes."""
     between = np.zeros(mask.shape, bool)
     for lines, marks in ((mask, between), (mask.T, between.T)):
         runs = _Runs(lines)
@@ -97,16 +83,13 @@ def ids_in_between(mask, share=0.9):
 def loose_ids(mask):
     """The ids that form no area, and how much of each lies between others.
 
-    An id forms an area where 2x2 pixels have it. Noise along the edges, such
-    as JPEG makes, does not; nor does an object that is one pixel thin, but
-    that seldom has a smaller id at one side and a larger one at the other.
-
-    Args:
-        mask: integer array `(height, width)`.
+    An id forms an area where 2x2 pixels have it. Noise along edges, as JPEG
+    makes, does not; nor does an object one pixel wide, but that seldom has a
+    smaller id on one side and a larger one on the other.
 
     Returns:
-        Dictionary from each id without an area to its pixels that have a
-        smaller and a larger id among their eight neighbors.
+        Dictionary from each id without an area to the number of its pixels
+        that have a smaller and a larger id among their eight neighbors.
 
     Example:
 

@@ -33,7 +33,7 @@ _ORIENTATION = 0x0112
 
 @dataclasses.dataclass(frozen=True)
 class ImageFacts:
-    """An image as far as the check needs it.
+    """What the check keeps of an image.
 
     Args:
         size: tuple (height, width), orientation applied.
@@ -54,7 +54,7 @@ class ImageFacts:
 
 @dataclasses.dataclass(frozen=True)
 class MaskFacts:
-    """A mask as far as the check needs it.
+    """What the check keeps of a mask.
 
     Args:
         size: tuple (height, width), orientation applied.
@@ -79,17 +79,10 @@ class MaskFacts:
 
 @dataclasses.dataclass(frozen=True)
 class PairFacts:
-    """A pair: what could be read of it, and what could not.
+    """What the check keeps of a pair, `None` for what could not be read.
 
-    Args:
-        split: str.
-        index: int, its place in the split.
-        stem: str.
-        image_file: str, the path, or a name for an array.
-        mask_file: str.
-        image: `ImageFacts`, or `None` if it cannot be read.
-        mask: `MaskFacts`, or `None` if it cannot be read.
-        errors: tuple of `DataError`.
+    `index` is its place in the split; the files of arrays are names such as
+    "train[3]".
     """
 
     split: str
@@ -103,16 +96,7 @@ class PairFacts:
 
 
 def read_facts(data, split, index):
-    """Decode a pair once and keep what the check asks for.
-
-    Args:
-        data: a `Folder`, or a sequence of `(image, mask)` arrays.
-        split: str, the name of `data`.
-        index: int.
-
-    Returns:
-        A `PairFacts`; what cannot be read is among its errors.
-    """
+    """Decode a pair once; what cannot be read is among its errors."""
     name = f"{split}[{index}]"
     stem, files = str(index), (name, name)
     mode, turned, mask_turned = "", 1, 1
@@ -138,14 +122,8 @@ def read_facts(data, split, index):
 def read_arrays(data, index, split):
     """The image and the ids of a pair, each `None` if it cannot be read.
 
-    Args:
-        data: a `Folder`, or a sequence of `(image, mask)` arrays.
-        index: int.
-        split: str, the name of `data`, for errors.
-
-    Returns:
-        Tuple (image, ids, list of `DataError`). The ids are as written, not
-        yet compared with the classes.
+    The ids are as written, not yet compared with the classes. The third
+    element is the list of `DataError`s.
     """
     errors = []
     if hasattr(data, "pairs"):

@@ -213,11 +213,10 @@ TOLERANCE = 0.01  # pixels
 
 
 def find_elsewhere(survey):
-    """Masks that lie elsewhere than their images: KS-D037.
+    """Masks of GeoTIFFs that lie elsewhere than their images: KS-D037.
 
-    Both are read as arrays, so that a mask of the next tile, half a pixel
-    off, upside down or in another coordinate system would be learned as it
-    is.
+    Both are read as arrays, so a mask of the next tile, half a pixel off,
+    upside down or in another coordinate system would be trained on as it is.
     """
     found = []
     for pair in survey.pairs:

@@ -98,16 +98,7 @@ class Finding:
 
 
 def merge(errors):
-    """Errors of one kind as one finding, that of the first.
-
-    Of one kind are those of the same code and the same guess.
-
-    Args:
-        errors: iterable of `DataError`.
-
-    Returns:
-        List of `Finding`, in the order of the first of each kind.
-    """
+    """One finding, that of the first, for errors of the same code and guess."""
     kinds: dict[tuple, list[DataError]] = {}
     for error in errors:
         kinds.setdefault((error.code, error.guess), []).append(error)

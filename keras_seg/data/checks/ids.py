@@ -110,29 +110,13 @@ def _named(finding, masks, survey):
 
 
 def from_one(found, survey):
-    """The fix for ids that start at 1: each becomes one less.
-
-    Args:
-        found: set of int, the ids that the masks have.
-        survey: `Survey`.
-
-    Returns:
-        Str, what to do.
-    """
+    """The fix for ids that start at 1: each becomes one less."""
     ids = sorted(found - survey.void_ids)
     return _option({i: i - 1 for i in ids}, found, survey)
 
 
 def without_gaps(found, survey):
-    """The fix for ids with gaps, such as gray levels: 0 and on, in order.
-
-    Args:
-        found: set of int, the ids that the masks have.
-        survey: `Survey`.
-
-    Returns:
-        Str, what to do.
-    """
+    """The fix for ids with gaps, such as gray levels: 0 and on, in order."""
     ids = sorted(found - survey.void_ids)
     return _option({i: rank for rank, i in enumerate(ids)}, found, survey)
 

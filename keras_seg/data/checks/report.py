@@ -162,10 +162,9 @@ _INDENT = " " * 9  # the width of a code and two spaces
 
 
 def report_as_text(report):
-    """The text of a `Report`.
+    """Verdict, findings and tables.
 
-    Each sentence has a line of its own, unbroken, so that paths and commands
-    can be copied.
+    Each sentence has a line of its own, so that paths can be copied.
     """
     parts = [_verdict(report)]
     for severity in SEVERITIES:
@@ -179,15 +178,7 @@ def report_as_text(report):
 
 
 def table(header, rows, left=(0,)):
-    """Columns in plain text: numbers to the right, words to the left.
-
-    Args:
-        header: list of str.
-        rows: list of lists of str.
-        left: the columns of words.
-
-    Returns:
-        Str of several lines.
+    """Aligned columns: numbers to the right, words (`left`) to the left.
 
     Example:
 

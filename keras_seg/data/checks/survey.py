@@ -82,22 +82,7 @@ def survey(
     progress=None,
     skip_unlabeled=False,
 ):
-    """Find the pairs of a data set and read each of them once.
-
-    Args:
-        data: see `check`.
-        split: see `check`.
-        classes: see `check`.
-        mask_values: see `check`.
-        progress: see `check`.
-        skip_unlabeled: see `check`.
-
-    Returns:
-        A `Survey`.
-
-    Raises:
-        DataError: a path has no data set, or not that split.
-    """
+    """Find the pairs of a data set and read each once; see `check`."""
     errors: list[DataError] = []
     asides: list[DataError] = []
     left_out: list[pathlib.Path] = []

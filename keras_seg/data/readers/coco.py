@@ -196,9 +196,9 @@ def _file_of(path, split, files):
 
 
 def _images_of(file, root, split, names, images):
-    """The first folder in which images of these names are.
+    """The first folder in which some of the images are.
 
-    One that lacks some is not passed over: others may hold the images of
+    One that lacks others is not passed over: the next may hold images of
     another split under the same names.
     """
     if images is not None:

@@ -31,8 +31,7 @@ class CocoMasks:
         records: dictionary from the path of each image to (its entry in the
             file, the list of its annotations).
         names: dictionary from category ids to names.
-        labels: `Labels`; of the categories only those that annotations have
-            must be among them.
+        labels: `Labels`; only categories with annotations must be among them.
         crowd_is_void: bool, whether `iscrowd` marks pixels as void.
     """
 
@@ -89,21 +88,10 @@ class CocoMasks:
 
 
 def region_of(annotation, size, file, where):
-    """The pixels of one annotation.
+    """The `Region` of one annotation.
 
-    Args:
-        annotation: dictionary with a `segmentation`: a list of polygons
-            `[x, y, x, y, ...]`, whose union is taken, or run lengths with
-            their `size`.
-        size: tuple (height, width) of the image.
-        file: str or path, named in errors.
-        where: str, which annotation it is.
-
-    Returns:
-        A `Region`.
-
-    Raises:
-        DataError: the segmentation is missing or malformed.
+    Its `segmentation` is a list of polygons `[x, y, x, y, ...]`, whose union
+    is taken, or run lengths with their `size`.
     """
     shape = value(annotation, "segmentation", (list, dict), file, where)
     if isinstance(shape, dict):

@@ -99,18 +99,10 @@ def cvat_splits(path):
 
 
 def read_labelmap(path):
-    """Read the colors of labels.
+    """The color of each label of `labelmap.txt`, in order.
 
-    Args:
-        path: str or path of `labelmap.txt`, lines of
-            `name:red,green,blue:parts:actions`; empty ones and those that
-            begin with # are skipped.
-
-    Returns:
-        Dictionary from each label to (red, green, blue), in order.
-
-    Raises:
-        DataError: a line is not such, a label comes twice, or there is none.
+    Lines are `name:red,green,blue:parts:actions`; empty ones and those that
+    begin with # are skipped.
     """
     colors: dict[str, tuple[int, int, int]] = {}
     lines = read_text(pathlib.Path(path)).splitlines()

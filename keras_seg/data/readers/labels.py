@@ -59,8 +59,8 @@ def match_labels(labels, classes, file, background="background"):
     """Give ids to labels: by a class table, or in their order.
 
     Without a table the background is class 0 and the labels follow; a label
-    that is called background is moved there. The labels void, ignore,
-    ignored and __ignore__ mean void.
+    called background is moved there. The labels void, ignore, ignored and
+    __ignore__ mean void.
 
     Args:
         labels: list of str, in order.
@@ -72,11 +72,6 @@ def match_labels(labels, classes, file, background="background"):
 
     Returns:
         `Labels`.
-
-    Raises:
-        DataError: two labels differ by case only, a label is not in the
-            table, the table has no background, or there are more labels than
-            classes.
     """
     labels = [composed(x) for x in labels if not is_void(x)]
     refuse_alike(labels, file)

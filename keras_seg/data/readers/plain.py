@@ -42,15 +42,7 @@ def from_pairs(
 
 
 def find_table(path, classes):
-    """The class table of a data set.
-
-    Args:
-        path: str or path of its folder.
-        classes: what the user gave: a `ClassTable`, an int or `None`.
-
-    Returns:
-        What was given, or the `ClassTable` in the folder, or `None`.
-    """
+    """The classes that were given, or the `ClassTable` of a folder, or `None`."""
     if classes is None and (table := find_classes(pathlib.Path(path))):
         classes = ClassTable.read(table)
         refuse_alike(classes.names, table)
@@ -58,19 +50,9 @@ def find_table(path, classes):
 
 
 def from_files(pairs, classes, check, mask_values, channels, skipped=()):
-    """A `Folder` of pairs that have a mask file each.
+    """A `Folder` of pairs that have a mask file each; see `from_folder`.
 
-    Args:
-        pairs: sequence of `Pair`.
-        classes: `ClassTable`, number of classes, or `None` to find them in
-            the masks, which decodes them all.
-        check: bool, decode and check every file.
-        mask_values: optional dictionary, see `from_folder`.
-        channels: optional int, see `read_image`.
-        skipped: sequence of paths, see `Folder`.
-
-    Returns:
-        A `Folder`.
+    Classes that nothing names are found in the masks, which decodes them all.
     """
     masks = MaskFiles(mask_values, color_code(classes))
     if isinstance(classes, int):

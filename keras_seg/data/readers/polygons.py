@@ -11,13 +11,7 @@ _CHUNK = 2**22  # crossings of outlines with rows that are held at once
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """Some pixels of an image, in a window around them.
-
-    Args:
-        top: int, the row of the window's first.
-        left: int, the column of the window's first.
-        inside: bool array, which pixels of the window.
-    """
+    """Some pixels of an image: a bool array in a window around them."""
 
     top: int
     left: int
@@ -74,16 +68,7 @@ def fill(outlines, size):
 
 
 def disc(center, radius, size):
-    """The pixels whose center is nearer to a point than a radius.
-
-    Args:
-        center: tuple (x, y).
-        radius: float.
-        size: tuple (height, width).
-
-    Returns:
-        A `Region`.
-    """
+    """The pixels whose center is nearer to a point (x, y) than a radius."""
     (left, right), (top, bottom) = (
         np.clip([c - radius, c + radius + 1], 0, side).astype("int64")
         for c, side in zip(center, size[::-1], strict=True)
@@ -97,14 +82,7 @@ def disc(center, radius, size):
 def runs(counts, size):
     """The pixels of COCO's uncompressed run lengths.
 
-    The runs go down the columns, zeros first.
-
-    Args:
-        counts: integer array of run lengths, whose sum is the image's pixels.
-        size: tuple (height, width).
-
-    Returns:
-        A `Region`.
+    The runs go down the columns, zeros first; their sum is the image's pixels.
     """
     ends = np.cumsum(counts)
     ones = np.flatnonzero(counts[1::2]) * 2 + 1
@@ -132,7 +110,7 @@ def whole(inside, top=0, left=0):
 
 
 def paint(regions, size, background, by_area=True):
-    """Ids of an image from regions, one over the other.
+    """Draw regions, each with an id, one over the other.
 
     Args:
         regions: iterable of tuples (`Region`, id); each is let go of before

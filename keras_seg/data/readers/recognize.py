@@ -168,14 +168,7 @@ def splits(path):
 
 
 def how_to_hold_out(path):
-    """A sentence on how images of a data set become its split "val".
-
-    Args:
-        path: str or path of the data set.
-
-    Returns:
-        str, an imperative.
-    """
+    """A sentence on how images of a data set become its split "val"."""
     _, reader = recognize(path)
     if reader is from_pairs:
         return layout.how_to_hold_out(path)
@@ -185,15 +178,8 @@ def how_to_hold_out(path):
 def recognize(path):
     """The splits of a folder, and the function that reads it.
 
-    Args:
-        path: str or path of the data set.
-
-    Returns:
-        Tuple of a tuple of names and a function of this room, `from_pairs`
-        where no other layout is there.
-
-    Raises:
-        DataError: the files are in a format of another tool.
+    The function is `from_pairs` where no other layout is there. A format of
+    another tool is a `DataError`.
     """
     path = existing(path)
     for find, reader in _LAYOUTS:
@@ -248,14 +234,7 @@ _TOOLS = (
 
 
 def refuse_foreign(path):
-    """Refuse a folder without masks that another tool's files lie in.
-
-    Args:
-        path: path of a folder that no reader recognizes.
-
-    Raises:
-        DataError: there is such a file; it names the format.
-    """
+    """Refuse a folder without masks in which files of another tool lie."""
     if any(_has_pictures(path / name) for name in MASK_FOLDERS):
         return
     left = _FILES

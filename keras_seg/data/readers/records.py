@@ -22,20 +22,10 @@ _FAR = 1e6  # pixels; farther out nothing was meant
 
 
 def value(record, key, kind, file, where):
-    """An entry of a JSON object, of the type that it must have.
+    """An entry of a JSON object, of the type or types that it must have.
 
-    Args:
-        record: what should be a dictionary.
-        key: str.
-        kind: type or tuple of types; `bool` is no `int`.
-        file: str or path, named in errors.
-        where: str, which object it is, such as "image 3".
-
-    Returns:
-        The value.
-
-    Raises:
-        DataError: it is missing or of another type.
+    `where` says in errors which object it is, such as "image 3". A bool is no
+    int.
     """
     found = record.get(key) if isinstance(record, dict) else None
     if not isinstance(found, kind) or (
@@ -52,19 +42,7 @@ def value(record, key, kind, file, where):
 
 
 def outline(points, file, where):
-    """Points of a polygon as an array.
-
-    Args:
-        points: list of pairs x, y.
-        file: str or path, named in errors.
-        where: str, which shape it is.
-
-    Returns:
-        float64 array `(points, 2)`.
-
-    Raises:
-        DataError: these are no numbers, or fewer than three points.
-    """
+    """The points of a polygon, at least three, as float64 `(points, 2)`."""
     try:
         xy = np.array(points, "float64")
     except (TypeError, ValueError, OverflowError):
@@ -96,15 +74,8 @@ def refuse_shape(file, found, where, allowed="a shape must have an area"):
 def check_size(declared, size, image, file):
     """Refuse annotations that were made at another size.
 
-    Args:
-        declared: tuple (height, width) as the file says; `None` entries are
-            not compared.
-        size: tuple (height, width) of the image as viewers show it.
-        image: path of the image.
-        file: str or path of the annotations.
-
-    Raises:
-        DataError: they differ.
+    `declared` is the (height, width) that the file says, `None` where it does
+    not; `size` that of the image as viewers show it.
     """
     if all(d is None or d == s for d, s in zip(declared, size, strict=True)):
         return
@@ -126,11 +97,7 @@ def check_size(declared, size, image, file):
 
 
 def unique_stems(names, file):
-    """A stem for each file name, folders kept apart by underscores.
-
-    Raises:
-        DataError: two names have the same stem.
-    """
+    """A stem for each file name, folders joined by underscores."""
     stems: dict[str, str] = {}
     for name in names:
         path = pathlib.PurePosixPath(name).with_suffix("")

@@ -112,19 +112,7 @@ def from_voc(
 
 
 def voc_classes(path, pairs, classes=None):
-    """The classes of a folder in VOC's layout, see `from_voc`.
-
-    Args:
-        path: str or path.
-        pairs: sequence of `Pair`.
-        classes: optional `ClassTable` or number of classes.
-
-    Returns:
-        `ClassTable`, int, or `None` where only the masks can tell.
-
-    Raises:
-        DataError: a file of names is malformed, or two of them differ.
-    """
+    """The classes of VOC's layout, `None` where only the masks can tell."""
     classes = find_table(path, classes)
     files = [pathlib.Path(path) / name for name in _NAMES]
     files = [file for file in files if os.path.lexists(file)]
@@ -176,20 +164,7 @@ def voc_splits(path):
 
 
 def find_voc_pairs(path, split, problems=None, skipped=None):
-    """The pairs of a list.
-
-    Args:
-        path: str or path of a folder in VOC's layout.
-        split: optional str; `None` takes the only list.
-        problems: optional list that takes the errors of single files.
-        skipped: optional list that takes the images without a mask.
-
-    Returns:
-        Tuple of `Pair`.
-
-    Raises:
-        DataError: a folder, the list, an image or a mask is missing.
-    """
+    """The pairs of a list, `None` for the only one; see `find_pairs`."""
     path = existing(path)
     names: tuple[str, ...] = voc_splits(path) or ()
     if split is None and len(names) == 1:

@@ -129,9 +129,7 @@ def yolo_splits(path):
 class YoloMasks:
     """Draws the polygons of a pair's text file, large ones first.
 
-    Args:
-        names: tuple of str, the name of each class of the file.
-        labels: `Labels`.
+    `names` are those of the classes of the file.
     """
 
     names: tuple[str, ...]

@@ -8,18 +8,10 @@ __all__ = ["bands", "draw_all", "smooth"]
 
 
 def draw_all(n, size, seed, draw):
-    """The images and masks of a data set, each drawn from a seed of its own.
+    """Images and masks of a square size, each drawn from a seed of its own.
 
-    Args:
-        n: int, 1 or more.
-        size: int, side in pixels, at least 32.
-        seed: int, 0 or more.
-        draw: function of the size and a `numpy.random.Generator` that gives
-            an image, `(size, size, 3)` or `(size, size, 1)`, and a mask.
-
-    Returns:
-        Tuple of images, uint8 `(n, size, size, 3)`, and masks, uint8
-        `(n, size, size)`.
+    `draw` takes the size and a `numpy.random.Generator` and gives an image,
+    `(size, size, 3)` or `(size, size, 1)`, and a mask.
     """
     check_integer(1, n=n)
     check_integer(32, size=size)
@@ -32,12 +24,7 @@ def draw_all(n, size, seed, draw):
 
 
 def smooth(rng, size, period):
-    """Smooth noise: cubic B-splines on a grid of random values.
-
-    Args:
-        rng: `numpy.random.Generator`.
-        size: int, side of the square.
-        period: float, distance of the grid in pixels.
+    """Smooth noise: cubic B-splines on random values every `period` pixels.
 
     Returns:
         float32 array `(size, size)` of mean 0 and deviation about 1.
@@ -54,13 +41,7 @@ def smooth(rng, size, period):
 
 
 def bands(rng, size, low, high):
-    """Noise with details between two sizes, in pixels.
-
-    Args:
-        rng: `numpy.random.Generator`.
-        size: int, side of the square.
-        low: float, size of the finest detail.
-        high: float, size of the coarsest.
+    """Noise with details between the sizes `low` and `high` in pixels.
 
     Returns:
         float32 array `(size, size)` of mean 0 and deviation 1.

@@ -507,6 +507,7 @@ def test_empty_data_set():
     )
 
 
+@pytest.mark.once
 def test_masks_for_several_outputs():
     batches = Batches(pairs(4), 2, outputs=3, pixel_weights=np.ones_like)
     images, masks, weights = batches[0]

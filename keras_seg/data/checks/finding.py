@@ -79,15 +79,10 @@ class Finding:
 
     def __str__(self):
         text = str(self.to_error())
-        return text if self.count < 2 else f"{text} {self.others}"
-
-    @property
-    def others(self):
-        """The files concerned in a sentence, "" if there is one only."""
-        return self.listing()
+        return text if self.count < 2 else f"{text} {self.listing()}"
 
     def listing(self, folder=None):
-        """`others`, the files seen from a folder where they are in it."""
+        """The files concerned, seen from a folder; "" if there is one only."""
         if self.count < 2:
             return ""
         start = f"{folder}{os.sep}"

@@ -129,9 +129,7 @@ def from_coco(
     }
     masks = CocoMasks(records, categories, labels, crowd_is_void)
     data = Folder(pairs, labels.classes, masks, channels)
-    if check:
-        data.check()
-    return data
+    return data.check() if check else data
 
 
 def coco_splits(path):

@@ -84,9 +84,7 @@ def from_cvat(
     code = ColorCode(tuple(ids), tuple(colors), tuple(colors.values()))
     masks = _CvatMasks(None, code, True, labels, file, others)
     folder = Folder(pairs, labels.classes, masks, channels, skipped or ())
-    if check:
-        folder.check()
-    return folder
+    return folder.check() if check else folder
 
 
 def cvat_splits(path):

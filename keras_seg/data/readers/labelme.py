@@ -103,9 +103,7 @@ def from_labelme(
     labels = match_labels(names, table, folder, background)
     masks = LabelmeMasks(labels)
     data = Folder(pairs, labels.classes, masks, channels, skipped or ())
-    if check:
-        data.check()
-    return data
+    return data.check() if check else data
 
 
 def labelme_splits(path):

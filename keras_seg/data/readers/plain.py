@@ -42,7 +42,7 @@ def from_pairs(
 
 
 def find_table(path, classes):
-    """The classes that were given, or the `ClassTable` of a folder, or `None`."""
+    """The classes given, or else the `ClassTable` of a folder, or `None`."""
     if classes is None and (table := find_classes(pathlib.Path(path))):
         classes = ClassTable.read(table)
         refuse_alike(classes.names, table)
@@ -64,9 +64,7 @@ def from_files(pairs, classes, check, mask_values, channels, skipped=()):
             refuse_black_and_white(id_lists, None, files)
         classes = classes_of_ids(id_lists, files)
     folder = Folder(pairs, classes, masks, channels, skipped)
-    if check:
-        folder.check()
-    return folder
+    return folder.check() if check else folder
 
 
 def from_stack(

@@ -110,9 +110,7 @@ def from_yolo(
         _refuse_alone(pairs)
     masks = YoloMasks(tuple(names), labels)
     folder = Folder(pairs, labels.classes, masks, channels)
-    if check:
-        folder.check()
-    return folder
+    return folder.check() if check else folder
 
 
 def yolo_splits(path):
@@ -186,13 +184,13 @@ def _table_of(folder):
     """The file that names the classes, `None` of another layout."""
     if os.path.lexists(folder / _TABLE):
         return folder / _TABLE
-    found = [
-        file
-        for file in visible(folder, ".yaml", ".yml")
-        if file.name not in CLASS_FILES
-        and text_holds(file, _YAML_NAMES)
-        and _is_table(read_yaml(file))
-    ]
+    found = []
+    for file in visible(folder, ".yaml", ".yml"):
+        if file.name not in CLASS_FILES and text_holds(file, _YAML_NAMES):
+            content = read_yaml(file)
+            table = isinstance(content, dict) and "names" in content
+            if table and any(content.get(split) for split in _SPLITS):
+                found.append(file)
     if len(found) > 1:
         raise DataError(
             "KS-D002",
@@ -210,14 +208,6 @@ def _table_of(folder):
             if part.is_dir() and visible(part, ".txt"):
                 return None if visible(part, *SUFFIXES) else folder / _NAMES
     return None
-
-
-def _is_table(content):
-    return (
-        isinstance(content, dict)
-        and "names" in content
-        and any(content.get(split) for split in _SPLITS)
-    )
 
 
 def _parts(folder):
@@ -306,30 +296,28 @@ def _places(file, content):
     return {s: [there / p for p in named[s]] for s in named}
 
 
-def _seen_from(folder, place):
-    inside = place.is_relative_to(folder)
-    return place.relative_to(folder) if inside else place
-
-
 def _inner(place):
-    while place.startswith("../"):
-        place = place.removeprefix("../")
-    return place
+    return re.sub(r"^(\.\./)+", "", place)
 
 
 def _images(file, places, split):
     images = []
     for place in places:
         if not place.exists():
+            inside = place.is_relative_to(file.parent)
+            named = place.relative_to(file.parent) if inside else place
             raise DataError(
                 "KS-D001",
                 file,
-                f"has for {split} {_seen_from(file.parent, place)}, which does "
-                "not exist",
+                f"has for {split} {named}, which does not exist",
                 f"it is looked for in {file.parent}",
                 fix="correct the path, or remove the line",
             )
-        images += _inside(place) if place.is_dir() else _listed(place)
+        if place.is_dir():
+            images += _inside(place)
+        else:
+            lines = map(str.strip, read_text(place).splitlines())
+            images += [place.parent / line for line in lines if line]
     if not images:
         raise DataError(
             "KS-D010",
@@ -353,11 +341,6 @@ def _inside(folder):
                 fix="move that data set away",
             )
     return [file for file in files if is_image_file(file)]
-
-
-def _listed(file):
-    lines = [line.strip() for line in read_text(file).splitlines()]
-    return [file.parent / line for line in lines if line]
 
 
 def _label_file(image):

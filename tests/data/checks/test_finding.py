@@ -26,7 +26,7 @@ def test_errors_of_one_kind_become_one_finding():
     assert found[0].listing("data") == (
         "7 files: 0.png, 1.png, 2.png, 3.png, 4.png, …"
     )
-    assert found[1].others == ""
+    assert found[1].listing() == ""
 
 
 def test_it_reads_as_the_error_does():

@@ -37,7 +37,7 @@ def winding_oracle(points, size):
 
 
 @given(polygon)
-def test_a_pixel_is_inside_if_its_centre_is(points):
+def test_a_pixel_is_inside_if_its_center_is(points):
     np.testing.assert_array_equal(
         drawn(fill([points], SIZE)), winding_oracle(points, SIZE)
     )
@@ -50,6 +50,21 @@ def test_a_rectangle_of_whole_numbers_is_its_pixels():
     np.testing.assert_array_equal(drawn(fill([square], SIZE)), expected)
     turned = drawn(fill([square[::-1]], SIZE))
     np.testing.assert_array_equal(turned, expected)
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_centers_on_an_outline(way):
+    """Those on left and upper edges are inside, on right and lower not."""
+    square = [(1.5, 0.5), (4.5, 0.5), (4.5, 2.5), (1.5, 2.5)]
+    expected = np.zeros(SIZE, bool)
+    expected[0:2, 1:4] = True
+    np.testing.assert_array_equal(drawn(fill([square[::way]], SIZE)), expected)
+    diamond = [(3.5, 0.5), (6.5, 3.5), (3.5, 6.5), (0.5, 3.5)]
+    expected = np.zeros(SIZE, bool)
+    for row in range(1, 6):
+        reach = 3 - abs(row - 3)
+        expected[row, 3 - reach : 3 + reach] = True
+    np.testing.assert_array_equal(drawn(fill([diamond[::way]], SIZE)), expected)
 
 
 @given(st.lists(coordinates, min_size=2, max_size=2), coordinates, coordinates)
@@ -115,6 +130,8 @@ def test_disc():
     assert disc((2, 2), 1.5, SIZE).area() == 4
     assert disc((2, 2), 1.6, SIZE).area() == 12
     assert disc((50, 50), 2, SIZE).area() == 0
+    # Nearer: the four centers at a distance of 1 are outside.
+    assert disc((1.5, 1.5), 1, SIZE).area() == 1
 
 
 @given(coordinates, coordinates, st.floats(0, 20))

@@ -2,10 +2,11 @@
 
 import importlib
 import importlib.abc
+import importlib.util
 import sys
 from typing import Any
 
-__all__ = ["after_import", "getter", "optional"]
+__all__ = ["after_import", "getter", "is_installed", "optional"]
 
 
 def getter(package, files):
@@ -81,6 +82,17 @@ class _Watch(importlib.abc.MetaPathFinder):
 
         loader.exec_module = run_and_call
         return spec
+
+
+def is_installed(name):
+    """Whether a package could be imported; it is not.
+
+    Example:
+
+    >>> is_installed("math"), is_installed("no_such_package")
+    (True, False)
+    """
+    return importlib.util.find_spec(name) is not None
 
 
 def optional(name, extra, user):

@@ -1,6 +1,6 @@
 """Numbers and lists in sentences."""
 
-__all__ = ["count", "duration", "listed", "listed_ids"]
+__all__ = ["count", "duration", "listed"]
 
 
 def count(number, what):
@@ -39,16 +39,3 @@ def listed(names, most=5):
     names = list(map(str, names))
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def listed_ids(ids):
-    """Ids as text; the first and last ones if there are many.
-
-    Example:
-
-    >>> listed_ids([0, 7]), listed_ids(range(20))
-    ('0, 7', '0, 1, 2, 3, 4, 5, ..., 17, 18, 19')
-    """
-    if len(ids) > 12:
-        ids = [*ids[:6], "...", *ids[-3:]]
-    return ", ".join(map(str, ids))

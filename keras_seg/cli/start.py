@@ -6,13 +6,14 @@ Nothing that takes time is imported before signals are handled.
 import codecs
 import contextlib
 import importlib
-import importlib.util
 import json
 import os
 import pathlib
 import signal
 import sys
 import threading
+
+from keras_seg.lazy import is_installed
 
 __all__ = [
     "BackendError",
@@ -167,7 +168,7 @@ def use_backend():
     """
     if "keras" in sys.modules:
         return
-    installed = [name for name in BACKENDS if _is_installed(name)]
+    installed = [name for name in BACKENDS if is_installed(name)]
     asked = os.environ.get("KERAS_BACKEND")
     if asked and asked not in BACKENDS:
         raise BackendError(
@@ -210,13 +211,9 @@ def prefer_backend(names):
         names: tuple of str, the best first.
     """
     for name in names:
-        if _is_installed(name):
+        if is_installed(name):
             os.environ.setdefault("KERAS_BACKEND", name)
             return
-
-
-def _is_installed(name):
-    return importlib.util.find_spec(name) is not None
 
 
 def _keras_setting():

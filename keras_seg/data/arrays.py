@@ -4,6 +4,7 @@ blocks that were never written."""
 import pathlib
 
 import numpy as np
+from PIL import ExifTags
 from PIL import TiffImagePlugin
 
 from keras_seg.data.errors import DataError
@@ -26,7 +27,6 @@ __all__ = [
 ]
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
-_ORIENTATION = 274
 _SAMPLES, _BITS, _FORMAT, _PHOTO, _TILE = 277, 258, 339, 262, 322
 _ALPHA = 1, 2  # of ExtraSamples: the colors multiplied by it, or not
 _BYTE_COUNTS = 279, 325  # of strips and of tiles
@@ -235,7 +235,7 @@ def _inverted(path, pixels):
 
 
 def _orientation(sheet):
-    tag = sheet.tags.get(_ORIENTATION)
+    tag = sheet.tags.get(ExifTags.Base.Orientation)
     return int(tag.value) if tag and 1 <= tag.value <= 8 else 1
 
 

@@ -1,18 +1,19 @@
 """GeoTIFF: windows of a large image in, a mask at the same place out."""
 
 import contextlib
-import importlib.util
 import os
 import pathlib
 import warnings
 
 import numpy as np
+from PIL import ExifTags
 
 from keras_seg.atomic import replacing
 from keras_seg.data.arrays import tiff_tags
 from keras_seg.data.classes import VOID
 from keras_seg.data.errors import DataError
 from keras_seg.data.images import scaled
+from keras_seg.lazy import is_installed
 
 __all__ = ["GeoImage", "GeoMask", "is_geotiff", "place_of"]
 
@@ -72,7 +73,7 @@ def _opened(path, ask):
     path = pathlib.Path(path)
     if path.suffix.lower() not in (".tif", ".tiff"):
         return None
-    if importlib.util.find_spec("rasterio") is None:
+    if not is_installed("rasterio"):
         return None
     import rasterio
 
@@ -182,7 +183,7 @@ class GeoImage:
                 f"{channels} of uint8 or uint16 are expected, besides alpha",
                 fix="write the bands that the network sees with gdal_translate",
             )
-        turned = tiff_tags(self.path).get(274, 1) != 1
+        turned = tiff_tags(self.path).get(ExifTags.Base.Orientation, 1) != 1
         structure = file.tags(ns="IMAGE_STRUCTURE")
         if (
             turned

@@ -1,8 +1,10 @@
 """Image and mask files to arrays."""
 
 import numpy as np
+from PIL import ExifTags
 from PIL import ImageOps
 
+from keras_seg import words
 from keras_seg.data.arrays import as_16_bits
 from keras_seg.data.arrays import is_npy
 from keras_seg.data.arrays import needs_tifffile
@@ -23,7 +25,6 @@ __all__ = [
     "scaled",
 ]
 
-_ORIENTATION = 0x0112  # the EXIF tag; values 5..8 exchange the sides
 
 # Pillow keeps the high bytes of 16-bit colors. The unpacker for the other
 # byte order gives the low ones; that of four bytes gives both of two channels.
@@ -133,7 +134,7 @@ def read_size(path, page=None):
         width, height = image.size
         # Pillow turns the size of a TIFF by itself.
         turned = image.format != "TIFF" and (
-            image.getexif().get(_ORIENTATION, 1) >= 5
+            image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
         )
     return (width, height) if turned else (height, width)
 
@@ -215,7 +216,7 @@ def _fitted(path, pixels, channels, bit_depth=None):
         raise DataError(
             "KS-D017",
             path,
-            "has 1 channel" if count == 1 else f"has {count} channels",
+            f"has {words.count(count, 'channel')}",
             f"{channels} are asked for",
             fix=f"read the data with channels={count}",
         )

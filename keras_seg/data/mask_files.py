@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from keras_seg import words
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.ids import ids_of_mask
@@ -89,7 +90,7 @@ class ColorCode:
         color = _unpacked(colors[first])
         distances = np.square(np.subtract(self.colors, color)).sum(axis=-1)
         nearest = int(distances.argmin())
-        pixels = "1 pixel" if counts[first] == 1 else f"{counts[first]} pixels"
+        pixels = words.count(counts[first], "pixel")
         others = len(colors) - 1
         more = f" (and {others} more such colors)" if others else ""
         guess = (

@@ -2,7 +2,6 @@
 
 import contextlib
 import fractions
-import importlib.util
 import pathlib
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from keras_seg.atomic import replacing
 from keras_seg.data.errors import DataError
+from keras_seg.lazy import is_installed
 
 __all__ = [
     "VideoWriter",
@@ -194,7 +194,7 @@ class VideoWriter:
 @contextlib.contextmanager
 def _opened(path):
     path = pathlib.Path(path)
-    if importlib.util.find_spec("av") is None:
+    if not is_installed("av"):
         raise DataError(
             "KS-D009",
             path,

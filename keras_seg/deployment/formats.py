@@ -1,8 +1,9 @@
 """The export formats: which backends write them and what runs them."""
 
 import dataclasses
-import importlib.util
 import pathlib
+
+from keras_seg.lazy import is_installed
 
 __all__ = ["FORMATS", "QUANTIZATIONS", "ExportError", "Format", "format_of"]
 
@@ -66,9 +67,9 @@ class Format:
         missing = [
             package
             for package in self.writers.get(backend, ())
-            if not _is_installed(package)
+            if not is_installed(package)
         ]
-        if not any(map(_is_installed, self.runtimes)):
+        if not any(map(is_installed, self.runtimes)):
             missing.append(self.runtimes[0])
         if missing:
             raise ExportError(
@@ -155,7 +156,3 @@ def format_of(path):
         f"The suffix of a path says in which format a network is: {allowed}, "
         f"or none (TensorFlow SavedModel, a folder). Received: {path}"
     )
-
-
-def _is_installed(package):
-    return importlib.util.find_spec(package) is not None

@@ -1,6 +1,5 @@
 """Curves and confusion matrices, drawn by matplotlib if it is installed."""
 
-import importlib.util
 import math
 import pathlib
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_seg.lazy import is_installed
 from keras_seg.lazy import optional
 from keras_seg.visualization.coloring import Picture
 from keras_seg.visualization.fonts import plotted
@@ -24,7 +24,7 @@ def can_plot() -> bool:
     Returns:
         bool.
     """
-    return importlib.util.find_spec("matplotlib") is not None
+    return is_installed("matplotlib")
 
 
 def curves(

@@ -1,5 +1,9 @@
 """A folder of data and a run, made once by the command line itself."""
 
+import csv
+import shutil
+
+import keras
 import pytest
 from typer.testing import CliRunner
 
@@ -41,3 +45,51 @@ def trained(tmp_path_factory, data, invoke):
     """What `keras-seg train` printed, and the folder it wrote."""
     out = tmp_path_factory.mktemp("runs") / "run"
     return invoke("train", data, "--out", out, *TINY), out
+
+
+@pytest.fixture(scope="session")
+def run(trained, tmp_path_factory):
+    """A copy of the run, into which evaluations are written."""
+    path = tmp_path_factory.mktemp("evaluated") / "run"
+    return shutil.copytree(trained[1], path)
+
+
+@pytest.fixture(scope="session")
+def model(run):
+    """The best model of the run."""
+    return keras.models.load_model(run / "best.keras")
+
+
+@pytest.fixture(scope="session")
+def images(data):
+    """The paths of the three validation images."""
+    return sorted((data / "val" / "images").iterdir())
+
+
+@pytest.fixture
+def run_copy(trained, tmp_path):
+    """A copy of the run for one test."""
+    return shutil.copytree(trained[1], tmp_path / "run")
+
+
+@pytest.fixture
+def predict_to(invoke, run):
+    """Predicts into a folder, without a mistake."""
+
+    def predict(out, *arguments):
+        result = invoke("predict", run, *arguments, "--out", out)
+        assert result.exit_code == 0, result.output
+        return result
+
+    return predict
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """Reads a table."""
+
+    def read(path):
+        with open(path, newline="") as file:
+            return list(csv.DictReader(file))
+
+    return read

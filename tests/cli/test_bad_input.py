@@ -6,6 +6,8 @@ from PIL import Image
 
 from keras_seg.data import ClassTable
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture
 def folder(tmp_path):

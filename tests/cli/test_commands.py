@@ -10,6 +10,8 @@ from keras_seg.cli import commands as module
 from keras_seg.cli.start import Ended
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.once
+
 
 def python(*arguments, cwd, **environment):
     return subprocess.run(
@@ -124,7 +126,6 @@ def test_other_errors_are_not_hidden(invoke, monkeypatch):
     assert isinstance(invoke("train", "data").exception, TypeError)
 
 
-@pytest.mark.once
 def test_help_needs_no_keras(tmp_path):
     code = (
         "import sys; from keras_seg.cli import app; "

@@ -99,7 +99,7 @@ def machine(monkeypatch, tmp_path, capsys):
         monkeypatch.setattr(start.sys, "modules", modules)
         monkeypatch.setattr(start.importlib, "import_module", lambda name: None)
         monkeypatch.setattr(
-            start, "_is_installed", lambda name: name in installed
+            start, "is_installed", lambda name: name in installed
         )
         monkeypatch.setenv("KERAS_HOME", str(tmp_path))
         if chosen:
@@ -167,7 +167,7 @@ def test_no_such_backend(machine):
 
 def test_what_a_command_prefers(machine, monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
-    monkeypatch.setattr(start, "_is_installed", lambda name: name == "torch")
+    monkeypatch.setattr(start, "is_installed", lambda name: name == "torch")
     start.prefer_backend(("tensorflow", "torch"))
     assert os.environ["KERAS_BACKEND"] == "torch"
     start.prefer_backend(("jax",))

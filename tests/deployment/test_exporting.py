@@ -180,6 +180,7 @@ def test_a_file_that_says_something_else_is_not_kept(
     assert (tmp_path / name).exists()
 
 
+@pytest.mark.once
 def test_replaced_as_a_whole(model, tmp_path):
     name, options = able()
     path = tmp_path / name

@@ -5,6 +5,7 @@ import hashlib
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import ExifTags
 from PIL import Image
 from PIL import ImageStat
 from PIL import UnidentifiedImageError
@@ -28,7 +29,6 @@ __all__ = [
 ]
 
 THUMBNAIL = 16
-_ORIENTATION = 0x0112
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _header(path):
         # A PNG without it would be decoded to look behind its pixels.
         if image.format == "PNG" and "exif" not in image.info:
             return image.mode, 1
-        return image.mode, image.getexif().get(_ORIENTATION, 1)
+        return image.mode, image.getexif().get(ExifTags.Base.Orientation, 1)
 
 
 def _image_facts(image, mode, orientation):

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from keras_seg import words
 from keras_seg.data.checks.finding import merge
 from keras_seg.data.classes import VOID
 from keras_seg.data.errors import DataError
@@ -104,8 +105,8 @@ def _named(finding, masks, survey):
     count = sum(pixels[i] for i in outside)
     return dataclasses.replace(
         finding,
-        guess=f"Neither class nor void: {listing(outside)} ({count} "
-        f"pixel{'s' * (count != 1)}).",
+        guess=f"Neither class nor void: {listing(outside)} ("
+        f"{words.count(count, 'pixel')}).",
     )
 
 

@@ -1,4 +1,4 @@
-"""train --resume, --dry-run, --overfit, --json, --quiet."""
+"""`keras-seg train`: what is written and printed, and its options."""
 
 import json
 import math
@@ -11,6 +11,7 @@ from PIL import Image
 from keras_seg.cli import train_flow
 from keras_seg.data import ClassTable
 from keras_seg.data import synthetic
+from keras_seg.training import DataSource
 from keras_seg.training import RunFolder
 from tests.training.runs import assert_same_run
 from tests.training.runs import check_whole_files
@@ -18,32 +19,51 @@ from tests.training.runs import check_whole_files
 OPTIONS = "--model unet --backbone none --option filters=4 --option depth=2"
 
 
-def test_dry_run(data, invoke, tiny, tmp_path):
-    out = tmp_path / "run"
-    result = invoke("train", data, "--out", out, "--dry-run", *tiny)
+def test_train(trained, rows):
+    result, out = trained
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert lines[0] == "4 images to train on, 3 images held out, 2 classes."
-    # U-Net of 4 filters and depth 2, counted by Keras.
-    assert lines[1] == "7,474 parameters, 7,474 are trained."
-    assert lines[2].startswith("1 steps an epoch, batches of 4x32x32x3: ")
-    assert lines[3].startswith("Memory: ")
-    assert lines[4].startswith("Time: ")
-    assert lines[5].endswith("Nothing was written.")
-    assert list(tmp_path.iterdir()) == []
+    assert "best.keras, 3 held-out images" in result.stdout
+    names = sorted(file.name for file in out.iterdir())
+    assert lines[-2] == f"Wrote {out}: {', '.join(names)}"
+    assert {"README.md", "best.keras", "model.keras", "samples"} < set(names)
+    assert lines[-1] == (
+        f"Next: keras-seg predict {out} IMAGE... --out predictions"
+    )
+    assert [row["name"] for row in rows(out / "per_class_iou.csv")] == [
+        "cell",
+        "membrane",
+    ]
 
 
-def test_what_is_not_chosen_is_fitted_to_the_images(data, invoke, tmp_path):
-    """Four images of 48×48: a batch of all, a hundred epochs of one step."""
+def test_settings(run):
+    settings = RunFolder.open(run).settings
+    assert settings.backbone is None and settings.weights is None
+    assert settings.options == {"filters": 4, "depth": 2}
+    assert settings.crop == (32, 32)
+    assert settings.scale == (0.75, 1.5)
+
+
+def test_dry_run(data, invoke, tmp_path):
+    """What is not chosen is fitted to four images of 48×48: a batch of all,
+    a hundred epochs of one step."""
     out = tmp_path / "run"
     result = invoke("train", data, "--out", out, "--dry-run", *OPTIONS.split())
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
+    assert lines[0] == "4 images to train on, 3 images held out, 2 classes."
     assert lines[1] == (
         "Fitted to these images: crops of 48×48 (--crop), batches of 4 "
         "(--batch-size), 100 epochs (--epochs)."
     )
+    # U-Net of 4 filters and depth 2, counted by Keras.
+    assert lines[2] == "7,474 parameters, 7,474 are trained."
     assert lines[3].startswith("1 steps an epoch, batches of 4x48x48x3: ")
+    assert lines[4].startswith("Memory: ")
+    assert lines[5].startswith("Time: ")
+    assert lines[6].endswith("Nothing was written.")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_overfit_in_json(data, invoke, tmp_path):
@@ -69,10 +89,9 @@ def test_overfit_in_json(data, invoke, tmp_path):
     assert "On the 2 images it was trained on, which says little" in card
 
 
-def test_resume(trained, data, invoke, tmp_path):
+def test_resume(trained, run_copy, data, invoke, tmp_path):
     """Killed before the scores were written, and the data have moved."""
-    out = tmp_path / "run"
-    shutil.copytree(trained[1], out)
+    out = run_copy
     (out / "README.md").unlink()
     moved = tmp_path / "moved"
     shutil.copytree(data, moved)
@@ -86,9 +105,9 @@ def test_resume(trained, data, invoke, tmp_path):
     assert "is finished: 1 epochs." in result.stderr
 
 
-def test_resume_with_changed_data(trained, data, invoke, tmp_path):
-    out = tmp_path / "run"
-    shutil.copytree(trained[1], out)
+@pytest.mark.once
+def test_resume_with_changed_data(run_copy, data, invoke, tmp_path):
+    out = run_copy
     (out / "README.md").unlink()
     moved = tmp_path / "moved"
     shutil.copytree(data, moved)
@@ -99,6 +118,7 @@ def test_resume_with_changed_data(trained, data, invoke, tmp_path):
     assert "3 images instead of the 4 it was begun with" in result.stderr
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -129,10 +149,10 @@ def test_json_has_no_nan(capsys):
     }
 
 
-def test_interrupted(trained, data, invoke, tmp_path, monkeypatch):
+@pytest.mark.once
+def test_interrupted(run_copy, data, invoke, tmp_path, monkeypatch):
     """It says how to go on."""
-    out = tmp_path / "run"
-    shutil.copytree(trained[1], out)
+    out = run_copy
     (out / "README.md").unlink()
 
     def interrupt(*args, **options):
@@ -146,6 +166,7 @@ def test_interrupted(trained, data, invoke, tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.once
 def test_black_and_white_masks(tmp_path, invoke, tiny):
     """Trained and evaluated through `--mask-values`, which the run keeps."""
     images, masks = synthetic.membranes(4, size=32)
@@ -190,3 +211,49 @@ def test_the_lowest_after_the_bar_of_keras(lines, capsys):
     lines.on_train_end({})
     lines.on_train_end({})
     assert capsys.readouterr().out == text
+
+
+@pytest.mark.once
+def test_a_folder_without_splits(invoke, tiny, tmp_path):
+    images, masks = synthetic.membranes(3, size=32)
+    synthetic.write_folder(
+        tmp_path / "a", images, masks, synthetic.MEMBRANE_CLASSES
+    )
+    data = tmp_path / "a" / "train"
+    out = tmp_path / "run"
+    result = invoke("train", data, "--out", out, *tiny)
+    assert result.exit_code == 0, result.output
+    assert "3 images to train on, 0 images held out" in result.stdout
+    assert "model.keras, 3 images: the training images themselves" in (
+        result.stdout
+    )
+    assert f"put some, with their masks, into {data / 'val'}." in result.stdout
+    # Whoever follows the advice has all images read.
+    moved = tmp_path / "moved"
+    shutil.copytree(data, moved)
+    for kind in ("images", "labels"):
+        (moved / "val" / kind).mkdir(parents=True)
+        file = next((moved / kind).iterdir())
+        file.rename(moved / "val" / kind / file.name)
+    assert [len(part) for part in DataSource(str(moved)).read()] == [2, 1]
+    assert not (out / "best.keras").exists()
+    result = invoke("evaluate", out, data)
+    assert result.exit_code == 0, result.output
+    assert f"Wrote {out / 'evaluation.csv'}, " in result.stdout
+
+
+@pytest.mark.once
+def test_a_folder_is_not_trained_on_with_its_validation_images(
+    data, invoke, tiny, tmp_path
+):
+    """images/ with a val.txt but no train.txt: which are for training?"""
+    images = tmp_path / "data"
+    (data / "train").rename(images)
+    try:
+        (images / "val.txt").write_text("0000\n")
+        result = invoke("train", images, "--out", tmp_path / "run", *tiny)
+    finally:
+        (images / "val.txt").unlink()
+        images.rename(data / "train")
+    assert result.exit_code == 1
+    assert "has no split train" in result.stderr

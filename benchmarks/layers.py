@@ -292,7 +292,7 @@ def pool_cases():
     shape = (1, 6, 8, 4) if ARGUMENTS.smoke else (4, 180, 240, 64)
 
     def ours():
-        pool, unpool = layers.MaxPoolWithSwitches(2), layers.MaxUnpool(2)
+        pool, unpool = layers.MaxPoolWithIndices(2), layers.MaxUnpool(2)
         return lambda x: unpool(*pool(x), output_size=shape[1:3])
 
     def peer(x):

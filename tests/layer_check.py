@@ -19,6 +19,7 @@ def check_layer(
     trainable_weights=0,
     formats=True,
     train=True,
+    registered_name=None,
 ):
     """Checks a layer's configuration, shapes, values, training and formats.
 
@@ -31,6 +32,8 @@ def check_layer(
         trainable_weights: int, how many it must have once built.
         formats: bool, whether channels-first must give the same.
         train: bool, whether a training step must run through it.
+        registered_name: str, the name in saved files. Defaults to the name
+            of the class.
     """
     inputs = inputs if isinstance(inputs, tuple) else (inputs,)
     layer = layer_class(**config)
@@ -42,7 +45,7 @@ def check_layer(
     assert type(revived) is layer_class
     assert json.dumps(revived.get_config()) == json.dumps(layer.get_config())
     assert keras.saving.get_registered_name(layer_class) == (
-        f"keras_seg>{layer_class.__name__}"
+        f"keras_seg>{registered_name or layer_class.__name__}"
     )
 
     # Values, and the shape and type that are promised before.

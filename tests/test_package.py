@@ -122,6 +122,7 @@ def test_imports_run_one_way():
         "from_logits": 0,
         "atomic": 0,
         "lazy": 0,
+        "words": 0,
         "optimizers": 0,
         "schedules": 0,
         "ops": 0,

@@ -16,7 +16,7 @@ from keras_seg import applications
 from keras_seg import data
 from keras_seg import inference
 from keras_seg.data import augment
-from keras_seg.layers import MirrorPad
+from keras_seg.layers import ReflectionPadding
 from keras_seg.losses import border_weights
 from keras_seg.metrics import count_pairs
 from keras_seg.schedules import Poly
@@ -159,6 +159,6 @@ def _whole(network, shape):
     """The network on a mirrored slice, whose sides are 16k + 12 then."""
     more = [(12 - n - 2 * MARGIN) % 16 for n in shape[:2]]
     image = keras.Input(shape)
-    x = MirrorPad([(MARGIN, MARGIN + n) for n in more])(image)
+    x = ReflectionPadding([(MARGIN, MARGIN + n) for n in more])(image)
     x = keras.layers.Cropping2D([(0, n) for n in more])(network(x))
     return keras.Model(image, x)

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_seg.layers.nested import nested_layers
+from keras_seg.layers.base import nested_layers
 
 __all__ = ["freeze_batch_norm"]
 

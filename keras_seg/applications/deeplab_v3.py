@@ -12,6 +12,7 @@ from keras_seg.applications.builder import without_effect
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import ASPP
 from keras_seg.layers import Conv
+from keras_seg.layers.aspp import scale_rates
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import standardize_data_format
 from keras_seg.surgery import cascade as append_copies
@@ -217,7 +218,7 @@ def deeplab(
         x = layers.Dropout(dropout, name="dropout")(x)
     else:
         if rates is None:
-            rates = ASPP(256).for_output_stride(output_stride).rates
+            rates = scale_rates((6, 12, 18), output_stride)
         x = ASPP(
             256,
             rates=rates,

@@ -11,7 +11,7 @@ from keras_seg.applications.builder import without_effect
 from keras_seg.applications.n4 import N4
 from keras_seg.applications.weights import check_weights
 from keras_seg.fast.layers import replacement_class
-from keras_seg.layers import MirrorPad
+from keras_seg.layers import ReflectionPadding
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import spatial_axes
@@ -162,7 +162,7 @@ def SlidingWindow(
     if x.shape[axis] != wanted:
         network = inflate_input(network, x.shape[axis])
     around = tuple((size // 2, size - 1 - size // 2) for size in window)
-    x = MirrorPad(around, data_format=data_format, name="mirror")(x)
+    x = ReflectionPadding(around, data_format=data_format, name="mirror")(x)
     dense = set_output_stride(network, 1, input_tensor=x)
     if freeze_batch_norm:
         freeze_batch_norm_of(dense)

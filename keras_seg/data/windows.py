@@ -130,7 +130,7 @@ class Windows(Epochs):
         fewest = min(map(len, self._pixels))
         self.per_class = min(fewest, per_class or fewest)
         around = (self._reach, self._reach)
-        # As `keras_seg.layers.MirrorPad`, for images of every size.
+        # As `keras_seg.layers.ReflectionPadding`, for images of every size.
         self._mirrored = [
             np.pad(image, (around, around, (0, 0)), mode="reflect")
             for image in images

@@ -47,7 +47,7 @@ When each can go, to be tried with every new release of Keras:
   below 0.0. A class does not depend on that.
 * The bias, and `ConvTranspose`, which is here for it: with channels first,
   where a map is as wide as it has channels, `keras.ops.add` on TensorFlow adds
-  the bias along the width (Keras 3.15.1). `keras_seg.ops.bias.add_bias` can
+  the bias along the width (Keras 3.15.1). `keras_seg.ops.backend.add_bias` can
   go with that error.
 """
 

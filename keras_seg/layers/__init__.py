@@ -9,28 +9,28 @@ from keras_seg.fast.layers import ConvTranspose
 from keras_seg.fast.layers import DepthwiseConv
 from keras_seg.fast.layers import MaxPool
 from keras_seg.fast.layers import SeparableConv
-from keras_seg.layers.aligned_scale import AlignedScale
 from keras_seg.layers.aspp import ASPP
 from keras_seg.layers.atrous_conv import AtrousConv
-from keras_seg.layers.atrous_pooling import AtrousAveragePool
-from keras_seg.layers.atrous_pooling import AtrousMaxPool
-from keras_seg.layers.conv_transpose import BilinearConvTranspose
-from keras_seg.layers.conv_transpose import BilinearInitializer
 from keras_seg.layers.crf import CRFAsRNN
 from keras_seg.layers.crf import DenseCRF
-from keras_seg.layers.cropping import CropToSmallest
-from keras_seg.layers.cropping import PadToMultiple
-from keras_seg.layers.local_response import LocalResponseNormalization
-from keras_seg.layers.mirror import MirrorPad
-from keras_seg.layers.nails import BedOfNails
-from keras_seg.layers.nails import NearestUpsampling
-from keras_seg.layers.preprocess import Preprocess
+from keras_seg.layers.normalization import LocalResponseNormalization
+from keras_seg.layers.normalization import Preprocess
+from keras_seg.layers.padding import CropToSmallest
+from keras_seg.layers.padding import PadToMultiple
+from keras_seg.layers.padding import ReflectionPadding
+from keras_seg.layers.removed_stride import AtrousAveragePool
+from keras_seg.layers.removed_stride import AtrousMaxPool
 from keras_seg.layers.removed_stride import RemovedStridePadding
-from keras_seg.layers.resize_like import BilinearUpsampling
-from keras_seg.layers.resize_like import CropLike
-from keras_seg.layers.resize_like import ResizeLike
-from keras_seg.layers.unpooling import MaxPoolWithSwitches
+from keras_seg.layers.resizing import AlignedScale
+from keras_seg.layers.resizing import BilinearUpsampling
+from keras_seg.layers.resizing import CropLike
+from keras_seg.layers.resizing import ResizeLike
+from keras_seg.layers.unpooling import MaxPoolWithIndices
 from keras_seg.layers.unpooling import MaxUnpool
+from keras_seg.layers.upsampling import BedOfNails
+from keras_seg.layers.upsampling import BilinearConvTranspose
+from keras_seg.layers.upsampling import BilinearInitializer
+from keras_seg.layers.upsampling import NearestUpsampling
 
 __all__ = [
     "CRFAsRNN",
@@ -52,9 +52,9 @@ __all__ = [
     "DepthwiseConv",
     "LocalResponseNormalization",
     "MaxPool",
-    "MaxPoolWithSwitches",
+    "MaxPoolWithIndices",
     "MaxUnpool",
-    "MirrorPad",
+    "ReflectionPadding",
     "NearestUpsampling",
     "PadToMultiple",
     "Preprocess",
@@ -62,3 +62,6 @@ __all__ = [
     "ResizeLike",
     "SeparableConv",
 ]
+
+# The old name, until `applications.vgg_switches` has the new one.
+MaxPoolWithSwitches = MaxPoolWithIndices

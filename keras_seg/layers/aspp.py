@@ -1,16 +1,20 @@
 """Atrous spatial pyramid pooling, in the three forms of the papers."""
 
+import functools
+import math
+import warnings
+
 import keras
 from keras import initializers
+from keras import ops
 from keras import regularizers
 
-from keras_seg.layers.aspp_v2 import SummedBranches
-from keras_seg.layers.aspp_v3 import JoinedPyramid
+from keras_seg.fast.layers import BatchNorm
 from keras_seg.layers.atrous_conv import AtrousConv
 from keras_seg.layers.base import SpatialLayer
 from keras_seg.layers.base import positive_int
 
-__all__ = ["ASPP"]
+__all__ = ["ASPP", "scale_rates"]
 
 DROPOUT = {"v2_vgg16": 0.5, "v2": 0.0, "v3": 0.1}
 NORMALIZATIONS = ("batch", "group", "frozen")
@@ -39,11 +43,11 @@ class ASPP(SpatialLayer):
     A rate is a distance on the map: halve the output stride, and it doubles
     (`for_output_stride`).
 
-    The mean of the map is one value for each channel and image. With batch
-    norm in training mode and a batch of 1, normalizing it leaves nothing but
-    the offset: the branch is dead, without any error. So this layer warns if
-    it is trained so with a batch size that is known. Use a larger batch,
-    `normalization="group"`, or `"frozen"` with pretrained weights.
+    The mean of the map is one value for each channel and image. In training
+    with batch norm and a batch of 1, normalizing it leaves only the offset,
+    and the branch learns nothing: this layer then warns, where the size of the
+    batch is known. Use a larger batch, `normalization="group"`, or `"frozen"`
+    with pretrained weights.
 
     Args:
         filters: int, channels of the output: of the classes for `"v2_vgg16"`
@@ -126,7 +130,7 @@ class ASPP(SpatialLayer):
     def _create_form(self):
         common = {"dtype": self.dtype_policy, "name": self.name}
         if self.version == "v3":
-            return JoinedPyramid(
+            return _JoinedPyramid(
                 self._conv,
                 self.filters,
                 self.rates,
@@ -136,11 +140,29 @@ class ASPP(SpatialLayer):
                 data_format=self.data_format,
                 **common,
             )
-        if self.version == "v2":
-            return SummedBranches.on_resnet(self._conv, self.rates, **common)
-        return SummedBranches.on_vgg16(
-            self._conv, self.rates, self.hidden_filters, self.dropout, **common
-        )
+        branches = [
+            self._fc6_to_fc8(number, rate)
+            if self.version == "v2_vgg16"
+            else [self._conv(f"fc_{number}", 3, rate)]
+            for number, rate in enumerate(self.rates, start=1)
+        ]
+        return _SummedBranches(branches, **common)
+
+    def _fc6_to_fc8(self, number, rate):
+        hidden = {"filters": self.hidden_filters, "activation": "relu"}
+
+        def drop(name):
+            return keras.layers.Dropout(
+                self.dropout, dtype=self.dtype_policy, name=f"{name}_{number}"
+            )
+
+        return [
+            self._conv(f"fc6_{number}", 3, rate, **hidden),
+            drop("drop6"),
+            self._conv(f"fc7_{number}", **hidden),
+            drop("drop7"),
+            self._conv(f"fc8_{number}"),
+        ]
 
     def _conv(self, name, kernel_size=1, rate=1, **arguments):
         initializer = self.kernel_initializer
@@ -167,21 +189,10 @@ class ASPP(SpatialLayer):
                 output stride of v3's rates 6, 12, 18; those of v2 are meant
                 for 8.
 
-        Returns:
-            An `ASPP` of the same name and arguments, its rates multiplied by
-            `reference_stride / output_stride`.
-
         Raises:
-            ValueError: if this does not give integers.
+            ValueError: if the rates there are no integers.
         """
-        spread = [rate * reference_stride for rate in self.rates]
-        if any(rate % output_stride for rate in spread):
-            raise ValueError(
-                f"The rates {self.rates} of output stride {reference_stride} "
-                "have no integer equivalent. "
-                f"Received: output_stride={output_stride!r}"
-            )
-        rates = tuple(rate // output_stride for rate in spread)
+        rates = scale_rates(self.rates, output_stride, reference_stride)
         return type(self).from_config({**self.get_config(), "rates": rates})
 
     def build(self, input_shape):
@@ -231,3 +242,156 @@ def _standardize_rates(rates, version):
             f"'v3'. Received: rates={rates!r}, version={version!r}"
         )
     return tuple(positive_int("rates", rate) for rate in rates)
+
+
+def scale_rates(rates, output_stride, reference_stride=16):
+    """Returns the rates that see as much of the image at another stride.
+
+    Raises a `ValueError` if they are no integers.
+
+    Example:
+
+    >>> scale_rates((6, 12, 18), output_stride=8)
+    (12, 24, 36)
+    """
+    products = [rate * reference_stride for rate in rates]
+    if any(product % output_stride for product in products):
+        raise ValueError(
+            f"The rates {rates} of output stride {reference_stride} "
+            "have no integer equivalent. "
+            f"Received: output_stride={output_stride!r}"
+        )
+    return tuple(product // output_stride for product in products)
+
+
+class _SummedBranches(keras.layers.Layer):
+    """The sum of branches, each a chain of layers; all of one length."""
+
+    def __init__(self, branches, **kwargs):
+        super().__init__(**kwargs)
+        self.length = len(branches[0])
+        # Keras saves the layers of a list, not those of a list of lists.
+        self.steps = [layer for branch in branches for layer in branch]
+
+    @property
+    def branches(self):
+        starts = range(0, len(self.steps), self.length)
+        return [self.steps[start : start + self.length] for start in starts]
+
+    def build(self, input_shape):
+        for branch in self.branches:
+            shape = input_shape
+            for layer in branch:
+                layer.build(shape)
+                shape = layer.compute_output_shape(shape)
+        self.built = True
+
+    def call(self, inputs, training=False):
+        scores = []
+        for branch in self.branches:
+            x = inputs
+            for layer in branch:
+                drops = isinstance(layer, keras.layers.Dropout)
+                x = layer(x, training=training) if drops else layer(x)
+            scores.append(x)
+        return functools.reduce(ops.add, scores)
+
+
+class _JoinedPyramid(SpatialLayer):
+    """1×1, a 3×3 with holes for each rate, and the mean; joined by a 1×1.
+
+    `conv` makes an `AtrousConv` from a name, a kernel size and a rate.
+    """
+
+    def __init__(
+        self, conv, filters, rates, dropout, normalization, momentum, **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.normalization = normalization
+        self.momentum = momentum
+        self._warned = False
+        sizes = [(1, 1), *((3, rate) for rate in rates)]
+        self.convs = [
+            conv(f"conv_{number}", *size, use_bias=False)
+            for number, size in enumerate(sizes)
+        ]
+        self.norms = [self._norm(f"norm_{n}") for n in range(len(sizes))]
+        self.pool_conv = conv("pool_conv", use_bias=False)
+        self.pool_norm = self._norm("pool_norm")
+        self.project_conv = conv("project_conv", use_bias=False)
+        self.project_norm = self._norm("project_norm")
+        self.drop = keras.layers.Dropout(
+            dropout, dtype=self.dtype_policy, name="drop"
+        )
+
+    def _norm(self, name):
+        common = {
+            "axis": self.channel_axis,
+            "epsilon": 1e-5,
+            "dtype": self.dtype_policy,
+            "name": name,
+        }
+        if self.normalization == "group":
+            groups = math.gcd(32, self.filters // 8) or 1
+            if self.filters % groups:
+                groups = 1
+            return keras.layers.GroupNormalization(groups, **common)
+        norm = BatchNorm(momentum=self.momentum, **common)
+        norm.trainable = self.normalization == "batch"
+        return norm
+
+    def build(self, input_shape):
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            _build(conv, norm, input_shape)
+        pooled_shape = self.with_spatial_shape(input_shape, 1, 1)
+        _build(self.pool_conv, self.pool_norm, pooled_shape)
+        joined_shape = list(input_shape)
+        joined_shape[self.channel_axis] = self.filters * (len(self.convs) + 1)
+        _build(self.project_conv, self.project_norm, tuple(joined_shape))
+        self.built = True
+
+    def call(self, inputs, training=False):
+        self._warn_of_dead_pooling(inputs, training)
+        maps = [
+            self._normed(conv(inputs), norm, training)
+            for conv, norm in zip(self.convs, self.norms, strict=True)
+        ]
+        # In half precision a sum over the map may overflow.
+        mean = ops.mean(
+            ops.cast(inputs, "float32"), axis=self.spatial_axes, keepdims=True
+        )
+        pooled = self.pool_conv(ops.cast(mean, self.compute_dtype))
+        pooled = self._normed(pooled, self.pool_norm, training)
+        # Bilinear resizing of a single position repeats it.
+        maps.append(ops.add(pooled, ops.zeros_like(maps[0])))
+        x = self.project_conv(ops.concatenate(maps, axis=self.channel_axis))
+        x = self._normed(x, self.project_norm, training)
+        return self.drop(x, training=training)
+
+    def _normed(self, x, norm, training):
+        training = training and self.normalization != "frozen"
+        return ops.relu(norm(x, training=training))
+
+    def _warn_of_dead_pooling(self, inputs, training):
+        if (
+            training is True
+            and self.normalization == "batch"
+            and self.pool_norm.trainable
+            and inputs.shape[0] == 1
+            and not self._warned
+        ):
+            self._warned = True
+            warnings.warn(
+                f"The image pooling of ASPP layer '{self.name}' is trained "
+                "with batch norm and a batch of 1: its branch gives a "
+                "constant and learns nothing. Use a larger batch, "
+                "normalization='group', or normalization='frozen' with "
+                "pretrained weights.",
+                stacklevel=2,
+            )
+
+
+def _build(conv, norm, shape):
+    conv.build(shape)
+    norm.build(conv.compute_output_shape(shape))

@@ -10,7 +10,7 @@ from keras_seg.ops.pooling import pooled_size
 from keras_seg.ops.unpooling import check_unpooling
 from keras_seg.ops.unpooling import max_unpool
 
-__all__ = ["MaxPoolWithSwitches", "MaxUnpool"]
+__all__ = ["MaxPoolWithIndices", "MaxUnpool"]
 
 
 class _Pool(SpatialLayer):
@@ -31,8 +31,10 @@ class _Pool(SpatialLayer):
         }
 
 
-@keras.saving.register_keras_serializable(package="keras_seg")
-class MaxPoolWithSwitches(_Pool):
+@keras.saving.register_keras_serializable(
+    package="keras_seg", name="MaxPoolWithSwitches"
+)
+class MaxPoolWithIndices(_Pool):
     """Max pooling that also returns where the maxima were.
 
     The switch of a window is the flat position `y · W + x` of its maximum in
@@ -72,7 +74,7 @@ class MaxPoolWithSwitches(_Pool):
 
     >>> import numpy as np
     >>> x = np.array([[1.0, 3.0, 2.0], [4.0, 2.0, 5.0]]).reshape(1, 2, 3, 1)
-    >>> pooled, switches = MaxPoolWithSwitches(2)(x)
+    >>> pooled, switches = MaxPoolWithIndices(2)(x)
     >>> [float(v) for v in np.ravel(pooled)]
     [4.0, 5.0]
     >>> [int(v) for v in np.ravel(switches)]
@@ -153,7 +155,7 @@ class MaxUnpool(_Pool):
 
     Call arguments:
         inputs: the values.
-        switches: integers of the same shape, from `MaxPoolWithSwitches`.
+        switches: integers of the same shape, from `MaxPoolWithIndices`.
         reference: maps of any number of channels and of the size that was
             pooled, such as the map that was pooled. Defaults to None.
         output_size: int or pair of ints, that size itself. Defaults to that
@@ -176,7 +178,7 @@ class MaxUnpool(_Pool):
 
     >>> import numpy as np
     >>> x = np.array([[1.0, 3.0, 2.0], [4.0, 2.0, 5.0]]).reshape(1, 2, 3, 1)
-    >>> pooled, switches = MaxPoolWithSwitches(2)(x)
+    >>> pooled, switches = MaxPoolWithIndices(2)(x)
     >>> y = MaxUnpool(2)(pooled * 10, switches, output_size=(2, 3))
     >>> np.asarray(y)[0, :, :, 0].tolist()
     [[0.0, 0.0, 0.0], [40.0, 0.0, 50.0]]

@@ -12,9 +12,9 @@ from keras_seg.layers import AtrousConv
 from keras_seg.layers import AtrousMaxPool
 from keras_seg.layers import CropLike
 from keras_seg.layers import CropToSmallest
-from keras_seg.layers import MaxPoolWithSwitches
-from keras_seg.layers import MirrorPad
+from keras_seg.layers import MaxPoolWithIndices
 from keras_seg.layers import PadToMultiple
+from keras_seg.layers import ReflectionPadding
 from keras_seg.layers import RemovedStridePadding
 from keras_seg.surgery.reach import Reach
 from keras_seg.surgery.seeing import map_of
@@ -58,7 +58,7 @@ def _(layer, fields):
     )
 
 
-@see.register(MaxPoolWithSwitches)
+@see.register(MaxPoolWithIndices)
 def _(layer, fields):
     x = map_of(layer, fields)
     shape, _ = layer.compute_output_shape(_shape(layer, x))
@@ -116,7 +116,7 @@ def _(layer, fields):
     )
 
 
-@see.register(MirrorPad)
+@see.register(ReflectionPadding)
 @see.register(layers.ZeroPadding2D)
 def _(layer, fields):
     return map_of(layer, fields).along(

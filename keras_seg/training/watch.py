@@ -6,7 +6,7 @@ import warnings
 import keras
 import numpy as np
 
-from keras_seg.layers.nested import nested_layers
+from keras_seg.layers.base import nested_layers
 from keras_seg.metrics import ConfusionMatrix
 from keras_seg.training.errors import RunWarning
 

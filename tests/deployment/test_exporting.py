@@ -295,7 +295,7 @@ def test_quantized(model, tmp_path):
 def test_maxima_and_their_places(name, tmp_path):
     """At odd sizes, where the last windows see padding that no one sees."""
     image = keras.Input((None, None, 3))
-    pooled, switches = layers.MaxPoolWithSwitches(2)(image)
+    pooled, switches = layers.MaxPoolWithIndices(2)(image)
     scores = layers.MaxUnpool(2)(pooled, switches, image)
     written = keras_seg.export(keras.Model(image, scores), tmp_path / name)
     assert any(n % 2 for found in written.agreements for n in found.size)

@@ -18,7 +18,6 @@ def picture(height=9, width=8, channels=3, batch=2):
     "config, trainable_weights",
     [
         ({"version": "v3"}, 15),
-        ({"version": "v3", "rates": ()}, 9),
         ({"version": "v3", "normalization": "group"}, 15),
         ({"version": "v2_vgg16", "hidden_filters": 6}, 12),
     ],
@@ -30,6 +29,12 @@ def test_layer(config, trainable_weights):
         picture(5, 4),
         trainable_weights=trainable_weights,
     )
+
+
+def test_without_rates():
+    layer = ASPP(4, rates=())
+    assert tuple(layer(picture(5, 4)).shape) == (2, 5, 4, 4)
+    assert len(layer.trainable_weights) == 9
 
 
 def parameters(layer, channels):

@@ -7,7 +7,7 @@ import pytest
 from keras import ops
 
 from keras_seg.layers import ASPP
-from keras_seg.layers import MaxPoolWithSwitches
+from keras_seg.layers import MaxPoolWithIndices
 from keras_seg.layers import MaxUnpool
 from keras_seg.ops import indices_from_tensorflow
 
@@ -54,7 +54,7 @@ def test_max_unpooling_keeps_odd_sizes():
     arrays = golden("max_unpooling.npz")
     assert arrays["odd_unpooled"].shape == (2, 8, 10, 3)
     y = unpooled(arrays, "odd", "channels_last", 2, 2, (7, 9))
-    pooled, switches = MaxPoolWithSwitches(2)(arrays["odd_x"])
+    pooled, switches = MaxPoolWithIndices(2)(arrays["odd_x"])
     np.testing.assert_array_equal(
         ops.convert_to_numpy(pooled), arrays["odd_pooled"]
     )

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_seg.layers import MaxPoolWithSwitches
+from keras_seg.layers import MaxPoolWithIndices
 from keras_seg.layers import MaxUnpool
 from tests.layer_check import check_layer
 
@@ -17,13 +17,17 @@ def maps(*shape, seed=0):
 @pytest.mark.parametrize(
     "config",
     [
-        {},
         {"pool_size": (2, 3), "rounding": "floor"},
         {"pool_size": 3, "strides": 2},
     ],
 )
 def test_pool(config):
-    check_layer(MaxPoolWithSwitches, config, maps(2, 7, 8, 3))
+    check_layer(
+        MaxPoolWithIndices,
+        config,
+        maps(2, 7, 8, 3),
+        registered_name="MaxPoolWithSwitches",
+    )
 
 
 @pytest.mark.parametrize("config", [{}, {"pool_size": 3, "strides": 2}])
@@ -31,7 +35,7 @@ def test_unpool(config):
     """With the map that was pooled as the reference, of any size."""
     x = maps(2, 7, 10, 3)
     pooled, switches = map(
-        ops.convert_to_numpy, MaxPoolWithSwitches(**config)(x)
+        ops.convert_to_numpy, MaxPoolWithIndices(**config)(x)
     )
     expected = np.zeros((2, 70, 3), "float32")
     np.put_along_axis(
@@ -55,7 +59,7 @@ def test_chain_of_segnet():
     x, stack = image, []
     for _ in range(5):
         before = x
-        x, switches = MaxPoolWithSwitches(2)(x)
+        x, switches = MaxPoolWithIndices(2)(x)
         stack.append((switches, before))
     outputs = [x]
     for switches, before in reversed(stack):
@@ -78,7 +82,7 @@ def test_chain_of_segnet():
 
 def test_static_size_in_a_saved_model(tmp_path):
     x = keras.Input((23, 30, 2))
-    y = MaxUnpool(2)(*MaxPoolWithSwitches(2)(x), output_size=(23, 30))
+    y = MaxUnpool(2)(*MaxPoolWithIndices(2)(x), output_size=(23, 30))
     assert y.shape == (None, 23, 30, 2)
     model = keras.Model(x, y)
     model.save(tmp_path / "model.keras")
@@ -141,7 +145,7 @@ def test_both_train(jit_compile):
         pytest.skip("compiling is left to TensorFlow and JAX")
     image = keras.Input((7, 9, 2))
     x = keras.layers.Conv2D(3, 1)(image)
-    y = MaxUnpool(3, 2)(*MaxPoolWithSwitches(3, 2)(x), x)
+    y = MaxUnpool(3, 2)(*MaxPoolWithIndices(3, 2)(x), x)
     model = keras.Model(image, y)
     model.compile("sgd", "mean_squared_error", jit_compile=jit_compile)
     before = model.get_weights()[0]
@@ -161,7 +165,7 @@ def test_pool_gives_the_gradient_to_the_first_maximum():
             return x + ops.expand_dims(self.picture, (0, 3))
 
     picture = Picture()
-    pooled, _ = MaxPoolWithSwitches(2)(picture(image))
+    pooled, _ = MaxPoolWithIndices(2)(picture(image))
     model = keras.Model(image, pooled)
     model.compile(
         keras.optimizers.SGD(1.0), lambda target, y: ops.sum(target * y)
@@ -175,7 +179,7 @@ def test_pool_gives_the_gradient_to_the_first_maximum():
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "mixed_float16"])
 def test_half_precision(dtype):
-    pooled, switches = MaxPoolWithSwitches(2, dtype=dtype)(maps(1, 5, 5, 2))
+    pooled, switches = MaxPoolWithIndices(2, dtype=dtype)(maps(1, 5, 5, 2))
     y = MaxUnpool(2, dtype=dtype)(pooled, switches, output_size=5)
     wanted = dtype.removeprefix("mixed_")
     assert keras.backend.standardize_dtype(y.dtype) == wanted
@@ -189,11 +193,11 @@ def message(text):
 
 def test_bad_input():
     with pytest.raises(ValueError, match="Received: pool_size=0"):
-        MaxPoolWithSwitches(0)
+        MaxPoolWithIndices(0)
     with pytest.raises(ValueError, match="Received: strides=1.5"):
         MaxUnpool(2, (1.5, 2))
     with pytest.raises(ValueError, match="Received: rounding='round'"):
-        MaxPoolWithSwitches(2, rounding="round")
+        MaxPoolWithIndices(2, rounding="round")
     with pytest.raises(
         ValueError,
         match=message(
@@ -202,7 +206,7 @@ def test_bad_input():
             "size=2"
         ),
     ):
-        MaxPoolWithSwitches(3, rounding="floor")(keras.Input((2, 5, 1)))
+        MaxPoolWithIndices(3, rounding="floor")(keras.Input((2, 5, 1)))
 
 
 def test_switches_that_do_not_fit():

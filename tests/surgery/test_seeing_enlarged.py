@@ -18,7 +18,7 @@ from keras_seg.layers import BedOfNails
 from keras_seg.layers import BilinearConvTranspose
 from keras_seg.layers import BilinearUpsampling
 from keras_seg.layers import CropLike
-from keras_seg.layers import MaxPoolWithSwitches
+from keras_seg.layers import MaxPoolWithIndices
 from keras_seg.layers import MaxUnpool
 from keras_seg.layers import NearestUpsampling
 from keras_seg.layers import ResizeLike
@@ -162,7 +162,7 @@ def test_resizing_to_a_size_that_does_not_fit():
 def test_unpooled_values_lie_within_their_windows():
     """Where in a window depends on the image: all the places are counted."""
     image = keras.Input((24, 6, 1))
-    pooled, switches = MaxPoolWithSwitches(3)(image)
+    pooled, switches = MaxPoolWithIndices(3)(image)
     model = keras.Model(image, MaxUnpool(3)(pooled, switches, image))
     field = receptive_field(model)
     assert (field.size, field.stride, field.centre) == (3, 1, 0)

@@ -9,7 +9,7 @@ from keras import layers
 
 from keras_seg.layers import ASPP
 from keras_seg.layers import AtrousConv
-from keras_seg.layers import MaxPoolWithSwitches
+from keras_seg.layers import MaxPoolWithIndices
 from keras_seg.surgery import receptive_field
 from keras_seg.surgery import set_output_stride
 from tests.dependence import make_positive
@@ -185,7 +185,7 @@ def test_removed_strides_leave_the_field(padding, size):
 def test_pools_with_switches_see_what_pools_see():
     image = keras.Input((None, None, 1))
     x = layers.Conv2D(1, 3)(image)
-    pooled, switches = MaxPoolWithSwitches(3, 2)(x)
+    pooled, switches = MaxPoolWithIndices(3, 2)(x)
     fields = receptive_field(keras.Model(image, [pooled, switches]))
     pool = layers.MaxPooling2D(3, 2)(x)
     assert fields == [receptive_field(keras.Model(image, pool))] * 2

@@ -3,7 +3,7 @@ import numpy as np
 from keras import layers
 
 from keras_seg.layers import ASPP
-from keras_seg.layers.nested import nested_layers
+from keras_seg.layers.base import nested_layers
 from keras_seg.training import Settings
 from keras_seg.training import freeze_batch_norm
 from keras_seg.training.recipes import momentum_for

@@ -3,7 +3,7 @@
 import keras
 
 from keras_seg.layers import ASPP
-from keras_seg.layers.nested import nested_layers
+from keras_seg.layers.base import nested_layers
 
 __all__ = ["momentum_for", "set_batch_norm_momentum"]
 

@@ -1,7 +1,7 @@
 """How DeepLab v3 was trained."""
 
 from keras_seg.applications.batch_norm import freeze_batch_norm
-from keras_seg.layers.nested import nested_layers
+from keras_seg.layers.base import nested_layers
 from keras_seg.losses import CrossEntropy
 from keras_seg.schedules import Poly
 from keras_seg.training.recipes.batch_norm import momentum_for

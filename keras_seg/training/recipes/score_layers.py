@@ -6,7 +6,7 @@ from keras_seg.layers import ASPP
 from keras_seg.layers import CropLike
 from keras_seg.layers import DenseCRF
 from keras_seg.layers import ResizeLike
-from keras_seg.layers.nested import nested_layers
+from keras_seg.layers.base import nested_layers
 from keras_seg.surgery.graph import check_plain
 from keras_seg.surgery.graph import walk
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_seg.layers.nested import nested_layers
+from keras_seg.layers.base import nested_layers
 from keras_seg.surgery.graph import check_plain
 
 __all__ = ["add_weight_decay"]

@@ -13,7 +13,7 @@ from keras_seg.applications import SegNet
 from keras_seg.applications import SegNetBasic
 from keras_seg.applications import UNet
 from keras_seg.layers import ResizeLike
-from keras_seg.layers.nested import nested_layers
+from keras_seg.layers.base import nested_layers
 from keras_seg.losses import CrossEntropy
 from keras_seg.training import recipes
 from tests.applications.systems import small

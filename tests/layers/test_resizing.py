@@ -3,9 +3,11 @@ import numpy as np
 import pytest
 from keras import ops
 
+from keras_seg.layers import AlignedScale
 from keras_seg.layers import BilinearUpsampling
 from keras_seg.layers import CropLike
 from keras_seg.layers import ResizeLike
+from keras_seg.ops import resize
 from tests.layer_check import check_layer
 
 
@@ -37,7 +39,10 @@ def test_resize_like():
         (x, reference),
         expected_output=ops.convert_to_numpy(expected),
     )
-    check_layer(ResizeLike, {"align_corners": True}, (x, reference))
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(ResizeLike(align_corners=True)(x, reference)),
+        ops.convert_to_numpy(resize(x, (13, 7), align_corners=True)),
+    )
 
 
 def test_crop_like():
@@ -66,3 +71,24 @@ def test_batch_norm_behind_a_resize_is_left_alone():
     model.predict(maps(2, 8, 8, 2) + 5, verbose=0)
     for old, new in zip(before, norm.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_layer():
+    """Every second position of an odd side is taken as it is."""
+    x = np.random.default_rng(0).normal(size=(2, 9, 5, 3)).astype("float32")
+    check_layer(AlignedScale, {"scale": 0.5}, x, expected_output=x[:, ::2, ::2])
+
+
+@pytest.mark.parametrize(
+    "scale, size", [(1.0, 321), (0.75, 241), (0.5, 161), (1.5, 481)]
+)
+def test_sizes_of_deeplab_v2(scale, size):
+    """papers.md 13.3: 321, 241 and 161."""
+    shape = AlignedScale(scale).compute_output_shape((None, 321, None, 3))
+    assert shape == (None, size, None, 3)
+
+
+@pytest.mark.parametrize("scale", [0, -1, True, "2", float("inf")])
+def test_bad_arguments(scale):
+    with pytest.raises(ValueError, match="Received: scale="):
+        AlignedScale(scale)

@@ -3,11 +3,57 @@ import numpy as np
 import pytest
 
 from keras_seg.layers import LocalResponseNormalization
+from keras_seg.layers import Preprocess
 from tests.layer_check import check_layer
 
 
+@pytest.mark.parametrize("mode", ["caffe", "tf", "torch"])
+def test_equals_keras_applications(mode):
+    x = np.random.default_rng(0).uniform(0, 255, (2, 4, 5, 3))
+    x = x.astype("float32")
+    expected = keras.applications.imagenet_utils.preprocess_input(
+        x.copy(), data_format="channels_last", mode=mode
+    )
+    if mode == "caffe":
+        check_layer(Preprocess, {"mode": mode}, x, expected_output=expected)
+    y = keras.ops.convert_to_numpy(Preprocess(mode)(x))
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_takes_integers():
+    x = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), "uint8")
+    np.testing.assert_array_equal(
+        keras.ops.convert_to_numpy(Preprocess("tf")(x)),
+        keras.ops.convert_to_numpy(Preprocess("tf")(x.astype("float32"))),
+    )
+
+
+def test_preprocess_bad_arguments():
+    with pytest.raises(ValueError, match="Received: mode='imagenet'"):
+        Preprocess("imagenet")
+    with pytest.raises(ValueError, match="3 channels"):
+        Preprocess("caffe")(np.zeros((1, 2, 2, 2)))
+
+
+@pytest.mark.parametrize("mode", ["caffe", "tf", "torch"])
+def test_further_channels_stay_behind_the_colors(mode):
+    """Offset and divisor: the means of those of the three colors."""
+    x = np.random.default_rng(0).uniform(0, 255, (1, 2, 3, 5))
+    y = keras.ops.convert_to_numpy(Preprocess(mode)(x))
+    colors = keras.ops.convert_to_numpy(Preprocess(mode)(x[..., :3]))
+    np.testing.assert_allclose(y[..., :3], colors, rtol=1e-6)
+    offset, divisor = {
+        "caffe": ((103.939 + 116.779 + 123.68) / 3, 1.0),
+        "tf": (127.5, 127.5),
+        "torch": (255 * 1.347 / 3, 255 * 0.678 / 3),
+    }[mode]
+    np.testing.assert_allclose(
+        y[..., 3:], (x[..., 3:] - offset) / divisor, rtol=1e-4, atol=1e-4
+    )
+
+
 def formula(x, size=5, alpha=1e-4, beta=0.75, k=1.0):
-    """Channel by channel, the neighbours cut off at the first and last."""
+    """Channel by channel, the neighbors cut off at the first and last."""
     x = x.astype("float64")
     result = np.empty_like(x)
     for c in range(x.shape[-1]):
@@ -69,7 +115,7 @@ def test_half_precision_of_bright_images(dtype):
     np.testing.assert_allclose(y, formula(x), rtol=4e-3)
 
 
-def test_bad_arguments():
+def test_local_response_bad_arguments():
     with pytest.raises(ValueError, match="Received: size=0"):
         LocalResponseNormalization(0)
     with pytest.raises(ValueError, match="must be odd.*Received: size=4"):

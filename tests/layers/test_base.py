@@ -2,7 +2,7 @@ import keras
 import pytest
 
 from keras_seg.layers import ASPP
-from keras_seg.layers.nested import nested_layers
+from keras_seg.layers.base import nested_layers
 
 pytestmark = pytest.mark.once
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
+from keras import backend
 from keras import ops
 
 from keras_seg.layers import AtrousConv
@@ -11,11 +12,15 @@ from keras_seg.layers import BedOfNails
 from keras_seg.layers import BilinearConvTranspose
 from keras_seg.layers import BilinearInitializer
 from keras_seg.layers import CropLike
+from keras_seg.layers import NearestUpsampling
+from keras_seg.ops import bed_of_nails
+from keras_seg.ops import nearest_upsampling
 from keras_seg.ops import resize
 from tests.gradients import gradient
 from tests.layer_check import check_layer
 
 few = settings(max_examples=5 if keras.backend.backend() == "jax" else 20)
+
 
 # papers.md 4.3: weights along one side.
 WEIGHTS = {
@@ -25,20 +30,29 @@ WEIGHTS = {
     4: [0.25, 0.75, 0.75, 0.25],
     8: [0.125, 0.375, 0.625, 0.875, 0.875, 0.625, 0.375, 0.125],
 }
+
+
 for side in (16, 32, 64):
     half = (np.arange(side // 2) * 2 + 1) / side
     WEIGHTS[side] = [*half, *half[::-1]]
 
+
 # papers.md 4.1: kernel 4, stride 2, crop 1.
 SQUARE = np.array([[1.0, 2.0], [3.0, 4.0]], "float32").reshape(1, 2, 2, 1)
+
+
 ENLARGED = [
     [0.5625, 0.9375, 1.3125, 1.125],
     [1.125, 1.75, 2.25, 1.875],
     [1.875, 2.75, 3.25, 2.625],
     [1.6875, 2.4375, 2.8125, 2.25],
 ]
+
+
 # papers.md 4.4: input, kernel, stride, result without a crop.
 RING = [[1, 1, 1], [1, 2, 1], [1, 1, 1]]
+
+
 PLANES = [
     ([[1, 2]], [[1, 2, 3]], (1, 2), [[1, 2, 5, 4, 6]]),
     (
@@ -93,8 +107,10 @@ def test_initializer():
         revived((4, 4, 1))
 
 
-@pytest.mark.parametrize("per_channel", [True, False])
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+@pytest.mark.parametrize(
+    ("per_channel", "data_format"),
+    [(True, "channels_last"), (False, "channels_first")],
+)
 @pytest.mark.parametrize("picture, kernel, stride, expected", PLANES)
 def test_worked_examples(
     picture, kernel, stride, expected, data_format, per_channel
@@ -166,20 +182,21 @@ def test_is_a_convolution_on_a_bed_of_nails(kernel_size, factor, data_format):
 
 
 @pytest.mark.parametrize("trainable", [False, True])
-@pytest.mark.parametrize("padding", ["same", "valid"])
-def test_layer(trainable, padding):
-    config = {"factor": 2, "padding": padding, "trainable": trainable}
-    expected = None
-    if padding == "same":
-        expected = np.reshape(ENLARGED, (1, 4, 4, 1))
+def test_layer(trainable):
     check_layer(
         BilinearConvTranspose,
-        config,
+        {"factor": 2, "trainable": trainable},
         SQUARE,
-        expected_output=expected,
+        expected_output=np.reshape(ENLARGED, (1, 4, 4, 1)),
         trainable_weights=int(trainable),
     )
-    config = {**config, "filters": 2, "factor": (3, 2), "kernel_size": (7, 2)}
+    config = {
+        "filters": 2,
+        "factor": (3, 2),
+        "kernel_size": (7, 2),
+        "padding": "valid",
+        "trainable": trainable,
+    }
     check_layer(
         BilinearConvTranspose,
         config,
@@ -195,7 +212,7 @@ def test_layer(trainable, padding):
     st.integers(1, 3),
 )
 @few
-def test_equals_pytorch(size, factor, more, channels):
+def test_conv_transpose_equals_pytorch(size, factor, more, channels):
     torch = pytest.importorskip("torch")
     kernel = tuple(s + n for s, n in zip(factor, more, strict=True))
     x = maps(1, channels, *size)
@@ -307,3 +324,59 @@ def test_bad_input():
         BilinearConvTranspose(padding="full")
     with pytest.raises(ValueError, match="Received: filters=4, input_shape"):
         BilinearConvTranspose(4)(keras.Input((3, 3, 2)))
+
+
+few = settings(max_examples=5 if backend.backend() == "jax" else 20)
+
+
+# papers.md 4.1, by hand.
+SQUARE = np.array([[1.0, 2.0], [3.0, 4.0]], "float32").reshape(1, 2, 2, 1)
+
+
+NAILS = [[1, 0, 2, 0], [0, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]]
+
+
+NEAREST = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
+
+
+@pytest.mark.parametrize(
+    "layer_class, expected", [(BedOfNails, NAILS), (NearestUpsampling, NEAREST)]
+)
+def test_worked_example(layer_class, expected):
+    expected = np.reshape(expected, (1, 4, 4, 1))
+    check_layer(layer_class, {"size": 2}, SQUARE, expected_output=expected)
+    check_layer(layer_class, {"size": (3, 1)}, maps(2, 3, 4, 2))
+    with pytest.raises(ValueError, match="Received: size=0"):
+        layer_class(0)
+    with pytest.raises(ValueError, match="Received: size=2.5"):
+        layer_class((2, 2.5))
+
+
+sizes = st.tuples(st.integers(1, 40), st.integers(1, 40))
+
+
+cells = st.tuples(st.integers(1, 4), st.integers(1, 4))
+
+
+@given(sizes, cells, st.integers(1, 3))
+@few
+def test_every_size(size, cell, channels):
+    x = maps(2, *size, channels)
+    nearest = ops.convert_to_numpy(nearest_upsampling(x, cell))
+    np.testing.assert_array_equal(
+        nearest, x.repeat(cell[0], 1).repeat(cell[1], 2)
+    )
+    nails = ops.convert_to_numpy(bed_of_nails(x, cell))
+    expected = np.zeros_like(nearest)
+    expected[:, :: cell[0], :: cell[1]] = x
+    np.testing.assert_array_equal(nails, expected)
+
+
+def test_nails_equals_pytorch():
+    torch = pytest.importorskip("torch")
+    x = maps(2, 3, 5, 4)
+    expected = torch.nn.functional.interpolate(
+        torch.from_numpy(x), scale_factor=(2, 3), mode="nearest"
+    )
+    y = NearestUpsampling((2, 3), data_format="channels_first")(x)
+    np.testing.assert_array_equal(ops.convert_to_numpy(y), expected.numpy())

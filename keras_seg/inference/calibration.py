@@ -1,39 +1,42 @@
-"""A curve that makes probabilities those that they claim to be."""
+"""Calibration of probabilities by Platt scaling."""
 
 import dataclasses
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_seg.data import VOID
+from keras_seg.lazy import optional
 
 __all__ = ["Calibration"]
 
-_CHUNK = 2**20  # pixels
-_TOLERANCE = 1e-9
+# What 0 and 1 are taken for: their logits are infinite.
+_EPSILON = 1e-7
 
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """A monotone cubic polynomial of a probability.
+    """Platt scaling of the probability of one class.
 
-        p → a + b·p + c·p² + d·p³
+    ```
+    p → sigmoid(slope · logit(p) + intercept)
+    ```
 
     A network trained on as many pixels of every class finds rare ones too
-    often. Ciresan et al. fit such a polynomial on the training volume, from
-    the probability of a membrane to how often there is one. Pixels keep their
-    order, so the best of all thresholds gives what it gave before; but .5
-    comes to mean one half. Reference:
+    often: its odds are too large by a constant factor, which the intercept
+    takes back. The curve is monotone, so that the best of all thresholds gives
+    what it gave before, but .5 means one half again. Reference:
 
-    - [Deep Neural Networks Segment Neuronal Membranes in Electron Microscopy
-      Images](https://papers.nips.cc/paper/4741) (NIPS 2012)
+    - [Predicting Good Probabilities With Supervised Learning](
+      https://doi.org/10.1145/1102351.1102430)
 
     Args:
-        coefficients: sequence of the numbers a, b, c and d, which are all
-            that there is to save. On 0 … 1 the polynomial must not fall, nor
-            leave 0 … 1.
+        slope: float, at least 0.
+        intercept: float.
 
     Raises:
-        ValueError: for others.
+        ValueError: If `slope` is negative, or one of them is not finite.
 
     Example:
 
@@ -44,117 +47,110 @@ class Calibration:
     >>> balanced = 3 * share / (3 * share + 1 - share)
     >>> calibration = Calibration.fit(balanced, truth)
     >>> calibration(np.array([0.0, 0.5, 0.75, 1.0])).round(2).tolist()
-    [0.0, 0.24, 0.51, 0.98]
-    >>> Calibration(calibration.coefficients) == calibration
+    [0.0, 0.25, 0.5, 1.0]
+    >>> Calibration(calibration.slope, calibration.intercept) == calibration
     True
     """
 
-    coefficients: tuple[float, ...]
+    slope: float
+    intercept: float
 
     def __post_init__(self):
-        numbers = tuple(float(number) for number in self.coefficients)
-        object.__setattr__(self, "coefficients", numbers)
-        if len(numbers) != 4 or not _is_monotone(numbers):
+        finite = np.isfinite([self.slope, self.intercept]).all()
+        if not finite or self.slope < 0:
             raise ValueError(
-                "`coefficients` must be the four of a cubic polynomial, "
-                "constant first, that does not fall on 0 … 1 nor leave it. "
-                f"Received: coefficients={numbers}"
+                "`slope` must be at least 0, and it and `intercept` finite. "
+                f"Received: slope={self.slope}, intercept={self.intercept}"
             )
 
     @classmethod
-    def fit(cls, probabilities, truth, *, ignore_class=VOID):
-        """Fits the least squares of all polynomials that are monotone.
-
-        Their slope is a parabola that is nowhere negative on 0 … 1: a sum of
-        squares `(p - m)²` and of `p·(1 - p)`, with weights that are not
-        negative. These are found for m = 0, .01, … 1.
+    def fit(
+        cls,
+        probabilities: ArrayLike,
+        truth: ArrayLike,
+        *,
+        ignore_class: int | None = VOID,
+    ) -> Self:
+        """Minimizes the cross-entropy of the calibrated probabilities.
 
         Args:
-            probabilities: array of any shape, in 0 … 1, of one class.
-            truth: array of the same shape: 1 or True where it is that class,
-                0 where it is another. Fit on data the network was trained
-                on, as the paper did, or better on others; not on those it is
-                tested on.
-            ignore_class: int, what is void in the truth, or None. Defaults
-                to 255.
+            probabilities: array of any shape, in 0...1, of one class.
+            truth: array of that shape: 1 or True where it is that class, 0
+                where it is another. Pixels that the network was trained on
+                will do; others are better, but not those it is tested on.
+            ignore_class: int, what is void in the truth, or None.
 
         Returns:
-            `Calibration`.
+            `Calibration`. Its slope is 0 where probabilities do not rise with
+            the truth.
 
         Raises:
-            ImportError: if SciPy is missing.
-            ValueError: for arrays that can't be, or a truth of one value.
+            ImportError: If SciPy is missing.
+            ValueError: If shapes differ, a probability is outside 0...1, or
+                the truth has other values, or only one.
         """
-        nnls = _nnls()
-        p, y = _known(probabilities, truth, ignore_class)
-        gram, moments = np.zeros((4, 4)), np.zeros(4)
-        for start in range(0, p.size, _CHUNK):
-            chunk = slice(start, start + _CHUNK)
-            powers = np.vander(p[chunk].astype("float64"), 4, increasing=True)
-            gram += powers.T @ powers / p.size
-            moments += powers.T @ y[chunk] / p.size
-        # |Vc - y|² over all pixels is |Rc - t|² over four numbers.
-        values, vectors = np.linalg.eigh(gram)
-        kept = values > 1e-14 * values.max()
-        root = np.sqrt(values[kept])
-        r = root[:, None] * vectors.T[kept]
-        t = vectors.T[kept] @ moments / root
-        # Each curve rises from 0 to 1, or is 0 or 1, so what a mean of them
-        # gives is in 0 … 1. That the weights sum to 1 weighs the most.
-        curves = _curves()
-        weights, _ = nnls(
-            np.vstack([r @ curves.T, np.full(len(curves), 1e4)]),
-            np.append(t, 1e4),
-        )
-        return cls(tuple(weights / weights.sum() @ curves))
+        optimize = optional("scipy.optimize", "classical", "`Calibration.fit`")
+        p, y = _checked(probabilities), np.asarray(truth)
+        if p.shape != y.shape:
+            raise ValueError(
+                "`probabilities` and `truth` must have one shape. "
+                f"Received: {p.shape} and {y.shape}"
+            )
+        if ignore_class is not None:
+            known = y != ignore_class
+            p, y = p[known], y[known]
+        values = np.unique(y)
+        if not np.array_equal(values, [0, 1]):
+            raise ValueError(
+                "`truth` must have both 0 and 1, and void: "
+                f"ignore_class={ignore_class}. Received: the values "
+                f"{values[:10].tolist()}"
+            )
+        logits = _logit(p)
 
-    def __call__(self, probabilities):
+        def cross_entropy(parameters):
+            slope, intercept = parameters
+            z = slope * logits + intercept
+            wrong = _sigmoid(z) - y
+            loss = np.mean(np.logaddexp(0, z) - y * z)
+            return loss, [np.mean(wrong * logits), np.mean(wrong)]
+
+        # Where a threshold separates the two, no slope is large enough.
+        best = optimize.minimize(
+            cross_entropy,
+            [1.0, 0.0],
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(0, 100), (None, None)],
+            options={"ftol": 1e-14, "gtol": 1e-9},
+        )
+        return cls(*best.x.tolist())
+
+    def __call__(self, probabilities: ArrayLike) -> np.ndarray:
         """Calibrates probabilities.
 
         Args:
-            probabilities: array of any shape, in 0 … 1.
+            probabilities: array of any shape, in 0...1.
 
         Returns:
-            Array of that shape, in 0 … 1; of its dtype, or float64 if it has
+            Array of that shape, in 0...1; of its dtype, or float64 if it has
             integers.
 
         Raises:
-            ValueError: for numbers outside of 0 … 1.
+            ValueError: If a probability is outside 0...1.
         """
         p = _checked(probabilities)
-        result = np.zeros(p.shape)
-        for number in reversed(self.coefficients):
-            result = result * p + number
-        return np.clip(result, 0, 1).astype(p.dtype)
+        z = self.slope * _logit(p) + self.intercept
+        return _sigmoid(z).astype(p.dtype)
 
 
-def _is_monotone(numbers):
-    """Whether a cubic does not fall on 0 … 1, and stays there."""
-    a, b, c, d = numbers
-    if not np.isfinite(numbers).all():
-        return False
-    turn = -c / (3 * d) if d else 0.0
-    slopes = [
-        b + 2 * c * p + 3 * d * p**2 for p in (0, 1, min(max(turn, 0), 1))
-    ]
-    ends = (a, a + b + c + d)
-    return (
-        min(slopes) >= -_TOLERANCE
-        and ends[0] >= -_TOLERANCE
-        and ends[1] <= 1 + _TOLERANCE
-    )
+def _logit(p):
+    p = np.clip(p.astype("float64"), _EPSILON, 1 - _EPSILON)
+    return np.log(p / (1 - p))
 
 
-def _curves():
-    """The coefficients of 0, of 1, and of cubics that rise from 0 to 1."""
-    middle = np.linspace(0, 1, 101)
-    squares = np.stack(
-        [0 * middle, middle**2, -middle, np.full(101, 1 / 3)], axis=1
-    )
-    product = [0, 0, 1 / 2, -1 / 3]
-    rising = np.vstack([squares, product])
-    rising /= rising.sum(axis=1, keepdims=True)
-    return np.vstack([np.zeros(4), [1, 0, 0, 0], rising])
+def _sigmoid(z):
+    return (1 + np.tanh(z / 2)) / 2
 
 
 def _checked(probabilities):
@@ -167,35 +163,3 @@ def _checked(probabilities):
             f"{p.min()} to {p.max()}"
         )
     return p
-
-
-def _known(probabilities, truth, ignore_class):
-    """The probabilities and the truth of pixels that are not void, flat."""
-    p, y = _checked(probabilities), np.asarray(truth)
-    if p.shape != y.shape:
-        raise ValueError(
-            "`probabilities` and `truth` must have one shape. "
-            f"Received: {p.shape} and {y.shape}"
-        )
-    if ignore_class is not None:
-        known = y != ignore_class
-        p, y = p[known], y[known]
-    found = np.unique(y)
-    if not np.array_equal(found, [0, 1]):
-        raise ValueError(
-            "`truth` must have both 0 and 1, and void: "
-            f"ignore_class={ignore_class}. Received: the values "
-            f"{found[:10].tolist()}"
-        )
-    return p.ravel(), y.ravel()
-
-
-def _nnls():
-    try:
-        from scipy.optimize import nnls
-    except ImportError as error:
-        raise ImportError(
-            "`Calibration.fit` needs SciPy. Fix: "
-            "pip install 'keras-seg[classical]'"
-        ) from error
-    return nnls

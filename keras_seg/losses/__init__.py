@@ -10,12 +10,12 @@ import keras  # noqa: F401
 from keras_seg.losses.border_weights import border_weights
 from keras_seg.losses.class_weights import class_weights
 from keras_seg.losses.combined import Sum
+from keras_seg.losses.combined import deep_supervision
 from keras_seg.losses.cross_entropy import CrossEntropy
-from keras_seg.losses.deep_supervision import deep_supervision
-from keras_seg.losses.dice import Dice
-from keras_seg.losses.focal import Focal
+from keras_seg.losses.cross_entropy import Focal
 from keras_seg.losses.hard_examples import OnlineHardExamples
 from keras_seg.losses.lovasz import LovaszSoftmax
+from keras_seg.losses.tversky import Dice
 from keras_seg.losses.tversky import Tversky
 
 __all__ = [

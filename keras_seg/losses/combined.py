@@ -1,9 +1,9 @@
-"""Several losses added, each with a weight."""
+"""Several losses: added, or at several outputs."""
 
 import keras
 from keras import ops
 
-__all__ = ["Sum", "check_weights"]
+__all__ = ["Sum", "deep_supervision"]
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
@@ -28,7 +28,7 @@ class Sum(keras.losses.Loss):
     def __init__(self, losses, weights=None, name="sum"):
         super().__init__(name=name, dtype="float32")
         self.losses = [keras.losses.get(loss) for loss in losses]
-        self.weights = check_weights(weights, len(self.losses))
+        self.weights = _check_weights(weights, len(self.losses))
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         return sum(
@@ -51,7 +51,83 @@ class Sum(keras.losses.Loss):
         return cls(**{**config, "losses": losses})
 
 
-def check_weights(weights, number):
+def deep_supervision(model, loss, weights=None, metrics=None):
+    """Gives what `compile` takes to train every output with the same masks.
+
+    ```
+    model.compile("sgd", **deep_supervision(model, CrossEntropy(), [1, 0.4]))
+    model.fit(images, [masks, masks])
+    ```
+
+    Keras wants the masks once for each output, in a list or tuple:
+    `keras_seg.data.Batches(outputs=2)` gives them so, and other data repeats
+    them, `dataset.map(lambda image, mask: (image, (mask, mask)))`. With one
+    array instead, and as many images in a batch as the model has outputs,
+    Keras 3.15 would take the mask of the first image for the first output.
+
+    Metrics are those of the first output, which is the one that predicts.
+
+    The four losses of DeepLab v2's MSC are, with `auxiliary="scales"` of
+    `keras_seg.applications.DeepLabV2` at scales 1, 0.75 and 0.5 (the largest
+    of the three comes first), each on the map where the authors take it:
+
+    ```
+    at_8 = CrossEntropy(stride=8)
+    deep_supervision(model, [at_8, at_8, at_8, CrossEntropy(stride=16)])
+    ```
+
+    References:
+
+    - [Pyramid Scene Parsing Network](https://arxiv.org/abs/1612.01105), whose
+      auxiliary loss has a weight of 0.4
+    - [DeepLab](https://arxiv.org/abs/1606.00915), whose four losses have
+      equal weights
+
+    Args:
+        model: `keras.Model` with several outputs in a list, the first of
+            which predicts; or with one output.
+        loss: `keras.losses.Loss` for all outputs, or a list of one for each.
+        weights: list of floats, one an output. Defaults to None, all 1.
+        metrics: list of metrics for the first output. Defaults to None.
+
+    Returns:
+        A dict with `"loss"` and `"loss_weights"`, and with `"metrics"` if
+        there are any.
+
+    Raises:
+        ValueError: if there are not as many losses or weights as outputs.
+
+    Example:
+
+    >>> import keras
+    >>> from keras_seg.losses import CrossEntropy
+    >>> image = keras.Input((None, None, 3))
+    >>> heads = [keras.layers.Conv2D(2, 1)(image) for _ in range(2)]
+    >>> model = keras.Model(image, heads)
+    >>> arguments = deep_supervision(model, CrossEntropy(), [1.0, 0.4])
+    >>> len(arguments["loss"]), arguments["loss_weights"]
+    (2, [1.0, 0.4])
+    """
+    outputs = model.outputs
+    losses = loss if isinstance(loss, list | tuple) else [loss] * len(outputs)
+    if len(losses) != len(outputs):
+        raise ValueError(
+            f"`loss` must be one loss, or a list of one for each of the "
+            f"{len(outputs)} outputs. Received: {len(losses)} losses"
+        )
+    weights = _check_weights(weights, len(outputs))
+    one = len(outputs) == 1
+    arguments = {
+        "loss": losses[0] if one else list(losses),
+        "loss_weights": weights,
+    }
+    if metrics is not None:
+        others: list = [[] for _ in outputs[1:]]
+        arguments["metrics"] = metrics if one else [list(metrics), *others]
+    return arguments
+
+
+def _check_weights(weights, number):
     """Returns the weights of a number of losses as floats."""
     if weights is None:
         return [1.0] * number

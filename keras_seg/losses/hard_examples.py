@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from keras_seg.losses.base import reduce
 from keras_seg.losses.class_weights import weight_vector
 from keras_seg.losses.cross_entropy import CrossEntropy
-from keras_seg.losses.reductions import reduce
 
 __all__ = ["OnlineHardExamples"]
 

@@ -2,13 +2,11 @@
 
 import numpy as np
 
-from keras_seg.metrics.distances import chessboard_distance
-from keras_seg.metrics.distances import contour
-from keras_seg.metrics.distances import euclidean_distance
-from keras_seg.metrics.pairs import check_pair
+from keras_seg.lazy import optional
 from keras_seg.metrics.scores import check_absent_classes
+from keras_seg.metrics.scores import check_pair
 
-__all__ = ["boundary_f1", "boundary_iou"]
+__all__ = ["boundary_f1", "boundary_iou", "chessboard_distance"]
 
 
 def boundary_f1(
@@ -73,8 +71,8 @@ def boundary_f1(
         )
         reach = tolerance * np.hypot(*truth.shape)
         for index in range(num_classes):
-            real = contour(truth == index, known)
-            found = contour(prediction == index, known)
+            real = _contour(truth == index, known)
+            found = _contour(prediction == index, known)
             if not real.any() and (
                 absent_classes == "truth" or not found.any()
             ):
@@ -88,8 +86,8 @@ def boundary_f1(
 def _f1(real, found, reach):
     if not real.any() or not found.any():
         return 0.0
-    precision = (euclidean_distance(real)[found] <= reach).mean()
-    recall = (euclidean_distance(found)[real] <= reach).mean()
+    precision = (_euclidean_distance(real)[found] <= reach).mean()
+    recall = (_euclidean_distance(found)[real] <= reach).mean()
     return 2 * precision * recall / max(precision + recall, 1e-12)
 
 
@@ -160,3 +158,49 @@ def _rim(region, known, width):
     outside = np.pad(known & ~region, 1, constant_values=True)
     distance = chessboard_distance(outside)[1:-1, 1:-1]
     return region & known & (distance <= width)
+
+
+def chessboard_distance(target):
+    """The distance of each pixel to the nearest one of a set.
+
+    Counted in steps of a king: a pixel is within distance `w` if a square of
+    side `2·w + 1` around it has one of the set.
+
+    Args:
+        target: bool array `(height, width)`.
+
+    Returns:
+        int array, 0 in the set; the largest int32 where it is empty.
+    """
+    if not target.any():
+        return np.full(target.shape, np.iinfo(np.int32).max)
+    return _ndimage().distance_transform_cdt(~target, metric="chessboard")
+
+
+def _euclidean_distance(target):
+    """The same in pixels along a straight line; infinite if it is empty."""
+    if not target.any():
+        return np.full(target.shape, np.inf)
+    return _ndimage().distance_transform_edt(~target)
+
+
+def _contour(region, known):
+    """The pixels of a region with a neighbour, by a side, outside of it.
+
+    The frame of the image is no outside, nor is what is not known.
+
+    Args:
+        region: bool array `(height, width)`.
+        known: bool array of that shape, where a contour can be.
+
+    Returns:
+        bool array.
+    """
+    padded = np.pad(region | ~known, 1, constant_values=True)
+    inside = padded[:-2, 1:-1] & padded[2:, 1:-1]
+    inside &= padded[1:-1, :-2] & padded[1:-1, 2:]
+    return region & known & ~inside
+
+
+def _ndimage():
+    return optional("scipy.ndimage", "classical", "A score along boundaries")

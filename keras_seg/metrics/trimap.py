@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_seg.metrics.distances import chessboard_distance
-from keras_seg.metrics.pairs import check_pair
+from keras_seg.metrics.boundaries import chessboard_distance
+from keras_seg.metrics.scores import check_pair
 from keras_seg.metrics.scores import scores
 
 __all__ = ["band_distance", "trimap"]

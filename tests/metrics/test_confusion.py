@@ -12,7 +12,7 @@ from sklearn import metrics as sklearn_metrics
 from keras_seg.metrics import ConfusionMatrix
 from keras_seg.metrics import MeanIoU
 from keras_seg.metrics.confusion import BASE
-from keras_seg.metrics.counting import count_bins
+from keras_seg.metrics.confusion import count_bins
 
 CLASSES = 4
 

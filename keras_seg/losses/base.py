@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_seg.losses.pixels import flatten
 
-__all__ = ["SegmentationLoss", "reduce", "safe_divide"]
+__all__ = ["SegmentationLoss", "mean_over_images", "reduce", "safe_divide"]
 
 REDUCTIONS = ("mean", "mean_over_pixels", "per_image", "sum")
 
@@ -76,7 +76,7 @@ class SegmentationLoss(keras.losses.Loss):
             stride=self.stride,
             from_logits=self.from_logits,
         )
-        loss = self.of_pixels(pixels) + pixels.trouble
+        loss = self.of_pixels(pixels) + pixels.nan_if_wrong
         return ops.reshape(loss, (1,))
 
     def of_pixels(self, pixels):
@@ -135,8 +135,23 @@ def reduce(values, pixels, class_weights, reduction):
     if reduction == "mean":
         return safe_divide(ops.sum(values), ops.sum(shares))
     means = safe_divide(ops.sum(values, axis=1), ops.sum(shares, axis=1))
-    labelled = ops.any(pixels.valid > 0, axis=1)
-    return safe_divide(ops.sum(means), ops.sum(ops.cast(labelled, "float32")))
+    return mean_over_images(means, None, pixels.valid)
+
+
+def mean_over_images(losses, weights, valid):
+    """The mean of losses of images, of those that have a valid pixel.
+
+    Args:
+        losses: tensor `(batch,)`, or a scalar, which is returned.
+        weights: tensor `(batch,)`, or None.
+        valid: tensor `(batch, pixels)` of 0 and 1.
+    """
+    if len(losses.shape) == 0:
+        return losses
+    labeled = ops.cast(ops.any(valid > 0, axis=1), "float32")
+    if weights is not None:
+        losses = losses * weights
+    return safe_divide(ops.sum(losses * labeled), ops.sum(labeled))
 
 
 def safe_divide(x, y):

@@ -14,8 +14,8 @@ def class_weights(statistics, rule, names=None, absent=1.0):
     | rule | weight of class c |
     | --- | --- |
     | `"median_frequency"` | `median(f) / f[c]`, where `f[c]` is the pixels of \
-c over the labelled pixels of the images that have c: SegNet's |
-    | `"balanced"` | `n / (k · n[c])` for n labelled pixels and k classes that \
+c over the labeled pixels of the images that have c: SegNet's |
+    | `"balanced"` | `n / (k · n[c])` for n labeled pixels and k classes that \
 occur: scikit-learn's |
     | a dict | what it says, 1 for classes that are not in it |
     | a list | what it says |
@@ -27,7 +27,7 @@ occur: scikit-learn's |
     Args:
         statistics: what `keras_seg.data.statistics.class_statistics` returns,
             or any object with its integer arrays `(classes,)`: `pixels` of
-            each class, and `pixels_of_images`, the labelled pixels of the
+            each class, and `pixels_of_images`, the labeled pixels of the
             images that have it.
         rule: str, dict of weights by id or by name, or a list of weights.
         names: list of str, the names of the classes, for a dict that has
@@ -67,7 +67,7 @@ occur: scikit-learn's |
         raise ValueError(
             f"`rule` must be one of {', '.join(map(repr, RULES))}, a dict or "
             "a list, and a class must occur. "
-            f"Received: {rule=}, {int(pixels.sum())} labelled pixels"
+            f"Received: {rule=}, {int(pixels.sum())} labeled pixels"
         )
     if rule == "balanced":
         weights = pixels.sum() / (present.sum() * pixels[present])

@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from keras_seg.losses.base import SegmentationLoss
+from keras_seg.losses.base import mean_over_images
 from keras_seg.losses.base import safe_divide
-from keras_seg.losses.tversky import mean_over_images
 
 __all__ = ["LovaszSoftmax"]
 

@@ -24,7 +24,7 @@ class Pixels(NamedTuple):
         logits: float32 `(batch, pixels, classes)`.
         pixel_weights: float32 `(batch, pixels)`, or None.
         image_weights: float32 `(batch,)`, or None.
-        trouble: float32, 0, or NaN if any pixel has a wrong id, or if the
+        nan_if_wrong: float32, 0, or NaN if any pixel has a wrong id, or if the
             scores are not what they are said to be.
     """
 
@@ -33,7 +33,7 @@ class Pixels(NamedTuple):
     logits: Any
     pixel_weights: Any
     image_weights: Any
-    trouble: Any
+    nan_if_wrong: Any
 
     @property
     def classes(self):
@@ -98,7 +98,7 @@ def flatten(
         pixel_weights=pixel_weights,
         image_weights=image_weights,
         # Of two Python floats, `where` would make one of `floatx()`.
-        trouble=ops.where(
+        nan_if_wrong=ops.where(
             ops.any(wrong) | mixed_up, float("nan"), ops.zeros((), dtype)
         ),
     )

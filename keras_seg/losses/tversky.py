@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_seg.losses.base import SegmentationLoss
+from keras_seg.losses.base import mean_over_images
 from keras_seg.losses.base import safe_divide
 
 __all__ = ["Dice", "Tversky"]
@@ -192,19 +193,3 @@ def _sums(pixels, weights):
         ops.sum(probabilities * weights, axis=-1),
         ops.sum(probabilities * truth, axis=-1),
     )
-
-
-def mean_over_images(losses, weights, valid):
-    """The mean of losses of images, of those that have a valid pixel.
-
-    Args:
-        losses: tensor `(batch,)`, or a scalar, which is returned.
-        weights: tensor `(batch,)`, or None.
-        valid: tensor `(batch, pixels)` of 0 and 1.
-    """
-    if len(losses.shape) == 0:
-        return losses
-    labelled = ops.cast(ops.any(valid > 0, axis=1), "float32")
-    if weights is not None:
-        losses = losses * weights
-    return safe_divide(ops.sum(losses * labelled), ops.sum(labelled))

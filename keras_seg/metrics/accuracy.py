@@ -10,7 +10,7 @@ __all__ = ["MeanAccuracy", "PixelAccuracy"]
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class PixelAccuracy(ConfusionMatrix):
-    """The share of pixels labelled rightly, void left out.
+    """The share of pixels labeled rightly, void left out.
 
     With `n[i, j]` the pixels of class `i` predicted as `j`, over the data
     set:
@@ -20,7 +20,7 @@ class PixelAccuracy(ConfusionMatrix):
     ```
 
     A large class decides it: where 99 % of the pixels are background, a
-    network that says nothing else has 0.99. It is to be maximised, NaN
+    network that says nothing else has 0.99. It is to be maximized, NaN
     before the first pixel and after an id outside the classes.
 
     Reference:
@@ -58,7 +58,7 @@ class PixelAccuracy(ConfusionMatrix):
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class MeanAccuracy(ConfusionMatrix):
-    """The share of a class's pixels labelled rightly, averaged over classes.
+    """The share of a class's pixels labeled rightly, averaged over classes.
 
     With `n[i, j]` the pixels of class `i` predicted as `j`, over the data
     set, it is the mean over the classes `i` that are in the truth of
@@ -68,7 +68,7 @@ class MeanAccuracy(ConfusionMatrix):
     ```
 
     which is the recall of a class: pixels that are wrongly given to it do
-    not count against it, see `MeanIoU`. It is to be maximised, NaN before
+    not count against it, see `MeanIoU`. It is to be maximized, NaN before
     the first pixel and after an id outside the classes.
 
     Reference:

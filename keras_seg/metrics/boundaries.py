@@ -22,7 +22,7 @@ def boundary_f1(
     Of one image and class, precision is the share of the predicted contour
     that is no farther from the true one than the tolerance, recall that of
     the true contour near the predicted one, and F1 = 2·p·r / (p + r). A
-    contour has the pixels of the class with a neighbour outside of it. The
+    contour has the pixels of the class with a neighbor outside of it. The
     score of a class is the mean over the images. References:
 
     - [What is a good evaluation measure for semantic segmentation?](
@@ -101,8 +101,8 @@ def boundary_iou(
 ):
     """Computes the intersection over union of the rims of each class.
 
-    The rim of a region has its pixels within `d` steps of a king of a pixel
-    outside of it; beyond the frame of the image is outside. Intersections and
+    The rim of a region has its pixels within chessboard distance `d` of a
+    pixel outside the region, or of the frame of the image. Intersections and
     unions of the true and the predicted rims are summed over all images. Void
     pixels are in no rim and outside of no region, so that what is predicted
     there changes nothing. Reference:
@@ -161,10 +161,10 @@ def _rim(region, known, width):
 
 
 def chessboard_distance(target):
-    """The distance of each pixel to the nearest one of a set.
+    """The chessboard distance of each pixel to the nearest one of a set.
 
-    Counted in steps of a king: a pixel is within distance `w` if a square of
-    side `2·w + 1` around it has one of the set.
+    It is at most `w` where the square of side `2·w + 1` around the pixel has
+    one of the set.
 
     Args:
         target: bool array `(height, width)`.
@@ -178,16 +178,16 @@ def chessboard_distance(target):
 
 
 def _euclidean_distance(target):
-    """The same in pixels along a straight line; infinite if it is empty."""
+    """The Euclidean distance, in pixels; infinite if the set is empty."""
     if not target.any():
         return np.full(target.shape, np.inf)
     return _ndimage().distance_transform_edt(~target)
 
 
 def _contour(region, known):
-    """The pixels of a region with a neighbour, by a side, outside of it.
+    """The pixels of a region with a neighbor, by a side, outside of it.
 
-    The frame of the image is no outside, nor is what is not known.
+    The frame of the image and what is not known are not outside.
 
     Args:
         region: bool array `(height, width)`.

@@ -22,7 +22,7 @@ class MeanIoU(ConfusionMatrix):
     ```
 
     It takes logits, probabilities and class ids alike, gives the classes'
-    own values in `per_class()`, and is to be maximised: `EarlyStopping` and
+    own values in `per_class()`, and is to be maximized: `EarlyStopping` and
     `ModelCheckpoint` with `monitor="val_mean_iou"` need no `mode`.
 
     It is NaN before the first pixel, and after an id outside the classes;
@@ -112,7 +112,7 @@ class ClassIoU(ConfusionMatrix):
     n[i, i] / (t[i] + p[i] - n[i, i])
     ```
 
-    It is to be maximised, NaN before the first pixel of the class and after
+    It is to be maximized, NaN before the first pixel of the class and after
     an id outside the classes. `MeanIoU.per_class()` gives the values of all
     classes at once.
 
@@ -190,7 +190,7 @@ class FrequencyWeightedIoU(ConfusionMatrix):
     sum_i t[i] n[i, i] / (t[i] + p[i] - n[i, i]) / sum_i t[i]
     ```
 
-    A class that is not in the truth has weight 0. It is to be maximised, NaN
+    A class that is not in the truth has weight 0. It is to be maximized, NaN
     before the first pixel and after an id outside the classes.
 
     Reference:

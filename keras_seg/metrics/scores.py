@@ -99,7 +99,7 @@ class Scores:
     Every number is a fraction in 0...1, or NaN where nothing was counted.
 
     Attributes:
-        pixel_accuracy: float, the share of pixels labelled rightly.
+        pixel_accuracy: float, the share of pixels labeled rightly.
         mean_accuracy: float, the recall, averaged over the classes that
             are in the truth.
         mean_iou: float, the intersection over union, averaged over the

@@ -23,10 +23,10 @@ def count(masks, classes, void=255):
     counts = np.array(
         [np.bincount(mask.ravel(), minlength=256)[:classes] for mask in masks]
     )
-    labelled = np.array([(mask != void).sum() for mask in masks])
+    labeled = np.array([(mask != void).sum() for mask in masks])
     return SimpleNamespace(
         pixels=counts.sum(0),
-        pixels_of_images=((counts > 0) * labelled[:, None]).sum(0),
+        pixels_of_images=((counts > 0) * labeled[:, None]).sum(0),
     )
 
 
@@ -95,7 +95,7 @@ def test_bad_rules(rule, message):
         class_weights(count(np.array([[0, 1, 2]]), 3), rule)
 
 
-def test_nothing_labelled():
+def test_nothing_labeled():
     statistics = count(np.full((1, 4), 255), 3)
-    with pytest.raises(ValueError, match="0 labelled pixels"):
+    with pytest.raises(ValueError, match="0 labeled pixels"):
         class_weights(statistics, "balanced")

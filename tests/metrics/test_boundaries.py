@@ -23,7 +23,7 @@ def drawn(seed, void=0.0):
 
 
 def outline(region, known):
-    """Pixels with one of four neighbours outside, all of them known."""
+    """Pixels with one of four neighbors outside, all of them known."""
     places = []
     for y, x in np.argwhere(region & known):
         around = [(y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)]

@@ -6,7 +6,6 @@ from keras import layers
 from keras_seg.applications.backbones import encoder
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
 from keras_seg.applications.builder import without_effect
-from keras_seg.applications.origin import mark_backbone
 from keras_seg.applications.weights import check_weights
 from keras_seg.fast.layers import replacement_class
 from keras_seg.layers import CropLike
@@ -15,6 +14,7 @@ from keras_seg.layers import PadToMultiple
 from keras_seg.layers import Preprocess
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
+from keras_seg.layers.metadata import Metadata
 from keras_seg.layers.nested import nested_layers
 from keras_seg.ops.crf import PRESETS
 from keras_seg.ops.formats import channel_axis
@@ -36,9 +36,12 @@ __all__ = [
 
 
 def image_input(input_tensor, input_shape, data_format, channels=3):
-    """Returns the tensor of the image, a new input unless there is one."""
+    """Returns the tensor of the image, a new input unless there is one.
+
+    Behind it stands the `Metadata` of the network.
+    """
     if input_tensor is not None:
-        return input_tensor
+        return Metadata(name="metadata")(input_tensor)
     if input_shape is None:
         input_shape = (None, None, channels)
         if data_format == "channels_first":
@@ -51,7 +54,7 @@ def image_input(input_tensor, input_shape, data_format, channels=3):
             f"Received: input_shape={tuple(input_shape)}, "
             f"data_format={data_format!r}"
         )
-    return keras.Input(input_shape, name="image")
+    return Metadata(name="metadata")(keras.Input(input_shape, name="image"))
 
 
 def as_rgb(image, data_format):
@@ -156,7 +159,8 @@ def begin(
     padded = prepare(x, mode, multiple, data_format, remainder, minimum)
     network = graph.copy_model(network, padded, replacement_class)
     # Those that `convert` has added, such as a cascade, begin anew.
-    mark_backbone(layer for layer in network.layers if layer.name in own)
+    names = [x.name for x in network.layers if x.name in own and x.weights]
+    image._keras_history.operation.facts = {"backbone": names}
     if freeze_batch_norm:
         freeze_batch_norm_of(network)
     return image, padded, network

@@ -10,6 +10,7 @@ from keras_seg.applications import weights as weight_files
 from keras_seg.applications.builder import check_network
 from keras_seg.applications.builder import distinct
 from keras_seg.applications.builder import without_effect
+from keras_seg.layers.metadata import facts_of
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery import fully_convolutional
 from keras_seg.surgery import pyramid
@@ -19,6 +20,7 @@ from keras_seg.surgery.graph import with_outputs
 from keras_seg.surgery.parity import pad_by_parity
 
 __all__ = [
+    "backbone_layers",
     "encoder",
     "find_builder",
     "maps_fit",
@@ -257,3 +259,58 @@ def _image_data_format(data_format):
         yield
     finally:
         keras.config.set_image_data_format(before)
+
+
+def backbone_layers(model, backbone=None):
+    """Finds the layers with weights that a builder took from a classifier.
+
+    Args:
+        model: `keras.Model` of `keras_seg.applications`.
+        backbone: the `keras.Model` it was built on; a layer came from it if
+            it has weights there, under the same name. Defaults to None: a
+            model of a builder of `keras_seg.applications` knows, also where it
+            was loaded, cloned or changed by surgery.
+
+    Returns:
+        List of layers, in the model's order; empty if it has no backbone.
+
+    Raises:
+        ValueError: if it is not known which layers these are.
+
+    Example:
+
+    >>> import keras, keras_seg
+    >>> model = keras_seg.applications.FCN32s("mobilenet_v2", weights=None)
+    >>> layers = backbone_layers(model)
+    >>> layers[0].name, layers[-1].name
+    ('Conv1', 'Conv_1_bn')
+    """
+    if isinstance(backbone, keras.Model):
+        return _of_their_names(model, backbone)
+    if backbone is not None:
+        raise ValueError(
+            "`backbone` must be the keras.Model that `model` was built on. "
+            f"Received: backbone={backbone!r}"
+        )
+    names = (facts_of(model) or {}).get("backbone")
+    if names is None:
+        raise ValueError(
+            "Which layers of the model came from a backbone is known of the "
+            "models of keras_seg.applications. Give `backbone`, the "
+            "keras.Model that it was built on. "
+            f"Received: model='{model.name}', backbone=None"
+        )
+    return [x for x in model.layers if x.name in names and x.weights]
+
+
+def _of_their_names(model, backbone):
+    there = {layer.name for layer in model.layers}
+    names = [layer.name for layer in backbone.layers if layer.weights]
+    ends = getattr(backbone, "outputs", None)
+    if model is not backbone and ends and len(ends[0].shape) == 2:
+        names = names[:-1]  # The scores of its classes were cut off.
+    # Builders give a name that they need themselves a prefix.
+    other = {name for name in names if f"backbone_{name}" in there}
+    mine = {*names} - other | {f"backbone_{name}" for name in other}
+    mine &= set((facts_of(model) or {}).get("backbone", mine))
+    return [x for x in model.layers if x.weights and x.name in mine]

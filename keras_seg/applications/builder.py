@@ -8,7 +8,8 @@ import re
 
 import keras
 
-from keras_seg.applications.origin import mark_built
+from keras_seg.layers.metadata import facts_of
+from keras_seg.layers.metadata import note
 from keras_seg.surgery import graph
 
 __all__ = ["builder", "check_network", "distinct", "without_effect"]
@@ -27,7 +28,7 @@ def builder(build):
     * A layer of it whose name one of the package has too gets a prefix, see
       `distinct`.
     * An `input_shape` next to an `input_tensor` is refused.
-    * `keras_seg.applications.origin.backbone_layers` knows the result.
+    * The result says which of its layers came from a backbone, if any.
     """
 
     @functools.wraps(build)
@@ -52,7 +53,9 @@ def builder(build):
             policy = graph.dtype_policy_of(network)
         with policy:
             model = _with_names(build, args, kwargs)
-        mark_built(model)
+        facts = facts_of(model)
+        if facts is not None:
+            note(model, **{"backbone": [], **facts})
         return model
 
     return checked

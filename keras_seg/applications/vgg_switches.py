@@ -10,10 +10,10 @@ from keras_seg.applications import weights as weight_files
 from keras_seg.applications.assembly import as_rgb
 from keras_seg.applications.assembly import prepare
 from keras_seg.applications.builder import without_effect
-from keras_seg.applications.origin import mark_backbone
 from keras_seg.layers import BatchNorm
 from keras_seg.layers import MaxPoolWithSwitches
 from keras_seg.layers import MaxUnpool
+from keras_seg.layers.metadata import note
 from keras_seg.ops.formats import channel_axis
 from keras_seg.surgery import fully_convolutional
 from keras_seg.surgery import inflate_input
@@ -159,4 +159,4 @@ def begin_from_vgg16(model, weights, channels, include_top=False):
     if channels not in (1, 3):
         vgg = inflate_input(vgg, channels)
     names = transplant(vgg, model)
-    mark_backbone([model.get_layer(name) for name in names])
+    note(model, backbone=list(names))

@@ -13,6 +13,7 @@ from keras_seg.layers.aspp import ASPP
 from keras_seg.layers.atrous_conv import AtrousConv
 from keras_seg.layers.crf import CRFAsRNN
 from keras_seg.layers.crf import DenseCRF
+from keras_seg.layers.metadata import Metadata
 from keras_seg.layers.normalization import LocalResponseNormalization
 from keras_seg.layers.normalization import Preprocess
 from keras_seg.layers.padding import CropToSmallest
@@ -55,6 +56,7 @@ __all__ = [
     "MaxPoolWithIndices",
     "MaxUnpool",
     "ReflectionPadding",
+    "Metadata",
     "NearestUpsampling",
     "PadToMultiple",
     "Preprocess",

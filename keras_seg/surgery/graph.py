@@ -5,6 +5,7 @@ import contextlib
 import keras
 from keras import ops
 
+from keras_seg.layers.metadata import Metadata
 from keras_seg.layers.nested import nested_layers
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.formats import standardize_data_format
@@ -301,7 +302,8 @@ def rebuild(
 
     Returns:
         A `keras.Model` of the same name, with the `pyramid_outputs` of
-        `model`.
+        `model`. Upon an `input_tensor` it is a part of another network, and
+        its own `Metadata` is left out.
     """
     if input_tensor is None:
         data_format = data_format_of(model)
@@ -323,7 +325,10 @@ def rebuild(
     reached = {} if reached is None else reached
 
     def call_and_keep(operation, *args, **kwargs):
-        values = call(operation, *args, **kwargs)
+        if input_tensor is not None and isinstance(operation, Metadata):
+            values = args[0]
+        else:
+            values = call(operation, *args, **kwargs)
         for tensor, value in zip(
             keras.tree.flatten(operation.output),
             keras.tree.flatten(values),

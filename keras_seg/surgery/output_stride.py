@@ -1,10 +1,12 @@
 """Removing strides: the hole algorithm, for any functional model."""
 
-import copy
-import weakref
+import json
 
 import keras
 
+from keras_seg.layers.metadata import Metadata
+from keras_seg.layers.metadata import facts_of
+from keras_seg.layers.metadata import note
 from keras_seg.surgery import graph
 from keras_seg.surgery import verification
 from keras_seg.surgery import whole_systems  # noqa: F401  (rules of `carry`)
@@ -15,9 +17,6 @@ from keras_seg.surgery.carrying import Surgery
 __all__ = ["set_output_stride"]
 
 OUTPUT_STRIDES = (1, 2, 4, 8, 16, 32)
-
-# For every dense network that is alive, the config of the strided one.
-_strided: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 def set_output_stride(model, output_stride, *, input_tensor=None, verify=True):
@@ -53,11 +52,9 @@ def set_output_stride(model, output_stride, *, input_tensor=None, verify=True):
     DeepLab v3 trained at output stride 16 is so evaluated at 8, with its own
     weights.
 
-    The way back is the same call with a larger output stride, on the model
-    that this function returned: it is rebuilt from the network that had the
-    strides, with the weights that it has now. (A model loaded from a file no
-    longer knows that network: build it anew, and use `set_weights`; the
-    weights and their order are the same.)
+    The way back is the same call with a larger output stride: the network
+    carries the config of the one that had the strides, which is rebuilt with
+    the weights that the dense one has now.
 
     Source: the hole algorithm of
     [DeepLab](https://arxiv.org/abs/1412.7062), section 3.1.
@@ -96,18 +93,16 @@ def set_output_stride(model, output_stride, *, input_tensor=None, verify=True):
             f"Received: output_stride={output_stride!r}"
         )
     model = graph.functional(model)
-    strided = _strided.get(model)
+    facts = facts_of(model) or {}
     dense, surgery = _rebuild(model, output_stride, input_tensor, verify)
-    if surgery.largest_stride < output_stride and strided is not None:
-        model = _restore(strided, model)
+    if surgery.largest_stride < output_stride and "strided" in facts:
+        model = _restore(facts["strided"], model)
         dense, surgery = _rebuild(model, output_stride, input_tensor, verify)
     reached = surgery.largest_stride
     if reached < output_stride:
         raise ValueError(
             f"The output stride of '{model.name}' is {reached}: strides can "
-            "be removed, not added. (If its strides were removed before it "
-            "was saved, build the network anew and use `set_weights`.) "
-            f"Received: output_stride={output_stride}"
+            "be removed, not added. Received: output_stride={output_stride}"
         )
     if verify:
         verification.verify(
@@ -118,16 +113,40 @@ def set_output_stride(model, output_stride, *, input_tensor=None, verify=True):
             changed=surgery.changed,
             begin=None if input_tensor is None else [input_tensor],
         )
-    _strided[dense] = strided or keras.saving.serialize_keras_object(model)
+    if not _is_a_part(input_tensor):
+        if "strided" not in facts:
+            config = keras.saving.serialize_keras_object(model)
+            facts["strided"] = json.dumps(config)
+        note(dense, **facts)
     return dense
+
+
+def _is_a_part(tensor):
+    """Whether a network upon a tensor is a part of one with facts."""
+    if tensor is None:
+        return False
+    before = keras.Model(keras.utils.get_source_inputs(tensor), tensor)
+    return facts_of(before) is not None
 
 
 def _rebuild(model, output_stride, input_tensor, verify):
     """Returns the dense network, and the surgery that made it."""
     surgery = Surgery(output_stride, graph.data_format_of(model), verify)
+    found = facts_of(model) is not None
+    adds = not found if input_tensor is None else not _is_a_part(input_tensor)
+
+    def start(tensor):
+        nonlocal adds
+        if adds and len(tensor.shape) == 4:
+            adds = False
+            names = {operation.name for operation in model.operations}
+            free = "metadata" if found or "metadata" not in names else None
+            tensor = Metadata(name=free)(tensor)
+        return Map(tensor)
+
     dense = graph.rebuild(
         model,
-        Map,
+        start,
         surgery.call,
         surgery.copier,
         input_tensor,
@@ -138,8 +157,7 @@ def _rebuild(model, output_stride, input_tensor, verify):
 
 def _restore(config, dense):
     """The strided network, with what its layers are by now."""
-    # Deserializing empties what it reads.
-    model = keras.saving.deserialize_keras_object(copy.deepcopy(config))
+    model = keras.saving.deserialize_keras_object(json.loads(config))
     trainable = {layer.name: layer.trainable for layer in dense.layers}
     for layer in model.layers:
         wanted = trainable.get(layer.name, layer.trainable)

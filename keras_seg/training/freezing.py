@@ -1,6 +1,6 @@
 """Training the new layers of a network before those it was begun from."""
 
-from keras_seg.applications.origin import backbone_layers
+from keras_seg.applications.backbones import backbone_layers
 
 __all__ = ["freeze_backbone", "unfreeze"]
 
@@ -16,10 +16,9 @@ def freeze_backbone(model, backbone=None):
     Args:
         model: `keras.Model`, changed in place. Call it before `compile`.
         backbone: the `keras.Model` it was built on; a layer came from it if
-            it has weights there, under the same name. Defaults to None: the
-            builder of `keras_seg.applications` that made the model knows. A
-            model that was read from a file, or that surgery made of another
-            one, does not.
+            it has weights there, under the same name. Defaults to None: a
+            model of `keras_seg.applications` knows, also where it was loaded,
+            cloned or changed by surgery.
 
     Returns:
         The model.

@@ -3,8 +3,8 @@
 import inspect
 
 from keras_seg import applications
+from keras_seg.applications.backbones import backbone_layers
 from keras_seg.applications.batch_norm import freeze_batch_norm
-from keras_seg.applications.origin import backbone_layers
 from keras_seg.training.settings import did_you_mean
 
 __all__ = ["build_model", "find_application"]

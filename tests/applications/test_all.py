@@ -15,7 +15,7 @@ from keras import layers
 
 from keras_seg import applications
 from keras_seg import receptive_field
-from keras_seg.applications.origin import backbone_layers
+from keras_seg.applications.backbones import backbone_layers
 from keras_seg.layers.nested import nested_layers
 from keras_seg.ops import bias
 from keras_seg.surgery import graph

@@ -33,7 +33,7 @@ def test_parameters_of_the_paper():
 def test_layers_of_the_paper():
     """papers.md 9.2: the input is normalized; no ReLU in the decoder."""
     model = SegNetBasic(filters=2, input_shape=(360, 480, 3))
-    first = model.layers[1]
+    first = model.layers[2]
     assert isinstance(first, LocalResponseNormalization)
     assert (first.size, first.alpha, first.beta, first.k) == (5, 1e-4, 0.75, 1)
     relus = [x for x in model.layers if isinstance(x, keras.layers.ReLU)]

@@ -122,7 +122,7 @@ def test_fixed_input():
 
 
 @pytest.mark.once
-def test_the_way_back():
+def test_the_way_back(tmp_path):
     """Strides come back with the weights the dense network has by then."""
     model = application("MobileNetV2", include_top=False)
     dense = set_output_stride(model, 8)
@@ -137,8 +137,15 @@ def test_the_way_back():
         np.testing.assert_array_equal(outputs(back, x), expected)
         assert not back.get_layer("Conv1").trainable
         assert back.get_layer("bn_Conv1").trainable
-    with pytest.raises(ValueError, match="is 8: strides can be removed, not"):
-        set_output_stride(keras.models.clone_model(dense), 16)
+    # A clone knows the strides too, and a file.
+    denser.save(tmp_path / "dense.keras")
+    for again in (
+        keras.models.clone_model(dense),
+        keras.models.load_model(tmp_path / "dense.keras"),
+    ):
+        again.set_weights(denser.get_weights())
+        back = outputs(set_output_stride(again, 16), x)
+        np.testing.assert_array_equal(back, expected)
 
 
 @st.composite

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from keras_seg.applications.origin import backbone_layers
+from keras_seg.applications.backbones import backbone_layers
 from keras_seg.data import VOID
 from keras_seg.data.statistics import class_statistics
 from keras_seg.from_logits import gives_logits
@@ -52,16 +52,16 @@ def finetune(
     Args:
         data: what will be trained on, a `keras_seg.data.Folder` or any
             sequence of `(image, mask)`.
-        model: `keras.Model` that a builder of `keras_seg.applications` gave.
-            Defaults to None: all weights learn at one rate.
+        model: `keras.Model` to be trained. Defaults to None: all weights
+            learn at one rate.
         classes: int, the number of classes. Defaults to that of
             `data.classes`.
         epochs: int, how often every image is seen. Defaults to 20.
         batch_size: int. Defaults to 8.
         learning_rate: float, of the first update. Defaults to 1e-3.
-        backbone: the `keras.Model` that `model` was built on, for one that
-            was loaded, cloned or changed by surgery, which does not know it:
-            see `keras_seg.training.freeze_backbone`. Defaults to None.
+        backbone: the `keras.Model` that `model` was built on, see
+            `keras_seg.training.freeze_backbone`. Defaults to None: a model of
+            `keras_seg.applications` knows it.
         backbone_rate: float, the factor of the learning rate of the layers
             of the model that came from its backbone; 1 for one rate for all.
             Defaults to 0.1.

@@ -2,11 +2,12 @@
 
 import collections.abc
 import hashlib
-import importlib
 import os
 import pathlib
 
 import keras
+
+from keras_seg.lazy import optional
 
 __all__ = ["FILES", "read"]
 
@@ -49,7 +50,9 @@ def read(x):
     if isinstance(x, str | os.PathLike):
         path = pathlib.Path(x)
         if path.suffix == ".safetensors" and path.is_file():
-            return _import("safetensors.numpy").load_file(path)
+            user = "Reading a .safetensors file"
+            package = optional("safetensors.numpy", "torchvision", user)
+            return package.load_file(path)
         if path.suffix in (".pth", ".pt") and path.is_file():
             return _read_pickle(path)
     raise ValueError(
@@ -59,19 +62,9 @@ def read(x):
     )
 
 
-def _import(name, hint=""):
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        package = name.split(".")[0]
-        raise ImportError(
-            f"Reading this file needs {package}: `pip install {package}`{hint}."
-        ) from error
-
-
 def _import_torch():
-    hint = ", or a copy of the file as .safetensors, read without it"
-    return _import("torch", hint)
+    user = "Reading a .pth file, unlike one of .safetensors,"
+    return optional("torch", "torchvision", user)
 
 
 def _read_pickle(path):

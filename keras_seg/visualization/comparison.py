@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from keras_seg.visualization.coloring import VOID
 from keras_seg.visualization.coloring import VOID_COLOR
 from keras_seg.visualization.coloring import Picture
 from keras_seg.visualization.coloring import as_rgb
@@ -13,7 +14,6 @@ from keras_seg.visualization.sheets import panel
 
 __all__ = ["comparison", "errors"]
 
-VOID = 255
 WRONG = (230, 0, 230)  # magenta: no class of VOC is near it
 
 

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 from PIL import Image
 from PIL import ImageDraw
 
+from keras_seg.visualization.coloring import VOID
 from keras_seg.visualization.coloring import VOID_COLOR
 from keras_seg.visualization.coloring import Picture
 from keras_seg.visualization.coloring import as_rgb
@@ -16,7 +17,6 @@ from keras_seg.visualization.fonts import text_font
 
 __all__ = ["legend", "overlay_with_legend", "panel"]
 
-VOID = 255
 PAPER = (255, 255, 255)
 INK = (32, 32, 32)
 SMALLEST_TEXT = 11

@@ -1,5 +1,9 @@
 """What the scores of a model are: logits, or probabilities."""
 
+from keras_seg.keras_private import call_that_made
+from keras_seg.keras_private import output_number
+from keras_seg.keras_private import producer
+
 __all__ = ["gives_logits", "resolve_from_logits"]
 
 # Operations behind which the scores of a pixel are what they were before, by
@@ -90,13 +94,13 @@ def _name(model):
 
 
 def _of_tensor(tensor):
-    operation, node, index = tensor._keras_history
+    operation = producer(tensor)
     name = type(operation).__name__
     if not type(operation).__module__.startswith(("keras.", "keras_seg.")):
         return None  # A subclass may do anything.
     if hasattr(operation, "outputs"):  # A model within the model.
-        return gives_logits(operation, index)
-    before = operation._inbound_nodes[node].input_tensors
+        return gives_logits(operation, output_number(tensor))
+    before = call_that_made(tensor).inputs
     activation = getattr(operation, "activation", None)
     if activation is not None:
         end = ENDS.get(activation.__name__)

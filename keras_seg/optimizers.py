@@ -5,6 +5,8 @@ import warnings
 
 import keras
 
+from keras_seg.keras_private import variable_index
+
 __all__ = ["AdamW", "CaffeSGD"]
 
 
@@ -62,7 +64,7 @@ class _Multipliers(keras.optimizers.Optimizer):
         self._factors = tuple(map(self.multiplier, paths))
 
     def update_step(self, gradient, variable, learning_rate):
-        factor = self._factors[self._get_variable_index(variable)]
+        factor = self._factors[variable_index(self, variable)]
         super().update_step(gradient, variable, learning_rate * factor)
 
     def get_config(self):

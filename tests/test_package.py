@@ -121,6 +121,7 @@ def test_imports_run_one_way():
         "arguments": 0,
         "from_logits": 0,
         "atomic": 0,
+        "keras_private": 0,
         "lazy": 0,
         "words": 0,
         "optimizers": 0,

@@ -8,6 +8,7 @@ memory. So is a kernel whose memory has been reordered.
 import keras
 from keras import ops
 
+from keras_seg.keras_private import has_value
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import on_cpu
 from keras_seg.ops.backend import same_floats
@@ -115,8 +116,7 @@ def lay_out_kernel(kernel):
     Args:
         kernel: `keras.Variable` `(rows, columns, channels, filters)`.
     """
-    # Its value is still to come where Keras counts weights alone.
-    if keras.config.backend() == "torch" and kernel._value is not None:
+    if keras.config.backend() == "torch" and has_value(kernel):
         data = kernel.value.data
         data = data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
         kernel.value.data = data

@@ -44,7 +44,7 @@ class Conv(keras.layers.Conv2D):
 
     def build(self, input_shape):
         super().build(input_shape)
-        lay_out_kernel(self._kernel)
+        lay_out_kernel(self.kernel)
 
     def call(self, inputs):
         x = conv(

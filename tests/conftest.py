@@ -116,6 +116,8 @@ def fork():
     """Runs a function in a process of its own; gives its number and a pipe."""
     if not hasattr(os, "fork"):
         pytest.skip("needs fork")
+    if keras.backend.backend() == "jax":
+        pytest.skip("JAX warns of forks, which may deadlock with its threads.")
     children = []
 
     def run(function):

@@ -30,6 +30,7 @@ _ROOMS = (
     "fast",
     "inference",
     "ops",
+    "runs",
     "surgery",
     "training",
     "unsupervised",

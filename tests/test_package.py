@@ -137,6 +137,7 @@ def test_imports_run_one_way():
         "cli": 7,
         "visualization": 2,
         "data": 2,
+        "runs": 2,
         "losses": 2,
         "metrics": 2,
         "unsupervised": 2,
@@ -152,3 +153,25 @@ def test_imports_run_one_way():
                 if parts[0] != "keras_seg" or len(parts) < 2:
                     continue
                 assert order[parts[1]] <= order[room], (path, node.module)
+
+
+@pytest.mark.once
+def test_prediction_needs_no_training_room(tmp_path):
+    """A run folder is opened, and its model predicts."""
+    classes = keras_seg.data.ClassTable.default(2)
+    run = keras_seg.runs.RunFolder.create(tmp_path / "run", None, classes)
+    model = randomize(applications.UNet(None, classes=2, depth=1, filters=2))
+    run.save_model(model, "model.keras")
+    image = np.zeros((16, 16, 3), "uint8")
+    keras_seg.visualization.save_image(tmp_path / "image.png", image)
+    out = fresh(
+        "import sys\n"
+        "from keras_seg.cli import app\n"
+        "app(sys.argv[1:], standalone_mode=False)\n"
+        "found = [name for name in sys.modules if 'training' in name]\n"
+        "print(*(n for n in found if n.startswith('keras_seg')))",
+        *("predict", run.path, tmp_path / "image.png"),
+        *("--out", tmp_path / "out"),
+    )
+    assert out.startswith("Wrote 1 of 1 masks")
+    assert out.splitlines()[-1] == ""

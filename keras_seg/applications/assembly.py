@@ -13,9 +13,9 @@ from keras_seg.layers import DenseCRF
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import Preprocess
 from keras_seg.layers import ResizeLike
+from keras_seg.layers.base import nested_layers
 from keras_seg.layers.base import positive_int
 from keras_seg.layers.metadata import Metadata
-from keras_seg.layers.nested import nested_layers
 from keras_seg.ops.crf import PRESETS
 from keras_seg.ops.formats import channel_axis
 from keras_seg.ops.formats import spatial_axes

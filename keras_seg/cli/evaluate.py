@@ -83,13 +83,13 @@ def evaluate(
     use_backend()
 
     from keras_seg import inference
-    from keras_seg import training
+    from keras_seg import runs
     from keras_seg.data import splits
     from keras_seg.data.layout import choose_split
-    from keras_seg.training.fingerprint import fingerprint
+    from keras_seg.runs.source import fingerprint
 
     set_limits(max_pixels, max_annotation_bytes)
-    folder = training.RunFolder.open(run)
+    folder = runs.RunFolder.open(run)
     if split is None:
         split = choose_split(splits(data), "val")
     pairs = _read(data, split, folder, skip_unlabeled)
@@ -138,9 +138,9 @@ def _read(path, split, run, skip_unlabeled):
     from keras_seg.data.layout import find_classes
     from keras_seg.data.mask_files import MaskFiles
     from keras_seg.data.mask_files import parse_mask_values
-    from keras_seg.training import RunError
-    from keras_seg.training.fingerprint import fingerprint
-    from keras_seg.training.source import recorded_source
+    from keras_seg.runs import RunError
+    from keras_seg.runs.source import fingerprint
+    from keras_seg.runs.source import recorded_source
 
     table = find_classes(path)
     classes = ClassTable.read(table) if table else run.classes
@@ -218,7 +218,7 @@ class _Record:
     """The JSON file that says which data and model an evaluation is of.
 
     Args:
-        run: `keras_seg.training.RunFolder`.
+        run: `keras_seg.runs.RunFolder`.
         name: str, prefix of the names of the files.
         facts: dictionary about the data and the model of this evaluation.
     """
@@ -273,7 +273,7 @@ def _trained_on(run, pairs, fingerprint):
 
 
 def _shared(run, pairs):
-    from keras_seg.training.source import recorded_source
+    from keras_seg.runs.source import recorded_source
 
     source = recorded_source(run)
     if source is None:

@@ -91,11 +91,11 @@ def export(
     use_backend()
 
     from keras_seg import deployment
-    from keras_seg import training
+    from keras_seg import runs
     from keras_seg.inference.scores import warn_of_weights
-    from keras_seg.training.source import recorded_source
+    from keras_seg.runs.source import recorded_source
 
-    folder = training.RunFolder.open(run)
+    folder = runs.RunFolder.open(run)
     data = recorded_source(folder)
     bit_depth = data and data.bit_depth
     if out is None:

@@ -202,10 +202,10 @@ class _Source:
 def _trained(path, last):
     use_backend()
 
-    from keras_seg import training
-    from keras_seg.training.source import recorded_source
+    from keras_seg import runs
+    from keras_seg.runs.source import recorded_source
 
-    run = training.RunFolder.open(path)
+    run = runs.RunFolder.open(path)
     data = recorded_source(run)
     return _Source(
         run.model_path(best=not last),

@@ -17,12 +17,12 @@ from keras_seg.data import DataError
 from keras_seg.data import check
 from keras_seg.data.readers.recognize import how_to_hold_out
 from keras_seg.inference import Evaluation
-from keras_seg.training.memory import in_words
-from keras_seg.training.models import find_application
-from keras_seg.training.source import recorded_source
-from keras_seg.training.suggest import NAMES
-from keras_seg.training.suggest import suggest_settings
-from keras_seg.training.watch import validation_matrix
+from keras_seg.runs.source import recorded_source
+from keras_seg.training.estimates import in_words
+from keras_seg.training.save_run import validation_matrix
+from keras_seg.training.setup import FITTED
+from keras_seg.training.setup import find_application
+from keras_seg.training.setup import suggest_settings
 from keras_seg.words import count
 from keras_seg.words import duration
 
@@ -57,6 +57,18 @@ class Reporter:
             return {"callbacks": [ClassLines(classes)], "verbose": verbose}
         return {"verbose": 0}
 
+    @contextlib.contextmanager
+    def over_keras(self):
+        """Keeps Keras's line about a NaN off JSON and a quiet output."""
+        spoke = keras.config.is_interactive_logging_enabled()
+        if not self.text:
+            keras.config.disable_interactive_logging()
+        try:
+            yield
+        finally:
+            if spoke:
+                keras.config.enable_interactive_logging()
+
 
 def begin(settings, source, out, reporter, chosen):
     """Trains a new run, with settings fitted to the data unless chosen."""
@@ -70,7 +82,7 @@ def begin(settings, source, out, reporter, chosen):
             "augmentation: the "
             f"mean IoU should come above {OVERFIT_IOU}."
         )
-    with _watched(out):
+    with _watched(out, reporter):
         training.train(
             settings,
             data,
@@ -89,7 +101,7 @@ def resume(path, moved_to, reporter):
     if source is not None and moved_to is not None:
         source = dataclasses.replace(source, path=str(moved_to))
         data = source.read(check=False)
-    with _watched(path):
+    with _watched(path, reporter):
         training.resume(path, *data, **reporter.fit_options(run.classes))
     facts = run.data["validation"] or run.data["train"]
     _report(path, facts["images"], source, reporter)
@@ -167,7 +179,7 @@ def _read(source, reporter):
 
 def _fitted(settings, data, chosen, reporter):
     """Fits the settings that were not chosen to the data."""
-    names = [name for name in NAMES if name not in chosen]
+    names = [name for name in FITTED if name not in chosen]
     settings = suggest_settings(data, settings, names)
     words = {
         "crop": "crops of {}×{} (--crop)".format(*(settings.crop or (0, 0))),
@@ -181,10 +193,13 @@ def _fitted(settings, data, chosen, reporter):
 
 
 @contextlib.contextmanager
-def _watched(path):
+def _watched(path, reporter):
     """Prints warnings, and how to resume after an interruption."""
     try:
-        with console.warnings_as_lines(training.RunWarning):
+        with (
+            console.warnings_as_lines(training.RunWarning),
+            reporter.over_keras(),
+        ):
             yield
     except KeyboardInterrupt:
         if path.exists():

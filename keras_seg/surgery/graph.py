@@ -5,8 +5,8 @@ import contextlib
 import keras
 from keras import ops
 
+from keras_seg.layers.base import nested_layers
 from keras_seg.layers.metadata import Metadata
-from keras_seg.layers.nested import nested_layers
 from keras_seg.ops.formats import spatial_axes
 from keras_seg.ops.formats import standardize_data_format
 

@@ -1,29 +1,41 @@
-"""The callbacks of a run, for `train` and for a `fit` of one's own."""
+"""Callbacks that write a run folder, draw samples and warn."""
 
-from keras_seg.training.samples import SamplePanels
+import warnings
+
+import keras
+import numpy as np
+
+from keras_seg.inference import predict
+from keras_seg.layers.base import nested_layers
+from keras_seg.runs.files import RunWarning
 from keras_seg.training.save_run import SaveRun
-from keras_seg.training.watch import StopAtNaN
-from keras_seg.training.watch import WatchClasses
+from keras_seg.training.save_run import validation_matrix
 
-__all__ = ["run_callbacks"]
+__all__ = [
+    "SamplePanels",
+    "WatchClasses",
+    "run_callbacks",
+    "warn_of_small_batches",
+]
 
 
 def run_callbacks(run, samples=None):
-    """What writes a run folder while a model trains, and watches over it.
+    """Callbacks that write a run folder while a model trains.
 
     Args:
-        run: `keras_seg.training.RunFolder`.
+        run: `keras_seg.runs.RunFolder`.
         samples: optional data, `keras_seg.data.Folder` or any sequence of
             `(image, mask)`, to draw predictions of: the validation images.
 
     Returns:
-        List of callbacks for `fit`: `StopAtNaN`, `WatchClasses`,
-        `SamplePanels` and, last, `SaveRun`. Others go before the last.
+        List of callbacks for `fit`: `keras.callbacks.TerminateOnNaN`,
+        `WatchClasses`, `SamplePanels` and, last, `SaveRun`. Others go before
+        the last.
 
     Example:
 
     ```python
-    run = training.RunFolder.create("runs/a", None, classes)
+    run = runs.RunFolder.create("runs/a", None, classes)
     model.fit(
         batches,
         validation_data=held_out,
@@ -32,8 +44,118 @@ def run_callbacks(run, samples=None):
     ```
     """
     return [
-        StopAtNaN(),
+        keras.callbacks.TerminateOnNaN(),
         WatchClasses(run.classes),
         *([] if samples is None else [SamplePanels(run, samples)]),
         SaveRun(run),
     ]
+
+
+class SamplePanels(keras.callbacks.Callback):
+    """Writes `samples/epoch_001.png`, … into a run folder.
+
+    Image, truth, prediction and error of a few images, the same in every
+    epoch, spread evenly over the data.
+
+    Args:
+        run: `keras_seg.runs.RunFolder`.
+        data: `keras_seg.data.Folder`, or any sequence of `(image, mask)`:
+            the validation images if there are some.
+        count: int, number of images. Each costs one prediction an epoch.
+    """
+
+    def __init__(self, run, data, count=3):
+        super().__init__()
+        self.run = run
+        self.data = data
+        count = min(count, len(data))
+        # From the middles of `count` equal parts.
+        places = (np.arange(count) + 0.5) * len(data) / count
+        self.indices = places.astype(int).tolist()
+
+    def on_epoch_end(self, epoch, logs=None):
+        from keras_seg.visualization import comparison
+
+        examples = []
+        for index in self.indices:
+            image, mask = map(np.asarray, self.data[index])
+            prediction = predict(self.model, image)
+            examples.append((self._title(index), image, mask, prediction))
+        picture = comparison(examples, self.run.classes)
+        self.run.write_picture(f"samples/epoch_{epoch + 1:03d}.png", picture)
+
+    def _title(self, index):
+        pairs = getattr(self.data, "pairs", None)
+        return f"image {index}" if pairs is None else str(pairs[index].stem)
+
+
+class WatchClasses(keras.callbacks.Callback):
+    """Warns when only one class is predicted on the validation images.
+
+    Needs a metric of `keras_seg.metrics` that counts a confusion matrix,
+    such as `MeanIoU`, in `compile`, and validation data; else it is silent.
+
+    Args:
+        classes: `keras_seg.data.ClassTable`.
+        patience: int, how many such epochs in a row until it warns; then it
+            warns again only after another class was seen.
+    """
+
+    def __init__(self, classes, patience=2):
+        super().__init__()
+        self.classes = classes
+        self.patience = patience
+        self.epochs = 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        matrix = validation_matrix(self.model, logs)
+        if matrix is None:
+            return
+        predicted = np.flatnonzero(matrix.sum(axis=0))
+        truth = matrix.sum(axis=1)
+        only_one = len(predicted) == 1 and np.count_nonzero(truth) > 1
+        self.epochs = self.epochs + 1 if only_one else 0
+        if self.epochs == self.patience:
+            shares = ", ".join(
+                f"{name} {100 * share:.1f} %"
+                for name, share in zip(
+                    self.classes.names, truth / truth.sum(), strict=True
+                )
+                if share
+            )
+            warnings.warn(
+                f"Only {self.classes.names[predicted[0]]!r} is predicted on "
+                f"the validation images, for {self.epochs} epochs; the "
+                f"shares of their pixels are {shares}. It may still come. "
+                "If it does not: train longer, try another learning rate, or "
+                "weight rare classes in the loss.",
+                RunWarning,
+                stacklevel=2,
+            )
+
+
+def warn_of_small_batches(model, batch_size):
+    """Warns of batch normalization that is trained on fewer than 4 images.
+
+    Args:
+        model: `keras.Model`.
+        batch_size: int.
+    """
+    if batch_size >= 4:
+        return
+    trained = [
+        layer
+        for layer in nested_layers(model)
+        if isinstance(layer, keras.layers.BatchNormalization)
+        and layer.trainable
+    ]
+    if trained:
+        warnings.warn(
+            f"{len(trained)} layers of batch normalization are trained on "
+            f"batches of {batch_size}: their statistics are those of single "
+            "images, and the network that is used later is not the one that "
+            "was trained. Fix: batches of 4 or more, or freeze batch "
+            "normalization (--freeze-batch-norm).",
+            RunWarning,
+            stacklevel=3,
+        )

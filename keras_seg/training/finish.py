@@ -1,11 +1,12 @@
-"""The end of a run: scores, the confusion matrix, the model card."""
+"""The end of a run: scores, confusion matrix, model card."""
+
+import dataclasses
 
 from keras_seg import visualization
 from keras_seg.inference import evaluate
-from keras_seg.training.card import model_card
-from keras_seg.training.curves_file import CurvesFile
+from keras_seg.runs.source import recorded_source
 
-__all__ = ["finish"]
+__all__ = ["finish", "model_card"]
 
 
 def finish(run, data, held_out, saving):
@@ -14,14 +15,14 @@ def finish(run, data, held_out, saving):
     `README.md` comes last: a run without it is not finished.
 
     Args:
-        run: `keras_seg.training.RunFolder`.
+        run: `keras_seg.runs.RunFolder`.
         data: what to evaluate on.
         held_out: bool, whether `data` was not trained on.
         saving: `SaveRun`, the callback of the run.
     """
     found = evaluate(run.load_model(), data, classes=run.classes)
     run.write_table("per_class_iou.csv", found.rows())
-    CurvesFile(run).draw(saving.rows, saving.best_epoch, always=True)
+    saving.draw_curves(always=True)
     if visualization.can_plot():
         picture = visualization.confusion(found.matrix, run.classes.names)
         run.write_picture("confusion.png", picture)
@@ -30,3 +31,182 @@ def finish(run, data, held_out, saving):
     run.log(f"Finished: mean IoU {found.scores.mean_iou:.4f}.")
     card = model_card(run, found, held_out, saving.rows, saving.best_epoch)
     run.write_text("README.md", card)
+
+
+def model_card(run, evaluation, held_out, rows, best_epoch):
+    """Writes down the facts of a run, as Markdown.
+
+    Args:
+        run: `keras_seg.runs.RunFolder`.
+        evaluation: `keras_seg.inference.Evaluation` of its model.
+        held_out: bool, whether that was on images not trained on.
+        rows: dictionaries, the history, one for each epoch.
+        best_epoch: int, or `None` where the last model is the model.
+
+    Returns:
+        str.
+    """
+    settings = run.settings
+    name = "A model" if settings is None else _model_name(settings)
+    parts = [
+        f"# {name} for {_listing(run.classes.names)}",
+        "Semantic segmentation: an RGB image of any size to a class for "
+        "every pixel.",
+        _use(run),
+        "## Scores",
+        _scores(evaluation, held_out),
+        "## Training",
+        _training(run, rows, best_epoch),
+        "## Data",
+        _data(run),
+        "## Intended use and limits",
+        _limits(run, evaluation, held_out),
+        "## Licence",
+        "To be filled in by the owner of the data: the licence of the "
+        "images and masks, of pretrained weights, and of this model.",
+        "## Versions",
+        "```\n" + _text(run, "environment.txt") + "```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _model_name(settings):
+    on = f" on {settings.backbone}" if settings.backbone else ""
+    return f"{settings.model}{on}"
+
+
+def _use(run):
+    file = run.model_path().name
+    return f"""```bash
+keras-seg predict {run.path.name} IMAGE... --out predictions
+keras-seg evaluate {run.path.name} DATA
+```
+
+```python
+from keras_seg import data, inference, runs
+
+model = runs.RunFolder.open("{run.path.name}").load_model()  # {file}
+ids = inference.predict(model, data.read_image("photo.jpg"))
+```
+
+Images go in as RGB of 0…255, the preprocessing is part of the model; the
+ids come out in the order of `classes.csv`."""
+
+
+def _scores(evaluation, held_out):
+    images = _count(evaluation.images, "image")
+    where = (
+        f"{images} that were not trained on"
+        if held_out
+        else f"the {images} it was trained on, which says little"
+    )
+    total = max(1, int(evaluation.matrix.sum()))
+    lines = ["| class | IoU | recall | share of pixels |", "|---|---|---|---|"]
+    for row in evaluation.rows():
+        lines.append(
+            f"| {_cell(row['name'])} | {_number(row['iou'])} "
+            f"| {_number(row['accuracy'])} "
+            f"| {100 * row['pixels'] / total:.1f} % |"
+        )
+    scores = evaluation.scores
+    lines.append(
+        f"| **mean** | **{_number(scores.mean_iou)}** "
+        f"| {_number(scores.mean_accuracy)} | |"
+    )
+    return (
+        f"On {where}; one confusion matrix over all pixels, void left out. "
+        f"Pixel accuracy {_number(scores.pixel_accuracy)}.\n\n"
+        + "\n".join(lines)
+    )
+
+
+def _training(run, rows, best_epoch):
+    text = f"{_count(len(rows), 'epoch')}"
+    seconds = sum(row.get("seconds") or 0 for row in rows)
+    text += f", {_duration(seconds)}. "
+    if best_epoch is None:
+        text += "The model is that of the last epoch."
+    else:
+        text += f"The model is that of epoch {best_epoch}, the best of them."
+    text += " `history.csv` has every epoch."
+    if run.settings is None:
+        return text
+    lines = ["| setting | value |", "|---|---|"]
+    for name, value in dataclasses.asdict(run.settings).items():
+        lines.append(f"| {name} | {_cell(value)} |")
+    return text + "\n\n" + "\n".join(lines)
+
+
+def _data(run):
+    known = run.data or {}
+    lines = []
+    source = recorded_source(run)
+    if source is not None:
+        lines.append(f"From `{source.path}`.")
+    for key, what in (("train", "trained on"), ("validation", "held out")):
+        if known.get(key):
+            facts = known[key]
+            lines.append(
+                f"{_count(facts['images'], 'image')} {what} "
+                f"(fingerprint {facts['fingerprint']})."
+            )
+    lines.append(
+        f"{len(run.classes)} classes: {_listing(run.classes.names, 40)}."
+    )
+    return "\n".join(lines)
+
+
+def _limits(run, evaluation, held_out):
+    lines = [
+        "For images like those above. On others (another camera, "
+        "resolution, place or kind of object) the scores do not hold; "
+        "measure them there with `keras-seg evaluate`.",
+    ]
+    if not held_out:
+        lines.append("It has not been tested on images it was not trained on.")
+    names = run.classes.names
+    iou = evaluation.scores.per_class_iou
+    unseen = [names[i] for i, value in enumerate(iou) if value != value]
+    weak = [names[i] for i, value in enumerate(iou) if value < 0.5]
+    if unseen:
+        lines.append(f"Not tested at all: {_listing(unseen, 40)}.")
+    if weak:
+        lines.append(
+            "Weak, with an IoU below 0.5: "
+            + ", ".join(f"{n} {iou[names.index(n)]:.2f}" for n in weak)
+            + "."
+        )
+    lines.append(
+        "The best epoch was chosen on the images of the scores, which are "
+        "therefore a little too good."
+        if held_out
+        else "A split `val` of the data would tell more."
+    )
+    return "\n".join(f"* {line}" for line in lines)
+
+
+def _text(run, name):
+    return (run.path / name).read_text(encoding="utf-8")
+
+
+def _listing(names, most=5):
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return ", ".join(names)
+
+
+def _count(number, what):
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _duration(seconds):
+    minutes = round(seconds / 60)
+    return f"{minutes} minutes" if minutes else f"{round(seconds)} seconds"
+
+
+def _number(value):
+    return "–" if value != value else f"{value:.3f}"
+
+
+def _cell(value):
+    return str(value).replace("|", "\\|")

@@ -5,17 +5,17 @@ import time
 
 import keras
 
+from keras_seg import visualization
 from keras_seg.inference import Evaluation
+from keras_seg.metrics import ConfusionMatrix
+from keras_seg.runs.files import writing
+from keras_seg.training.checkpoint import generator_states
 from keras_seg.training.checkpoint import read_checkpoint
 from keras_seg.training.checkpoint import restore_variables
+from keras_seg.training.checkpoint import set_generator_states
 from keras_seg.training.checkpoint import write_checkpoint
-from keras_seg.training.curves_file import CurvesFile
-from keras_seg.training.disk import writing
-from keras_seg.training.generators import generator_states
-from keras_seg.training.generators import set_generator_states
-from keras_seg.training.watch import validation_matrix
 
-__all__ = ["SaveRun"]
+__all__ = ["SaveRun", "validation_matrix"]
 
 
 class SaveRun(keras.callbacks.Callback):
@@ -31,7 +31,7 @@ class SaveRun(keras.callbacks.Callback):
     again. Give `fit` this callback after all others.
 
     Args:
-        run: `keras_seg.training.RunFolder`.
+        run: `keras_seg.runs.RunFolder`.
         monitor: str, the metric whose largest value makes a model the best.
             Without it in the logs, there is no best model.
 
@@ -60,7 +60,7 @@ class SaveRun(keras.callbacks.Callback):
         self.class_rows = []
         self._generators = None
         self._begin = time.monotonic()
-        self._curves = CurvesFile(self.run)
+        self._next_curves = 0.0
 
     def restore(self, model, batches):
         """Sets model, optimizer and batches to where the run stopped.
@@ -110,8 +110,27 @@ class SaveRun(keras.callbacks.Callback):
             self.best_epoch = epoch + 1
             self.run.save_model(self.model, "best.keras")
         self.run.save_model(self.model, "model.keras")
-        self._curves.draw(self.rows, self.best_epoch)
+        self.draw_curves()
         self._write_state(epoch)
+
+    def draw_curves(self, always=False):
+        """Draws `curves.png`, if it is time and matplotlib is installed.
+
+        Drawing takes half a second. Where epochs are short it waits until 20
+        times as long has passed, so that it is at most a twentieth of the
+        run.
+
+        Args:
+            always: bool, draw now.
+        """
+        begin = time.monotonic()
+        due = always or begin >= self._next_curves
+        if not due or not visualization.can_plot():
+            return
+        picture = visualization.curves(self.rows, best=self.best_epoch)
+        self.run.write_picture("curves.png", picture)
+        end = time.monotonic()
+        self._next_curves = end + 20 * (end - begin)
 
     def _write_tables(self, epoch, logs):
         # An epoch that ended early, on a NaN, has no validation.
@@ -135,3 +154,35 @@ class SaveRun(keras.callbacks.Callback):
         }
         with writing(self.run.path / "state.npz") as temporary:
             write_checkpoint(temporary, self.model, facts)
+
+
+def validation_matrix(model, logs):
+    """The confusion matrix of the validation that has just ended.
+
+    Metrics keep their counts until the next epoch begins, so it costs
+    nothing.
+
+    Args:
+        model: compiled `keras.Model`, in `on_epoch_end`.
+        logs: dictionary of that call.
+
+    Returns:
+        int64 array `(classes, classes)`, rows are the truth; or `None`
+        without validation, without such a metric, or after a wrong id.
+    """
+    if not any(name.startswith("val_") for name in logs or {}):
+        return None
+    for metric in _metrics(model.metrics):
+        if isinstance(metric, ConfusionMatrix):
+            try:
+                return metric.matrix()
+            except ValueError:
+                return None
+    return None
+
+
+def _metrics(metrics):
+    for metric in metrics:
+        # What `compile` was given is inside a metric of Keras.
+        yield metric
+        yield from _metrics(getattr(metric, "metrics", ()))

@@ -1,22 +1,204 @@
-"""From settings and data to what `fit` takes."""
+"""From settings and data to the model and the batches that `fit` takes."""
+
+import dataclasses
+import inspect
+import statistics
 
 import keras
 
+from keras_seg import applications
+from keras_seg.applications.backbones import backbone_layers
+from keras_seg.applications.batch_norm import freeze_batch_norm
 from keras_seg.data import Batches
 from keras_seg.data import augment
-from keras_seg.training.models import build_model
+from keras_seg.runs.settings import Settings
+from keras_seg.runs.settings import did_you_mean
 from keras_seg.training.recipes import finetune
 from keras_seg.training.recipes import momentum_for
 from keras_seg.training.recipes import set_batch_norm_momentum
 
-__all__ = ["class_table", "compiled_model", "training_batches", "whole_images"]
+__all__ = [
+    "FITTED",
+    "build_model",
+    "class_table",
+    "compiled_model",
+    "find_application",
+    "suggest_settings",
+    "training_batches",
+    "whole_images",
+]
+
+LARGEST_CROP = 256
+LARGEST_BATCH = 8
+FEWEST_UPDATES = 1000
+EPOCHS = (20, 100)
+# The settings that `suggest_settings` fits to the images.
+FITTED = ("crop", "batch_size", "epochs")
+# Builders' arguments that are no options: settings of their own, or what the
+# loss or the data fixes, such as one output of the size of the image.
+_NO_OPTIONS = (
+    "auxiliary",
+    "padding",
+    "freeze_batch_norm",
+    "backbone",
+    "classifier",
+    "weights",
+    "classes",
+    "classifier_activation",
+    "input_tensor",
+    "data_format",
+)
+
+
+def suggest_settings(data, settings=None, names=FITTED):
+    """Fits crop, batch size and number of epochs to the images there are.
+
+    | | |
+    |---|---|
+    | crop | 256×256, no side longer than half of the images have |
+    | batch size | 8, no more than there are images |
+    | epochs | as many as make 1,000 updates, in 20 … 100 |
+
+    On CamVid's 367 frames of 360×480 these are 256×256, 8 and 22.
+
+    Args:
+        data: `keras_seg.data.Folder`, or any sequence of `(image, mask)`.
+        settings: `Settings` that all else is taken from. Defaults to
+            `Settings()`.
+        names: strs, those of the three that are to be fitted; the others are
+            taken as they are. Defaults to all.
+
+    Returns:
+        `Settings`.
+
+    Example:
+
+    >>> from keras_seg.data import synthetic
+    >>> from keras_seg.training import suggest_settings
+    >>> pairs = list(zip(*synthetic.membranes(6, size=64)))
+    >>> found = suggest_settings(pairs)
+    >>> found.crop, found.batch_size, found.epochs
+    ((64, 64), 6, 100)
+    """
+    settings = settings or Settings()
+    if "crop" in names:
+        sides = zip(*_sizes(data), strict=True)
+        crop = tuple(
+            min(LARGEST_CROP, statistics.median_low(side)) for side in sides
+        )
+        settings = dataclasses.replace(settings, crop=crop)
+    if "batch_size" in names:
+        batch_size = min(LARGEST_BATCH, len(data))
+        settings = dataclasses.replace(settings, batch_size=batch_size)
+    if "epochs" in names:
+        batches = -(-len(data) // settings.batch_size)
+        fewest, most = EPOCHS
+        epochs = min(most, max(fewest, -(-FEWEST_UPDATES // batches)))
+        settings = dataclasses.replace(settings, epochs=epochs)
+    return settings
+
+
+def find_application(name):
+    """Returns the builder of `keras_seg.applications` of that name.
+
+    Args:
+        name: str; case does not count.
+
+    Raises:
+        ValueError: if there is none.
+
+    Example:
+
+    >>> from keras_seg.training.setup import find_application
+    >>> find_application("fcn8s").__name__
+    'FCN8s'
+    """
+    # What has an image for input; converters and classifiers are there too.
+    builders = {
+        key.lower(): key
+        for key in applications.__all__
+        if "input_tensor" in _parameters(getattr(applications, key))
+    }
+    if name.lower() not in builders:
+        raise ValueError(
+            "`model` must be one of keras_seg.applications: "
+            f"{', '.join(sorted(builders))}."
+            f"{did_you_mean(name, list(builders))} Received: model={name!r}"
+        )
+    return getattr(applications, builders[name.lower()])
+
+
+def build_model(settings, classes):
+    """Builds the model of a run.
+
+    Args:
+        settings: `keras_seg.runs.Settings`.
+        classes: int, the number of classes.
+
+    Returns:
+        A functional `keras.Model`: images of any size to logits.
+
+    Raises:
+        ValueError: if there is no such model, or an argument can't be.
+        OSError: if weights can't be downloaded.
+
+    Example:
+
+    >>> from keras_seg.training import Settings
+    >>> from keras_seg.training import build_model
+    >>> model = build_model(Settings(weights=None), classes=3)
+    >>> model.compute_output_shape((1, 97, 33, 3))
+    (1, 97, 33, 3)
+    """
+    builder = find_application(settings.model)
+    parameters = _parameters(builder)
+    for key in settings.options:
+        if key not in parameters or key in _NO_OPTIONS:
+            raise ValueError(
+                f"`options` are further arguments of {builder.__name__}, "
+                f"which has no {key!r} to set there."
+                f"{did_you_mean(key, list(parameters))} "
+                f"Received: options={settings.options}"
+            )
+    arguments = {"weights": settings.weights, "classes": classes}
+    if "freeze_batch_norm" in parameters:
+        # What was asked for must have an effect; what is resolved need not.
+        arguments["freeze_batch_norm"] = bool(settings.freeze_batch_norm)
+    if "weights" not in parameters:
+        if arguments.pop("weights") is not None:
+            raise ValueError(
+                f"{builder.__name__} begins from random weights: `weights` "
+                f"must be none. Received: weights={settings.weights!r}"
+            )
+    if "backbone" in parameters:
+        arguments["backbone"] = settings.backbone
+        if settings.backbone is None and parameters["backbone"].default:
+            raise ValueError(
+                f"{builder.__name__} needs a backbone, the name of a "
+                "classifier of keras.applications such as 'mobilenet_v2'. "
+                "Received: backbone=None"
+            )
+    elif settings.backbone is not None:
+        raise ValueError(
+            f"{builder.__name__} has an encoder of its own: `backbone` must "
+            f"be none. Received: backbone={settings.backbone!r}"
+        )
+    model = builder(**arguments, **settings.options)
+    if settings.resolved().freeze_batch_norm:
+        for layer in backbone_layers(model):
+            freeze_batch_norm(layer)
+    return model
+
+
+def _parameters(function):
+    return inspect.signature(function).parameters
 
 
 def training_batches(settings, data):
     """The batches of a run, augmented, in a new order every epoch.
 
     Args:
-        settings: `keras_seg.training.Settings`.
+        settings: `keras_seg.runs.Settings`.
         data: see `keras_seg.training.train`.
 
     Returns:
@@ -42,7 +224,7 @@ def whole_images(settings, data):
     """Batches for validation, without padding, which the network would see.
 
     Args:
-        settings: `keras_seg.training.Settings`.
+        settings: `keras_seg.runs.Settings`.
         data: see `keras_seg.training.train`, or `None`.
 
     Returns:
@@ -50,15 +232,8 @@ def whole_images(settings, data):
     """
     if data is None:
         return None
-    size = getattr(data, "size", None)
-    if size is None:
-
-        def size(i):
-            return data[i][1].shape
-
-    sizes = {tuple(size(i)) for i in range(len(data))}
-    several = settings.validation_batch_size if len(sizes) == 1 else 1
-    return Batches(data, several)
+    one_size = len(set(_sizes(data))) == 1
+    return Batches(data, settings.validation_batch_size if one_size else 1)
 
 
 def compiled_model(settings, classes, data):
@@ -68,7 +243,7 @@ def compiled_model(settings, classes, data):
     Keras's own, 0.99 and more, the averages would not follow a short run.
 
     Args:
-        settings: `keras_seg.training.Settings`.
+        settings: `keras_seg.runs.Settings`.
         classes: int, the number of classes.
         data: what it will be trained on.
 
@@ -127,3 +302,9 @@ def class_table(data, validation, classes):
             f"{', '.join(classes.names)} and {', '.join(others.names)}"
         )
     return classes
+
+
+def _sizes(data):
+    """The height and width of every image."""
+    size = getattr(data, "size", None) or (lambda i: data[i][1].shape)
+    return [tuple(map(int, size(i))) for i in range(len(data))]

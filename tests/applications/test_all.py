@@ -16,7 +16,7 @@ from keras import layers
 from keras_seg import applications
 from keras_seg import receptive_field
 from keras_seg.applications.backbones import backbone_layers
-from keras_seg.layers.nested import nested_layers
+from keras_seg.layers.base import nested_layers
 from keras_seg.ops import bias
 from keras_seg.surgery import graph
 from keras_seg.training import recipes

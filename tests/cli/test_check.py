@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from keras_seg.cli import app
 from keras_seg.data import synthetic
 from keras_seg.data.text import limit_annotations
-from keras_seg.training import DataSource
+from keras_seg.runs import DataSource
 
 pytestmark = pytest.mark.once
 

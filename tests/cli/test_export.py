@@ -10,7 +10,7 @@ from PIL import Image
 from keras_seg.data import read_image
 from keras_seg.deployment import ExportedModel
 from keras_seg.inference import predict
-from keras_seg.training import RunFolder
+from keras_seg.runs import RunFolder
 
 # What each backend writes.
 WRITTEN = {

@@ -3,7 +3,9 @@
 import json
 import math
 import shutil
+import types
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,8 +13,8 @@ from PIL import Image
 from keras_seg.cli import train_flow
 from keras_seg.data import ClassTable
 from keras_seg.data import synthetic
-from keras_seg.training import DataSource
-from keras_seg.training import RunFolder
+from keras_seg.runs import DataSource
+from keras_seg.runs import RunFolder
 from tests.training.runs import assert_same_run
 from tests.training.runs import check_whole_files
 
@@ -147,6 +149,18 @@ def test_json_has_no_nan(capsys):
         "a": None,
         "b": {"c": [1, "x", None, 0.5]},
     }
+
+
+def test_json_stays_json_after_a_nan(capsys):
+    """Keras says so on the standard output, unless a program reads that."""
+    stop = keras.callbacks.TerminateOnNaN()
+    for json_lines, said in ((True, ""), (False, "Batch 3: Invalid loss")):
+        stop.set_model(model := types.SimpleNamespace(stop_training=False))
+        with train_flow.Reporter(json_lines, False).over_keras():
+            stop.on_train_batch_end(3, {"loss": np.float32("nan")})
+        assert model.stop_training
+        out = capsys.readouterr().out
+        assert out.startswith(said) and bool(out) == bool(said)
 
 
 @pytest.mark.once

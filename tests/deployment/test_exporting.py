@@ -22,7 +22,7 @@ from keras_seg.deployment import ExportError
 from keras_seg.deployment import convert
 from keras_seg.deployment import exporting
 from keras_seg.deployment.verification import probe_images
-from keras_seg.training import RunFolder
+from keras_seg.runs import RunFolder
 from tests.networks import randomize
 
 CLASSES = ClassTable(

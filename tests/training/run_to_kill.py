@@ -10,7 +10,7 @@ import warnings
 import keras
 
 from keras_seg.data import synthetic
-from keras_seg.training import Settings
+from keras_seg.runs import Settings
 from keras_seg.training import resume
 from keras_seg.training import train
 

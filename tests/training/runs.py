@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from keras_seg.atomic import PREFIX
-from keras_seg.training import RunFolder
+from keras_seg.runs import RunFolder
 from keras_seg.training.checkpoint import read_checkpoint
 
 __all__ = ["assert_same_run", "check_whole_files"]

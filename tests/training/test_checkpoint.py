@@ -1,10 +1,14 @@
+import random
+
 import keras
 import numpy as np
 import pytest
 
-from keras_seg.training import RunError
+from keras_seg.runs import RunError
+from keras_seg.training.checkpoint import generator_states
 from keras_seg.training.checkpoint import read_checkpoint
 from keras_seg.training.checkpoint import restore_variables
+from keras_seg.training.checkpoint import set_generator_states
 from keras_seg.training.checkpoint import write_checkpoint
 
 FACTS = {"epoch": 3, "loss": 0.1 + 0.2, "nan": float("nan"), "name": "é"}
@@ -93,3 +97,21 @@ def test_one_wrong_bit(tmp_path):
     path.write_bytes(content)
     with pytest.raises(RunError, match="a.npz cannot be read: "):
         read_checkpoint(path)
+
+
+def draws():
+    images = np.ones((1, 64), "float32")
+    found = [random.random(), np.random.normal()]
+    if keras.config.backend() == "torch":
+        # Without `seed`, it draws from PyTorch's own generator.
+        dropped = keras.layers.Dropout(0.5)(images, training=True)
+        found += keras.ops.convert_to_numpy(dropped)[0].tolist()
+    return found
+
+
+def test_round_trip():
+    states = generator_states()
+    first = draws()
+    assert draws() != first
+    set_generator_states(states)
+    assert draws() == first

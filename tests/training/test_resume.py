@@ -8,13 +8,13 @@ import pytest
 
 from keras_seg.data import ClassTable
 from keras_seg.data import synthetic
-from keras_seg.training import RunError
-from keras_seg.training import RunFolder
-from keras_seg.training import RunWarning
-from keras_seg.training import Settings
+from keras_seg.runs import RunError
+from keras_seg.runs import RunFolder
+from keras_seg.runs import RunWarning
+from keras_seg.runs import Settings
+from keras_seg.runs.files import lock
 from keras_seg.training import resume
 from keras_seg.training import train
-from keras_seg.training.disk import lock
 from tests.training.runs import assert_same_run
 
 # Small networks predict one class at first.

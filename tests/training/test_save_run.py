@@ -3,17 +3,20 @@ import errno
 import math
 import os
 import pathlib
+import time
 import types
 
 import keras
+import numpy as np
 import pytest
 
+from keras_seg import visualization
 from keras_seg.data import ClassTable
-from keras_seg.training import RunError
-from keras_seg.training import RunFolder
+from keras_seg.runs import RunError
+from keras_seg.runs import RunFolder
+from keras_seg.runs import Settings
+from keras_seg.runs import folder
 from keras_seg.training import SaveRun
-from keras_seg.training import Settings
-from keras_seg.training import run_folder
 from keras_seg.training import save_run
 from keras_seg.training.checkpoint import read_checkpoint
 from tests.training.runs import check_whole_files
@@ -87,7 +90,7 @@ def test_the_state_comes_last(saving, monkeypatch):
         names.append(path.name)
         return writing(path)
 
-    for module in (save_run, run_folder):
+    for module in (save_run, folder):
         monkeypatch.setattr(module, "writing", spy)
     epochs(saving, 0.5)
     names = [name for name in names if name != "curves.png"]
@@ -168,3 +171,28 @@ def test_full_disk_for_real(saving):
     check_whole_files(saving.run.path)
     assert kernel(saving, best=False) == kernel(saving, best=True) == 1.0
     assert not any(p.name.startswith(".") for p in saving.run.path.iterdir())
+
+
+@pytest.mark.once
+def test_little_time_is_spent_on_curves(saving, monkeypatch):
+    """A drawing of 0.5 s: at most one in 10.5 s, and one when asked for."""
+    now = [100.0]
+    drawn = []
+
+    def draw(rows, best=None):
+        now[0] += 0.5
+        drawn.append(round(now[0], 1))
+        return np.zeros((1, 1, 3), "uint8")
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(visualization, "can_plot", lambda: True)
+    monkeypatch.setattr(visualization, "curves", draw)
+    for _ in range(25):
+        saving.draw_curves()
+        now[0] += 1.0
+    assert drawn == [100.5, 111.0, 121.5]
+    saving.draw_curves(always=True)
+    assert len(drawn) == 4
+    monkeypatch.setattr(visualization, "can_plot", lambda: False)
+    saving.draw_curves(always=True)
+    assert len(drawn) == 4

@@ -10,9 +10,9 @@ import pytest
 
 from keras_seg.data import ClassTable
 from keras_seg.data import synthetic
-from keras_seg.training import RunError
-from keras_seg.training import RunFolder
-from keras_seg.training import Settings
+from keras_seg.runs import RunError
+from keras_seg.runs import RunFolder
+from keras_seg.runs import Settings
 from keras_seg.training import train
 from keras_seg.visualization import can_plot
 from tests.training.runs import check_whole_files

@@ -18,8 +18,8 @@ from keras_seg.data import DataError
 from keras_seg.data import from_folder
 from keras_seg.data import from_stack
 from keras_seg.data import splits
-from keras_seg.training import RunError
-from keras_seg.training import RunFolder
+from keras_seg.runs import RunError
+from keras_seg.runs import RunFolder
 from tests.data.readers.whole import LAYOUTS
 
 pytestmark = pytest.mark.once

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from keras_seg.data import ClassTable
-from keras_seg.training import RunFolder
-from keras_seg.training import Settings
+from keras_seg.runs import RunFolder
+from keras_seg.runs import Settings
 from tests.data.readers.files import image
 from tests.data.readers.files import write_json
 

@@ -1,5 +1,3 @@
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
@@ -8,8 +6,6 @@ from keras_seg.applications import FCN32s
 from keras_seg.applications import UNet
 from keras_seg.data import ClassTable
 from keras_seg.metrics import MeanIoU
-from keras_seg.training import Settings
-from keras_seg.training import suggest_settings
 from keras_seg.training.recipes import finetune
 
 pytestmark = pytest.mark.once
@@ -106,21 +102,3 @@ def test_classes_must_be_known():
     with pytest.raises(ValueError, match="Received: classes=None"):
         finetune(list(pairs()))
     assert finetune(list(pairs()), classes=4)["metrics"][0].num_classes == 4
-
-
-def test_suggested_settings():
-    few = suggest_settings(pairs(6, (300, 40)))
-    assert (few.crop, few.batch_size, few.epochs) == ((256, 40), 6, 100)
-    many = suggest_settings(pairs(800))
-    assert (many.batch_size, many.epochs) == (8, 20)
-    # One small image does not make small crops of all.
-    mixed = [*pairs(4, (300, 90)), *pairs(1, (8, 8))]
-    assert suggest_settings(mixed).crop == (256, 90)
-
-
-def test_suggested_settings_keep_what_was_chosen():
-    """1,000 updates of 200 images in batches of 4 are 20 epochs."""
-    chosen = Settings(batch_size=4, crop=None, scale=None, epochs=3)
-    found = suggest_settings(pairs(200), chosen, names=["epochs"])
-    assert found == dataclasses.replace(chosen, epochs=20)
-    assert suggest_settings(pairs(200), chosen, names=()) == chosen

@@ -10,12 +10,12 @@ import pytest
 
 import keras_seg
 from keras_seg.data import ClassTable
-from keras_seg.training import RunError
-from keras_seg.training import RunFolder
-from keras_seg.training import Settings
-from keras_seg.training.disk import writing
-from keras_seg.training.memory import peak_memory
-from keras_seg.training.saved_model import without_optimizer
+from keras_seg.runs import RunError
+from keras_seg.runs import RunFolder
+from keras_seg.runs import Settings
+from keras_seg.runs.files import writing
+from keras_seg.runs.model_file import without_optimizer
+from keras_seg.training.estimates import peak_memory
 
 CLASSES = ClassTable(
     ("sky", "road"), ((1, 2, 3), (4, 5, 6)), frozenset({9, 255})

@@ -43,7 +43,7 @@ class Settings:
 
     Example:
 
-    >>> from keras_seg.training import Settings
+    >>> from keras_seg.runs import Settings
     >>> settings = Settings(model="fcn32s", epochs=5)
     >>> Settings.from_json(settings.to_json()) == settings
     True

@@ -1,20 +1,26 @@
 """The folder of a run: what it was trained with, and what came of it."""
 
 import csv
+import importlib.metadata
 import json
 import pathlib
+import platform
+import shlex
+import sys
 import time
 
+import keras
+
+import keras_seg
 from keras_seg.atomic import remove_leftovers
 from keras_seg.data import ClassTable
 from keras_seg.data.text import read_text
-from keras_seg.training.disk import new_folder
-from keras_seg.training.disk import writing
-from keras_seg.training.environment import environment
-from keras_seg.training.errors import RunError
-from keras_seg.training.saved_model import load_model
-from keras_seg.training.saved_model import without_optimizer
-from keras_seg.training.settings import Settings
+from keras_seg.runs.files import RunError
+from keras_seg.runs.files import new_folder
+from keras_seg.runs.files import writing
+from keras_seg.runs.model_file import load_model
+from keras_seg.runs.model_file import without_optimizer
+from keras_seg.runs.settings import Settings
 
 __all__ = ["RunFolder"]
 
@@ -29,7 +35,7 @@ class RunFolder:
     |---|---|
     | `settings.json` | `Settings`, with what `None` became |
     | `data.json` | where the data are, how many, their fingerprint |
-    | `classes.csv` | names, colours and void ids of the classes |
+    | `classes.csv` | names, colors and void ids of the classes |
     | `environment.txt` | versions, backend, devices, command line |
     | `history.csv` | loss and metrics, a line an epoch |
     | `class_history.csv` | validation scores of each class and epoch |
@@ -105,7 +111,7 @@ class RunFolder:
                 run.write_text("settings.json", settings.to_json())
             if data is not None:
                 run.write_text("data.json", json.dumps(data, indent=2) + "\n")
-            run.write_text("environment.txt", environment())
+            run.write_text("environment.txt", _environment())
             with writing(hidden / "classes.csv") as temporary:
                 classes.write(temporary)
         return cls(path, settings, classes)
@@ -281,3 +287,38 @@ def _parse_scores(text):
         if None in row.values() or set(row) != set(kinds):
             raise ValueError(f"Line {number} has not {', '.join(kinds)}.")
     return [{name: kinds[name](row[name]) for name in kinds} for row in rows]
+
+
+def _environment():
+    """Versions, backend, machine, devices and command, a line each."""
+    backend = keras.config.backend()
+    lines = [("keras_seg", keras_seg.__version__), ("backend", backend)]
+    for package in ("keras", backend, "numpy", "pillow"):
+        lines.append((package, _version(package)))
+    lines.append(("python", platform.python_version()))
+    lines.append(("system", platform.platform()))
+    lines.append(("devices", ", ".join(_devices(backend))))
+    lines.append(("precision", keras.config.dtype_policy().name))
+    lines.append(("command", " ".join(map(shlex.quote, sys.argv))))
+    return "".join(f"{name} {value}\n" for name, value in lines)
+
+
+def _version(package):
+    # TensorFlow for CPUs alone is a distribution of another name.
+    for name in (package, f"{package}-cpu"):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return "of unknown version"
+
+
+def _devices(backend):
+    if backend == "torch":
+        import torch
+
+        return [
+            torch.cuda.get_device_name(i)
+            for i in range(torch.cuda.device_count())
+        ] or ["cpu"]
+    return keras.distribution.list_devices()

@@ -7,7 +7,7 @@ import zipfile
 
 import keras
 
-from keras_seg.training.errors import RunError
+from keras_seg.runs.files import RunError
 
 __all__ = ["load_model", "without_optimizer"]
 

@@ -2,10 +2,10 @@ import os
 
 import pytest
 
-from keras_seg.training import RunError
-from keras_seg.training.disk import lock
-from keras_seg.training.disk import new_folder
-from keras_seg.training.disk import writing
+from keras_seg.runs import RunError
+from keras_seg.runs.files import lock
+from keras_seg.runs.files import new_folder
+from keras_seg.runs.files import writing
 
 pytestmark = pytest.mark.once
 

@@ -3,9 +3,9 @@ import pytest
 
 from keras_seg.data import ClassTable
 from keras_seg.inference import Evaluation
-from keras_seg.training import RunFolder
-from keras_seg.training import Settings
-from keras_seg.training.card import model_card
+from keras_seg.runs import RunFolder
+from keras_seg.runs import Settings
+from keras_seg.training.finish import model_card
 
 CLASSES = ClassTable(("sky", "a|b", "car"), ((0, 0, 0),) * 3)
 ROWS = [{"epoch": i + 1, "loss": 1.0, "seconds": 90.0} for i in range(2)]

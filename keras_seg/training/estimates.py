@@ -1,8 +1,11 @@
-"""What a run would take: memory and time, measured in a few steps."""
+"""What a run takes: memory, time and room on the disk."""
 
 import dataclasses
 import math
 import pathlib
+import re
+import shutil
+import sys
 import tempfile
 import time
 import warnings
@@ -11,18 +14,24 @@ import keras
 import numpy as np
 
 from keras_seg.inference import evaluate
+from keras_seg.runs.files import RunError
+from keras_seg.runs.files import RunWarning
+from keras_seg.runs.folder import RunFolder
 from keras_seg.training.callbacks import run_callbacks
-from keras_seg.training.errors import RunWarning
 from keras_seg.training.finish import finish
-from keras_seg.training.memory import peak_memory
-from keras_seg.training.memory import variable_bytes
-from keras_seg.training.run_folder import RunFolder
 from keras_seg.training.setup import class_table
 from keras_seg.training.setup import compiled_model
 from keras_seg.training.setup import training_batches
 from keras_seg.training.setup import whole_images
 
-__all__ = ["DryRun", "dry_run"]
+__all__ = [
+    "DryRun",
+    "check_space",
+    "dry_run",
+    "in_words",
+    "peak_memory",
+    "variable_bytes",
+]
 
 # Steps are measured until there are so many, or so many seconds are over.
 STEPS, SECONDS = 12, 10.0
@@ -91,7 +100,7 @@ def dry_run(settings, data, validation=None, *, classes=None):
     written into a temporary folder, and removed.
 
     Args:
-        settings: `keras_seg.training.Settings`.
+        settings: `keras_seg.runs.Settings`.
         data: see `keras_seg.training.train`.
         validation: the same, or `None`.
         classes: `keras_seg.data.ClassTable`; that of `data` by default.
@@ -211,3 +220,122 @@ def _timed(function, *args, **options):
 def _largest(batches):
     sizes = [math.prod(batch[1].shape) for batch in batches]
     return int(np.argmax(sizes))
+
+
+def check_space(path, model):
+    """Refuses to begin where the disk has no room for what will be written.
+
+    While a file is written anew, the old one is still there. With the
+    weights taking w bytes and the optimizer o, that is
+    `2 w` for the last and the best model and `2 (w + o)` for the state.
+
+    Args:
+        path: path of the run folder, which may not exist.
+        model: compiled `keras.Model`.
+
+    Raises:
+        RunError: if less is free.
+    """
+    optimizer = model.optimizer
+    if not optimizer.built:
+        optimizer.build(model.trainable_variables)
+    weights = variable_bytes(model.variables)
+    needed = 4 * weights + 2 * variable_bytes(optimizer.variables)
+    free = _free(pathlib.Path(path))
+    if free < needed:
+        raise RunError(
+            f"{path} needs {in_words(needed)} for its models and the state "
+            f"of training, and the disk has {in_words(free)} free. "
+            "Fix: free some, or write to another disk."
+        )
+
+
+def _free(path):
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def variable_bytes(variables):
+    """The bytes of the values of Keras variables.
+
+    Args:
+        variables: iterable of `keras.Variable`.
+
+    Returns:
+        int.
+
+    Example:
+
+    >>> import keras
+    >>> variable_bytes([keras.Variable([[1.0, 2.0]], dtype="float32")])
+    8
+    """
+    return sum(
+        math.prod(variable.shape) * _bytes_each(variable.dtype)
+        for variable in variables
+    )
+
+
+def peak_memory():
+    """The most memory that was in use at once since the process began.
+
+    Returns:
+        Tuple (bytes, where): of the first accelerator, if the backend has
+        one and counts; else of the whole process, the backend's own
+        libraries included. (None, where) if the system does not tell.
+
+    Example:
+
+    >>> count, where = peak_memory()
+    >>> count is None or count > 2**20
+    True
+    """
+    backend = keras.config.backend()
+    if backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            name = torch.cuda.get_device_name(0)
+            return torch.cuda.max_memory_allocated(0), name
+    if backend == "jax":
+        import jax
+
+        device = jax.local_devices()[0]
+        counts = device.memory_stats() if device.platform != "cpu" else None
+        if counts:
+            return counts["peak_bytes_in_use"], device.device_kind
+    if backend == "tensorflow":
+        import tensorflow
+
+        if tensorflow.config.list_physical_devices("GPU"):
+            counts = tensorflow.config.experimental.get_memory_info("GPU:0")
+            return counts["peak"], "GPU:0"
+    return _peak_of_process(), "the whole process"
+
+
+def in_words(count):
+    """Bytes as text, "1.5 GiB" or "12 MiB".
+
+    Example:
+
+    >>> in_words(3 * 2**29), in_words(12 * 2**20)
+    ('1.5 GiB', '12 MiB')
+    """
+    if count >= 2**30:
+        return f"{count / 2**30:.1f} GiB"
+    return f"{count / 2**20:.0f} MiB"
+
+
+def _peak_of_process():
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _bytes_each(dtype):
+    bits = re.search(r"\d+", keras.backend.standardize_dtype(dtype))
+    return int(bits.group()) // 8 if bits else 1

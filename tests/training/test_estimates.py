@@ -1,15 +1,19 @@
 import dataclasses
 import pathlib
+import shutil
+import types
 
 import keras
 import pytest
 
 from keras_seg.data import synthetic
-from keras_seg.training import Settings
+from keras_seg.runs import RunError
+from keras_seg.runs import Settings
 from keras_seg.training import dry_run
-from keras_seg.training.dry_run import DryRun
-from keras_seg.training.memory import peak_memory
-from keras_seg.training.memory import variable_bytes
+from keras_seg.training.estimates import DryRun
+from keras_seg.training.estimates import check_space
+from keras_seg.training.estimates import peak_memory
+from keras_seg.training.estimates import variable_bytes
 
 
 def test_what_is_known_exactly():
@@ -64,3 +68,24 @@ def test_bytes_of_every_type():
             keras.ops.zeros((3, 5), kind), dtype=kind, trainable=False
         )
         assert variable_bytes([variable]) == 15 * size
+
+
+@pytest.mark.parametrize("name", ["sgd", "adam"])
+def test_room_on_the_disk(tmp_path, monkeypatch, name):
+    """Refused exactly where what lies there at once would not fit.
+
+    That are the last and the best model and the state, and, while the state
+    is written anew, a second one.
+    """
+    model = keras.Sequential([keras.Input((99,)), keras.layers.Dense(100)])
+    model.compile(name, "mse")
+    weights = 4 * 100 * 100  # With biases, in float32.
+    slots = {"sgd": 0, "adam": 2 * weights}[name]
+    usage = types.SimpleNamespace()
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    needed = weights + weights + 2 * (weights + slots)
+    usage.free = needed - 1
+    with pytest.raises(RunError, match="run needs 0 MiB for its models and"):
+        check_space(tmp_path / "a" / "run", model)
+    usage.free = needed + 2 * 16  # The optimizer's counters.
+    check_space(tmp_path / "a" / "run", model)

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from keras_seg.training import Settings
-from keras_seg.training.settings import did_you_mean
+from keras_seg.runs import Settings
+from keras_seg.runs.settings import did_you_mean
 
 pytestmark = pytest.mark.once
 

@@ -10,13 +10,13 @@ from PIL import Image
 from keras_seg.data import check
 from keras_seg.data import from_folder
 from keras_seg.data import synthetic
-from keras_seg.training import DataSource
-from keras_seg.training import RunError
-from keras_seg.training import RunFolder
-from keras_seg.training.fingerprint import fingerprint
-from keras_seg.training.source import describe
-from keras_seg.training.source import recorded_source
-from keras_seg.training.source import refuse_changes
+from keras_seg.runs import DataSource
+from keras_seg.runs import RunError
+from keras_seg.runs import RunFolder
+from keras_seg.runs.source import describe
+from keras_seg.runs.source import fingerprint
+from keras_seg.runs.source import recorded_source
+from keras_seg.runs.source import refuse_changes
 
 pytestmark = pytest.mark.once
 

@@ -1,25 +1,29 @@
-"""Writing a run, and what is said where the disk is full."""
+"""Files and folders of a run, and the errors and warnings of runs."""
 
 import contextlib
 import errno
 import os
 import pathlib
-import shutil
 
 from keras_seg.atomic import WriteError
 from keras_seg.atomic import hidden_folder
 from keras_seg.atomic import os_sentence
 from keras_seg.atomic import replacing
-from keras_seg.training.errors import RunError
-from keras_seg.training.memory import in_words
-from keras_seg.training.memory import variable_bytes
 
-__all__ = ["check_space", "lock", "new_folder", "writing"]
+__all__ = ["RunError", "RunWarning", "lock", "new_folder", "writing"]
+
+
+class RunError(ValueError):
+    """A run folder is not as it must be, or a run cannot go on."""
+
+
+class RunWarning(UserWarning):
+    """A run goes on, and its owner should know something."""
 
 
 @contextlib.contextmanager
 def writing(path):
-    """`atomic.replacing`, whose failure is a sentence.
+    """`atomic.replacing`, with a `RunError` where the file can't be written.
 
     Args:
         path: str or path.
@@ -27,13 +31,13 @@ def writing(path):
     Raises:
         RunError: if the file can't be written; what was there still is.
     """
-    with _in_a_sentence(path), replacing(path) as temporary:
+    with _run_error(path), replacing(path) as temporary:
         yield temporary
 
 
 @contextlib.contextmanager
 def new_folder(path):
-    """Gives a folder to fill, which is then moved to `path`.
+    """Gives a hidden folder to fill, and then moves it to `path`.
 
     Args:
         path: path at which nothing is, or an empty folder.
@@ -42,7 +46,7 @@ def new_folder(path):
         RunError: if it can't be written.
     """
     path = pathlib.Path(path)
-    with _in_a_sentence(path):
+    with _run_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with hidden_folder(path) as hidden:
             (hidden / path.name).mkdir()
@@ -53,7 +57,7 @@ def new_folder(path):
 
 
 @contextlib.contextmanager
-def _in_a_sentence(path):
+def _run_error(path):
     try:
         yield
     except WriteError as error:
@@ -64,7 +68,9 @@ def _in_a_sentence(path):
 
 @contextlib.contextmanager
 def lock(path):
-    """Keeps a second process from the files of a run; gone with the process.
+    """Keeps a second process from the files of a run.
+
+    The system releases it with the process, however that ends.
 
     Args:
         path: path of a file of the run that is never replaced.
@@ -88,37 +94,3 @@ def lock(path):
                     "Fix: wait for it, or end it."
                 ) from error
         yield
-
-
-def check_space(path, model):
-    """Refuses to begin where the disk has no room for what will be written.
-
-    While a file is written anew, the old one is still there. With the
-    weights taking w bytes and the optimizer o, that is
-    `2 w` for the last and the best model and `2 (w + o)` for the state.
-
-    Args:
-        path: path of the run folder, which may not exist.
-        model: compiled `keras.Model`.
-
-    Raises:
-        RunError: if less is free.
-    """
-    optimizer = model.optimizer
-    if not optimizer.built:
-        optimizer.build(model.trainable_variables)
-    weights = variable_bytes(model.variables)
-    needed = 4 * weights + 2 * variable_bytes(optimizer.variables)
-    free = _free(pathlib.Path(path))
-    if free < needed:
-        raise RunError(
-            f"{path} needs {in_words(needed)} for its models and the state "
-            f"of training, and the disk has {in_words(free)} free. "
-            "Fix: free some, or write to another disk."
-        )
-
-
-def _free(path):
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return shutil.disk_usage(path).free

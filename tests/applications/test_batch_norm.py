@@ -3,11 +3,7 @@ import numpy as np
 from keras import layers
 
 from keras_seg.layers import ASPP
-from keras_seg.layers.base import nested_layers
-from keras_seg.training import Settings
 from keras_seg.training import freeze_batch_norm
-from keras_seg.training.recipes import momentum_for
-from keras_seg.training.setup import compiled_model
 
 
 def network():
@@ -63,23 +59,3 @@ def test_pyramids_are_frozen_for_good():
     for network in (model, again):
         names = {v.name for v in network.trainable_variables}
         assert names == {"kernel"}
-
-
-def test_a_run_keeps_the_norms_of_the_backbone_and_trains_new_ones():
-    settings = Settings(
-        model="deeplabv3",
-        weights=None,
-        freeze_batch_norm=True,
-        epochs=3,
-        batch_size=2,
-    )
-    pairs = [(np.zeros((8, 8, 3), "uint8"), np.zeros((8, 8), "uint8"))] * 60
-    model = compiled_model(settings, 2, pairs)
-    norms = [
-        layer
-        for layer in nested_layers(model)
-        if isinstance(layer, layers.BatchNormalization)
-    ]
-    trained = [norm for norm in norms if norm.trainable]
-    assert (len(norms), len(trained)) == (51 + 6, 6)
-    assert {norm.momentum for norm in trained} == {momentum_for(3 * 30)}

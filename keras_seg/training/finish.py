@@ -5,6 +5,9 @@ import dataclasses
 from keras_seg import visualization
 from keras_seg.inference import evaluate
 from keras_seg.runs.source import recorded_source
+from keras_seg.words import count
+from keras_seg.words import duration
+from keras_seg.words import listed
 
 __all__ = ["finish", "model_card"]
 
@@ -49,7 +52,7 @@ def model_card(run, evaluation, held_out, rows, best_epoch):
     settings = run.settings
     name = "A model" if settings is None else _model_name(settings)
     parts = [
-        f"# {name} for {_listing(run.classes.names)}",
+        f"# {name} for {listed(run.classes.names)}",
         "Semantic segmentation: an RGB image of any size to a class for "
         "every pixel.",
         _use(run),
@@ -94,7 +97,7 @@ ids come out in the order of `classes.csv`."""
 
 
 def _scores(evaluation, held_out):
-    images = _count(evaluation.images, "image")
+    images = count(evaluation.images, "image")
     where = (
         f"{images} that were not trained on"
         if held_out
@@ -121,9 +124,9 @@ def _scores(evaluation, held_out):
 
 
 def _training(run, rows, best_epoch):
-    text = f"{_count(len(rows), 'epoch')}"
+    text = f"{count(len(rows), 'epoch')}"
     seconds = sum(row.get("seconds") or 0 for row in rows)
-    text += f", {_duration(seconds)}. "
+    text += f", {duration(seconds)}. "
     if best_epoch is None:
         text += "The model is that of the last epoch."
     else:
@@ -147,11 +150,11 @@ def _data(run):
         if known.get(key):
             facts = known[key]
             lines.append(
-                f"{_count(facts['images'], 'image')} {what} "
+                f"{count(facts['images'], 'image')} {what} "
                 f"(fingerprint {facts['fingerprint']})."
             )
     lines.append(
-        f"{len(run.classes)} classes: {_listing(run.classes.names, 40)}."
+        f"{len(run.classes)} classes: {listed(run.classes.names, 40)}."
     )
     return "\n".join(lines)
 
@@ -169,7 +172,7 @@ def _limits(run, evaluation, held_out):
     unseen = [names[i] for i, value in enumerate(iou) if value != value]
     weak = [names[i] for i, value in enumerate(iou) if value < 0.5]
     if unseen:
-        lines.append(f"Not tested at all: {_listing(unseen, 40)}.")
+        lines.append(f"Not tested at all: {listed(unseen, 40)}.")
     if weak:
         lines.append(
             "Weak, with an IoU below 0.5: "
@@ -187,21 +190,6 @@ def _limits(run, evaluation, held_out):
 
 def _text(run, name):
     return (run.path / name).read_text(encoding="utf-8")
-
-
-def _listing(names, most=5):
-    if len(names) > most:
-        return f"{', '.join(names[:most])} and {len(names) - most} more"
-    return ", ".join(names)
-
-
-def _count(number, what):
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _duration(seconds):
-    minutes = round(seconds / 60)
-    return f"{minutes} minutes" if minutes else f"{round(seconds)} seconds"
 
 
 def _number(value):

@@ -36,7 +36,7 @@ def card(run, held_out=True, best=2):
         "| a\\|b | 0.333 | 0.500 | 25.0 % |",  # 5 / 15, 5 / 10
         "| car | – | – | 0.0 % |",
         "| **mean** | **0.524** | 0.667 | |",
-        "2 epochs, 3 minutes. The model is that of epoch 2, the best of "
+        "2 epochs, 3 min. The model is that of epoch 2, the best of "
         "them. `history.csv` has every epoch.",
         "| learning_rate | 0.001 |",
         "| freeze_batch_norm | True |",

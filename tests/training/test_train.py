@@ -1,6 +1,5 @@
 import csv
 import dataclasses
-import re
 import shutil
 import types
 
@@ -8,29 +7,40 @@ import keras
 import numpy as np
 import pytest
 
+from keras_seg.applications import UNet
+from keras_seg.data import Batches
 from keras_seg.data import ClassTable
+from keras_seg.data import augment
 from keras_seg.data import synthetic
 from keras_seg.runs import RunError
 from keras_seg.runs import RunFolder
+from keras_seg.runs import RunWarning
 from keras_seg.runs import Settings
+from keras_seg.runs.files import lock
+from keras_seg.training import resume
 from keras_seg.training import train
+from keras_seg.training.recipes import finetune
 from keras_seg.visualization import can_plot
+from tests.networks import randomize
+from tests.training.runs import assert_same_run
 from tests.training.runs import check_whole_files
 
 # Small networks predict one class at first.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Only:keras_seg.training.RunWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore:Only:keras_seg.runs.RunWarning")
 
+EPOCHS, STEPS = 3, 3
+
+# Its dropout draws from a random generator in every step.
 SETTINGS = Settings(
     model="unet",
     backbone=None,
     weights=None,
-    options={"filters": 4, "depth": 2},
-    epochs=2,
-    batch_size=4,
+    options={"filters": 2, "depth": 1, "dropout": 0.5},
+    epochs=EPOCHS,
+    batch_size=2,
     crop=(32, 32),
     scale=(0.75, 1.5),
+    learning_rate=1e-2,
 )
 
 
@@ -49,10 +59,18 @@ def change(**values):
     return dataclasses.replace(SETTINGS, **values)
 
 
-def test_run_folder(tmp_path, pairs):
-    model, history = fit(SETTINGS, pairs[:5], pairs[5:], tmp_path / "run")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, pairs):
+    """A run that nothing happened to."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    model, history = fit(SETTINGS, pairs[:6], pairs[6:], out)
+    return out, model, history
+
+
+def test_run_folder(pairs, whole):
+    out, model, history = whole
     drawn = {"curves.png", "confusion.png"} if can_plot() else set()
-    assert {file.name for file in (tmp_path / "run").iterdir()} == drawn | {
+    assert {file.name for file in out.iterdir()} == drawn | {
         "README.md",
         "best.keras",
         "class_history.csv",
@@ -67,10 +85,10 @@ def test_run_folder(tmp_path, pairs):
         "settings.json",
         "state.npz",
     }
-    check_whole_files(tmp_path / "run")
-    samples = sorted(p.name for p in (tmp_path / "run/samples").iterdir())
-    assert samples == ["epoch_001.png", "epoch_002.png"]
-    run = RunFolder.open(tmp_path / "run")
+    check_whole_files(out)
+    samples = sorted(p.name for p in (out / "samples").iterdir())
+    assert samples == [f"epoch_00{n}.png" for n in (1, 2, 3)]
+    run = RunFolder.open(out)
     assert run.settings == SETTINGS.resolved()
     assert run.classes == synthetic.MEMBRANE_CLASSES
     with open(run.path / "history.csv", newline="") as file:
@@ -100,28 +118,21 @@ def assert_class_history(run, history):
     assert np.nanmean(ious) == pytest.approx(best, abs=1e-3)
 
 
-def test_same_seed_same_run(pairs):
-    first, second, other = (
-        fit(settings, pairs[:6], pairs[6:])[1].history
-        for settings in (SETTINGS, SETTINGS, change(seed=1))
-    )
-    assert first == second
-    assert first["loss"] != other["loss"]
+def test_without_a_folder(pairs, whole):
+    """Another seed; validation images of two sizes; a callback of one's own.
 
-
-def test_validation_images_of_different_sizes(pairs):
-    cut = [(pairs[0][0][:30], pairs[0][1][:30]), pairs[1]]
-    _, history = fit(change(epochs=1), pairs[:4], cut)
-    assert np.isfinite(history.history["val_mean_iou"][0])
-
-
-def test_callbacks(pairs):
+    That the same seed gives the same run is seen by what is resumed below.
+    """
+    cut = [(pairs[6][0][:30], pairs[6][1][:30]), pairs[7]]
     seen = []
     callback = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: seen.append(sorted(logs))
+        on_epoch_end=lambda epoch, logs: seen.append(logs["loss"])
     )
-    fit(change(epochs=1), pairs[:4], callbacks=[callback])
-    assert seen == [["loss", "mean_iou", "pixel_accuracy"]]
+    settings = change(seed=1, epochs=1)
+    _, history = fit(settings, pairs[:6], cut, callbacks=[callback])
+    assert np.isfinite(history.history["val_mean_iou"][0])
+    assert seen == history.history["loss"]
+    assert seen[0] != whole[2].history["loss"][0]
 
 
 # What draws the samples says so, too.
@@ -140,12 +151,13 @@ def test_divergence(tmp_path, pairs):
         "The loss became nan in epoch 1: training has diverged. Fix: lower "
         "the learning rate; if that does not help, look for images with NaN, "
         "for float16, and at a loss of your own. "
-        "Received: learning_rate=0.001"
+        "Received: learning_rate=0.01"
     )
     assert not (out / "model.keras").exists()
     assert not RunFolder.open(out).is_finished
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("settings", "options", "text"),
     [
@@ -164,6 +176,7 @@ def test_nothing_is_written_before_all_is_checked(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.once
 def test_other_classes_in_validation(tmp_path, pairs):
     class Data(list):
         classes = ClassTable.default(2)
@@ -176,21 +189,176 @@ def test_other_classes_in_validation(tmp_path, pairs):
     )
 
 
+@pytest.mark.once
 def test_folder_is_not_free(tmp_path, pairs):
     (tmp_path / "a").write_text("")
     with pytest.raises(RunError, match="is not empty"):
         fit(SETTINGS, pairs, out=tmp_path)
 
 
+@pytest.mark.once
 def test_no_room_on_the_disk(tmp_path, pairs, monkeypatch):
-    usage = types.SimpleNamespace(free=100_000)
+    usage = types.SimpleNamespace(free=100)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(RunError) as caught:
+    with pytest.raises(RunError, match="and the disk has 0 MiB free. Fix: fr"):
         fit(SETTINGS, pairs, out=tmp_path / "run")
-    # 7474 weights of 4 bytes: 4 times, and Adam's two slots twice.
-    assert re.sub(r"\d MiB", "N MiB", str(caught.value)) == (
-        f"{tmp_path / 'run'} needs N MiB for its models and the state of "
-        "training, and the disk has N MiB free. Fix: free some, or write to "
-        "another disk."
-    )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_first_steps(parity):
+    """Same weights, same batches: the same losses on every backend.
+
+    Only the first ones: AdamW divides by the size of a gradient, so what
+    differs by rounding grows from step to step.
+    """
+    images, masks = synthetic.shapes(8, size=40, classes=3)
+    batches = Batches(
+        list(zip(images, masks, strict=True)),
+        4,
+        [
+            augment.RandomScale(0.75, 1.5),
+            augment.RandomCrop(32),
+            augment.RandomFlip(),
+        ],
+        shuffle=True,
+    )
+    model = randomize(UNet(classes=3, filters=4, depth=2, dropout=0.0))
+    model.compile(**finetune(images, classes=3, epochs=10))
+    losses = [float(model.train_on_batch(*batches[i])[0]) for i in range(2)]
+    assert np.isfinite(losses).all() and losses[0] != losses[1]
+    parity("training_losses", np.array(losses))
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends the process's part in a run, in a step of an epoch."""
+
+    def __init__(self, epoch, step):
+        super().__init__()
+        self.at = (epoch, step)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if (self.epoch, batch) == self.at:
+            raise InterruptedError
+
+
+def go_on(out, pairs, *callbacks):
+    return resume(out, pairs[:6], pairs[6:], callbacks=callbacks, verbose=0)
+
+
+def test_stopped_at_random(tmp_path, pairs, whole):
+    """In any step of any epoch; twice where a start is cheap."""
+    rng = np.random.default_rng()
+    times = 2 if keras.config.backend() == "torch" else 1
+    out = tmp_path / "run"
+    for epoch in sorted(rng.choice(EPOCHS, times, replace=False)):
+        stop = Stop(epoch, rng.integers(STEPS))
+        with pytest.raises(InterruptedError):
+            if out.exists():
+                go_on(out, pairs, stop)
+            else:
+                fit(SETTINGS, pairs[:6], pairs[6:], out, callbacks=[stop])
+    _, history = go_on(out, pairs)
+    assert_same_run(out, whole[0])
+    for name, values in whole[2].history.items():
+        np.testing.assert_allclose(history.history[name], values, atol=1e-6)
+    assert history.epoch == whole[2].epoch
+
+
+def message(tmp_path, function, *args, **options):
+    with pytest.raises(RunError) as caught:
+        function(*args, **options)
+    return str(caught.value).replace(str(tmp_path), "HERE")
+
+
+def copy(whole, tmp_path, *without):
+    return shutil.copytree(
+        whole[0], tmp_path / "run", ignore=lambda *_: without
+    )
+
+
+def test_killed_after_the_last_epoch(tmp_path, pairs, whole):
+    """All is trained; the scores and the model card are missing."""
+    out = copy(whole, tmp_path, "README.md", "per_class_iou.csv")
+    _, history = go_on(out, pairs)
+    assert_same_run(out, whole[0])
+    assert history.history == whole[2].history
+
+
+def test_another_backend(tmp_path, pairs, whole):
+    out = copy(whole, tmp_path, "README.md", "state.npz")
+    path = out / "environment.txt"
+    now = keras.config.backend()
+    path.write_text(path.read_text().replace(now, "theano"))
+    with pytest.warns(RunWarning, match=f"on theano and goes on on {now}"):
+        with pytest.raises(InterruptedError):
+            go_on(out, pairs, Stop(0, 0))
+
+
+@pytest.mark.once
+def test_finished(tmp_path, pairs, whole):
+    out = copy(whole, tmp_path)
+    assert message(tmp_path, go_on, out, pairs) == (
+        f"HERE/run is finished: {EPOCHS} epochs. Fix: to train for more, "
+        "train into a new folder with more epochs; its learning rate falls "
+        "with their number."
+    )
+
+
+@pytest.mark.once
+def test_changed_data(tmp_path, pairs, whole):
+    out = copy(whole, tmp_path, "README.md")
+    fix = "Fix: put them back, or train into a new folder."
+    assert message(tmp_path, resume, out, pairs[:5], pairs[6:]) == (
+        "The data have changed since HERE/run began: the images to train on "
+        f"are 5 images instead of the 6 it was begun with. {fix}"
+    )
+    assert message(tmp_path, resume, out, pairs[:6], pairs[5:7]) == (
+        "The data have changed since HERE/run began: the images held out "
+        f"are other files than it was begun with. {fix}"
+    )
+    assert message(tmp_path, resume, out) == (
+        "HERE/run was trained on data that were not read from a folder. "
+        "Fix: pass them again, resume(path, data, validation)."
+    )
+
+
+@pytest.mark.once
+def test_a_run_by_hand(tmp_path):
+    RunFolder.create(tmp_path / "run", None, ClassTable.default(2))
+    assert message(tmp_path, resume, tmp_path / "run") == (
+        "HERE/run was not written by train, which alone knows how its model "
+        "is built and compiled. Fix: build and compile it again, and use "
+        "SaveRun(run).restore(model, batches)."
+    )
+
+
+@pytest.mark.once
+def test_damaged_state(tmp_path, pairs, whole):
+    out = copy(whole, tmp_path, "README.md")
+    path = out / "state.npz"
+    path.write_bytes(path.read_bytes()[:-100])
+    text = message(tmp_path, go_on, out, pairs)
+    assert text.startswith("HERE/run/state.npz cannot be read: ")
+    assert text.endswith("Fix: copy it again from its source, or train again.")
+
+
+@pytest.mark.once
+def test_another_model(tmp_path, pairs, whole):
+    out = copy(whole, tmp_path, "README.md")
+    path = out / "settings.json"
+    path.write_text(path.read_text().replace('"filters": 2', '"filters": 3'))
+    text = message(tmp_path, go_on, out, pairs)
+    assert text.startswith("HERE/run/state.npz is of another model, optimizer")
+
+
+@pytest.mark.once
+def test_one_process_at_a_time(tmp_path, pairs, whole):
+    out = copy(whole, tmp_path, "README.md")
+    with lock(out / "classes.csv"):
+        assert message(tmp_path, go_on, out, pairs) == (
+            "HERE/run is being trained by another process. Fix: wait for it, "
+            "or end it."
+        )

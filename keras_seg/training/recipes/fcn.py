@@ -1,8 +1,8 @@
 """How the fully convolutional networks were trained."""
 
 from keras_seg.losses import CrossEntropy
-from keras_seg.training.recipes.compiling import caffe_sgd
-from keras_seg.training.recipes.compiling import compile_arguments
+from keras_seg.training.recipes.common import caffe_sgd
+from keras_seg.training.recipes.common import compile_arguments
 
 __all__ = ["fcn_cvpr", "fcn_heavy"]
 

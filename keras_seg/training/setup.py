@@ -59,7 +59,11 @@ def suggest_settings(data, settings=None, names=FITTED):
     | batch size | 8, no more than there are images |
     | epochs | as many as make 1,000 updates, in 20 … 100 |
 
-    On CamVid's 367 frames of 360×480 these are 256×256, 8 and 22.
+    256, 8 and 20 are the defaults of `Settings`; 1,000 updates and at most 100
+    epochs are chosen by hand, so that the learning rate does not fall to 0
+    before a new head has learned, and a run on a few images ends. They are
+    no optimum that was measured. On CamVid's 367 frames of 360×480 they give
+    256×256, 8 and 22.
 
     Args:
         data: `keras_seg.data.Folder`, or any sequence of `(image, mask)`.

@@ -16,9 +16,9 @@ from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import nested_layers
 from keras_seg.layers.base import positive_int
 from keras_seg.layers.metadata import Metadata
+from keras_seg.ops.backend import channel_axis
+from keras_seg.ops.backend import spatial_axes
 from keras_seg.ops.crf import PRESETS
-from keras_seg.ops.formats import channel_axis
-from keras_seg.ops.formats import spatial_axes
 from keras_seg.surgery import graph
 from keras_seg.surgery import inflate_input
 from keras_seg.surgery import pyramid

@@ -11,7 +11,7 @@ from keras_seg.applications.builder import check_network
 from keras_seg.applications.builder import distinct
 from keras_seg.applications.builder import without_effect
 from keras_seg.layers.metadata import facts_of
-from keras_seg.ops.formats import spatial_axes
+from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import fully_convolutional
 from keras_seg.surgery import pyramid
 from keras_seg.surgery.graph import functional

@@ -11,10 +11,10 @@ from keras_seg.applications.assembly import as_rgb
 from keras_seg.applications.assembly import prepare
 from keras_seg.applications.builder import without_effect
 from keras_seg.layers import BatchNorm
-from keras_seg.layers import MaxPoolWithSwitches
+from keras_seg.layers import MaxPoolWithIndices
 from keras_seg.layers import MaxUnpool
 from keras_seg.layers.metadata import note
-from keras_seg.ops.formats import channel_axis
+from keras_seg.ops.backend import channel_axis
 from keras_seg.surgery import fully_convolutional
 from keras_seg.surgery import inflate_input
 from keras_seg.surgery import transplant
@@ -96,7 +96,7 @@ def encode(x, blocks, convolution, data_format):
         for number, width in enumerate(widths, start=1):
             layer = convolution(width, name=f"block{block}_conv{number}")
             x = normalize(layer, x)
-        pool = MaxPoolWithSwitches(
+        pool = MaxPoolWithIndices(
             2, data_format=data_format, name=f"block{block}_pool"
         )
         before = x

@@ -9,10 +9,10 @@ from keras import ops
 from keras_seg.fast.convolution import conv
 from keras_seg.fast.convolution import torch_conv
 from keras_seg.fast.depthwise import depthwise_conv
+from keras_seg.ops.backend import add_bias
 from keras_seg.ops.backend import on_cpu
 from keras_seg.ops.backend import same_floats
 from keras_seg.ops.backend import spatial_axes
-from keras_seg.ops.bias import add_bias
 from keras_seg.ops.padding import pad_spatial
 
 __all__ = ["atrous_conv", "atrous_depthwise_conv", "atrous_padding"]

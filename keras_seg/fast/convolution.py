@@ -9,11 +9,11 @@ import keras
 from keras import ops
 
 from keras_seg.keras_private import has_value
+from keras_seg.ops.backend import add_bias
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import on_cpu
 from keras_seg.ops.backend import same_floats
 from keras_seg.ops.backend import spatial_axes
-from keras_seg.ops.bias import add_bias
 from keras_seg.ops.padding import explicit_same
 from keras_seg.ops.padding import pad_spatial
 from keras_seg.ops.padding import windows

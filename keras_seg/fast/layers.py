@@ -10,9 +10,9 @@ from keras import ops
 from keras_seg.fast.convolution import conv
 from keras_seg.fast.convolution import lay_out_kernel
 from keras_seg.fast.depthwise import depthwise_conv
+from keras_seg.ops.backend import add_bias
 from keras_seg.ops.backend import same_floats
 from keras_seg.ops.backend import spatial_axes
-from keras_seg.ops.bias import add_bias
 from keras_seg.ops.padding import pad_spatial
 from keras_seg.ops.padding import windows
 

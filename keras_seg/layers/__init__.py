@@ -64,6 +64,3 @@ __all__ = [
     "ResizeLike",
     "SeparableConv",
 ]
-
-# The old name, until `applications.vgg_switches` has the new one.
-MaxPoolWithSwitches = MaxPoolWithIndices

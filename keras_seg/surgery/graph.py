@@ -7,8 +7,8 @@ from keras import ops
 
 from keras_seg.layers.base import nested_layers
 from keras_seg.layers.metadata import Metadata
-from keras_seg.ops.formats import spatial_axes
-from keras_seg.ops.formats import standardize_data_format
+from keras_seg.ops.backend import spatial_axes
+from keras_seg.ops.backend import standardize_data_format
 
 __all__ = [
     "Copier",

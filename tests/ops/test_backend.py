@@ -247,6 +247,7 @@ LAYERS = {
     "MaxPoolWithIndices": (lambda: layers.MaxPoolWithIndices(3), ()),
     "MaxUnpool": (lambda: layers.MaxUnpool(1), (SWITCHES,)),
     "ReflectionPadding": (lambda: layers.ReflectionPadding(2), ()),
+    "Metadata": (layers.Metadata, ()),
     "NearestUpsampling": (layers.NearestUpsampling, ()),
     "PadToMultiple": (lambda: layers.PadToMultiple(4), ()),
     "Preprocess": (lambda: layers.Preprocess("caffe"), ()),

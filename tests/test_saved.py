@@ -14,6 +14,20 @@ GOLDENS = pathlib.Path(__file__).parent / "goldens"
 OBJECTS = json.loads((GOLDENS / "saved_objects.json").read_text())
 
 
+def without_modules(saved):
+    """A class may move, and be renamed: Keras finds it as registered."""
+    if isinstance(saved, list):
+        return [without_modules(value) for value in saved]
+    if not isinstance(saved, dict):
+        return saved
+    moved = ("module", "class_name") if "registered_name" in saved else ()
+    return {
+        name: without_modules(value)
+        for name, value in saved.items()
+        if name not in moved
+    }
+
+
 @pytest.mark.once
 @pytest.mark.parametrize(
     "number", range(len(OBJECTS)), ids=lambda i: OBJECTS[i]["class_name"]
@@ -22,8 +36,9 @@ def test_objects(number):
     """Every value of the config is what it was."""
     saved = copy.deepcopy(OBJECTS[number])  # Keras empties what it reads.
     found = keras.saving.deserialize_keras_object(saved)
-    config = keras.saving.serialize_keras_object(found)["config"]
-    assert json.loads(json.dumps(config)) == OBJECTS[number]["config"]
+    found = keras.saving.serialize_keras_object(found)
+    found = json.loads(json.dumps(found))
+    assert without_modules(found) == without_modules(OBJECTS[number])
 
 
 def test_model():

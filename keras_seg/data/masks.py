@@ -28,7 +28,9 @@ def read_mask(path, page=None):
 
     One channel is read as it is stored: gray of 1 to 16 bits, also where 0
     stands for white, and palettes as indices, never through their colors
-    (`read_palette`). The orientation is that of the
+    (`read_palette`). A GIF has no ids, since those who write it number its
+    colors anew: one of grays is read by these, any other has colors. The
+    orientation is that of the
     mask's own EXIF tag, as an image's is of its own: a mask that was drawn
     over the image as viewers show it needs none.
 
@@ -55,6 +57,10 @@ def read_mask(path, page=None):
         image = _without_alpha(image)
         if image.mode not in _ID_MODES:
             raise _not_ids(path, image)
+        if _is_gif(image):
+            image = image.convert("RGB" if _is_colored(image) else "L")
+            if image.mode == "RGB":
+                raise _not_ids(path, image)
         ids = np.array(image)
         kind, _, flags = (raw or "").partition(";")
         if kind in ("L", "1") and "I" in flags:
@@ -75,11 +81,20 @@ def read_palette(path, page=None):
         return None
     with opened(path) as image:
         select_page(path, image, page)
-        if image.mode != "P":
+        if image.mode != "P" or _is_gif(image):
             return None
         palette = np.array(image.getpalette("RGB"), "uint8").reshape(-1, 3)
         grays = np.arange(len(palette), dtype="uint8")[:, None]
         return None if (palette == grays).all() else palette
+
+
+def _is_gif(image):
+    return image.format == "GIF" and image.mode == "P"
+
+
+def _is_colored(image):
+    palette = np.array(image.getpalette("RGB"), "uint8").reshape(-1, 3)
+    return bool((palette != palette[:, :1]).any())
 
 
 def has_colors(path):
@@ -89,7 +104,8 @@ def has_colors(path):
     if needs_tifffile(path):
         return tiff_tags(path).get(277, 1) >= 3
     with opened(path) as image:
-        return image.mode in _COLOR_MODES
+        colored = _is_gif(image) and _is_colored(image)
+        return colored or image.mode in _COLOR_MODES
 
 
 def read_colors(path, page=None):

@@ -10,6 +10,7 @@ from keras_seg.data import read_mask
 from keras_seg.data import voc_colormap
 from keras_seg.data.masks import has_colors
 from keras_seg.data.masks import read_colors
+from keras_seg.data.masks import read_palette
 from tests.data.raw_png import write_png
 
 pytestmark = pytest.mark.once
@@ -21,7 +22,6 @@ ENCODINGS = {
     "gray tiff": 255,
     "palette png": 255,
     "palette bmp": 255,
-    "palette gif": 255,
     "gray gif": 255,
     "16 bit png": 65535,
     "16 bit tiff": 65535,
@@ -145,3 +145,27 @@ def test_each_file_is_turned_by_its_own_tag(tmp_path, orientation):
         read_image(tmp_path / "image.png")[..., 0], mask
     )
     assert not np.array_equal(mask, ids)
+
+
+def test_a_gif_of_grays_has_them_for_ids(tmp_path):
+    """Pillow numbers the grays that occur anew, from 0."""
+    ids = np.array([[1, 2, 7], [2, 1, 1]], "uint8")
+    Image.fromarray(ids).save(tmp_path / "mask.gif")
+    with Image.open(tmp_path / "mask.gif") as image:
+        assert not np.array_equal(np.array(image), ids)
+    np.testing.assert_array_equal(read_mask(tmp_path / "mask.gif"), ids)
+    assert read_palette(tmp_path / "mask.gif") is None
+
+
+def test_a_gif_of_colors_has_no_ids(tmp_path):
+    """Its indices are not those that were written; its colors are."""
+    ids = np.array([[1, 2, 7], [2, 1, 1]], "uint8")
+    image = Image.fromarray(ids)
+    image.putpalette(COLORS.ravel().tolist())
+    image.save(tmp_path / "mask.gif")
+    assert has_colors(tmp_path / "mask.gif")
+    with pytest.raises(DataError, match="color"):
+        read_mask(tmp_path / "mask.gif")
+    np.testing.assert_array_equal(
+        read_colors(tmp_path / "mask.gif"), COLORS[ids]
+    )

@@ -8,6 +8,8 @@ from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
 from keras_seg.applications.builder import without_effect
 from keras_seg.applications.weights import check_weights
 from keras_seg.fast.layers import replacement_class
+from keras_seg.keras_private import output_number
+from keras_seg.keras_private import producer
 from keras_seg.layers import CropLike
 from keras_seg.layers import DenseCRF
 from keras_seg.layers import PadToMultiple
@@ -160,7 +162,7 @@ def begin(
     network = graph.copy_model(network, padded, replacement_class)
     # Those that `convert` has added, such as a cascade, begin anew.
     names = [x.name for x in network.layers if x.name in own and x.weights]
-    image._keras_history.operation.facts = {"backbone": names}
+    producer(image).facts = {"backbone": names}
     if freeze_batch_norm:
         freeze_batch_norm_of(network)
     return image, padded, network
@@ -211,8 +213,9 @@ def map_of_stride(network, strided, stride):
             f"The backbone '{strided.name}' has no map of stride {stride}; "
             f"it has strides {list(levels)}."
         )
-    made_by, _, number = levels[stride]._keras_history
-    operation = next(x for x in network.operations if x.name == made_by.name)
+    name = producer(levels[stride]).name
+    operation = next(x for x in network.operations if x.name == name)
+    number = output_number(levels[stride])
     return keras.tree.flatten(operation.output)[number]
 
 

@@ -54,8 +54,8 @@ def builder(build):
         with policy:
             model = _with_names(build, args, kwargs)
         facts = facts_of(model)
-        if facts is not None:
-            note(model, **{"backbone": [], **facts})
+        if facts is not None and "backbone" not in facts:
+            note(model, backbone=[])
         return model
 
     return checked

@@ -9,7 +9,7 @@ import numpy as np
 from keras_seg.deployment.formats import ExportError
 from keras_seg.deployment.formats import first_line
 from keras_seg.deployment.formats import format_of
-from keras_seg.deployment.metadata import Metadata
+from keras_seg.deployment.metadata import ExportMetadata
 from keras_seg.deployment.metadata import metadata_path
 
 __all__ = ["ExportedModel"]
@@ -30,7 +30,7 @@ class ExportedModel:
         path: str or path of the file, or the folder of a SavedModel.
 
     Attributes:
-        metadata: `keras_seg.deployment.metadata.Metadata`.
+        metadata: `keras_seg.deployment.metadata.ExportMetadata`.
         classes: `keras_seg.data.ClassTable`.
 
     Raises:
@@ -88,7 +88,7 @@ def _metadata(path, known):
     if known.name == "onnx":
         session = _opened(path, known, _onnx_session)
         text = session.get_modelmeta().custom_metadata_map.get("keras_seg", "")
-        return Metadata.from_json(text, path)
+        return ExportMetadata.from_json(text, path)
     place = metadata_path(path)
     try:
         with open(place, "rb") as file:
@@ -98,7 +98,7 @@ def _metadata(path, known):
             f"{path} was not exported by keras_seg, or {place}, which "
             "belongs to it, is missing. Fix: copy both."
         ) from None
-    return Metadata.from_json(text, path)
+    return ExportMetadata.from_json(text, path)
 
 
 def _opened(path, known, how):

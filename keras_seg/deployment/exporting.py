@@ -15,7 +15,7 @@ from keras_seg.deployment.formats import QUANTIZATIONS
 from keras_seg.deployment.formats import ExportError
 from keras_seg.deployment.formats import first_line
 from keras_seg.deployment.formats import format_of
-from keras_seg.deployment.metadata import Metadata
+from keras_seg.deployment.metadata import ExportMetadata
 from keras_seg.deployment.metadata import metadata_path
 from keras_seg.deployment.verification import Agreement
 from keras_seg.deployment.verification import compare
@@ -34,13 +34,13 @@ class Export:
 
     Args:
         path: path of the file or folder.
-        metadata: `keras_seg.deployment.metadata.Metadata`, written with it.
+        metadata: `keras_seg.deployment.metadata.ExportMetadata`, in the file.
         agreements: tuple of `Agreement`, one for each image compared.
         bytes: int, of all that was written.
     """
 
     path: pathlib.Path
-    metadata: Metadata
+    metadata: ExportMetadata
     agreements: tuple[Agreement, ...]
     bytes: int
 
@@ -60,7 +60,7 @@ def export(
 
     The file takes float32 images `(batch, height, width, channels)`, RGB in
     0...255, and returns scores as the model does, whose preprocessing it
-    contains. Metadata are written with it, such as the classes and their
+    contains. ExportMetadata are written with it, such as the classes and their
     colors; `ExportedModel` reads them.
 
     | suffix | format | any size: by | one size: by |
@@ -122,7 +122,7 @@ def export(
         raise ExportError(
             f"`classes` has {len(classes)} classes, the model {count}."
         )
-    metadata = Metadata(
+    metadata = ExportMetadata(
         model=model.name,
         format=known.name,
         classes=classes,

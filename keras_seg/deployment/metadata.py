@@ -1,4 +1,4 @@
-"""Metadata of exported networks: classes, sizes, versions."""
+"""ExportMetadata of exported networks: classes, sizes, versions."""
 
 import dataclasses
 import json
@@ -7,7 +7,7 @@ import pathlib
 from keras_seg.data import ClassTable
 from keras_seg.deployment.formats import ExportError
 
-__all__ = ["Metadata", "metadata_path"]
+__all__ = ["ExportMetadata", "metadata_path"]
 
 # Far more than 255 classes take.
 LARGEST = 1 << 20
@@ -16,7 +16,7 @@ _OUTPUT = "float32 (batch, height, width, classes), the size of the image"
 
 
 @dataclasses.dataclass(frozen=True)
-class Metadata:
+class ExportMetadata:
     """What an exported file says of its network.
 
     Args:
@@ -71,7 +71,7 @@ class Metadata:
             path: path of the network, for error messages.
 
         Returns:
-            `Metadata`.
+            `ExportMetadata`.
 
         Raises:
             ExportError: If a value is missing or of the wrong type.

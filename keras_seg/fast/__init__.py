@@ -22,6 +22,8 @@ runs):
 | | rate 18 | 0.16, 0.13 | 0.28, 0.32 | 0.63, 0.52 |
 | `best_class` | 8×360×480×21 | 0.33 | 0.15 | 0.75 |
 
+`best_class` was compared with `keras.ops.argmax`, on two threads, without
+gradients, when it was written; it has no row in the benchmark.
 `SeparableConv` is `DepthwiseConv` and `Conv`. `benchmarks/README.md` compares
 the same layers with plain PyTorch.
 

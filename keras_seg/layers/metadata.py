@@ -18,10 +18,9 @@ class Metadata(keras.layers.Identity):
 
     Args:
         facts: dict of values that JSON can hold. The package writes
-            `"backbone"`, the names of the layers that came from a backbone;
-            `"strided"`, the network before strides were removed;
-            `"class_table"`, the names and colors of its classes. Defaults to
-            none: nothing is known.
+            `"backbone"`, the names of the layers that came from a backbone,
+            and `"strided"`, the network before strides were removed. Defaults
+            to none: nothing is known.
         **kwargs: of `keras.layers.Layer`.
 
     Example:

@@ -191,8 +191,7 @@ class ConfusionMatrix(keras.metrics.Metric):
         counts = low + BASE * ops.cast(self.counts[1], "float32")
         wrong = ops.sum(counts[-3:-1]) > 0
         matrix = ops.reshape(counts[:-3], (self.num_classes,) * 2)
-        if self.num_classes == 2 and self.ignore_class == 255:
-            wrong = wrong | seems_0_255(matrix, counts[-1], self.ignore_class)
+        wrong = wrong | seems_0_255(matrix, counts[-1], self.ignore_class)
         return ops.where(wrong, float("nan"), matrix)
 
     def result(self):

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_seg.keras_private import run_through_graph
 from keras_seg.layers.base import positive_int
 from keras_seg.surgery import graph
 from keras_seg.surgery import verification
@@ -85,4 +86,4 @@ def _repeat(stage, x, suffix):
         name = f"{operation.name}_{suffix}"
         return copier.copy(operation, name=name)(*args, **kwargs)
 
-    return graph.walk(stage, [x], call)
+    return run_through_graph(stage, [x], call)

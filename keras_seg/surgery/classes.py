@@ -7,6 +7,10 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_seg.keras_private import call_that_made
+from keras_seg.keras_private import number_of_calls
+from keras_seg.keras_private import output_number
+from keras_seg.keras_private import producer
 from keras_seg.layers import ASPP
 from keras_seg.layers import AtrousConv
 from keras_seg.layers import CRFAsRNN
@@ -112,9 +116,8 @@ def _class_axis(tensor):
 
 def _history(tensor):
     """The operation that made a tensor, and what it was called with."""
-    operation, number, _ = tensor._keras_history
-    arguments = operation._inbound_nodes[number].arguments
-    return operation, (arguments.args, arguments.kwargs)
+    call = call_that_made(tensor)
+    return call.operation, (call.args, call.kwargs)
 
 
 def _tensors(arguments, kind=keras.KerasTensor):
@@ -215,7 +218,7 @@ class _Renewal:
             given = given[:1]
         made = keras.tree.flatten(operation.output)
         if 1 < len(made) == len(given):
-            _, _, number = tensor._keras_history
+            number = output_number(tensor)
             given = given[number : number + 1]
         before = []
         for x in given:
@@ -246,7 +249,7 @@ class _Renewal:
         except Exception as error:
             reason = f"it can't be made for {self.classes} classes"
             self._refuse(operation, reason, error)
-        if len(operation._inbound_nodes) == 1:
+        if number_of_calls(operation) == 1:
             keras.tree.map_structure(
                 lambda new, old: self._check(operation, new, old),
                 result,
@@ -333,6 +336,4 @@ def _axis_before(operation, x, tensor, axis):
 
 
 # The operation of `keras.ops.transpose`, which is not public.
-Transpose = type(
-    ops.transpose(keras.KerasTensor((1, 1)))._keras_history.operation
-)
+Transpose = type(producer(ops.transpose(keras.KerasTensor((1, 1)))))

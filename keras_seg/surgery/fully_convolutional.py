@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_seg.keras_private import run_through_graph
 from keras_seg.layers import Conv
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import spatial_axes
@@ -380,7 +381,7 @@ def find_head(classifier):
         return keras.tree.map_structure(lambda _: result, operation.output)
 
     inputs = [Trace() for _ in classifier.inputs]
-    outputs = keras.tree.flatten(graph.walk(classifier, inputs, call))
+    outputs = keras.tree.flatten(run_through_graph(classifier, inputs, call))
     if not all(trace.roots for trace in outputs):
         raise ValueError(
             f"The model '{classifier.name}' has no fully connected head: its "

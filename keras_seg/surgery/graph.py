@@ -5,6 +5,9 @@ import contextlib
 import keras
 from keras import ops
 
+from keras_seg.keras_private import input_structure
+from keras_seg.keras_private import producer
+from keras_seg.keras_private import run_through_graph
 from keras_seg.layers.base import nested_layers
 from keras_seg.layers.metadata import Metadata
 from keras_seg.ops.backend import spatial_axes
@@ -22,11 +25,10 @@ __all__ = [
     "has_own_call",
     "rebuild",
     "with_outputs",
-    "walk",
 ]
 
 # The operation of `keras.ops.pad`, which is not public.
-Pad = type(ops.pad(keras.KerasTensor((1, 1)), 1)._keras_history.operation)
+Pad = type(producer(ops.pad(keras.KerasTensor((1, 1)), 1)))
 
 
 # What a class may override and compute what the one it extends does.
@@ -62,26 +64,6 @@ def functional(model):
         "a model with a graph of layers. A subclassed model has none. "
         f"Received: model={model!r} of type {type(model).__name__}"
     )
-
-
-def walk(model, values, call):
-    """Runs along the graph of a functional model, in topological order.
-
-    Args:
-        model: a functional `keras.Model`.
-        values: list, anything, one for each input of the model.
-        call: function `(operation, *args, **kwargs)`, called with each
-            operation (a layer, or an operation such as `+`) and the
-            arguments it has in the graph, the tensors among them replaced
-            by the values that stand for them. Returns a value for each
-            output of the operation.
-
-    Returns:
-        The values that stand for the outputs, in the structure they have.
-    """
-    # `keras.models.clone_model(..., call_function=call)` is this walk for
-    # tensors that start at an `Input`; ours carries other values as well.
-    return model._run_through_graph(values, call_fn=call)
 
 
 def has_own_call(operation):
@@ -292,7 +274,7 @@ def rebuild(
         model: a functional `keras.Model`.
         start: function from a new input tensor to the value the walk starts
             with: a tensor, or what holds one as `.tensor`.
-        call: function of the walk: see `walk`.
+        call: function of the walk, see `run_through_graph`.
         copier: the `Copier` that `call` makes its layers with.
         input_tensor: tensor to build upon. Defaults to a new input.
         any_size: bool, whether that takes images of any size, or of the size
@@ -338,12 +320,12 @@ def rebuild(
         return values
 
     with dtype_policy_of(model):
-        values = walk(
+        values = run_through_graph(
             model, [start(tensor) for tensor in tensors], call_and_keep
         )
     outputs = keras.tree.map_structure(_tensor, values)
     if input_tensor is None or inputs == [input_tensor]:
-        inputs = keras.tree.pack_sequence_as(model._inputs_struct, inputs)
+        inputs = keras.tree.pack_sequence_as(input_structure(model), inputs)
     elif len(inputs) == 1:
         inputs = inputs[0]
     rebuilt = keras.Model(inputs, outputs, name=model.name)

@@ -1,10 +1,17 @@
-"""The stride of an operation that does not state it."""
+"""Strides by measurement: of an operation that does not state it, of maps."""
 
 import keras
+import numpy as np
 
+from keras_seg.keras_private import producer
 from keras_seg.ops.backend import spatial_axes
+from keras_seg.surgery import graph
+from keras_seg.surgery.runs import compute
+from keras_seg.surgery.runs import follow
+from keras_seg.surgery.runs import images
+from keras_seg.surgery.verification import doubt
 
-__all__ = ["measured_strides"]
+__all__ = ["measured_strides", "verify_strides"]
 
 # A multiple of 32, and of windows of 7.
 SIZE = 224
@@ -70,3 +77,77 @@ def _stride(operation, shape, axes):
             f"{SIZE}×{SIZE} it makes {tuple(shape)}."
         )
     return strides.pop()
+
+
+def verify_strides(model, levels):
+    """Checks that maps have the strides that they are named by.
+
+    The model is run on two random images of different sizes: by what the one
+    is larger, divided by the stride, must each map be larger. A model that
+    takes images of one size must make of them maps that are so much smaller.
+
+    Args:
+        model: functional `keras.Model`.
+        levels: dict from stride to tensor of `model`.
+
+    Raises:
+        ValueError: if a map has another stride, by name.
+    """
+    named = np.array(list(levels))[:, None]
+    # Maps whose strides were removed grow by several positions at once.
+    growths = [-(-pixels // max(levels)) * max(levels) for pixels in (64, 512)]
+    for growth in growths:
+        found = _strides(model, levels, growth)
+        if found is None:
+            doubt("pyramid", model, "it does not run on random images")
+            return
+        wrong = (np.abs(found - named) > 0.4 * named).any(1)
+        if not wrong.any():
+            return
+    (stride, tensor), (height, width) = next(
+        x
+        for x, is_wrong in zip(
+            zip(levels.items(), found, strict=True), wrong, strict=True
+        )
+        if is_wrong
+    )
+    layer = producer(tensor)
+    raise ValueError(
+        f"No pyramid can be found in the model '{model.name}': the map of the "
+        f"layer '{layer.name}' ({type(layer).__name__}) would have stride "
+        f"{stride} by its graph, and has {height:.3g} along the rows and "
+        f"{width:.3g} along the columns when it runs."
+    )
+
+
+def _strides(model, levels, growth):
+    """The strides that maps are measured to have, `(levels, 2)`, or None."""
+    axes = spatial_axes(graph.data_format_of(model))
+    ended = keras.Model(model.inputs, list(levels.values()))
+    pads = [(0, growth if axis in axes else 0) for axis in range(4)]
+    sizes = None
+    for arrays in images(model):
+        larger = [np.pad(x, pads, "wrap") if x.ndim == 4 else x for x in arrays]
+        try:
+            sizes = _sizes(ended, arrays, axes)
+            grown = _sizes(ended, larger, axes) - sizes
+        except Exception:
+            continue
+        return growth / np.maximum(grown, 1e-3)
+    if sizes is None:
+        return None
+    image = next(x.shape for x in arrays if x.ndim == 4)
+    return [image[axis] for axis in axes] / sizes
+
+
+def _sizes(model, arrays, axes):
+    """Array of the sizes of a model's outputs, `(outputs, 2)`."""
+
+    def run(arrays):
+        return follow(model, model.inputs, arrays, lambda *made: made[-1])
+
+    maps = compute((model,), run, arrays, shapes_only=True)
+    sizes = np.array([[x.shape[axis] for axis in axes] for x in maps])
+    if not sizes.all():
+        raise ValueError("a map of it is empty")
+    return sizes

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_seg.keras_private import run_through_graph
 from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
@@ -124,6 +125,6 @@ def last_convolutions(model):
             found.append((stride, operation))
         return keras.tree.map_structure(lambda _: stride, operation.output)
 
-    last = graph.walk(model, [1 for _ in model.inputs], call)
+    last = run_through_graph(model, [1 for _ in model.inputs], call)
     largest = max(keras.tree.flatten(last))
     return [layer for stride, layer in found if stride == largest]

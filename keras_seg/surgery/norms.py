@@ -5,6 +5,7 @@ import collections
 import keras
 from keras import layers
 
+from keras_seg.keras_private import run_through_graph
 from keras_seg.layers import AtrousConv
 from keras_seg.ops.backend import channel_axis
 from keras_seg.surgery import graph
@@ -46,7 +47,7 @@ def norms_behind(model):
                 users[maker].append(operation)
         return keras.tree.map_structure(lambda _: operation, operation.output)
 
-    ends = graph.walk(model, [None for _ in model.inputs], call)
+    ends = run_through_graph(model, [None for _ in model.inputs], call)
     for maker in keras.tree.flatten(ends):
         users[maker].append(None)
     return {

@@ -1,9 +1,11 @@
 """Removing strides: the hole algorithm, for any functional model."""
 
+import collections
 import json
 
 import keras
 
+from keras_seg.layers.base import nested_layers
 from keras_seg.layers.metadata import Metadata
 from keras_seg.layers.metadata import facts_of
 from keras_seg.layers.metadata import note
@@ -94,15 +96,21 @@ def set_output_stride(model, output_stride, *, input_tensor=None, verify=True):
         )
     model = graph.functional(model)
     facts = facts_of(model) or {}
-    dense, surgery = _rebuild(model, output_stride, input_tensor, verify)
+    is_part = _is_part(input_tensor)
+    dense, surgery = _rebuild(
+        model, output_stride, input_tensor, is_part, verify
+    )
     if surgery.largest_stride < output_stride and "strided" in facts:
-        model = _restore(facts["strided"], model)
-        dense, surgery = _rebuild(model, output_stride, input_tensor, verify)
+        model = _restore(facts["strided"], model, surgery.largest_stride)
+        dense, surgery = _rebuild(
+            model, output_stride, input_tensor, is_part, verify
+        )
     reached = surgery.largest_stride
     if reached < output_stride:
         raise ValueError(
             f"The output stride of '{model.name}' is {reached}: strides can "
-            "be removed, not added. Received: output_stride={output_stride}"
+            "be removed, not added. "
+            f"Received: output_stride={output_stride}"
         )
     if verify:
         verification.verify(
@@ -113,34 +121,37 @@ def set_output_stride(model, output_stride, *, input_tensor=None, verify=True):
             changed=surgery.changed,
             begin=None if input_tensor is None else [input_tensor],
         )
-    if not _is_a_part(input_tensor):
-        if "strided" not in facts:
-            config = keras.saving.serialize_keras_object(model)
-            facts["strided"] = json.dumps(config)
-        note(dense, **facts)
+    if not is_part and facts_of(dense) is not None:
+        config = keras.saving.serialize_keras_object(model)
+        note(dense, **{"strided": json.dumps(config), **facts})
     return dense
 
 
-def _is_a_part(tensor):
-    """Whether a network upon a tensor is a part of one with facts."""
+def _is_part(tensor):
+    """Whether what stands upon a tensor is a part of a network with facts."""
     if tensor is None:
         return False
     before = keras.Model(keras.utils.get_source_inputs(tensor), tensor)
     return facts_of(before) is not None
 
 
-def _rebuild(model, output_stride, input_tensor, verify):
-    """Returns the dense network, and the surgery that made it."""
+def _rebuild(model, output_stride, input_tensor, is_part, verify):
+    """Returns the dense network, and the surgery that made it.
+
+    Unless it is a part of another one, it has a `Metadata` behind its image.
+    """
     surgery = Surgery(output_stride, graph.data_format_of(model), verify)
-    found = facts_of(model) is not None
-    adds = not found if input_tensor is None else not _is_a_part(input_tensor)
+    kept = input_tensor is None and facts_of(model) is not None
+    missing = not (kept or is_part)
 
     def start(tensor):
-        nonlocal adds
-        if adds and len(tensor.shape) == 4:
-            adds = False
-            names = {operation.name for operation in model.operations}
-            free = "metadata" if found or "metadata" not in names else None
+        nonlocal missing
+        if missing and len(tensor.shape) == 4:
+            missing = False
+            names = {
+                x.name for x in model.layers if not isinstance(x, Metadata)
+            }
+            free = None if "metadata" in names else "metadata"
             tensor = Metadata(name=free)(tensor)
         return Map(tensor)
 
@@ -155,13 +166,42 @@ def _rebuild(model, output_stride, input_tensor, verify):
     return dense, surgery
 
 
-def _restore(config, dense):
-    """The strided network, with what its layers are by now."""
+def _restore(config, dense, output_stride):
+    """The strided network, with what its layers are by now.
+
+    Args:
+        config: str, JSON of the strided network.
+        dense: the network that is to get its strides back.
+        output_stride: int, its own.
+
+    Raises:
+        ValueError: if other surgery has changed it meanwhile.
+    """
     model = keras.saving.deserialize_keras_object(json.loads(config))
     trainable = {layer.name: layer.trainable for layer in dense.layers}
     for layer in model.layers:
         wanted = trainable.get(layer.name, layer.trainable)
         if layer.trainable != wanted:
             layer.trainable = wanted
+    again, _ = _rebuild(model, output_stride, None, False, verify=False)
+    if _kinds(again) != _kinds(dense):
+        raise ValueError(
+            f"'{dense.name}' was changed since its strides were removed: they "
+            "can't be given back. Fix: set the output stride first, then "
+            "change the network. Received: a model that surgery, or a new "
+            "`keras.Model` of its layers, changed"
+        )
     model.set_weights(dense.get_weights())
     return model
+
+
+def _kinds(model):
+    """How many layers of each class and config there are, by any name."""
+    kinds: collections.Counter = collections.Counter()
+    for layer in nested_layers(model):
+        if not isinstance(
+            layer, (keras.Model, keras.layers.InputLayer, Metadata)
+        ):
+            config = {**layer.get_config(), "name": None}
+            kinds[type(layer).__name__, json.dumps(config, default=str)] += 1
+    return kinds

@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from keras_seg.keras_private import producer
 from keras_seg.surgery import graph
 
 __all__ = ["pad_by_parity"]
@@ -46,7 +47,7 @@ def pad_by_parity(model):
     consumers: dict[int, list] = {}
     for operation in model.operations:
         for tensor in keras.tree.flatten(operation.input):
-            made_by = tensor._keras_history.operation
+            made_by = producer(tensor)
             consumers.setdefault(id(made_by), []).append(operation)
     # From each padding that goes to the convolution that takes it over.
     fitted = {
@@ -72,7 +73,7 @@ def pad_by_parity(model):
 
 def _is_for_even_maps(convolution):
     """Whether it is padded for its stride as even maps have to be."""
-    padding = convolution.input._keras_history.operation
+    padding = producer(convolution.input)
     if not isinstance(padding, layers.ZeroPadding2D):
         return False
     if any(map(graph.has_own_call, (convolution, padding))):

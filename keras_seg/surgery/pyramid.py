@@ -5,12 +5,13 @@ import dataclasses
 import keras
 from keras import layers
 
+from keras_seg.keras_private import run_through_graph
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import RemovedStridePadding
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise
 from keras_seg.surgery.measuring import measured_strides
-from keras_seg.surgery.verification import verify_strides
+from keras_seg.surgery.measuring import verify_strides
 
 __all__ = ["pyramid", "stride_of"]
 
@@ -78,7 +79,9 @@ def pyramid(model, *, pools=False, verify=True):
     """
     model = graph.functional(model)
     climb = _Climb(graph.data_format_of(model))
-    ends = graph.walk(model, [_start(x) for x in model.inputs], climb.call)
+    ends = run_through_graph(
+        model, [_start(x) for x in model.inputs], climb.call
+    )
     for level in keras.tree.flatten(ends):
         if level.sequence is not None:
             _refuse(level.sequence, "makes a sequence of its map")
@@ -246,7 +249,7 @@ def stride_of(operation):
     if isinstance(operation, keras.Model):
         model = graph.functional(operation)
         inner = _Climb(graph.data_format_of(model))
-        graph.walk(model, [_start(x) for x in model.inputs], inner.call)
+        run_through_graph(model, [_start(x) for x in model.inputs], inner.call)
         return inner.last.stride, inner.last.weighted
     if not isinstance(operation, STRIDED):
         return 1, False

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import keras
 
+from keras_seg.keras_private import calls_of
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
 from keras_seg.surgery import seeing_enlarged  # noqa: F401  (rules of `see`)
@@ -119,12 +120,7 @@ def _up_to(model, layer):
             )
         layer = model.get_layer(layer)
     if isinstance(layer, keras.layers.Layer):
-        calls = [
-            node
-            for nodes in model._nodes_by_depth.values()
-            for node in nodes
-            if node.operation is layer
-        ]
+        calls = [call for call in calls_of(model) if call.operation is layer]
         if len(calls) > 1:
             raise ValueError(
                 f"The layer '{layer.name}' is used several times in the "
@@ -132,6 +128,8 @@ def _up_to(model, layer):
                 f"Received: layer={layer!r}"
             )
         output = [tensor for call in calls for tensor in call.outputs]
+        if isinstance(layer, keras.layers.InputLayer):  # It is called nowhere.
+            output = [layer.output]
         output = output[0] if len(output) == 1 else output
     try:
         return keras.Model(model.inputs, output, name=model.name)

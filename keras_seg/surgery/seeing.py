@@ -6,6 +6,7 @@ import functools
 import keras
 from keras import layers
 
+from keras_seg.keras_private import run_through_graph
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise
 from keras_seg.surgery.reach import Reach
@@ -53,7 +54,7 @@ def refuse(layer, reason):
 
 def through(model, fields):
     """Follows the fields of a model's inputs to its outputs."""
-    return graph.walk(graph.functional(model), fields, _call)
+    return run_through_graph(graph.functional(model), fields, _call)
 
 
 def _call(operation, *args, **kwargs):

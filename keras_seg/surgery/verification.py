@@ -1,6 +1,5 @@
 """Whether a network that surgery made computes what its equation says."""
 
-import contextlib
 import dataclasses
 import warnings
 from typing import Any
@@ -10,19 +9,21 @@ import numpy as np
 from keras import layers
 from keras import ops
 
+from keras_seg.keras_private import calls_of
+from keras_seg.layers.base import nested_layers
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
+from keras_seg.surgery.runs import compute
+from keras_seg.surgery.runs import follow
+from keras_seg.surgery.runs import images
 
-__all__ = ["TOLERANCE", "compare_layers", "verify", "verify_strides"]
+__all__ = ["TOLERANCE", "compare_layers", "doubt", "verify"]
 
 # Of the largest value of a tensor.
 TOLERANCE = 1e-4
 
 # What is more than any tolerance of it is more than zero.
 TINY = 1e-30
-
-# Odd and even at every stride, so that both paddings of "same" are seen.
-SIZES = ((33, 64), (97, 128), (225, 256))
 
 # What these make of a position depends on the whole map.
 WHOLE = (
@@ -88,7 +89,7 @@ def verify(
     """
     pairs = _pairs(old, reached, changed)
     probe = None
-    for arrays in probes or _images(old):
+    for arrays in probes or images(old):
         try:
             probe = _Probe(
                 old, new, pairs, arrays, adapt, begin, old_begin, align
@@ -99,7 +100,7 @@ def verify(
             continue
         break
     if probe is None:
-        _doubt(operation, old, f"it does not run on a random image ({reason})")
+        doubt(operation, old, f"it does not run on a random image ({reason})")
         return
     parting = probe.parting()
     if parting is not None:
@@ -114,7 +115,7 @@ def verify(
         )
     blind = probe.blind()
     if blind is not None:
-        _doubt(
+        doubt(
             operation,
             old,
             f"what the layer '{blind.name}' makes of {probe} does not depend "
@@ -138,34 +139,13 @@ def _by(difference):
     return f"by {difference:.2g} of the largest value"
 
 
-def _doubt(operation, model, reason):
+def doubt(operation, model, reason):
+    """Warns that an operation could not be verified."""
     warnings.warn(
         f"`{operation}` could not be verified on the model '{model.name}': "
         f"{reason}.",
         stacklevel=4,
     )
-
-
-def _images(model):
-    """Yields lists of inputs of a model, larger images after smaller ones.
-
-    A batch is of two: an image of 0 … 255 and one of -1 … 1, as a network
-    may expect either.
-    """
-    rng = np.random.default_rng(0)
-    axes = spatial_axes(graph.data_format_of(model))
-    for sizes in (*SIZES, None):
-        arrays = []
-        for tensor in model.inputs:
-            shape = [2, *(size or 256 for size in tensor.shape[1:])]
-            x = rng.uniform(-1, 1, shape)
-            if len(shape) == 4:
-                for axis, size in zip(axes, sizes or (), strict=False):
-                    shape[axis] = size
-                x = rng.uniform(-1, 1, shape)
-                x[0] = 127.5 * x[0] + 127.5
-            arrays.append(x.astype(tensor.dtype))
-        yield arrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,52 +177,17 @@ def _pairs(model, reached, changed):
                 pairs.append((operation, id(tensor), new, rate))
 
     def through(inner):
-        for node in _nodes(inner):
-            if isinstance(node.operation, keras.Model):
-                through(node.operation)
-            outputs = keras.tree.flatten(node.operation.output)
-            find(node.operation, node.input_tensors, outputs)
+        for call in calls_of(graph.functional(inner)):
+            if isinstance(call.operation, keras.Model):
+                through(call.operation)
+            outputs = keras.tree.flatten(call.operation.output)
+            find(call.operation, call.inputs, outputs)
 
     through(model)
     return [
         _Pair(operation, old, new, rate, old in ends)
         for operation, old, new, rate in pairs
     ]
-
-
-def _nodes(model):
-    """The calls in a model's graph, in topological order."""
-    model = graph.functional(model)
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            if not node.is_input:
-                yield node
-
-
-def _follow(model, begin, values, record):
-    """Computes a model; `record` sees, and returns, what each layer makes."""
-    known = {
-        id(tensor): record(None, tensor, tensor, value)
-        for tensor, value in zip(begin, values, strict=True)
-    }
-    for node in _nodes(model):
-        if any(id(x) not in known for x in node.input_tensors):
-            continue
-        operation = node.operation
-        args, kwargs = node.arguments.fill_in(known)
-        if "training" in kwargs:
-            kwargs["training"] = False
-        if isinstance(operation, keras.Model):
-            inner = graph.functional(operation)
-            made = _follow(
-                inner, inner.inputs, keras.tree.flatten(args), record
-            )
-        else:
-            made = keras.tree.flatten(operation(*args, **kwargs))
-        names = keras.tree.flatten(operation.output)
-        for tensor, name, value in zip(node.outputs, names, made, strict=True):
-            known[id(tensor)] = record(operation, tensor, name, value)
-    return [known.get(id(tensor)) for tensor in model.outputs]
 
 
 class _Probe:
@@ -261,7 +206,7 @@ class _Probe:
             for pair in pairs
             if pair.rate > 1 and type(pair.operation) in WHOLE
         }
-        self.before, self.after = _compute(
+        self.before, self.after = compute(
             (old, new), self._both, arrays, self.adapted
         )
         if any(0 in x.shape for x in (*self.before, *self.after)):
@@ -302,7 +247,7 @@ class _Probe:
         """How far the ends are, if whole maps are what they are."""
         if not self.whole:
             return 0.0
-        (free,) = _compute(
+        (free,) = compute(
             (self.old, self.new), self._free, self.arrays, self.adapted
         )
         ends = [
@@ -339,12 +284,12 @@ class _Probe:
 
     def _rounding(self):
         """What rounding may make of the old network: ten times its own."""
-        dtypes = [layer.compute_dtype for layer in self.old._flatten_layers()]
+        dtypes = [x.compute_dtype for x in nested_layers(self.old)]
         epsilon = 2.0**-20
         if "bfloat16" in dtypes or "float16" in dtypes:
             epsilon = 2.0**-8
         moved = [x + (epsilon * x).astype(x.dtype) for x in self.arrays]
-        (moved,) = _compute((self.old,), self._only_old, moved)
+        (moved,) = compute((self.old,), self._only_old, moved)
         return [
             10 * self._difference(*x)
             for x in zip(self.before, moved, strict=True)
@@ -369,7 +314,7 @@ class _Probe:
             new.setdefault(id(tensor), value)
             return value
 
-        _follow(self.new, self.begin, adapted, record)
+        follow(self.new, self.begin, adapted, record)
         # What is not computed is not on the way from where they begin.
         self.pairs = [x for x in self.pairs if x.old in old and x.new in new]
         return (
@@ -384,7 +329,7 @@ class _Probe:
             values.setdefault(id(name), value)
             return value
 
-        _follow(self.old, self.old_begin, arrays, record)
+        follow(self.old, self.old_begin, arrays, record)
         return values
 
     def _place(self, old, new, rate):
@@ -402,87 +347,13 @@ class _Probe:
         return ops.where(is_old, old, new)
 
 
-def verify_strides(model, levels):
-    """Checks that maps have the strides that they are named by.
-
-    The model is run on two random images of different sizes: by what the one
-    is larger, divided by the stride, must each map be larger. A model that
-    takes images of one size must make of them maps that are so much smaller.
-
-    Args:
-        model: functional `keras.Model`.
-        levels: dict from stride to tensor of `model`.
-
-    Raises:
-        ValueError: if a map has another stride, by name.
-    """
-    named = np.array(list(levels))[:, None]
-    # Maps whose strides were removed grow by several positions at once.
-    growths = [-(-pixels // max(levels)) * max(levels) for pixels in (64, 512)]
-    for growth in growths:
-        found = _strides(model, levels, growth)
-        if found is None:
-            _doubt("pyramid", model, "it does not run on random images")
-            return
-        wrong = (np.abs(found - named) > 0.4 * named).any(1)
-        if not wrong.any():
-            return
-    (stride, tensor), (height, width) = next(
-        x
-        for x, is_wrong in zip(
-            zip(levels.items(), found, strict=True), wrong, strict=True
-        )
-        if is_wrong
-    )
-    layer = tensor._keras_history.operation
-    raise ValueError(
-        f"No pyramid can be found in the model '{model.name}': the map of the "
-        f"layer '{layer.name}' ({type(layer).__name__}) would have stride "
-        f"{stride} by its graph, and has {height:.3g} along the rows and "
-        f"{width:.3g} along the columns when it runs."
-    )
-
-
-def _strides(model, levels, growth):
-    """The strides that maps are measured to have, `(levels, 2)`, or None."""
-    axes = spatial_axes(graph.data_format_of(model))
-    ended = keras.Model(model.inputs, list(levels.values()))
-    pads = [(0, growth if axis in axes else 0) for axis in range(4)]
-    sizes = None
-    for arrays in _images(model):
-        larger = [np.pad(x, pads, "wrap") if x.ndim == 4 else x for x in arrays]
-        try:
-            sizes = _sizes(ended, arrays, axes)
-            grown = _sizes(ended, larger, axes) - sizes
-        except Exception:
-            continue
-        return growth / np.maximum(grown, 1e-3)
-    if sizes is None:
-        return None
-    image = next(x.shape for x in arrays if x.ndim == 4)
-    return [image[axis] for axis in axes] / sizes
-
-
-def _sizes(model, arrays, axes):
-    """Array of the sizes of a model's outputs, `(outputs, 2)`."""
-
-    def run(arrays):
-        return _follow(model, model.inputs, arrays, lambda *made: made[-1])
-
-    maps = _compute((model,), run, arrays, shapes_only=True)
-    sizes = np.array([[x.shape[axis] for axis in axes] for x in maps])
-    if not sizes.all():
-        raise ValueError("a map of it is empty")
-    return sizes
-
-
 def compare_layers(old, x, new, y, positions=()):
     """How far `new(y)[positions]` is from `old(x)`, of the largest value."""
 
     def both(x, y):
         return [old(x[0]), new(y[0])]
 
-    expected, actual = _compute((old, new), both, [x], [y])
+    expected, actual = compute((old, new), both, [x], [y])
     scale = np.abs(expected).max()
     return float(np.abs(actual[positions] - expected).max() / max(scale, TINY))
 
@@ -492,45 +363,3 @@ def _is_seen(x):
     if not np.isfinite(x).all():
         return False
     return bool(np.ptp(x, axis=0).any() if len(x) > 1 else np.ptp(x) > 0)
-
-
-def _compute(models, function, *arrays, shapes_only=False):
-    """Calls a function on tensors; returns arrays, leaves states alone."""
-    given = [[ops.convert_to_tensor(x) for x in each] for each in arrays]
-    variables = [v for model in models for v in model.variables]
-    backend = keras.backend.backend()
-    if backend == "jax":
-        made = _compile(function, variables, given, shapes_only)
-    else:
-        context: Any = contextlib.nullcontext()
-        if backend == "torch":
-            import torch
-
-            context = torch.no_grad()
-        with context, keras.StatelessScope():
-            made = function(*given)
-    return made if shapes_only else keras.tree.map_structure(_array, made)
-
-
-def _array(x):
-    x = ops.convert_to_numpy(x)
-    return x.astype("float64" if x.dtype == "float64" else "float32")
-
-
-def _compile(function, variables, arrays, shapes_only):
-    """For JAX, which else compiles every layer by itself: it takes a tenth."""
-    import jax
-
-    def stateless(values, arrays):
-        mapping = list(zip(variables, values, strict=True))
-        with keras.StatelessScope(mapping):
-            return function(*arrays)
-
-    values = [variable.value for variable in variables]
-    if shapes_only:
-        return jax.eval_shape(stateless, values, arrays)
-    options: dict[str, Any] = {}
-    if jax.default_backend() == "cpu":
-        options = {"xla_backend_optimization_level": 0}
-    lowered = jax.jit(stateless).lower(values, arrays)
-    return lowered.compile(options)(values, arrays)

@@ -17,7 +17,7 @@ from keras_seg.applications import UNet
 from keras_seg.data import ClassTable
 from keras_seg.deployment import ExportedModel
 from keras_seg.deployment import ExportError
-from keras_seg.deployment.metadata import Metadata
+from keras_seg.deployment.metadata import ExportMetadata
 
 pytestmark = pytest.mark.once
 
@@ -79,7 +79,7 @@ def test_another_size(folder):
         )
 
 
-METADATA = Metadata(
+METADATA = ExportMetadata(
     model="unet",
     format="onnx",
     classes=ClassTable.default(3),
@@ -92,7 +92,7 @@ METADATA = Metadata(
 
 
 def test_metadata_round_trip():
-    assert Metadata.from_json(METADATA.to_json(), "a") == METADATA
+    assert ExportMetadata.from_json(METADATA.to_json(), "a") == METADATA
 
 
 json_values = st.recursive(
@@ -107,7 +107,7 @@ def test_metadata_with_one_value_of_anything(name, value):
     """Right, or refused: no other error."""
     known = json.loads(METADATA.to_json()) | {name: value}
     try:
-        metadata = Metadata.from_json(json.dumps(known), "a")
+        metadata = ExportMetadata.from_json(json.dumps(known), "a")
     except ExportError as error:
         assert "was not exported by keras_seg" in str(error)
     else:
@@ -117,7 +117,7 @@ def test_metadata_with_one_value_of_anything(name, value):
 @given(st.binary() | st.text())
 def test_metadata_of_any_bytes(text):
     with pytest.raises(ExportError):
-        Metadata.from_json(text, "a")
+        ExportMetadata.from_json(text, "a")
 
 
 def test_no_backend_is_needed(folder, tmp_path):

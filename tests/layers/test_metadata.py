@@ -10,6 +10,7 @@ from keras_seg.applications.backbones import backbone_layers
 from keras_seg.layers.metadata import Metadata
 from keras_seg.layers.metadata import facts_of
 from keras_seg.surgery import fold_batch_norm
+from keras_seg.surgery import multi_grid
 from keras_seg.surgery import replace_classes
 from keras_seg.surgery import set_output_stride
 from tests.applications.test_deeplab_v3 import tiny_resnet
@@ -39,6 +40,32 @@ def test_the_backbone_is_known_after_everything(tmp_path):
         assert {layer.name for layer in backbone_layers(changed)} == names
     folded = {layer.name for layer in backbone_layers(fold_batch_norm(model))}
     assert folded and folded < names  # Its norms are gone.
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "change",
+    [
+        fold_batch_norm,
+        lambda model: multi_grid(model, (1, 2, 4, 2, 1)),
+        lambda model: keras.Model(model.input, model.layers[-2].output),
+        lambda model: keras.Model(
+            model.input, keras.layers.Dropout(0.5)(model.output)
+        ),
+    ],
+)
+def test_strides_come_back_to_no_other_network(change):
+    """Else what was changed would be lost in silence."""
+    dense = set_output_stride(tiny_resnet(), 8)
+    assert set_output_stride(dense, 16).output_shape[-1] == 12
+    with pytest.raises(ValueError, match="was changed since its strides"):
+        set_output_stride(change(dense), 16)
+
+
+@pytest.mark.once
+def test_strides_can_not_be_added():
+    with pytest.raises(ValueError, match="Received: output_stride=32"):
+        set_output_stride(DeepLabV3(tiny_resnet(), None, classes=3), 32)
 
 
 @pytest.mark.once

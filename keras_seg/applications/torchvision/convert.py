@@ -8,6 +8,7 @@ from keras_seg.applications.torchvision.files import FILES
 from keras_seg.applications.torchvision.files import read
 from keras_seg.applications.torchvision.state import State
 from keras_seg.layers import Preprocess
+from keras_seg.layers.metadata import note
 from keras_seg.ops.backend import standardize_data_format
 
 __all__ = ["from_torchvision"]
@@ -135,6 +136,7 @@ def from_torchvision(
     )
     for ours, theirs in {**encoder.names, **names}.items():
         state.fill(model.get_layer(ours), theirs)
+    note(model, backbone=list(encoder.names))
     state.check_all_used(spared=() if auxiliary else (f"{AUXILIARY}.",))
     return model
 

@@ -3,6 +3,7 @@
 import keras
 
 from keras_seg.from_logits import gives_logits
+from keras_seg.keras_private import run_through_graph
 from keras_seg.layers import ASPP
 from keras_seg.layers import CropLike
 from keras_seg.layers import DenseCRF
@@ -12,7 +13,6 @@ from keras_seg.losses import deep_supervision
 from keras_seg.metrics import MeanIoU
 from keras_seg.optimizers import CaffeSGD
 from keras_seg.surgery.graph import check_plain
-from keras_seg.surgery.graph import walk
 
 __all__ = [
     "add_weight_decay",
@@ -201,7 +201,9 @@ def score_layers(model):
     for layer in nested_layers(model):
         check_plain(layer)
     last: list = [frozenset()] * len(model.inputs)
-    found = frozenset().union(*keras.tree.flatten(walk(model, last, _pass_on)))
+    found = frozenset().union(
+        *keras.tree.flatten(run_through_graph(model, last, _pass_on))
+    )
     return [layer for layer in nested_layers(model) if layer in found]
 
 

@@ -5,7 +5,6 @@ import json
 
 import keras
 
-from keras_seg.layers.base import nested_layers
 from keras_seg.layers.metadata import Metadata
 from keras_seg.layers.metadata import facts_of
 from keras_seg.layers.metadata import note
@@ -198,10 +197,11 @@ def _restore(config, dense, output_stride):
 def _kinds(model):
     """How many layers of each class and config there are, by any name."""
     kinds: collections.Counter = collections.Counter()
-    for layer in nested_layers(model):
-        if not isinstance(
-            layer, (keras.Model, keras.layers.InputLayer, Metadata)
-        ):
-            config = {**layer.get_config(), "name": None}
-            kinds[type(layer).__name__, json.dumps(config, default=str)] += 1
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            kinds += _kinds(layer)
+        elif not isinstance(layer, (keras.layers.InputLayer, Metadata)):
+            saved = keras.saving.serialize_keras_object(layer)
+            saved["config"]["name"] = None
+            kinds[type(layer).__name__, json.dumps(saved["config"])] += 1
     return kinds

@@ -16,6 +16,8 @@ from keras_seg.data.classes import ClassTable
 from keras_seg.data.classes import voc_colormap
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
+from keras_seg.data.ids import ClassStatistics
+from keras_seg.data.ids import class_statistics
 from keras_seg.data.images import read_image
 from keras_seg.data.masks import read_mask
 from keras_seg.data.opening import find_images
@@ -28,8 +30,6 @@ from keras_seg.data.readers import from_stack
 from keras_seg.data.readers import from_voc
 from keras_seg.data.readers import from_yolo
 from keras_seg.data.readers import splits
-from keras_seg.data.statistics import ClassStatistics
-from keras_seg.data.statistics import class_statistics
 from keras_seg.lazy import getter
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from keras_seg.arguments import check_positive
 from keras_seg.data import augment
 from keras_seg.data.batch_arrays import BatchArrays
 from keras_seg.data.batch_arrays import middle
-from keras_seg.data.epochs import Epochs
-from keras_seg.data.epochs import ReadAhead
-from keras_seg.data.epochs import cpu_count
-from keras_seg.data.pair_cache import PairCache
-from keras_seg.data.pair_cache import naming_pair
+from keras_seg.data.loading import Epochs
+from keras_seg.data.loading import PairCache
+from keras_seg.data.loading import ReadAhead
+from keras_seg.data.loading import cpu_count
+from keras_seg.data.loading import naming_pair
 
 __all__ = ["Batches", "check_transformed", "checked_transforms"]
 

@@ -6,12 +6,12 @@ from keras_seg.arguments import check_positive
 from keras_seg.arguments import pair_of
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
-from keras_seg.data.epochs import Epochs
 from keras_seg.data.ids import classes_of_ids
 from keras_seg.data.ids import ids_of_mask
 from keras_seg.data.ids import normalize_mask
-from keras_seg.data.pair_cache import PairCache
-from keras_seg.data.pair_cache import naming_pair
+from keras_seg.data.loading import Epochs
+from keras_seg.data.loading import PairCache
+from keras_seg.data.loading import naming_pair
 
 __all__ = [
     "Windows",

@@ -25,7 +25,7 @@ occur: scikit-learn's |
     - [SegNet](https://arxiv.org/abs/1511.00561)
 
     Args:
-        statistics: what `keras_seg.data.statistics.class_statistics` returns,
+        statistics: what `keras_seg.data.ids.class_statistics` returns,
             or any object with its integer arrays `(classes,)`: `pixels` of
             each class, and `pixels_of_images`, the labeled pixels of the
             images that have it.

@@ -73,33 +73,6 @@ def test_orientation(tmp_path):
     assert read_size(save(tmp_path / "b.png", IDS)) == (2, 3)
 
 
-def test_masks_are_read_as_ids(tmp_path):
-    np.testing.assert_array_equal(read_mask(save(tmp_path / "l.png", IDS)), IDS)
-    palette = Image.fromarray(IDS)
-    palette.putpalette([9, 8, 7, 255, 0, 0, 0, 255, 0])
-    for suffix in ("png", "tiff", "bmp"):
-        palette.save(tmp_path / f"p.{suffix}")
-        mask = read_mask(tmp_path / f"p.{suffix}")
-        assert mask.dtype == np.uint8
-        np.testing.assert_array_equal(mask, IDS)
-    mask = read_mask(save(tmp_path / "1.png", IDS > 0))
-    assert mask.dtype == np.uint8
-    np.testing.assert_array_equal(mask, IDS > 0)
-    wide = IDS.astype("uint16") * 1000
-    for suffix in ("png", "tiff"):
-        mask = read_mask(save(tmp_path / f"16.{suffix}", wide))
-        assert np.issubdtype(mask.dtype, np.integer)
-        np.testing.assert_array_equal(mask, wide)
-
-
-@pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_gray_masks_of_few_bits_keep_their_ids(tmp_path, bits):
-    # Pillow gives 0, 85, 170, 255 for the four values of two bits.
-    ids = IDS & (2**bits - 1)
-    path = write_png(tmp_path / "a.png", ids[..., None], bits)
-    np.testing.assert_array_equal(read_mask(path), ids)
-
-
 def test_camera_masks_are_refused(tmp_path):
     path = save(tmp_path / "a.jpg", IDS)
     assert message(read_mask, path) == (

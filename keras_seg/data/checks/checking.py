@@ -11,7 +11,7 @@ from keras_seg.data.checks.finding import SEVERITIES
 from keras_seg.data.checks.report import Report
 from keras_seg.data.checks.report import SplitSummary
 from keras_seg.data.checks.survey import survey
-from keras_seg.data.statistics import statistics_of_counts
+from keras_seg.data.ids import statistics_of_counts
 
 __all__ = ["check"]
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from keras_seg.data.statistics import count_ids
+from keras_seg.data.ids import count_ids
 
 __all__ = ["Edges", "find_edges", "ids_in_between", "loose_ids"]
 

@@ -16,9 +16,9 @@ from keras_seg.data.checks.edges import find_edges
 from keras_seg.data.checks.edges import ids_in_between
 from keras_seg.data.checks.edges import loose_ids
 from keras_seg.data.errors import DataError
+from keras_seg.data.ids import count_ids
 from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.opening import FORMATS
-from keras_seg.data.statistics import count_ids
 
 __all__ = [
     "ImageFacts",

@@ -10,7 +10,7 @@ from keras_seg.data.checks.finding import SEVERITIES
 from keras_seg.data.checks.finding import Finding
 from keras_seg.data.checks.sheet import draw_sheet
 from keras_seg.data.classes import ClassTable
-from keras_seg.data.statistics import ClassStatistics
+from keras_seg.data.ids import ClassStatistics
 
 __all__ = ["Report", "SplitSummary", "report_as_text", "table"]
 

@@ -12,11 +12,11 @@ from keras_seg.data.layout import sorted_splits
 from keras_seg.data.layout import visible
 from keras_seg.data.opening import SUFFIXES
 from keras_seg.data.pairs import Pair
+from keras_seg.data.readers.annotations import match_labels
+from keras_seg.data.readers.annotations import unique_stems
+from keras_seg.data.readers.annotations import value
 from keras_seg.data.readers.coco_masks import CocoMasks
-from keras_seg.data.readers.labels import match_labels
 from keras_seg.data.readers.plain import find_table
-from keras_seg.data.readers.records import unique_stems
-from keras_seg.data.readers.records import value
 from keras_seg.data.text import malformed
 from keras_seg.data.text import read_json
 from keras_seg.data.text import text_holds

@@ -7,16 +7,16 @@ import numpy as np
 
 from keras_seg.data.classes import VOID
 from keras_seg.data.images import read_size
-from keras_seg.data.readers.labels import Labels
+from keras_seg.data.readers.annotations import NO_OUTLINE
+from keras_seg.data.readers.annotations import Labels
+from keras_seg.data.readers.annotations import check_size
+from keras_seg.data.readers.annotations import outline
+from keras_seg.data.readers.annotations import refuse_shape
+from keras_seg.data.readers.annotations import value
 from keras_seg.data.readers.polygons import Region
 from keras_seg.data.readers.polygons import fill
 from keras_seg.data.readers.polygons import paint
 from keras_seg.data.readers.polygons import runs
-from keras_seg.data.readers.records import NO_OUTLINE
-from keras_seg.data.readers.records import check_size
-from keras_seg.data.readers.records import outline
-from keras_seg.data.readers.records import refuse_shape
-from keras_seg.data.readers.records import value
 from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
 

@@ -12,9 +12,9 @@ from keras_seg.data.folder import Folder
 from keras_seg.data.layout import existing
 from keras_seg.data.mask_files import ColorCode
 from keras_seg.data.mask_files import MaskFiles
-from keras_seg.data.readers.labels import Labels
-from keras_seg.data.readers.labels import is_void
-from keras_seg.data.readers.labels import match_labels
+from keras_seg.data.readers.annotations import Labels
+from keras_seg.data.readers.annotations import is_void
+from keras_seg.data.readers.annotations import match_labels
 from keras_seg.data.readers.plain import find_table
 from keras_seg.data.readers.voc import find_voc_pairs
 from keras_seg.data.readers.voc import voc_splits

@@ -15,7 +15,7 @@ from keras_seg.data.layout import missing_split
 from keras_seg.data.layout import sorted_splits
 from keras_seg.data.layout import visible
 from keras_seg.data.pairs import find_pairs
-from keras_seg.data.readers.labels import is_void
+from keras_seg.data.readers.annotations import is_void
 from keras_seg.data.readers.plain import find_table
 from keras_seg.data.readers.plain import from_files
 from keras_seg.data.text import brief

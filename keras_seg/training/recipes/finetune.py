@@ -5,7 +5,7 @@ from typing import Any
 
 from keras_seg.applications.backbones import backbone_layers
 from keras_seg.data import VOID
-from keras_seg.data.statistics import class_statistics
+from keras_seg.data.ids import class_statistics
 from keras_seg.from_logits import gives_logits
 from keras_seg.losses import CrossEntropy
 from keras_seg.losses import class_weights as weights_by_rule

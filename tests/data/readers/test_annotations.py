@@ -2,7 +2,7 @@ import pytest
 
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
-from keras_seg.data.readers.labels import match_labels
+from keras_seg.data.readers.annotations import match_labels
 
 pytestmark = pytest.mark.once
 

@@ -1,11 +1,64 @@
 import pickle
+import threading
 
 import numpy as np
 import pytest
 
-from keras_seg.data.pair_cache import PairCache
+from keras_seg.data.loading import PairCache
+from keras_seg.data.loading import ReadAhead
 
 pytestmark = pytest.mark.once
+
+
+class Maker:
+    """Batches of two parts each; parts wait where they are told to."""
+
+    def __init__(self):
+        self.begun = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def begin(self, submit, key):
+        self.begun.append(key)
+        done = []
+        parts = [submit(self.part, done, key, i) for i in range(2)]
+        return parts, lambda: sorted(done)
+
+    def part(self, done, key, i):
+        self.gate.wait(10)
+        done.append((key, i))
+
+
+def test_each_is_made_once():
+    maker = Maker()
+    ahead = ReadAhead(2)
+    assert ahead.get(maker.begin, 0, [1, 2]) == [(0, 0), (0, 1)]
+    assert maker.begun == [0, 1, 2]
+    assert ahead.get(maker.begin, 1, [2, 3]) == [(1, 0), (1, 1)]
+    assert ahead.get(maker.begin, 2, [3]) == [(2, 0), (2, 1)]
+    assert ahead.get(maker.begin, 3) == [(3, 0), (3, 1)]
+    assert maker.begun == [0, 1, 2, 3]
+
+
+def test_what_is_not_wanted_is_given_up():
+    maker = Maker()
+    ahead = ReadAhead(1)
+    ahead.get(maker.begin, 0, [1, 2])
+    ahead.get(maker.begin, 7, [8])
+    ahead.get(maker.begin, 1)
+    assert maker.begun == [0, 1, 2, 7, 8, 1]
+
+
+def test_close_cancels_what_has_not_begun():
+    maker = Maker()
+    ahead = ReadAhead(1)
+    ahead.get(maker.begin, 0, [1])
+    maker.gate.clear()
+    ahead.close()
+    ahead.close()
+    maker.gate.set()
+    assert ahead.get(maker.begin, 1) == [(1, 0), (1, 1)]
+    assert maker.begun == [0, 1, 1]
 
 
 class Dataset(list):
@@ -40,7 +93,7 @@ def test_pairs_are_read_once():
 
 
 def test_limit(monkeypatch):
-    monkeypatch.setattr("keras_seg.data.pair_cache._CACHE_BYTES", 1000)
+    monkeypatch.setattr("keras_seg.data.loading._CACHE_BYTES", 1000)
     dataset = Dataset(pairs())  # 480 bytes a pair
     cache = PairCache(dataset)
     for _ in range(2):

@@ -13,7 +13,7 @@ from skimage.color import rgb2lab
 from sklearn.cluster import KMeans
 
 from keras_seg import unsupervised
-from keras_seg.data.synthetic.fields import smooth
+from keras_seg.data.synthetic import smooth
 from keras_seg.unsupervised import KMeansSegmenter
 from keras_seg.unsupervised import match_clusters
 

@@ -1,21 +1,29 @@
 """Batches of images and masks for `fit`, the same on every backend."""
 
 import functools
+import threading
+from typing import Any
 
 import numpy as np
 
 from keras_seg.arguments import check_integer
 from keras_seg.arguments import check_positive
 from keras_seg.data import augment
-from keras_seg.data.batch_arrays import BatchArrays
-from keras_seg.data.batch_arrays import middle
+from keras_seg.data.augment.cropping import fill_color
+from keras_seg.data.classes import VOID
 from keras_seg.data.loading import Epochs
 from keras_seg.data.loading import PairCache
 from keras_seg.data.loading import ReadAhead
 from keras_seg.data.loading import cpu_count
 from keras_seg.data.loading import naming_pair
 
-__all__ = ["Batches", "check_transformed", "checked_transforms"]
+__all__ = [
+    "BatchArrays",
+    "Batches",
+    "check_transformed",
+    "checked_transforms",
+    "middle",
+]
 
 _AHEAD = 2  # batches, beside the one that is asked for
 
@@ -262,3 +270,98 @@ def check_transformed(image, mask, weights, size):
             f"`pixel_weights` must give an array of {size}. "
             f"Received: {weights.shape}"
         )
+
+
+class BatchArrays:
+    """Arrays of a batch, to which threads write pairs in any order.
+
+    A pair that is smaller than the batch is padded at the bottom and the
+    right: with the mean color, with void, and with a weight of 0.
+
+    Args:
+        indices: sequence of int, the pairs of the batch in order.
+        size: tuple (height, width) of the batch.
+        weighted: bool, whether there are weights.
+    """
+
+    def __init__(self, indices, size, weighted=False):
+        self._indices = indices
+        self._lock = threading.Lock()
+        shape = (len(indices), *size)
+        self._images: Any = None
+        self._masks = np.empty(shape, "int32")
+        self._weights = np.empty(shape, "float32") if weighted else None
+        self._channels = [0] * len(indices)
+        self._later: list = []
+
+    def fill(self, place, image, mask, weights=None):
+        """Write one pair, at a place 0..count-1 of the batch."""
+        with self._lock:
+            self._channels[place] = image.shape[2]
+            if self._images is None:
+                self._images = np.empty(
+                    (*self._masks.shape, image.shape[2]), image.dtype
+                )
+        images = self._images
+        if images.shape[3] != image.shape[2]:
+            return  # Refused by `result`.
+        if np.can_cast(image.dtype, images.dtype):
+            _write_image(images[place], image)
+        else:
+            self._later.append((place, image))
+        _write(self._masks[place], mask, VOID)
+        if self._weights is not None:
+            _write(self._weights[place], weights, 0)
+
+    def result(self):
+        """Tuple (images, masks), or (images, masks, weights)."""
+        for index, channels in zip(self._indices, self._channels, strict=True):
+            if channels != self._channels[0]:
+                raise ValueError(
+                    "The images of a batch must have the same channels. "
+                    f"Received: pair {self._indices[0]} with "
+                    f"{self._channels[0]}, pair {index} with {channels}"
+                )
+        images = self._images
+        if self._later:  # Floats, where a byte came first.
+            images = images.astype("float32")
+            for place, image in self._later:
+                _write_image(images[place], image)
+        arrays = (images, self._masks, self._weights)
+        return arrays if self._weights is not None else arrays[:2]
+
+
+def middle(array, margin):
+    """An array `(batch, height, width)` without a margin on each side."""
+    height, width = array.shape[1:]
+    if min(height, width) <= 2 * margin:
+        raise ValueError(
+            "`margin` must leave pixels in the middle. Received: "
+            f"margin={margin}, images of {(height, width)}"
+        )
+    inside = array[:, margin : height - margin, margin : width - margin]
+    return np.ascontiguousarray(inside)
+
+
+def _write(target, values, fill):
+    height, width = values.shape
+    target[:height, :width] = values
+    target[height:] = fill
+    target[:height, width:] = fill
+
+
+def _write_image(target, image):
+    height, width, channels = image.shape
+    inside = target[:height, :width]
+    if image.strides[1] == channels * image.itemsize:
+        inside[...] = image
+    else:
+        # A mirrored image three bytes at a time would take five times as
+        # long.
+        for channel in range(channels):
+            inside[..., channel] = image[..., channel]
+    if inside.shape != target.shape:
+        row = np.empty(target.shape[1:], target.dtype)
+        row[...] = fill_color(None, channels)
+        target[height:] = row
+        target[:height, width:] = row[width:]

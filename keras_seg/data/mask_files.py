@@ -176,6 +176,11 @@ class MaskFiles:
                 f"Received: mask_values={values}"
             )
 
+    @property
+    def mapped(self):
+        """Whether ids never are the values of the files themselves."""
+        return self.values is not None or self.by_color
+
     def __call__(self, pair):
         if self.colors and (self.by_color or has_colors(pair.mask)):
             pixels = read_colors(pair.mask, pair.page)

@@ -12,9 +12,12 @@ from keras_seg.data.augment.cropping import BalancedCrop
 from keras_seg.data.augment.cropping import RandomCrop
 from keras_seg.data.augment.cropping import pad_to
 from keras_seg.data.augment.cropping import window
+from keras_seg.data.augment.moving import ElasticDeformation
 from keras_seg.data.augment.moving import RandomFlip
 from keras_seg.data.augment.moving import RandomQuarterTurns
+from keras_seg.data.augment.moving import RandomRotation
 from keras_seg.data.augment.moving import RandomShift
+from keras_seg.data.augment.moving import rotate
 from keras_seg.data.augment.scaling import RandomScale
 from keras_seg.data.augment.scaling import resize_image
 from keras_seg.data.augment.scaling import resize_mask
@@ -22,9 +25,6 @@ from keras_seg.data.augment.transform import INPUT_SIZE
 from keras_seg.data.augment.transform import Transform
 from keras_seg.data.augment.transform import apply
 from keras_seg.data.augment.transform import size_after
-from keras_seg.data.augment.warping import ElasticDeformation
-from keras_seg.data.augment.warping import RandomRotation
-from keras_seg.data.augment.warping import rotate
 
 __all__ = [
     "INPUT_SIZE",

@@ -1,19 +1,40 @@
-"""The check of a whole data set."""
+"""`check`: reads every pair of a data set once and collects findings."""
 
 import collections
+import dataclasses
+import itertools
+import pathlib
 
-from keras_seg.data.checks import balance
 from keras_seg.data.checks import files
 from keras_seg.data.checks import ids
 from keras_seg.data.checks import images
-from keras_seg.data.checks import leakage
+from keras_seg.data.checks.facts import PairFacts
+from keras_seg.data.checks.facts import read_facts
 from keras_seg.data.checks.finding import SEVERITIES
 from keras_seg.data.checks.report import Report
 from keras_seg.data.checks.report import SplitSummary
-from keras_seg.data.checks.survey import survey
+from keras_seg.data.classes import ClassTable
+from keras_seg.data.errors import DataError
+from keras_seg.data.folder import Folder
+from keras_seg.data.folder import find_table
+from keras_seg.data.folder import from_pairs
+from keras_seg.data.folder import map_threads
+from keras_seg.data.ids import classes_of_ids
 from keras_seg.data.ids import statistics_of_counts
+from keras_seg.data.layout import find_folders
+from keras_seg.data.layout import role_of
+from keras_seg.data.mask_files import MaskFiles
+from keras_seg.data.mask_files import color_code
+from keras_seg.data.mask_files import share_palettes
+from keras_seg.data.pairs import find_pairs
+from keras_seg.data.pairs import pictures_below
+from keras_seg.data.readers.recognize import recognize
+from keras_seg.data.readers.voc import find_voc_pairs
+from keras_seg.data.readers.voc import from_cvat
+from keras_seg.data.readers.voc import from_voc
+from keras_seg.data.readers.voc import voc_classes
 
-__all__ = ["check"]
+__all__ = ["Survey", "check"]
 
 
 def check(
@@ -77,9 +98,9 @@ def check(
         *files.find_sizes(found),
         *files.find_interpolated(found),
         *files.find_elsewhere(found),
-        *leakage.find_copies(found),
-        *leakage.find_lookalikes(found),
-        *leakage.find_same_masks(found),
+        *images.find_copies(found),
+        *images.find_lookalikes(found),
+        *images.find_same_masks(found),
         *images.find_constant(found),
         *images.find_varying_sizes(found),
         *images.find_few(found),
@@ -87,9 +108,9 @@ def check(
     ]
     if not wrong_ids:  # Else what the ids say of the classes is nothing.
         findings += [
-            *balance.find_classes_without_pixels(found, statistics),
-            *balance.find_balance(found, statistics),
-            *balance.find_void(found, statistics),
+            *ids.find_classes_without_pixels(found, statistics),
+            *ids.find_balance(found, statistics),
+            *ids.find_void(found, statistics),
         ]
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), f.code))
     splits = {
@@ -107,3 +128,195 @@ def check(
     return Report(
         found.source, found.classes, splits, tuple(findings), found.data
     )
+
+
+ALL = "all"  # the name of what is in no split
+_NO_DATA = ("KS-D001", "KS-D002")  # the path is wrong, not its files
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """What the families of checks look at.
+
+    Args:
+        source: str, the folder, or "data".
+        data: dictionary from the names of the splits to a `Folder` or
+            another sequence of pairs.
+        facts: dictionary from the names of the splits to a list of
+            `PairFacts`, in order.
+        classes: `ClassTable`, or `None` where not even that can be told.
+        given: bool, whether the classes were given or in a table; otherwise
+            they are the ids that the masks have.
+        errors: list of `DataError`, on what is not a pair.
+        asides: list of `DataError`, the same of splits for tests, which no
+            training needs.
+        left_out: list of paths, images beside those of the pairs.
+        mapped: bool, whether the ids come through `mask_values`, colors or
+            shapes, and are not the values of the files.
+    """
+
+    source: str
+    data: dict[str, object]
+    facts: dict[str, list[PairFacts]]
+    classes: ClassTable | None
+    given: bool
+    errors: list[DataError]
+    asides: list[DataError]
+    left_out: list[pathlib.Path]
+    mapped: bool = False
+
+    @property
+    def pairs(self):
+        """The facts of all pairs, split after split."""
+        return list(itertools.chain.from_iterable(self.facts.values()))
+
+    @property
+    def void_ids(self):
+        """The ids that mean void."""
+        return self.classes.void_ids | {255} if self.classes else {255}
+
+
+def survey(
+    data,
+    split=None,
+    classes=None,
+    mask_values=None,
+    progress=None,
+    skip_unlabeled=False,
+):
+    """Find the pairs of a data set and read each once; see `check`."""
+    errors: list[DataError] = []
+    asides: list[DataError] = []
+    left_out: list[pathlib.Path] = []
+    count = classes if isinstance(classes, int) else None
+    if count is not None and not isinstance(data, str | pathlib.Path):
+        classes = ClassTable.default(count)
+    if isinstance(data, str | pathlib.Path):
+        source = str(data)
+        if classes is None:
+            classes = _read_classes(data, errors)
+        opener = _Opener(data, classes, mask_values, skip_unlabeled)
+        parts = opener.open(split, errors, asides)
+        if split is None:
+            left_out = _left_out(parts)
+    else:
+        source = "data"
+        parts = data if isinstance(data, dict) else {split or ALL: data}
+    share_palettes(parts.values())
+    if isinstance(classes, int):
+        classes = None  # A reader that knows the names has compared it.
+    for part in parts.values():
+        classes = classes or getattr(part, "classes", None)
+    if count is not None and classes is None:
+        classes = ClassTable.default(count)
+    items = [(part, name, i) for name, part in parts.items()
+             for i in range(len(part))]  # fmt: skip
+    facts: dict[str, list[PairFacts]] = {name: [] for name in parts}
+    read = map_threads(lambda item: read_facts(*item), items)
+    for done, found in enumerate(read, start=1):
+        facts[found.split].append(found)
+        if progress:
+            progress(done, len(items))
+    given = classes is not None
+    everything = list(itertools.chain.from_iterable(facts.values()))
+    if classes is None:
+        classes = _found_classes(everything, errors)
+    if isinstance(data, str | pathlib.Path):
+        for part in parts.values():
+            part.classes = classes
+    readers = [part.masks for part in parts.values() if hasattr(part, "masks")]
+    mapped = any(getattr(masks, "mapped", True) for masks in readers)
+    return Survey(
+        source, parts, facts, classes, given, errors, asides, left_out, mapped
+    )
+
+
+class _Opener:
+    """Opens the splits of a folder; what keeps one from it is an error."""
+
+    def __init__(self, path, classes, mask_values, skip_unlabeled):
+        self.path = path
+        self.names, self.reader = recognize(path)
+        self.classes = classes
+        self.values = mask_values
+        self.skip = skip_unlabeled
+
+    def open(self, split, errors, asides):
+        """`{split: Folder}`; errors of splits for tests are asides."""
+        whole = split is not None or not self.names
+        parts = {}
+        for name in [split] if whole else self.names:
+            aside = not whole and role_of(name) == "test"
+            reports = asides if aside else errors
+            try:
+                parts[name or ALL] = self._open_split(name, reports)
+            except DataError as error:
+                if whole and error.code in _NO_DATA:
+                    raise
+                reports.append(error)
+        return parts
+
+    def _open_split(self, split, errors):
+        path, classes = self.path, self.classes
+        skipped: list | None = [] if self.skip else None
+        if self.reader in (from_pairs, from_voc):
+            if self.reader is from_pairs:
+                images, masks, stems = find_folders(path, split)
+                pairs = find_pairs(images, masks, stems, errors, skipped)
+            else:
+                pairs = find_voc_pairs(path, split, errors, skipped)
+                classes = voc_classes(path, pairs, classes)
+            if isinstance(classes, int):
+                classes = ClassTable.default(classes)
+            files = MaskFiles(self.values, color_code(classes))
+            return Folder(pairs, classes, files, skipped=skipped or ())
+        options = {"classes": classes, "check": False}
+        if self.values is not None:
+            options["mask_values"] = self.values
+        if self.skip:
+            options["skip_unlabeled"] = True
+        if self.reader is from_cvat:
+            options["problems"] = errors
+        return self.reader(path, split, **options)
+
+
+def _left_out(parts):
+    """Images in the folders of the pairs that are in no pair."""
+    pairs = [pair for part in parts.values() for pair in part.pairs]
+    known = {pair.image for pair in pairs} | {pair.mask for pair in pairs}
+    known |= {path for part in parts.values() for path in part.skipped}
+    folders = {pair.image.parent for pair in pairs}
+    folders = {f.parent if f.parent.name == "images" else f for f in folders}
+    found = {file for folder in folders for file in pictures_below(folder)}
+    return sorted(found - known)
+
+
+def _read_classes(path, errors):
+    try:
+        return find_table(path, None)
+    except DataError as error:
+        errors.append(error)
+        return None
+
+
+def _found_classes(pairs, errors):
+    """The classes that the masks ask for, as `from_folder` has them."""
+    masks = [pair for pair in pairs if pair.mask is not None]
+    good = []
+    for pair in masks:
+        try:
+            if set(pair.mask.ids.tolist()) != {255}:
+                classes_of_ids([pair.mask.ids.tolist()], [pair.mask_file])
+            good.append(pair)
+        except DataError as error:
+            errors.append(error)
+    if not good:
+        return None
+    try:
+        return classes_of_ids(
+            [pair.mask.ids.tolist() for pair in good],
+            [pair.mask_file for pair in good],
+        )
+    except DataError as error:
+        errors.append(error)
+        return None

@@ -1,16 +1,23 @@
-"""Ids outside the classes, and the options that would read them rightly."""
+"""Findings on class ids: wrong ones, missing classes, balance, void."""
 
 import dataclasses
 
 from keras_seg import words
+from keras_seg.data.checks.finding import Finding
 from keras_seg.data.checks.finding import merge
 from keras_seg.data.classes import VOID
 from keras_seg.data.errors import DataError
 from keras_seg.data.ids import normalize_mask
 from keras_seg.data.ids import refuse_black_and_white
+from keras_seg.data.layout import role_of
 from keras_seg.data.text import listing
 
-__all__ = ["find_wrong_ids", "from_one", "without_gaps"]
+__all__ = [
+    "find_balance",
+    "find_classes_without_pixels",
+    "find_void",
+    "find_wrong_ids",
+]
 
 _LONGEST = 32  # values in a command; nobody types more
 _MANY = 12  # ids outside the classes; nobody draws as many by mistake
@@ -78,7 +85,7 @@ def _guess_all(found, survey):
         return (
             "No mask has a 0, and the largest id is the number of classes: "
             "the ids start at 1 instead of 0.",
-            from_one(found, survey),
+            _from_one(found, survey),
         )
     if len(outside) > _MANY and max(found) <= VOID:
         return (
@@ -110,13 +117,13 @@ def _named(finding, masks, survey):
     )
 
 
-def from_one(found, survey):
+def _from_one(found, survey):
     """The fix for ids that start at 1: each becomes one less."""
     ids = sorted(found - survey.void_ids)
     return _option({i: i - 1 for i in ids}, found, survey)
 
 
-def without_gaps(found, survey):
+def _without_gaps(found, survey):
     """The fix for ids with gaps, such as gray levels: 0 and on, in order."""
     ids = sorted(found - survey.void_ids)
     return _option({i: rank for rank, i in enumerate(ids)}, found, survey)
@@ -128,3 +135,154 @@ def _option(values, found, survey):
     values |= {i: VOID for i in sorted(found & survey.void_ids)}
     text = ",".join(f"{value}:{index}" for value, index in values.items())
     return f"read the masks with --mask-values {text}"
+
+
+DOMINANT = 0.995
+HALF = 0.5
+
+
+def find_classes_without_pixels(survey, statistics):
+    """Classes that are nowhere, or not in every split: KS-D027 to KS-D029."""
+    if survey.classes is None or not statistics:
+        return []
+    total = sum(part.pixels for part in statistics.values())
+    findings = []
+    nowhere = [i for i, pixels in enumerate(total) if pixels == 0]
+    if nowhere and any(total):
+        findings.append(_nowhere(survey, nowhere))
+    # Train and train2017, too, but not both of train2014 and train2017.
+    trained_on = [name for name in statistics if role_of(name) == "train"]
+    if "train" in statistics:
+        trained_on = ["train"]
+    if len(trained_on) != 1 or len(statistics) < 2:
+        return findings
+    train = statistics[trained_on[0]].pixels
+    rest = total - train
+    for code, severity, some, none, text in (
+        ("KS-D028", "warning", rest, train, "none in train"),
+        ("KS-D029", "note", train, rest, "none outside train"),
+    ):
+        missing = [i for i in range(len(total)) if some[i] > 0 and none[i] == 0]
+        if missing and none.any():
+            learn = code == "KS-D028"
+            findings.append(
+                Finding.of(
+                    severity,
+                    code,
+                    [survey.source],
+                    f"has pixels of {_names(survey, missing)}, but {text}",
+                    "a model learns only what it is trained on"
+                    if learn
+                    else "what has no pixel cannot be measured",
+                    fix="divide the images anew, so that every class is in "
+                    "train" + ("" if learn else " and in val"),
+                )
+            )
+    return findings
+
+
+def find_balance(survey, statistics):
+    """One class that is nearly everything: KS-D030."""
+    findings = []
+    for name, part in statistics.items():
+        if len(part.pixels) < 2 or not part.labelled:
+            continue
+        largest = int(part.pixels.argmax())
+        share = part.shares[largest]
+        if share > DOMINANT:
+            findings.append(
+                Finding.of(
+                    "warning",
+                    "KS-D030",
+                    [survey.source],
+                    f"({name}) has {100 * share:.2f} % of its pixels in "
+                    f"{_names(survey, [largest])}",
+                    "a model that says nothing else is then nearly always "
+                    "right",
+                    guess="Pixel accuracy will look excellent; read the IoU "
+                    "of each class instead.",
+                    fix="weigh the classes in the loss, or crop around the "
+                    "rare ones",
+                )
+            )
+    return findings
+
+
+def find_void(survey, statistics):
+    """More void than labels, in one mask or in all: KS-D031."""
+    findings = []
+    for name, part in statistics.items():
+        if part.void_share > HALF:
+            findings.append(
+                Finding.of(
+                    "warning",
+                    "KS-D031",
+                    [survey.source],
+                    f"({name}) is void in {100 * part.void_share:.0f} % of "
+                    "its pixels",
+                    "void is not trained on and not measured",
+                    guess="The background may have been written as void.",
+                    fix="check which ids mean void",
+                )
+            )
+    if findings:
+        return findings
+    voids = []
+    for pair in survey.pairs:
+        if pair.mask is not None:
+            is_void = [i in survey.void_ids for i in pair.mask.ids.tolist()]
+            share = pair.mask.pixels[is_void].sum() / pair.mask.pixels.sum()
+            if share > HALF:
+                voids.append((pair, share))
+    if not voids:
+        return []
+    pair, share = voids[0]
+    return [
+        Finding.of(
+            "warning" if any(s == 1 for _, s in voids) else "note",
+            "KS-D031",
+            [pair.mask_file for pair, _ in voids],
+            f"is void in {100 * share:.0f} % of its pixels",
+            "void is not trained on and not measured",
+            fix="label more of it, or leave the pair out",
+        )
+    ]
+
+
+def _nowhere(survey, missing):
+    masks = [pair.mask for pair in survey.pairs if pair.mask is not None]
+    found = set().union(*(mask.ids.tolist() for mask in masks))
+    if survey.given:
+        guess = None
+        table = "take the classes out of the table"
+        if survey.mapped:  # Shapes and colors have names, not ids.
+            table = "write a classes.csv without them"
+        fix = f"{table}, or add images of them"
+    else:
+        guess = (
+            "The classes are those up to the largest id that was found: the "
+            "ids may be gray levels, drawn to be seen."
+        )
+        fix = f"write classes.csv, or {_without_gaps(found, survey)}"
+    if 0 in missing and len(missing) == 1:
+        guess = "No mask has a 0: the ids may start at 1 instead of 0."
+        if not survey.given:
+            fix = f"{_from_one(found, survey)}, or name class 0 in a table"
+    return Finding.of(
+        "warning",
+        "KS-D027",
+        [survey.source],
+        f"has no pixel of {_names(survey, missing)}",
+        "a class without pixels is neither learned nor measured",
+        guess=guess,
+        fix=fix,
+    )
+
+
+def _names(survey, ids):
+    names = [survey.classes.names[i] for i in ids]
+    if len(names) > 8:
+        names = [*names[:7], f"{len(names) - 7} more"]
+    if len(names) < 2:
+        return f"the class {names[0]}"
+    return f"the classes {', '.join(names[:-1])} and {names[-1]}"

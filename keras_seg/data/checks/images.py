@@ -1,11 +1,21 @@
-"""What is worth knowing of the images: contents, sizes, number, modes."""
+"""Findings on images: duplicates, leaks between splits, sizes and modes."""
 
 import collections
+import shlex
+
+import numpy as np
 
 from keras_seg.data.checks.finding import Finding
-from keras_seg.data.checks.leakage import CONSTANT
 
-__all__ = ["find_constant", "find_few", "find_modes", "find_varying_sizes"]
+__all__ = [
+    "find_constant",
+    "find_copies",
+    "find_few",
+    "find_lookalikes",
+    "find_modes",
+    "find_same_masks",
+    "find_varying_sizes",
+]
 
 FEW = 10
 
@@ -101,3 +111,189 @@ def find_modes(survey):
         )
         for mode, files in modes.items()
     ]
+
+
+CONSTANT = 2.0  # gray levels; below this deviation an image shows nothing
+CLOSE = 2  # gray levels between the cells of two thumbnails
+CONTRAST = 24  # gray levels; flatter thumbnails say too little
+
+
+def find_copies(survey):
+    """The same decoded pixels twice: KS-D021 to KS-D024."""
+    groups = collections.defaultdict(list)
+    for pair in survey.pairs:
+        if pair.image and pair.image.deviation >= CONSTANT:
+            groups[pair.image.digest].append(pair)
+    leaked, doubled, torn = [], [], []
+    for first, *rest in groups.values():
+        for pair in rest:
+            if pair.split != first.split:
+                leaked.append((first, pair))
+            elif pair.image_file == first.image_file:
+                continue
+            elif _digest(pair) == _digest(first):
+                doubled.append((first, pair))
+            if _digest(pair) != _digest(first):
+                torn.append((first, pair))
+    findings = []
+    if leaked:
+        first, pair = leaked[0]
+        one_file = first.image_file == pair.image_file
+        findings.append(
+            Finding.of(
+                "error",
+                "KS-D021",
+                [pair.image_file for _, pair in leaked],
+                f"is in {first.split} and in {pair.split}"
+                if one_file
+                else f"({pair.split}) has the very pixels of "
+                f"{first.image_file} ({first.split})",
+                "what a model is measured on must not be trained on",
+                fix=f"take the stem {pair.stem} out of one of the two lists"
+                if one_file
+                else _removal(pair),
+            )
+        )
+    if doubled:
+        first, pair = doubled[0]
+        findings.append(
+            Finding.of(
+                "warning",
+                "KS-D022",
+                [pair.image_file for _, pair in doubled],
+                f"has the very pixels and the mask of {first.image_file}",
+                "an image that comes twice weighs double",
+                fix=_removal(pair),
+            )
+        )
+    if torn:
+        first, pair = torn[0]
+        findings.append(
+            Finding.of(
+                "warning",
+                "KS-D023",
+                [pair.image_file for _, pair in torn],
+                f"has the very pixels of {first.image_file}, but the masks "
+                f"{pair.mask_file} and {first.mask_file} differ",
+                "an image has one truth",
+                fix="keep the better mask and remove the other pair",
+            )
+        )
+    return findings + _shared_stems(survey, leaked)
+
+
+def find_lookalikes(survey):
+    """Images of two splits that are the same when small: KS-D025.
+
+    Both are made gray and 16x16 by averaging; they look alike if no cell
+    differs by more than 2 of 255 gray levels. An image saved again with other
+    settings does, and so do neighboring frames of a camera at rest.
+    """
+    names = list(survey.facts)
+    close = []
+    for position, name in enumerate(names):
+        earlier = [_telling(survey.facts[n]) for n in names[:position]]
+        pool = [pair for pairs in earlier for pair in pairs]
+        if not pool:
+            continue
+        pool.sort(key=lambda pair: float(pair.image.thumbnail.mean()))
+        cells = np.stack([p.image.thumbnail for p in pool]).astype("int16")
+        means = cells.mean(axis=(1, 2))
+        for pair in _telling(survey.facts[name]):
+            own = pair.image.thumbnail.astype("int16")
+            low = np.searchsorted(means, own.mean() - CLOSE)
+            high = np.searchsorted(means, own.mean() + CLOSE, "right")
+            far = np.abs(cells[low:high] - own).max(axis=(1, 2), initial=0)
+            for i in np.flatnonzero(far <= CLOSE):
+                other = pool[low + i]
+                if other.image.digest != pair.image.digest:
+                    close.append((other, pair))
+                    break
+    if not close:
+        return []
+    first, pair = close[0]
+    return [
+        Finding.of(
+            "note",
+            "KS-D025",
+            [pair.image_file for _, pair in close],
+            f"({pair.split}) and {first.image_file} ({first.split}) differ "
+            f"by at most {CLOSE} of 255 gray levels in 16x16 averages",
+            "images that are nearly one make a measurement look better than "
+            "it is",
+            guess="They may be one image saved twice, or neighboring frames.",
+            fix="look at both; split by scene or by day, not by frame",
+        )
+    ]
+
+
+def find_same_masks(survey):
+    """The same mask on images that are not alike: KS-D026."""
+    groups = collections.defaultdict(list)
+    for pair in survey.pairs:
+        # One id alone, such as all background, is common and says nothing.
+        if pair.image and pair.mask and len(pair.mask.ids) > 1:
+            groups[pair.mask.digest].append(pair)
+    found = []
+    for first, *rest in groups.values():
+        for pair in rest:
+            cells = [p.image.thumbnail.astype("int16") for p in (first, pair)]
+            if np.abs(cells[0] - cells[1]).max() > 16:
+                found.append((first, pair))
+    if not found:
+        return []
+    first, pair = found[0]
+    return [
+        Finding.of(
+            "warning",
+            "KS-D026",
+            [pair.mask_file for _, pair in found],
+            f"is the mask {first.mask_file} once more, and their images differ",
+            "every image has a mask of its own",
+            guess="A mask may have been copied, or saved under a wrong name.",
+            fix="look at both pairs, and export the wrong mask again",
+        )
+    ]
+
+
+def _shared_stems(survey, leaked):
+    """Other images of the same stem: nothing wrong, but easily mixed up."""
+    known = {pair.stem for _, pair in leaked}
+    seen: dict = {}
+    found = []
+    for pair in survey.pairs:
+        first = seen.setdefault(pair.stem, pair)
+        files = hasattr(survey.data[pair.split], "pairs")
+        if files and first.split != pair.split and pair.stem not in known:
+            found.append((first, pair))
+    if not found:
+        return []
+    first, pair = found[0]
+    return [
+        Finding.of(
+            "note",
+            "KS-D024",
+            [pair.image_file for _, pair in found],
+            f"and {first.image_file} have one stem and are different images",
+            "this is allowed, but the two cannot be put into one folder",
+            fix="nothing, or rename one of them and its mask",
+        )
+    ]
+
+
+def _telling(pairs):
+    return [
+        pair
+        for pair in pairs
+        if pair.image and np.ptp(pair.image.thumbnail) >= CONTRAST
+    ]
+
+
+def _digest(pair):
+    return pair.mask.digest if pair.mask else None
+
+
+def _removal(pair):
+    if pair.image_file == pair.mask_file:
+        return f"leave out {pair.image_file}"
+    return f"rm {shlex.quote(pair.image_file)} {shlex.quote(pair.mask_file)}"

@@ -1,11 +1,11 @@
 """Readers: a layout of files each, to one sequence of images and masks."""
 
+from keras_seg.data.folder import from_stack
 from keras_seg.data.readers.coco import from_coco
-from keras_seg.data.readers.cvat import from_cvat
 from keras_seg.data.readers.labelme import from_labelme
-from keras_seg.data.readers.plain import from_stack
 from keras_seg.data.readers.recognize import from_folder
 from keras_seg.data.readers.recognize import splits
+from keras_seg.data.readers.voc import from_cvat
 from keras_seg.data.readers.voc import from_voc
 from keras_seg.data.readers.yolo import from_yolo
 

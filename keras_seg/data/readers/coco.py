@@ -7,6 +7,7 @@ import re
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
+from keras_seg.data.folder import find_table
 from keras_seg.data.layout import missing_split
 from keras_seg.data.layout import sorted_splits
 from keras_seg.data.layout import visible
@@ -16,7 +17,6 @@ from keras_seg.data.readers.annotations import match_labels
 from keras_seg.data.readers.annotations import unique_stems
 from keras_seg.data.readers.annotations import value
 from keras_seg.data.readers.coco_masks import CocoMasks
-from keras_seg.data.readers.plain import find_table
 from keras_seg.data.text import malformed
 from keras_seg.data.text import read_json
 from keras_seg.data.text import text_holds

@@ -13,6 +13,7 @@ from PIL import Image
 
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
+from keras_seg.data.folder import find_table
 from keras_seg.data.folder import map_threads
 from keras_seg.data.images import read_size
 from keras_seg.data.layout import existing
@@ -28,7 +29,6 @@ from keras_seg.data.readers.annotations import match_labels
 from keras_seg.data.readers.annotations import outline
 from keras_seg.data.readers.annotations import refuse_shape
 from keras_seg.data.readers.annotations import value
-from keras_seg.data.readers.plain import find_table
 from keras_seg.data.readers.polygons import disc
 from keras_seg.data.readers.polygons import fill
 from keras_seg.data.readers.polygons import paint

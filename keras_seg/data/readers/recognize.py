@@ -6,6 +6,7 @@ import re
 
 from keras_seg.data import layout
 from keras_seg.data.errors import DataError
+from keras_seg.data.folder import from_pairs
 from keras_seg.data.images import check_bit_depth
 from keras_seg.data.layout import MASK_FOLDERS
 from keras_seg.data.layout import existing
@@ -14,11 +15,10 @@ from keras_seg.data.layout import visible
 from keras_seg.data.opening import SUFFIXES
 from keras_seg.data.readers.coco import coco_splits
 from keras_seg.data.readers.coco import from_coco
-from keras_seg.data.readers.cvat import cvat_splits
-from keras_seg.data.readers.cvat import from_cvat
 from keras_seg.data.readers.labelme import from_labelme
 from keras_seg.data.readers.labelme import labelme_splits
-from keras_seg.data.readers.plain import from_pairs
+from keras_seg.data.readers.voc import cvat_splits
+from keras_seg.data.readers.voc import from_cvat
 from keras_seg.data.readers.voc import from_voc
 from keras_seg.data.readers.voc import voc_splits
 from keras_seg.data.readers.yolo import from_yolo

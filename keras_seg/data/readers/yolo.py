@@ -9,6 +9,7 @@ from keras_seg.data.class_files import names_by_id
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
+from keras_seg.data.folder import find_table
 from keras_seg.data.images import read_size
 from keras_seg.data.layout import CLASS_FILES
 from keras_seg.data.layout import missing_split
@@ -23,7 +24,6 @@ from keras_seg.data.readers.annotations import match_labels
 from keras_seg.data.readers.annotations import outline
 from keras_seg.data.readers.annotations import refuse_shape
 from keras_seg.data.readers.annotations import unique_stems
-from keras_seg.data.readers.plain import find_table
 from keras_seg.data.readers.polygons import fill
 from keras_seg.data.readers.polygons import paint
 from keras_seg.data.text import brief

@@ -17,7 +17,7 @@ from keras_seg.surgery import pyramid
 from keras_seg.surgery.graph import functional
 from keras_seg.surgery.graph import has_own_call
 from keras_seg.surgery.graph import with_outputs
-from keras_seg.surgery.parity import pad_by_parity
+from keras_seg.surgery.padding import pad_by_parity
 
 __all__ = [
     "backbone_layers",

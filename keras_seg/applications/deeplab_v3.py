@@ -18,7 +18,7 @@ from keras_seg.ops.backend import standardize_data_format
 from keras_seg.surgery import cascade as append_copies
 from keras_seg.surgery import multi_grid as spread_last_stage
 from keras_seg.surgery import set_output_stride
-from keras_seg.surgery.multi_grid import last_convolutions
+from keras_seg.surgery.last_stage import last_convolutions
 
 __all__ = ["DeepLabV3", "deeplab"]
 

@@ -24,7 +24,7 @@ from keras_seg.surgery.fully_convolutional import find_head
 from keras_seg.surgery.graph import copy_model
 from keras_seg.surgery.graph import data_format_of
 from keras_seg.surgery.graph import functional
-from keras_seg.surgery.unpadded import check_unpadded
+from keras_seg.surgery.padding import check_unpadded
 
 __all__ = ["SlidingWindow"]
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_seg.fast import best_class
-from keras_seg.surgery.wrapping import first_output
+from keras_seg.surgery.tta import first_output
 
 __all__ = ["check_weights", "forget_sizes", "ids_network"]
 

@@ -107,7 +107,7 @@ def _class_axis(tensor):
         operation, arguments = _history(tensor)
         if isinstance(operation, (layers.Permute, layers.Reshape)):
             return -1
-        before = _tensors(arguments)
+        before = graph.values_of(keras.KerasTensor, arguments)
         if isinstance(operation, MAKERS) or not before:
             dense = isinstance(operation, layers.Dense)
             return -1 if dense or len(tensor.shape) < 3 else 1
@@ -118,10 +118,6 @@ def _history(tensor):
     """The operation that made a tensor, and what it was called with."""
     call = call_that_made(tensor)
     return call.operation, (call.args, call.kwargs)
-
-
-def _tensors(arguments, kind=keras.KerasTensor):
-    return [x for x in keras.tree.flatten(arguments) if isinstance(x, kind)]
 
 
 def _weights(operation):
@@ -213,7 +209,7 @@ class _Renewal:
 
     def _scores_before(self, operation, arguments, tensor, axis):
         """The inputs of an operation that are scores, each with its axis."""
-        given = _tensors(arguments)
+        given = graph.values_of(keras.KerasTensor, arguments)
         if isinstance(operation, LIKE_ANOTHER):
             given = given[:1]
         made = keras.tree.flatten(operation.output)
@@ -231,10 +227,8 @@ class _Renewal:
         return before
 
     def _call(self, operation, *args, **kwargs):
-        parts = _tensors((args, kwargs), _Part)
-        args, kwargs = keras.tree.map_structure(
-            lambda x: x.tensor if isinstance(x, _Part) else x, (args, kwargs)
-        )
+        parts = graph.values_of(_Part, args, kwargs)
+        args, kwargs = graph.tensors(args, kwargs)
         reads = parts[:1] if isinstance(operation, LIKE_ANOTHER) else parts
         changed = any(part.changed for part in reads)
         if changed and id(operation) not in self.behind:

@@ -4,9 +4,9 @@ import keras
 
 from keras_seg.from_logits import resolve_from_logits
 from keras_seg.layers import DenseCRF
-from keras_seg.surgery.wrapping import first_output
-from keras_seg.surgery.wrapping import image_of
-from keras_seg.surgery.wrapping import log_of
+from keras_seg.surgery.tta import first_output
+from keras_seg.surgery.tta import image_of
+from keras_seg.surgery.tta import log_of
 
 __all__ = ["add_crf"]
 

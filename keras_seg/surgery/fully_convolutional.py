@@ -11,7 +11,7 @@ from keras_seg.layers import Conv
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
-from keras_seg.surgery import pointwise
+from keras_seg.surgery import pointwise_rules
 from keras_seg.surgery import verification
 
 __all__ = ["find_head", "fully_convolutional"]
@@ -108,7 +108,9 @@ def fully_convolutional(
             activation = layers.Activation(
                 classifier_activation, name="classifier_activation"
             )
-            if not pointwise.is_pointwise(activation, surgery.data_format):
+            if not pointwise_rules.is_pointwise(
+                activation, surgery.data_format
+            ):
                 raise ValueError(
                     "`classifier_activation` works along the last axis, and "
                     "the classes are the second (data_format='channels_first'"
@@ -145,11 +147,7 @@ class _Surgery:
         self.roots, self.last = find_head(classifier)
 
     def call(self, operation, *args, **kwargs):
-        parts = [
-            value
-            for value in keras.tree.flatten((args, kwargs))
-            if isinstance(value, _Part)
-        ]
+        parts = graph.values_of(_Part, args, kwargs)
         if not self.verify and graph.has_own_call(operation):
             _refuse(
                 operation,
@@ -165,7 +163,7 @@ class _Surgery:
         if any(part.window != (1, 1) for part in parts):
             elementwise = isinstance(
                 operation, layers.Activation
-            ) and pointwise.is_elementwise(operation.activation)
+            ) and pointwise_rules.is_elementwise(operation.activation)
             if not elementwise and not isinstance(operation, layers.Dropout):
                 _refuse(operation, "it works on a flattened map")
             return self._copy(operation, args, kwargs, parts[0].window)
@@ -233,7 +231,7 @@ class _Surgery:
         """Keras takes a softmax along the last axis, whatever that is."""
         if self.data_format == "channels_last":
             return
-        if not pointwise.is_elementwise(layer.activation):
+        if not pointwise_rules.is_elementwise(layer.activation):
             _refuse(
                 layer,
                 f"its activation '{layer.activation.__name__}' works along "
@@ -255,7 +253,7 @@ class _Surgery:
                 "its mean would be that of all windows of a larger image",
             )
         changes = {}
-        if isinstance(operation, pointwise.ALONG_AN_AXIS):
+        if isinstance(operation, pointwise_rules.ALONG_AN_AXIS):
             changes["axis"] = channel_axis(self.data_format)
         elif isinstance(operation, layers.Conv2D):
             if set(operation.kernel_size) != {1}:
@@ -263,7 +261,7 @@ class _Surgery:
         elif isinstance(operation, layers.Activation):
             if id(operation) not in self.last:
                 self._check_activation(operation)
-        elif not pointwise.is_pointwise(operation, self.data_format):
+        elif not pointwise_rules.is_pointwise(operation, self.data_format):
             _refuse(operation, "it is not known to work on a vector alone")
         if id(operation) in self.last:
             if isinstance(operation, (layers.Activation, layers.Softmax)):
@@ -275,10 +273,7 @@ class _Surgery:
         return self._copy(operation, args, kwargs, (1, 1), **changes)
 
     def _copy(self, operation, args, kwargs, window, **changes):
-        args, kwargs = keras.tree.map_structure(
-            lambda value: value.tensor if isinstance(value, _Part) else value,
-            (args, kwargs),
-        )
+        args, kwargs = graph.tensors(args, kwargs)
         outputs = self.copier.copy(operation, **changes)(*args, **kwargs)
         return keras.tree.map_structure(
             lambda tensor: _Part(tensor, window), outputs
@@ -367,11 +362,7 @@ def find_head(classifier):
         last: object = None
 
     def call(operation, *args, **kwargs):
-        traces = [
-            value
-            for value in keras.tree.flatten((args, kwargs))
-            if isinstance(value, Trace)
-        ]
+        traces = graph.values_of(Trace, args, kwargs)
         begins = isinstance(operation, (layers.Flatten, *GLOBAL_POOLING))
         if all(trace.roots for trace in traces):
             roots = frozenset().union(*(trace.roots for trace in traces))

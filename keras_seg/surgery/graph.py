@@ -24,6 +24,8 @@ __all__ = [
     "functional",
     "has_own_call",
     "rebuild",
+    "tensors",
+    "values_of",
     "with_outputs",
 ]
 
@@ -64,6 +66,17 @@ def functional(model):
         "a model with a graph of layers. A subclassed model has none. "
         f"Received: model={model!r} of type {type(model).__name__}"
     )
+
+
+def values_of(kind, *structures):
+    """The values of a class among the arguments of a walk's call."""
+    found = keras.tree.flatten(structures)
+    return [value for value in found if isinstance(value, kind)]
+
+
+def tensors(*structures):
+    """The arguments of a walk's call with tensors for what holds one."""
+    return keras.tree.map_structure(_tensor, structures)
 
 
 def has_own_call(operation):

@@ -9,11 +9,11 @@ from keras_seg.layers.metadata import Metadata
 from keras_seg.layers.metadata import facts_of
 from keras_seg.layers.metadata import note
 from keras_seg.surgery import graph
+from keras_seg.surgery import transform_rules  # noqa: F401  (rules of `carry`)
 from keras_seg.surgery import verification
-from keras_seg.surgery import whole_systems  # noqa: F401  (rules of `carry`)
-from keras_seg.surgery import windows  # noqa: F401  (rules of `carry`)
-from keras_seg.surgery.carrying import Map
-from keras_seg.surgery.carrying import Surgery
+from keras_seg.surgery import window_rules  # noqa: F401  (rules of `carry`)
+from keras_seg.surgery.transform_rules import Map
+from keras_seg.surgery.transform_rules import Surgery
 
 __all__ = ["set_output_stride"]
 

@@ -9,7 +9,7 @@ from keras_seg.keras_private import run_through_graph
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import RemovedStridePadding
 from keras_seg.surgery import graph
-from keras_seg.surgery import pointwise
+from keras_seg.surgery import pointwise_rules
 from keras_seg.surgery.measuring import measured_strides
 from keras_seg.surgery.measuring import verify_strides
 
@@ -223,7 +223,7 @@ def _states_its_stride(operation, data_format):
     return (
         isinstance(operation, (keras.Model, *STRIDED))
         or (of_keras and isinstance(operation, layers.Layer))
-        or pointwise.is_pointwise(operation, data_format)
+        or pointwise_rules.is_pointwise(operation, data_format)
     )
 
 

@@ -32,7 +32,7 @@ class Reach:
     Example:
 
     >>> reach = Reach(64).window(3, before=1).window(2, stride=2)
-    >>> reach.at(10), reach.width, reach.stride, reach.centre
+    >>> reach.at(10), reach.width, reach.stride, reach.center
     ((19, 22), 4, Fraction(2, 1), Fraction(1, 2))
     """
 
@@ -51,11 +51,11 @@ class Reach:
         return max(last - first + 1 for first, last in self.pattern)
 
     @property
-    def centre(self):
+    def center(self):
         """Where the field of position 0 has its middle, in pixels.
 
         For a pattern, where it would have to lie for the middles of all
-        fields to be at `centre + position · stride`, on average.
+        fields to be at `center + position · stride`, on average.
         """
         middles = [
             Fraction(first + last, 2) - place * self.stride

@@ -25,8 +25,8 @@ UNKNOWN_SIZE = 2**10 * 3**2 * 5 * 7
 class ReceptiveField:
     """What a position of a map sees of the image, in pixels.
 
-    Position i of a side sees the pixels from `centre + i · stride - (size -
-    1) / 2` to `centre + i · stride + (size - 1) / 2`. Each is a number where
+    Position i of a side sees the pixels from `center + i · stride - (size -
+    1) / 2` to `center + i · stride + (size - 1) / 2`. Each is a number where
     rows and columns agree, else a pair `(height, width)`. The numbers are
     exact: ints, floats, or fractions where there is no such float.
 
@@ -34,14 +34,14 @@ class ReceptiveField:
         size: pixels of the side; `math.inf` where it is the whole image.
         stride: pixels between the fields of neighbours; None for what is no
             map, such as the classes of a classifier.
-        centre: the middle of the field of position 0, counted from the
+        center: the middle of the field of position 0, counted from the
             middle of the first pixel; negative where it lies in the padding.
             None for what is no map.
     """
 
     size: object
     stride: object
-    centre: object
+    center: object
 
 
 def receptive_field(model, layer=None, *, global_pooling=True):
@@ -51,7 +51,7 @@ def receptive_field(model, layer=None, *, global_pooling=True):
     by t, on a map of stride s, the first of them in front by p:
 
         size ← size + (k - 1) · r · s
-        centre ← centre + ((k - 1) · r / 2 - p) · s
+        center ← center + ((k - 1) · r / 2 - p) · s
         stride ← stride · t
 
     Where maps are joined, the field is the smallest interval that holds the
@@ -62,7 +62,7 @@ def receptive_field(model, layer=None, *, global_pooling=True):
 
     A network that enlarges its maps, as a whole segmentation network does,
     treats neighbouring pixels differently, in a pattern. `size` is that of
-    the pixel that sees most; `centre` is the mean over the pattern: 0, if the
+    the pixel that sees most; `center` is the mean over the pattern: 0, if the
     scores lie over their own pixels. Of maps that are resized to the size of
     others (`ResizeLike`), both are taken to cover the same pixels.
 
@@ -93,7 +93,7 @@ def receptive_field(model, layer=None, *, global_pooling=True):
     >>> import keras, keras_seg
     >>> vgg = keras.applications.VGG16(include_top=False, weights=None)
     >>> keras_seg.receptive_field(vgg, "block3_pool")
-    ReceptiveField(size=44, stride=8, centre=3.5)
+    ReceptiveField(size=44, stride=8, center=3.5)
     >>> keras_seg.receptive_field(vgg).size
     212
     """
@@ -168,7 +168,7 @@ def _summary(model, field, global_pooling):
     return ReceptiveField(
         size=math.inf if whole else _pair(side.width for side in field.sides),
         stride=_pair(side.stride for side in field.sides),
-        centre=_pair(side.centre for side in field.sides) if local else None,
+        center=_pair(side.center for side in field.sides) if local else None,
     )
 
 

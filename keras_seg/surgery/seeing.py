@@ -8,7 +8,7 @@ from keras import layers
 
 from keras_seg.keras_private import run_through_graph
 from keras_seg.surgery import graph
-from keras_seg.surgery import pointwise
+from keras_seg.surgery import pointwise_rules
 from keras_seg.surgery.reach import Reach
 
 __all__ = ["WHOLE", "Field", "map_of", "refuse", "see", "through"]
@@ -85,7 +85,7 @@ def see(layer, fields):
     """
     maps = [x for x in fields if x.is_map]
     first = maps[0]
-    if not pointwise.is_pointwise(layer, first.data_format):
+    if not pointwise_rules.is_pointwise(layer, first.data_format):
         refuse(layer, "it is no kind of layer whose window is known")
     for x in maps[1:]:
         one, other = (

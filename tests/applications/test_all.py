@@ -101,13 +101,13 @@ def test_auxiliary_head(name):
 @every_system
 @pytest.mark.once
 def test_a_pixel_sees_what_is_around_it(name):
-    """The centre of what it sees is the pixel, on average, or half a pixel
+    """The center of what it sees is the pixel, on average, or half a pixel
     off; not so where an even kernel of fc6 pads one side more, nor where
     bilinear interpolation is by half pixels and maps lie on whole ones."""
     seen = receptive_field(built(name), global_pooling=False)
     assert seen.stride == 1
     shifted = name.startswith("fcn") or name == "unet_resnet"
-    assert abs(seen.centre) <= (16 if shifted else 0.5)
+    assert abs(seen.center) <= (16 if shifted else 0.5)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4])

@@ -117,7 +117,7 @@ def test_mobilenets_have_a_position_on_every_corner():
     last = model.get_layer("aspp").input
     assert last.shape[1:3] == (33, 33)
     seen = receptive_field(model, last)
-    assert seen.stride == 16 and seen.centre == 0
+    assert seen.stride == 16 and seen.center == 0
 
 
 @pytest.mark.once

@@ -72,18 +72,18 @@ def test_follows_every_position(steps):
 
 
 def test_an_enlarged_side_has_a_pattern():
-    """Bilinear, by 2, with half-pixel centres: two positions for each."""
+    """Bilinear, by 2, with half-pixel centers: two positions for each."""
     reach = Reach(8).interpolate(16, Fraction(2))
     assert [reach.at(i) for i in range(4)] == [(-1, 0), (0, 1), (0, 1), (1, 2)]
     assert (reach.width, reach.stride) == (2, Fraction(1, 2))
     # The middle of the first half of pixel 0.
-    assert reach.centre == Fraction(-1, 4)
+    assert reach.center == Fraction(-1, 4)
 
 
 def test_aligned_corners_fall_on_positions():
     reach = Reach(5).interpolate(9, Fraction(2), align_corners=True)
     assert [reach.at(i) for i in range(4)] == [(0, 0), (0, 1), (1, 1), (1, 2)]
-    assert reach.centre == Fraction(0)
+    assert reach.center == Fraction(0)
     drifting = Reach(5).interpolate(10, Fraction(2), True, exact=False)
     assert drifting.at(2) == (1, 2)
 
@@ -101,4 +101,4 @@ def test_nails_leave_positions_that_see_nothing():
     assert reach.at(4) == (2, 2)
     assert reach.at(5) == (math.inf, -math.inf)
     assert reach.window(2, before=1).at(5) == (2, 2)
-    assert reach.centre == 0
+    assert reach.center == 0

@@ -51,7 +51,7 @@ def test_pools_of_vgg16(pool):
     size, stride, padding = VGG16[pool]
     field = receptive_field(vgg16(), pool)
     assert (field.size, field.stride) == (size, stride)
-    assert field.centre == (size - 1) / 2 - padding
+    assert field.center == (size - 1) / 2 - padding
 
 
 def test_fc6_of_vgg16():
@@ -91,10 +91,10 @@ def test_fc6_of_the_released_deeplab(kernel_size, rate, _, released):
         filters=2,
     )
     field = receptive_field(model, "fc6")
-    assert (field.size, field.stride, field.centre) == (released, 8, 0)
+    assert (field.size, field.stride, field.center) == (released, 8, 0)
     # Of the whole network, pixels between two positions see both.
     field = receptive_field(model)
-    assert (field.size, field.stride, field.centre) == (released + 8, 1, 0)
+    assert (field.size, field.stride, field.center) == (released + 8, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_published_networks(name):
     model = getattr(keras.applications, name)(weights=None, **options)
     field = receptive_field(model)
     assert (field.size, field.stride) == (size, stride)
-    assert field.centre == (size - 1) / 2 - padding
+    assert field.center == (size - 1) / 2 - padding
 
 
 def test_segnet_basic():

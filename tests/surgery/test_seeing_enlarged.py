@@ -165,7 +165,7 @@ def test_unpooled_values_lie_within_their_windows():
     pooled, switches = MaxPoolWithIndices(3)(image)
     model = keras.Model(image, MaxUnpool(3)(pooled, switches, image))
     field = receptive_field(model)
-    assert (field.size, field.stride, field.centre) == (3, 1, 0)
+    assert (field.size, field.stride, field.center) == (3, 1, 0)
     images = np.random.default_rng(0).permutation(20 * 24 * 6)
     images = images.reshape(20, 24, 6, 1).astype("float32")
     values = keras.ops.convert_to_numpy(model(images)).max(axis=(0, 2, 3))
@@ -205,7 +205,7 @@ def test_fcn(system, neighbours):
     field = receptive_field(model)
     # At 1, 2, …, 16 pixels, a convolution sees two more, a pool one.
     assert field.size == 1 + 3 * 31 + neighbours
-    assert (field.stride, field.centre) == (1, 0)
+    assert (field.stride, field.center) == (1, 0)
     assert pixels_seen(model, 256) == field.size
 
 
@@ -216,7 +216,7 @@ def test_fcn_with_the_published_geometry(system, neighbours):
     model = system(encoder(5, size=224), geometry="paper", **PLAIN)
     field = receptive_field(model)
     assert field.size == 1 + 3 * 31 + 6 * 32 + neighbours
-    assert (field.stride, field.centre) == (1, 0)
+    assert (field.stride, field.center) == (1, 0)
     if system is FCN8s:
         assert pixels_seen(model, 384, 8) == field.size
 
@@ -225,7 +225,7 @@ def test_fcn_with_the_published_geometry(system, neighbours):
 def test_unet():
     model = UNet(filters=2, depth=2, include_preprocessing=False, **PLAIN)
     field = receptive_field(model)
-    assert (field.stride, field.centre) == (1, 0)
+    assert (field.stride, field.center) == (1, 0)
     assert pixels_seen(model, 64) == field.size
 
 
@@ -233,7 +233,7 @@ def test_unet():
 def test_unpadded_unet():
     """n pixels give logits for the n - 184 in the middle; 188 give 4."""
     field = receptive_field(UNet(filters=1, padding="valid", **PLAIN))
-    assert (field.stride, field.centre) == (1, 184 / 2)
+    assert (field.stride, field.center) == (1, 184 / 2)
     model = make_positive(
         UNet(filters=1, padding="valid", input_shape=(220, 188, 1), **PLAIN)
     )
@@ -259,7 +259,7 @@ def test_segnet():
     # The decoder's convolutions: 3 at 16, 3 at 8, 3 at 4, 2 at 2, 2 at 1
     # pixels see as far as the encoder's; the window adds nothing.
     assert field.size == 212 + 2 * (3 * 16 + 3 * 8 + 3 * 4 + 2 * 2 + 2 * 1) + 12
-    assert (field.stride, field.centre) == (1, 0)
+    assert (field.stride, field.center) == (1, 0)
 
 
 @pytest.mark.once
@@ -287,7 +287,7 @@ def test_deeplab_v3_plus():
     # 31 of the encoder, 4 · 16 of the pyramid; the decoder's 5 positions at
     # stride 4 lie between 3 of stride 16, and so do 6 of them.
     assert field.size == 31 + 4 * 16 + 2 * 16
-    assert (field.stride, field.centre) == (1, 0)
+    assert (field.stride, field.center) == (1, 0)
 
 
 @pytest.mark.once
@@ -296,7 +296,7 @@ def test_crops_like_another():
     small = layers.Conv2D(1, 5)(image)
     cropped = CropLike(3)(image, small)
     field = receptive_field(keras.Model(image, cropped))
-    assert (field.size, field.centre) == (1, 3)
+    assert (field.size, field.center) == (1, 3)
 
 
 @pytest.mark.once

@@ -124,11 +124,11 @@ def test_is_the_support_of_the_gradient(build, more):
     model = build(*size)
     field = receptive_field(model)
     position, expected = [], []
-    for length, width, stride, centre in zip(
-        size, *map(pair, (field.size, field.stride, field.centre)), strict=True
+    for length, width, stride, center in zip(
+        size, *map(pair, (field.size, field.stride, field.center)), strict=True
     ):
-        position.append(round((length / 2 - centre) / stride))
-        middle = centre + position[-1] * stride
+        position.append(round((length / 2 - center) / stride))
+        middle = center + position[-1] * stride
         expected.append((middle - (width - 1) / 2, middle + (width - 1) / 2))
         assert 0 <= expected[-1][0] and expected[-1][1] < length
     shape = model.output_shape[1:]
@@ -152,7 +152,7 @@ def test_padding_follows_the_parity_of_the_size(size, padding):
         x = layers.Conv2D(1, 3, stride, padding="same")(x)
     field = receptive_field(keras.Model(image, x))
     assert (field.size, field.stride) == (315, 32)
-    assert field.centre == (315 - 1) / 2 - padding
+    assert field.center == (315 - 1) / 2 - padding
 
 
 @pytest.mark.once
@@ -178,7 +178,7 @@ def test_removed_strides_leave_the_field(padding, size):
         of_dense = receptive_field(dense)
         assert of_dense.stride == stride
         assert of_dense.size == field.size
-        assert of_dense.centre == field.centre
+        assert of_dense.center == field.center
 
 
 @pytest.mark.once
@@ -198,7 +198,7 @@ def test_pyramid_sees_its_largest_rate(version):
     x = ASPP(1, (1, 5, 3), version, hidden_filters=2)(image)
     model = make_positive(keras.Model(image, x))
     field = receptive_field(model)
-    assert (field.size, field.centre) == (11, 0)
+    assert (field.size, field.center) == (11, 0)
     assert seen(rows_seen(model, 24, 6)[12]) == (7, 17)
 
 
@@ -212,4 +212,4 @@ def test_image_pooling_sees_the_image():
     field = receptive_field(model)
     assert (field.size, field.stride) == (math.inf, 2)
     local = receptive_field(model, global_pooling=False)
-    assert (local.size, local.stride, local.centre) == (11, 2, field.centre)
+    assert (local.size, local.stride, local.center) == (11, 2, field.center)

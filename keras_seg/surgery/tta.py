@@ -1,6 +1,7 @@
-"""One network that looks at an image at several scales, and mirrored."""
+"""One network that sees an image at several scales, and mirrored."""
 
 import keras
+from keras import layers
 from keras import ops
 
 from keras_seg.from_logits import resolve_from_logits
@@ -8,11 +9,8 @@ from keras_seg.layers import AlignedScale
 from keras_seg.layers import ResizeLike
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery.graph import data_format_of
-from keras_seg.surgery.wrapping import first_output
-from keras_seg.surgery.wrapping import image_of
-from keras_seg.surgery.wrapping import log_of
 
-__all__ = ["average_views"]
+__all__ = ["average_views", "first_output", "image_of", "log_of"]
 
 
 def average_views(
@@ -62,7 +60,7 @@ def average_views(
     >>> average_views(model, (0.5, 1.0), mirror=True).output_shape
     (None, None, None, 3)
     """
-    _check(model, scales, merge)
+    _check_views(model, scales, merge)
     if merge == "mean":
         from_logits = resolve_from_logits(model, from_logits)
     data_format = data_format_of(model)
@@ -97,7 +95,7 @@ def average_views(
     return keras.Model(image, y, name=f"{model.name}_views")
 
 
-def _check(model, scales, merge):
+def _check_views(model, scales, merge):
     numbers = isinstance(scales, tuple | list) and all(
         isinstance(s, int | float) and not isinstance(s, bool) and s > 0
         for s in scales
@@ -118,3 +116,34 @@ def _check(model, scales, merge):
             "`scales` need a model that takes images of any size. Received: "
             f"scales={scales!r}, a model of images of size {sizes}"
         )
+
+
+# A float32 whose logarithm is finite.
+SMALLEST = 1e-37
+
+
+def image_of(model):
+    """A new input for a model, and the image with its channels last.
+
+    Args:
+        model: `keras.Model` of images.
+
+    Returns:
+        Tuple of tensors, one and the same where the model takes channels last.
+    """
+    image = keras.Input(batch_shape=model.inputs[0].shape, name="image")
+    if data_format_of(model) != "channels_first":
+        return image, image
+    last = layers.Permute((2, 3, 1), dtype="float32", name="image_like_scores")
+    return image, last(image)
+
+
+def first_output(outputs):
+    """The scores of a model that may have auxiliary ones behind them."""
+    scores = outputs[0] if isinstance(outputs, list | tuple) else outputs
+    return scores if scores.dtype == "float32" else ops.cast(scores, "float32")
+
+
+def log_of(probabilities):
+    """Logits of probabilities, finite where one is 0."""
+    return ops.log(ops.maximum(probabilities, SMALLEST))

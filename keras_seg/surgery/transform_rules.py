@@ -6,9 +6,15 @@ import functools
 import keras
 from keras import layers
 
+from keras_seg.layers import ASPP
+from keras_seg.layers import CRFAsRNN
+from keras_seg.layers import CropLike
 from keras_seg.layers import CropToSmallest
+from keras_seg.layers import DenseCRF
+from keras_seg.layers import PadToMultiple
+from keras_seg.layers import ResizeLike
 from keras_seg.surgery import graph
-from keras_seg.surgery import pointwise
+from keras_seg.surgery import pointwise_rules
 
 __all__ = ["Map", "Surgery", "carry", "refuse"]
 
@@ -73,11 +79,7 @@ class Surgery:
         self.changed = []
 
     def call(self, operation, *args, **kwargs):
-        maps = [
-            value
-            for value in keras.tree.flatten((args, kwargs))
-            if isinstance(value, Map)
-        ]
+        maps = graph.values_of(Map, args, kwargs)
         if graph.has_own_call(operation) and not self.verify:
             refuse(
                 operation,
@@ -94,15 +96,8 @@ class Surgery:
 
     def apply(self, layer, args, kwargs, **changes):
         """Calls a layer on the tensors of maps; `changes` says what it did."""
-        first = next(
-            value
-            for value in keras.tree.flatten((args, kwargs))
-            if isinstance(value, Map)
-        )
-        args, kwargs = keras.tree.map_structure(
-            lambda value: value.tensor if isinstance(value, Map) else value,
-            (args, kwargs),
-        )
+        first = graph.values_of(Map, args, kwargs)[0]
+        args, kwargs = graph.tensors(args, kwargs)
         return keras.tree.map_structure(
             lambda tensor: dataclasses.replace(first, tensor=tensor, **changes),
             layer(*args, **kwargs),
@@ -131,7 +126,7 @@ def carry(layer, surgery, maps, args, kwargs):
     Returns:
         The `Map`, or a structure of them, that stands for its output.
     """
-    if not pointwise.is_pointwise(layer, surgery.data_format):
+    if not pointwise_rules.is_pointwise(layer, surgery.data_format):
         refuse(
             layer,
             "it is neither a convolution, a pooling, a padding nor pointwise",
@@ -205,3 +200,52 @@ def _(model, surgery, maps, args, kwargs):
     surgery.inner[model] = place, dense, last
     result = surgery.apply(dense, args, kwargs)
     return dataclasses.replace(last, tensor=result.tensor)
+
+
+@carry.register(ASPP)
+def _(layer, surgery, maps, args, kwargs):
+    """Its rates are distances on the map. The mean stays one of the map."""
+    (x,) = maps
+    if x.rate > 1 and layer.version == "v3":
+        surgery.changed.append(layer)
+    rates = tuple(rate * x.rate for rate in layer.rates)
+    return surgery.apply(surgery.copier.copy(layer, rates=rates), args, kwargs)
+
+
+@carry.register(ResizeLike)
+def _(layer, surgery, maps, args, kwargs):
+    """What is resized comes to lie where the reference does."""
+    x, reference = maps
+    if x.rate > reference.rate:
+        surgery.changed.append(layer)
+    result = surgery.apply(surgery.copier.copy(layer), args, kwargs)
+    return dataclasses.replace(reference, tensor=result.tensor)
+
+
+@carry.register(CRFAsRNN)
+@carry.register(CropLike)
+@carry.register(DenseCRF)
+@carry.register(PadToMultiple)
+def _(layer, surgery, maps, args, kwargs):
+    if any(x.rate > 1 for x in maps):
+        refuse(layer, "its map has lost a stride")
+    return surgery.apply(
+        surgery.copier.copy(layer),
+        args,
+        kwargs,
+        origin=object(),
+        shift=(0, 0),
+    )
+
+
+@carry.register(layers.Permute)
+def _(layer, surgery, maps, args, kwargs):
+    """Only what ends a channels-first system: logits with channels last."""
+    (x,) = maps
+    if x.rate > 1 or tuple(layer.dims) != (2, 3, 1):
+        refuse(
+            layer,
+            "it is neither a convolution, a pooling, a padding nor pointwise",
+        )
+    copy = surgery.copier.copy(layer)
+    return surgery.apply(copy, args, kwargs, is_map=False)

@@ -1,20 +1,100 @@
-"""Whether a network computes the same of a window wherever it lies."""
+"""Padding that follows the size of a map, and networks without any."""
 
 import keras
 from keras import layers
 
+from keras_seg.keras_private import producer
 from keras_seg.layers import ASPP
 from keras_seg.layers import CropLike
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.removed_stride import RemovedStride
-from keras_seg.surgery import pointwise
-from keras_seg.surgery.graph import Pad
-from keras_seg.surgery.graph import data_format_of
-from keras_seg.surgery.graph import functional
-from keras_seg.surgery.graph import has_own_call
+from keras_seg.surgery import graph
+from keras_seg.surgery import pointwise_rules
 
-__all__ = ["check_unpadded"]
+__all__ = ["check_unpadded", "pad_by_parity"]
+
+CONVOLUTIONS = (
+    layers.Conv2D,
+    layers.DepthwiseConv2D,
+    layers.SeparableConv2D,
+)
+
+
+def pad_by_parity(model):
+    """Lets strided convolutions pad by what the size of their map is.
+
+    The MobileNets and EfficientNets of `keras.applications` pad a map in
+    front of a stride of 2 by a layer: evenly if its size is odd, and by one
+    more behind than in front if it is even, or if it is not known. For a
+    network of any size that is wrong at odd ones: its map has a position
+    less than aligned corners need, and each lies half a stride off. The
+    padding `"same"` is what they do at sizes that are known (but for the
+    first MobileNet, which takes all for even).
+
+    Args:
+        model: functional `keras.Model`.
+
+    Returns:
+        A functional `keras.Model` for images of any size, with the weights
+        of `model`, which computes the same where maps are even.
+
+    Example:
+
+    >>> import keras
+    >>> model = keras.applications.MobileNetV2(
+    ...     include_top=False, weights=None)
+    >>> model.compute_output_shape((1, 129, 129, 3))
+    (1, 4, 4, 1280)
+    >>> pad_by_parity(model).compute_output_shape((1, 129, 129, 3))
+    (1, 5, 5, 1280)
+    """
+    model = graph.functional(model)
+    consumers: dict[int, list] = {}
+    for operation in model.operations:
+        for tensor in keras.tree.flatten(operation.input):
+            made_by = producer(tensor)
+            consumers.setdefault(id(made_by), []).append(operation)
+    # From each padding that goes to the convolution that takes it over.
+    fitted = {
+        made_by: operations[0]
+        for made_by, operations in consumers.items()
+        if len(operations) == 1
+        and isinstance(operations[0], CONVOLUTIONS)
+        and _is_for_even_maps(operations[0])
+    }
+    if not fitted:
+        return model
+    convolutions = {id(operation) for operation in fitted.values()}
+    copier = graph.Copier()
+
+    def call(operation, *args, **kwargs):
+        if id(operation) in fitted:
+            return args[0]
+        changes = {"padding": "same"} if id(operation) in convolutions else {}
+        return copier.copy(operation, **changes)(*args, **kwargs)
+
+    return graph.rebuild(model, lambda x: x, call, copier)
+
+
+def _is_for_even_maps(convolution):
+    """Whether it is padded for its stride as even maps have to be."""
+    padding = producer(convolution.input)
+    if not isinstance(padding, layers.ZeroPadding2D):
+        return False
+    if any(map(graph.has_own_call, (convolution, padding))):
+        return False
+    (size, *others) = {*convolution.kernel_size}
+    before = (size - 2) // 2
+    pair = (before, size - 2 - before)
+    return (
+        not others
+        and size > 2
+        and tuple(convolution.strides) == (2, 2)
+        and convolution.padding == "valid"
+        and tuple(map(tuple, padding.padding)) == (pair, pair)
+    )
+
 
 WINDOWS = (
     layers.Conv2D,
@@ -66,8 +146,8 @@ def check_unpadded(classifier, head=(), data_format=None):
 and what it sees at the border of a window is not in the image. Build the \
 classifier with padding='valid'.
     """
-    data_format = data_format or data_format_of(classifier)
-    for operation in functional(classifier).operations:
+    data_format = data_format or graph.data_format_of(classifier)
+    for operation in graph.functional(classifier).operations:
         if isinstance(operation, keras.Model):
             check_unpadded(operation, data_format=data_format)
         elif reason := _reason(operation, data_format, id(operation) in head):
@@ -78,7 +158,7 @@ classifier with padding='valid'.
 
 
 def _reason(operation, data_format, in_head):
-    if has_own_call(operation):
+    if graph.has_own_call(operation):
         return "it has a `call` of its own, and may pad"
     if _pads(operation):
         return (
@@ -101,16 +181,16 @@ def _on_maps(operation):
 
 
 def _is_whole(operation, data_format):
-    along = isinstance(operation, pointwise.ALONG_AN_AXIS)
+    along = isinstance(operation, pointwise_rules.ALONG_AN_AXIS)
     if along and _on_maps(operation):
-        return not pointwise.is_pointwise(operation, data_format)
+        return not pointwise_rules.is_pointwise(operation, data_format)
     return isinstance(operation, WHOLE)
 
 
 def _pads(layer):
     if isinstance(layer, layers.ZeroPadding2D):
         return any(amount for pair in layer.padding for amount in pair)
-    if isinstance(layer, Pad):
+    if isinstance(layer, graph.Pad):
         return any(amount for pair in layer.pad_width for amount in pair)
     if not isinstance(layer, WINDOWS):
         return False

@@ -3,7 +3,10 @@ import numpy as np
 import pytest
 from keras import layers
 
+from keras_seg.applications import FCN8s
 from keras_seg.surgery import decimate
+from keras_seg.surgery import inflate_input
+from tests.networks import application
 from tests.networks import outputs
 from tests.networks import randomize
 from tests.networks import relative_difference
@@ -23,7 +26,7 @@ def head(rate=4, norm=False):
     return randomize(keras.Model(image, x))
 
 
-def picture(height=27, width=31):
+def maps(height=27, width=31):
     rng = np.random.default_rng(1)
     return rng.normal(size=(1, height, width, 3)).astype("float32")
 
@@ -49,7 +52,7 @@ def masked(model, name, taps, filters=None):
     "kernel_size, rate, taps", [(3, 12, [0, 3, 6]), (4, 8, [0, 2, 4, 6])]
 )
 def test_equals_the_kernel_with_zeros(kernel_size, rate, taps):
-    model, x = head(), picture()
+    model, x = head(), maps()
     small = decimate(model, "fc6", kernel_size=kernel_size)
     layer = small.get_layer("fc6")
     assert layer.kernel_size == (kernel_size, kernel_size)
@@ -61,7 +64,7 @@ def test_equals_the_kernel_with_zeros(kernel_size, rate, taps):
 @pytest.mark.parametrize("norm", [False, True])
 def test_filters_and_what_belongs_to_them(norm):
     """The next layer forgets exactly the inputs that are gone."""
-    model, x = head(norm=norm), picture()
+    model, x = head(norm=norm), maps()
     small = decimate(model, "fc6", kernel_size=3, filters=5, seed=3)
     kernel = model.get_layer("fc6").get_weights()[0][::3, ::3]
     kept = [
@@ -104,3 +107,72 @@ def test_bad_arguments():
     pooled = layers.GlobalAveragePooling2D(name="gap")(model.output)
     with pytest.raises(ValueError, match="'gap'.*behind 'fc8'"):
         decimate(keras.Model(model.input, pooled), "fc8", filters=1)
+
+
+def small(**options):
+    options = {"input_shape": (64, 64, 3), "include_top": False, **options}
+    return application("MobileNetV2", alpha=0.35, **options)
+
+
+@pytest.mark.once
+def test_new_channels_change_nothing_at_first():
+    model = small()
+    inflated = inflate_input(model, 5)
+    rng = np.random.default_rng(0)
+    image = rng.normal(size=(1, 64, 64, 5)).astype("float32")
+    np.testing.assert_allclose(
+        outputs(inflated, image),
+        outputs(model, image[..., :3]),
+        rtol=1e-5,
+        atol=1e-5,
+    )
+    old, new = (
+        m.get_layer("Conv1").get_weights()[0] for m in (model, inflated)
+    )
+    np.testing.assert_array_equal(new[:, :, :3], old)
+    assert not new[:, :, 3:].any()
+    names = [layer.name for layer in model.layers]
+    assert [layer.name for layer in inflated.layers][1:] == names[1:]
+
+
+@pytest.mark.once
+def test_fewer_channels():
+    model = small()
+    kernel = inflate_input(model, 2).get_layer("Conv1").get_weights()[0]
+    np.testing.assert_array_equal(
+        kernel, model.get_layer("Conv1").get_weights()[0][:, :, :2]
+    )
+
+
+@pytest.mark.once
+def test_what_is_made_for_the_channels_is_refused_by_name():
+    image = keras.Input((8, 8, 3))
+    x = layers.Normalization(mean=[1, 2, 3], variance=[1, 1, 1], name="norm")
+    model = keras.Model(image, layers.Conv2D(2, 3)(x(image)))
+    with pytest.raises(ValueError, match="'norm'.*made for the channels"):
+        inflate_input(model, 4)
+    with pytest.raises(ValueError, match="Received: channels=0"):
+        inflate_input(small(), 0)
+
+
+@pytest.mark.once
+def test_builders_take_gray_and_infrared():
+    """A gray image is the color image with three equal channels."""
+    backbone = small()
+    rgb, gray, more = (
+        FCN8s(backbone, classes=2, input_shape=(None, None, channels))
+        for channels in (3, 1, 4)
+    )
+    rng = np.random.default_rng(1)
+    for model in (rgb, gray, more):
+        for layer in model.layers:
+            if layer.name.startswith("score_") and layer.weights:
+                shapes = [w.shape for w in layer.weights]
+                draw = np.random.default_rng(2).normal
+                layer.set_weights([draw(size=shape) for shape in shapes])
+    image = rng.uniform(0, 255, (1, 33, 40, 1)).astype("float32")
+    expected = outputs(rgb, np.repeat(image, 3, -1))
+    assert np.std(expected) > 0
+    np.testing.assert_allclose(outputs(gray, image), expected, rtol=1e-4)
+    four = np.concatenate([np.repeat(image, 3, -1), 255 - image], -1)
+    np.testing.assert_allclose(outputs(more, four), expected, rtol=1e-4)

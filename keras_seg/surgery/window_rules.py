@@ -11,8 +11,8 @@ from keras_seg.layers import RemovedStridePadding
 from keras_seg.layers.removed_stride import RemovedStride
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
-from keras_seg.surgery.carrying import carry
-from keras_seg.surgery.carrying import refuse
+from keras_seg.surgery.transform_rules import carry
+from keras_seg.surgery.transform_rules import refuse
 
 __all__ = ["Window"]
 

@@ -1,28 +1,42 @@
-"""The classes of a data set: names, colors, and the ids that mean void."""
+"""`ClassTable`: names, colors and void ids, read from CSV and YAML."""
 
 import csv
 import dataclasses
+import itertools
+import pathlib
+import unicodedata
 
 import numpy as np
 
-from keras_seg.data.class_files import read_rows
 from keras_seg.data.errors import DataError
+from keras_seg.data.text import brief
 from keras_seg.data.text import listing
+from keras_seg.data.text import parse_id
+from keras_seg.data.text import read_text
+from keras_seg.data.text import read_yaml
 
-__all__ = ["MAX_CLASSES", "VOID", "ClassTable", "voc_colormap"]
+__all__ = [
+    "ClassTable",
+    "MAX_CLASSES",
+    "VOID",
+    "composed",
+    "names_by_id",
+    "refuse_alike",
+    "voc_colormap",
+]
 
 VOID = 255
 MAX_CLASSES = 255  # ids 0..254 in one byte, beside void
 
 
 def voc_colormap(n):
-    """The colors of PASCAL VOC: the bits of the id, dealt to R, G and B.
+    """The first `n` colors of PASCAL VOC, a uint8 array `(n, 3)`.
+
+    Bits 0, 3 and 6 of an id are the highest bits of red, bits 1, 4 and 7
+    those of green, bits 2 and 5 those of blue.
 
     Args:
-        n: int, number of colors, at most 256.
-
-    Returns:
-        uint8 array `(n, 3)`.
+        n: int, at most 256.
 
     Example:
 
@@ -32,30 +46,23 @@ def voc_colormap(n):
     """
     if not 0 <= n <= 256:
         raise ValueError(f"`n` must be in 0..256. Received: n={n}")
-    ids = np.arange(n)
-    colors = np.zeros((n, 3), dtype="uint8")
-    for bit in range(8):
-        for channel in range(3):
-            on = (ids >> (3 * bit + channel)) & 1
-            colors[:, channel] |= (on << (7 - bit)).astype("uint8")
-    return colors
+    bits = np.arange(n)[:, None, None] >> np.arange(24).reshape(8, 3) & 1
+    return np.packbits(bits.astype("uint8"), axis=1)[:, 0]
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassTable:
     """Names and colors of the classes 0..C-1, and the ids that mean void.
 
-    255 always means void; `void_ids` says which other ids do as well. At most
-    255 classes fit beside it.
-
     Args:
-        names: tuple of str, one for each class.
+        names: tuple of str, one for each class; at most 255.
         colors: tuple of (red, green, blue), 0..255, one for each class.
-        void_ids: frozenset of int, ids in masks that mean void.
-        void_colors: tuple of (id, (red, green, blue)), the colors that void
-            ids have in masks coded as colors.
-        colors_given: bool, whether the colors are the data set's own, so
-            that masks may be coded in them; `False` where VOC's stand in.
+        void_ids: frozenset of int, ids in masks that mean void besides 255,
+            which always does.
+        void_colors: tuple of (id, (red, green, blue)), the colors of void ids
+            in masks that code classes as colors.
+        colors_given: bool, whether masks may code classes in these colors;
+            `False` if they are VOC's, for want of others.
 
     Example:
 
@@ -68,18 +75,14 @@ class ClassTable:
     names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
     void_ids: frozenset[int] = frozenset({VOID})
-    # What follows is how masks may be written, no part of what a class is.
+    # Not compared: they say how masks may be written, not what a class is.
     void_colors: tuple[tuple[int, tuple[int, int, int]], ...] = (
         dataclasses.field(default=(), compare=False)
     )
     colors_given: bool = dataclasses.field(default=True, compare=False)
 
     def __post_init__(self):
-        if not 1 <= len(self.names) <= MAX_CLASSES:
-            raise ValueError(
-                f"A class table has 1..{MAX_CLASSES} classes; id {VOID} is "
-                f"void. Received: {len(self.names)} classes"
-            )
+        _check_count(len(self.names))
         if len(self.colors) != len(self.names):
             raise ValueError(
                 "`colors` must have one color for each name. Received: "
@@ -98,11 +101,7 @@ class ClassTable:
     @classmethod
     def default(cls, n):
         """`n` classes named "class 0", "class 1", … in VOC's colors."""
-        if not 1 <= n <= MAX_CLASSES:
-            raise ValueError(
-                f"A class table has 1..{MAX_CLASSES} classes; id {VOID} is "
-                f"void. Received: {n} classes"
-            )
+        _check_count(n)
         return cls(
             names=tuple(f"class {i}" for i in range(n)),
             colors=tuple(_voc_color(i) for i in range(n)),
@@ -113,23 +112,22 @@ class ClassTable:
     def read(cls, path):
         """Read `classes.csv` or `classes.yaml`.
 
-        The columns of CSV are id, name and maybe r, g, b and role. YAML is
-        one of `{names: [...]}`, `{0: name, 1: name, ...}`, or a list of
-        `{id: , name: , color: [r, g, b], role: }`. The role "ignore" or
-        "void" marks an id as void; every other row is a class. A class
+        A CSV file has the columns id and name, and optionally r, g, b and
+        role. A YAML file is `{names: [...]}`, `{0: name, 1: name, ...}`, or a
+        list of `{id: , name: , color: [r, g, b], role: }`. The role "ignore"
+        or "void" marks an id as void; every other row is a class. A class
         without a color gets VOC's.
 
         Args:
             path: str or path of the file.
 
-        Returns:
-            A `ClassTable`.
-
         Raises:
-            DataError: a column is missing, a value is not an integer, an id
-                comes twice, or the ids are not 0..C-1.
+            DataError: If a column is missing, a value is not an integer, an
+                id comes twice, or the ids are not 0..C-1.
         """
-        rows = read_rows(path)
+        path = pathlib.Path(path)
+        is_yaml = path.suffix.lower() in (".yaml", ".yml")
+        rows = _rows_of_yaml(path) if is_yaml else _rows_of_csv(path)
         void_ids = frozenset(i for i, row in rows.items() if row[2])
         ids = sorted(set(rows) - void_ids)
         if ids != list(range(len(ids))) or not 1 <= len(ids) <= MAX_CLASSES:
@@ -161,31 +159,225 @@ class ClassTable:
 
     def write(self, path):
         """Write the table as `classes.csv`, which `read` takes back."""
+        rows: list = [("id", "name", "r", "g", "b", "role")]
+        for i, name in enumerate(self.names):
+            rows.append((i, name, *self.colors[i], "class"))
+        void_colors: dict = dict(self.void_colors)
+        for i in sorted(self.void_ids):
+            color = void_colors.get(i, ("", "", ""))
+            rows.append((i, "void", *color, "void"))
         with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["id", "name", "r", "g", "b", "role"])
-            for i, (name, color) in enumerate(
-                zip(self.names, self.colors, strict=True)
-            ):
-                writer.writerow([i, name, *color, "class"])
-            void_colors: dict = dict(self.void_colors)
-            for i in sorted(self.void_ids):
-                color = void_colors.get(i, ("", "", ""))
-                writer.writerow([i, "void", *color, "void"])
+            csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def _check_count(count):
+    if not 1 <= count <= MAX_CLASSES:
+        raise ValueError(
+            f"A class table has 1..{MAX_CLASSES} classes; id {VOID} is "
+            f"void. Received: {count} classes"
+        )
 
 
 def _voc_color(i):
-    color = voc_colormap(256)[i % 256]
-    return (int(color[0]), int(color[1]), int(color[2]))
+    red, green, blue = voc_colormap(256)[i % 256].tolist()
+    return red, green, blue
 
 
 def _mapping(ids, void_ids):
-    """How masks can be read that keep their ids, as Python has it."""
+    """The `mask_values` that read masks which keep their ids."""
     if not 1 <= len(ids) <= MAX_CLASSES:
         return ""
-    values = {i: VOID for i in void_ids} | {
-        old: new for new, old in enumerate(ids)
-    }
+    values = dict.fromkeys(void_ids, VOID) | dict(zip(ids, itertools.count()))
     pairs = [f"{i}: {values[i]}" for i in sorted(values)]
     pairs = [*pairs[:4], "..."] if len(pairs) > 4 else pairs
     return f", or read them with mask_values={{{', '.join(pairs)}}}"
+
+
+_VOID_ROLES = ("ignore", "void")
+_EXAMPLE = "a header 'id,name' or 'id,name,r,g,b,role' and a class a line"
+_YAML = (
+    "it is {names: [...]}, {0: name, 1: name, ...}, or a list of "
+    "{id: , name: , color: [r, g, b], role: }"
+)
+
+
+def names_by_id(names, path):
+    """Names of classes by id, from a list or a dictionary in a YAML file."""
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict):
+        raise _malformed(path, f"has {brief(names)} for names", _YAML)
+    for i, name in names.items():
+        _check_id(path, i, f"for the name {brief(name)}")
+        _check_name(path, i, name)
+    return names
+
+
+def composed(name):
+    """A name in Unicode's composed form, in which é is one character."""
+    return unicodedata.normalize("NFC", name)
+
+
+def refuse_alike(names, file):
+    """Refuse names that differ only by case or spaces, or come twice."""
+    seen: dict[str, str] = {}
+    for name in names:
+        plain = " ".join(composed(name).casefold().split())
+        if plain in seen:
+            raise DataError(
+                "KS-D015",
+                file,
+                f"has the class {seen[plain]} and the class {name}",
+                "names that differ by case or spaces only are one class "
+                "written in two ways",
+                fix="write the name in one way everywhere",
+            )
+        seen[plain] = name
+
+
+# Both return {id: (name, color or `None`, whether it is void)}.
+
+
+def _rows_of_yaml(path):
+    content = read_yaml(path)
+    if isinstance(content, dict):
+        names = names_by_id(content.get("names", content), path)
+        return {i: (name, None, False) for i, name in names.items()}
+    if not isinstance(content, list):
+        raise _malformed(path, f"holds {type(content).__name__}", _YAML)
+    rows: dict[int, tuple] = {}
+    for number, row in enumerate(content, start=1):
+        if not isinstance(row, dict) or "id" not in row:
+            raise _malformed(path, f"has as entry {number} {brief(row)}", _YAML)
+        i = row["id"]
+        _check_id(path, i, f"in entry {number}")
+        _refuse_again(path, i, rows, f"in entry {number}", "entries")
+        name = row.get("name", f"class {i}")
+        _check_name(path, i, name)
+        color = row.get("color")
+        if color is not None and not _is_color(color):
+            raise _malformed(
+                path,
+                f"has in entry {number} the color {brief(color)}",
+                "a color is [red, green, blue], integers 0..255",
+                "correct the entry, or leave its color out",
+            )
+        role = str(row.get("role", "")).lower()
+        rows[i] = (name, color and tuple(color), role in _VOID_ROLES)
+    return rows
+
+
+def _rows_of_csv(path):
+    try:
+        text = read_text(path)
+    except DataError as error:
+        text = "UTF-8" in error.found
+        raise DataError(
+            "KS-D011",
+            path,
+            error.found,
+            f"a class table has {_EXAMPLE}" if text else error.allowed,
+            fix="write the table again as a UTF-8 text file"
+            if text
+            else error.fix,
+        ) from error
+    try:
+        lines = [
+            [cell.strip() for cell in row]
+            for row in csv.reader(text.splitlines())
+        ]
+    except csv.Error as error:
+        raise _malformed(
+            path, f"is no CSV ({error})", f"a class table has {_EXAMPLE}"
+        ) from error
+    header = [cell.lower() for cell in lines[0]] if lines else []
+    if "id" not in header or "name" not in header:
+        raise _malformed(
+            path,
+            f"has on line 1 the columns {', '.join(header) or '(none)'}",
+            "the columns id and name are needed, r, g, b and role are optional",
+            f"write {_EXAMPLE}",
+        )
+    rows: dict[int, tuple] = {}
+    for number, cells in enumerate(lines[1:], start=2):
+        if not any(cells):
+            continue
+        row = dict(zip(header, cells, strict=False))
+        i = _integer(path, number, "id", row["id"])
+        _refuse_again(path, i, rows, f"on line {number}", "lines")
+        rows[i] = (
+            row.get("name") or f"class {i}",
+            _color(path, number, row),
+            row.get("role", "").lower() in _VOID_ROLES,
+        )
+    return rows
+
+
+def _color(path, number, row):
+    cells = [row.get(channel, "") for channel in "rgb"]
+    if not any(cells):
+        return None
+    values = [
+        _integer(path, number, channel, cell)
+        for channel, cell in zip("rgb", cells, strict=True)
+    ]
+    if not _is_color(values):
+        raise _malformed(
+            path,
+            f"has on line {number} the color {tuple(values)}",
+            "red, green and blue are integers 0..255",
+            "correct the line, or leave r, g and b empty",
+        )
+    return tuple(values)
+
+
+def _integer(path, number, column, cell):
+    if (i := parse_id(cell)) is not None:
+        return i
+    raise _malformed(
+        path,
+        f"has on line {number} {brief(cell)} in the column {column}",
+        "an integer of 0 or more is needed there",
+        "correct the line",
+    )
+
+
+def _is_color(values):
+    return (
+        isinstance(values, list | tuple)
+        and len(values) == 3
+        and all(type(v) is int and 0 <= v <= 255 for v in values)
+    )
+
+
+def _check_id(path, i, where):
+    if type(i) is not int or i < 0:
+        raise _malformed(
+            path,
+            f"has {where} the id {brief(i)}",
+            "an id is an integer of 0 or more",
+        )
+
+
+def _refuse_again(path, i, rows, where, things):
+    if i in rows:
+        raise _malformed(
+            path,
+            f"has {where} the id {i} again",
+            "every id comes once",
+            f"remove one of the two {things}",
+        )
+
+
+def _check_name(path, i, name):
+    if not isinstance(name, str) or not name:
+        raise _malformed(
+            path,
+            f"has for the id {i} the name {brief(name)}",
+            "a name is text; YAML takes no, on and numbers for something else",
+            "write the name in quotes",
+        )
+
+
+def _malformed(path, found, allowed, fix="correct the entry"):
+    return DataError("KS-D011", path, found, allowed, fix=fix)

@@ -6,8 +6,8 @@ import os
 import pathlib
 
 from keras_seg.data.arrays import tiff_pages
-from keras_seg.data.class_files import refuse_alike
 from keras_seg.data.classes import ClassTable
+from keras_seg.data.classes import refuse_alike
 from keras_seg.data.errors import DataError
 from keras_seg.data.ids import classes_of_ids
 from keras_seg.data.ids import ids_of_mask

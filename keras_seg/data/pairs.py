@@ -5,7 +5,7 @@ import dataclasses
 import os
 import pathlib
 
-from keras_seg.data.class_files import composed
+from keras_seg.data.classes import composed
 from keras_seg.data.errors import DataError
 from keras_seg.data.layout import visible
 from keras_seg.data.opening import SUFFIXES

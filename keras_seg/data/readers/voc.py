@@ -5,10 +5,10 @@ import os
 import pathlib
 import re
 
-from keras_seg.data.class_files import refuse_alike
 from keras_seg.data.classes import MAX_CLASSES
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
+from keras_seg.data.classes import refuse_alike
 from keras_seg.data.classes import voc_colormap
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder

@@ -1,6 +1,7 @@
 """`Folder`, a sequence of images and masks, and its plain readers."""
 
 import concurrent.futures
+import copy
 import itertools
 import os
 import pathlib
@@ -35,32 +36,23 @@ __all__ = [
 class Folder:
     """A sequence of `(image, mask)` arrays, read from pairs of files.
 
-    A mask is uint8 `(height, width)` with the ids of the classes and 255 for
-    void, whichever ids the files have for it. Every read checks the ids.
+    A mask is uint8 `(height, width)`, with 255 for every id that means void.
+    Every read checks the ids.
 
     Args:
         pairs: sequence of `Pair`.
         classes: `ClassTable`.
         masks: optional callable from a `Pair` to an integer array
-            `(height, width)` of the ids that were written. `None` reads the
-            mask file of the pair.
-        channels: optional int, see `read_image`: 3 gives uint8 RGB; `None`
-            and other numbers the channels of the files, float32 of 0..255
-            where they have more than 8 bits.
-        skipped: sequence of paths, the images that were left out because
-            they have no mask.
-        bit_depth: optional int, of images of 16 bits, see `read_image`. An
-            attribute that can be set: training finds it (`find_bit_depth`).
+            `(height, width)` of the ids as written. `None` reads the mask
+            file of the pair.
+        channels: optional int, see `read_image`.
+        skipped: sequence of paths, images left out for want of a mask.
+        bit_depth: optional int, see `read_image`. Training sets this
+            attribute to what `find_bit_depth` returns.
     """
 
     def __init__(
-        self,
-        pairs,
-        classes,
-        masks=None,
-        channels=3,
-        skipped=(),
-        bit_depth=None,
+        self, pairs, classes, masks=None, channels=3, skipped=(), bit_depth=None
     ):
         self.pairs = tuple(pairs)
         self.classes = classes
@@ -86,30 +78,22 @@ class Folder:
         return read_image(pair.image, self.channels, pair.page, self.bit_depth)
 
     def read_ids(self, index):
-        """The ids that were written, not yet checked, `(height, width)`."""
+        """The ids `(height, width)` as written, before any check."""
         return self.masks(self.pairs[index])
 
     def subset(self, indices):
-        """The pairs at some indices, as a `Folder` of the same classes."""
-        pairs = [self.pairs[i] for i in indices]
-        return Folder(
-            pairs,
-            self.classes,
-            self.masks,
-            self.channels,
-            bit_depth=self.bit_depth,
-        )
+        """A `Folder` of the pairs at some indices."""
+        part = copy.copy(self)
+        part.pairs, part.skipped = tuple(self.pairs[i] for i in indices), ()
+        return part
 
     def check(self):
-        """Decode every file and refuse what could not be trained on.
-
-        Returns:
-            The folder itself.
+        """Decode every file, and return the folder if all can be trained on.
 
         Raises:
-            DataError: the first pair, in order, that is damaged, differs in
-                size or has ids outside the classes; or masks that hold only
-                0 and 255.
+            DataError: If a file is damaged, an image and its mask differ in
+                size, ids are outside the classes, or the masks hold only 0
+                and 255. The first in order is raised.
         """
         id_lists = list(
             map_threads(lambda i: self._read(i)[2], range(len(self)))
@@ -131,12 +115,11 @@ class Folder:
 
 
 def map_threads(function, items):
-    """`map` on threads, in order; Pillow lets go of the GIL to decode."""
+    """`map` on threads, in order. Pillow releases the GIL while it decodes."""
     workers = min(8, os.cpu_count() or 1)
     items = iter(items)
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        # A few at a time: the first error ends it, and a queue of decoded
-        # results would not.
+        # In batches: after an error only the current one is still decoded.
         while batch := list(itertools.islice(items, 8 * workers)):
             yield from pool.map(function, batch)
 
@@ -167,35 +150,43 @@ def from_pairs(
     check=True,
     mask_values=None,
     channels=3,
+    problems=None,
     skip_unlabeled=False,
 ):
-    """Read the layout that `from_folder` documents first; see there."""
-    skipped: list | None = [] if skip_unlabeled else None
+    """Read a folder of images and one of masks; see `from_folder`.
+
+    `problems` is an optional list to which the errors of single files are
+    appended. No classes are looked for then.
+    """
     images, masks, stems = find_folders(path, split)
-    pairs = find_pairs(images, masks, stems, skipped=skipped)
-    classes = find_table(path, classes)
+    pairs, skipped = find_pairs(images, masks, stems, problems, skip_unlabeled)
+    if problems is None:
+        classes = find_table(path, classes)
     return from_files(
-        pairs, classes, check, mask_values, channels, skipped or ()
+        pairs, skipped, classes, check, mask_values, channels, problems
     )
 
 
 def find_table(path, classes):
-    """The classes given, or else the `ClassTable` of a folder, or `None`."""
+    """The classes given, or the `ClassTable` of a folder, or `None`."""
     if classes is None and (table := find_classes(pathlib.Path(path))):
         classes = ClassTable.read(table)
         refuse_alike(classes.names, table)
     return classes
 
 
-def from_files(pairs, classes, check, mask_values, channels, skipped=()):
+def from_files(
+    pairs, skipped, classes, check, mask_values, channels, problems=None
+):
     """A `Folder` of pairs that have a mask file each; see `from_folder`.
 
-    Classes that nothing names are found in the masks, which decodes them all.
+    If there is no class table, all masks are decoded to find the classes;
+    with `problems`, a list, they are left unknown.
     """
     masks = MaskFiles(mask_values, color_code(classes))
     if isinstance(classes, int):
         classes = ClassTable.default(classes)
-    if classes is None:
+    if classes is None and problems is None:
         files = [pair.mask for pair in pairs]
         id_lists = list(map_threads(lambda p: ids_of_mask(masks(p)), pairs))
         if mask_values is None:
@@ -208,26 +199,24 @@ def from_files(pairs, classes, check, mask_values, channels, skipped=()):
 def from_stack(
     images, labels, *, classes=None, check=True, mask_values=None, channels=3
 ):
-    """Read two TIFF files of many pages, such as those of ISBI 2012.
+    """Read a TIFF stack of images and one of labels, such as ISBI 2012's.
 
-    Page i of the one belongs to page i of the other. Where the labels are
-    black and white, `mask_values={0: 0, 255: 1}` says what they mean.
+    Page i of the labels is the mask of page i of the images. Black-and-white
+    labels need `mask_values={0: 0, 255: 1}`.
 
     Args:
         images: str or path of the images.
         labels: str or path of the labels.
         classes: optional `ClassTable` or number of classes. By default
-            `classes.csv` beside the images or above, or else the ids that the
-            labels have.
-        check: bool, decode and check every page now.
-        mask_values: optional dictionary, see `from_folder`.
-        channels: optional int, see `read_image`.
+            `classes.csv` beside the images or in the folder above, or else
+            the ids that the labels have.
+        check, mask_values, channels: see `from_folder`.
 
     Returns:
-        A `Folder`, whose stems are the images' with the number of the page.
+        A `Folder`; its stems are the name of the images and the page number.
 
     Raises:
-        DataError: a file or a page is not as it must be.
+        DataError: If a file or a page cannot be used.
     """
     images, labels = pathlib.Path(images), pathlib.Path(labels)
     pages, others = tiff_pages(images), tiff_pages(labels)
@@ -245,4 +234,4 @@ def from_stack(
         for page in range(pages)
     ]
     classes = find_table(images.parent, classes)
-    return from_files(pairs, classes, check, mask_values, channels)
+    return from_files(pairs, (), classes, check, mask_values, channels)

@@ -1,10 +1,11 @@
-"""Images and masks paired by stem, never by position."""
+"""Pairs of image and mask files, matched by stem."""
 
 import bisect
 import dataclasses
 import os
 import pathlib
 
+from keras_seg import words
 from keras_seg.data.classes import composed
 from keras_seg.data.errors import DataError
 from keras_seg.data.layout import visible
@@ -16,16 +17,16 @@ __all__ = ["Pair", "find_pairs", "pictures_below", "read_stems"]
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """An image file and the file that its mask is in.
+    """An image file and the file of its mask.
 
     Args:
-        stem: str, names the pair in its data set: the image's file name
-            without its suffix; folders before it are joined by underscores.
+        stem: str, the name of the pair: the image's file name without its
+            suffix, with folders before it joined by underscores.
         image: path of the image.
-        mask: path of the mask, or of the file that describes it, which
-            several pairs may share (COCO) or which may be absent where an
-            image has no object (YOLO).
-        page: optional int, the page of both where they are stacks.
+        mask: path of the mask, or of the annotations, which several pairs
+            may share (COCO) and which may be absent if an image has no
+            object (YOLO).
+        page: optional int, the page in both files if they are stacks.
     """
 
     stem: str
@@ -34,23 +35,25 @@ class Pair:
     page: int | None = None
 
 
-def find_pairs(images, masks, list_file=None, problems=None, skipped=None):
-    """Pair the files of two folders.
+def find_pairs(
+    images, masks, list_file=None, problems=None, skip_unlabeled=False
+):
+    """Pair the images and masks of two folders by stem.
 
     Args:
         images: path of the folder of images.
         masks: path of the folder of masks.
-        list_file: optional path of a text file of stems, one a line, which
-            may lie in folders: "day2/0001". With it only these are paired, in
-            its order; otherwise all are, sorted, every mask must have its
-            image, and the folders must not hold further ones with pictures.
-        problems: optional list. With it nothing is raised: each `DataError`
-            is appended, and what can be paired is.
-        skipped: optional list. With it images without a mask are appended,
-            and no error.
+        list_file: optional path of a text file with a stem, such as "0001"
+            or "day2/0001", on each line. Only these are paired, in its order.
+            Without it all files are paired, sorted; every mask must have an
+            image, and folders inside must not hold pictures.
+        problems: optional list to which each `DataError` is appended, instead
+            of raising the first.
+        skip_unlabeled: bool, whether an image without a mask is left out
+            instead of being an error.
 
     Returns:
-        Tuple of `Pair`.
+        Tuple (tuple of `Pair`, list of the images left out).
     """
     report = _raise if problems is None else problems.append
     inner = list_file is not None
@@ -73,21 +76,18 @@ def find_pairs(images, masks, list_file=None, problems=None, skipped=None):
             )
         )
     near = _NearMisses(mask_files, masks)
-    for stem in stems:
-        if stem in image_files and stem not in mask_files:
-            if skipped is not None:
-                skipped.append(image_files[stem])
-                continue
-            report(
-                DataError(
-                    "KS-D004",
-                    image_files[stem],
-                    f"has no mask {stem}.png in {masks}",
-                    "every image needs a mask of the same stem",
-                    guess=near.of(stem),
-                    fix="add the mask, or remove the image",
-                )
+    unlabeled = [s for s in stems if s in image_files and s not in mask_files]
+    for stem in () if skip_unlabeled else unlabeled:
+        report(
+            DataError(
+                "KS-D004",
+                image_files[stem],
+                f"has no mask {stem}.png in {masks}",
+                "every image needs a mask of the same stem",
+                guess=near.of(stem),
+                fix="add the mask, or remove the image",
             )
+        )
     if list_file is None:
         for stem in sorted(mask_files.keys() - image_files.keys()):
             report(
@@ -117,13 +117,14 @@ def find_pairs(images, masks, list_file=None, problems=None, skipped=None):
                 continue
             known[name] = stem
             pairs.append(Pair(name, image_files[stem], mask_files[stem]))
-    return tuple(pairs)
+    skipped = [image_files[s] for s in unlabeled] if skip_unlabeled else []
+    return tuple(pairs), skipped
 
 
 def read_stems(path, problems=None):
-    """The stems of a list, one a line, by the number of their line.
+    """Read a list of stems, as a dictionary from each to its line number.
 
-    With `problems`, a list, stems that come twice are appended, not raised.
+    `problems`, an optional list, collects stems that come twice.
     """
     report = _raise if problems is None else problems.append
     stems: dict[str, int] = {}
@@ -151,30 +152,30 @@ def _raise(error):
 
 
 def _by_stem(folder, inner, report):
-    """The pictures by their stems; those of folders inside, or an error."""
+    """Pictures by stem; those in folders inside if `inner`, else an error."""
     files: dict[str, pathlib.Path] = {}
     folder = pathlib.Path(folder)
     pictures = visible(folder, *SUFFIXES)
-    for part in visible(folder):
-        if part.is_dir():
-            found = pictures_below(part)
-            if found and not inner:
-                named = ", ".join(str(f.relative_to(folder)) for f in found[:3])
-                more = ", ..." if len(found) > 3 else ""
-                report(
-                    DataError(
-                        "KS-D002",
-                        folder,
-                        f"holds the folder {part.name} with {len(found)} "
-                        f"picture{'s' * (len(found) > 1)} ({named}{more})",
-                        "these would be left out: one folder is read, or the "
-                        "folders of splits",
-                        fix="move the files up, list their stems, such as "
-                        f"{part.name}/{found[0].stem}, in a text file beside "
-                        "images, or take the folder away",
-                    )
+    for part in filter(pathlib.Path.is_dir, visible(folder)):
+        found = pictures_below(part)
+        if inner:
+            pictures += found
+        elif found:
+            named = ", ".join(str(f.relative_to(folder)) for f in found[:3])
+            more = ", ..." if len(found) > 3 else ""
+            report(
+                DataError(
+                    "KS-D002",
+                    folder,
+                    f"holds the folder {part.name} with "
+                    f"{words.count(len(found), 'picture')} ({named}{more})",
+                    "these would be left out: one folder is read, or the "
+                    "folders of splits",
+                    fix="move the files up, list their stems, such as "
+                    f"{part.name}/{found[0].stem}, in a text file beside "
+                    "images, or take the folder away",
                 )
-            pictures += found if inner else []
+            )
     for file in pictures:
         stem = composed(file.relative_to(folder).with_suffix("").as_posix())
         if stem in files:
@@ -193,7 +194,7 @@ def _by_stem(folder, inner, report):
 
 
 def pictures_below(folder):
-    """The pictures of a folder and of those in it, links not followed."""
+    """The pictures of a folder and of all folders in it but links."""
     return [
         file
         for place, _, _ in os.walk(folder)
@@ -202,28 +203,30 @@ def pictures_below(folder):
 
 
 def _report_unknown(list_file, stems, image_files, images, report):
-    for stem, number in stems.items():
-        if stem not in image_files:
-            suffix = pathlib.PurePath(stem).suffix.lower()
-            report(
-                DataError(
-                    "KS-D005",
-                    list_file,
-                    f"names {stem} on line {number}, which {images} does not "
-                    "have",
-                    "every line is the stem of an image",
-                    guess=(
-                        f"A stem is written without {suffix}."
-                        if suffix in SUFFIXES
-                        else None
-                    ),
-                    fix="correct the line, or add the image",
-                )
+    for stem in (s for s in stems if s not in image_files):
+        suffix = pathlib.PurePath(stem).suffix.lower()
+        report(
+            DataError(
+                "KS-D005",
+                list_file,
+                f"names {stem} on line {stems[stem]}, which {images} does not "
+                "have",
+                "every line is the stem of an image",
+                guess=(
+                    f"A stem is written without {suffix}."
+                    if suffix in SUFFIXES
+                    else None
+                ),
+                fix="correct the line, or add the image",
             )
+        )
 
 
 class _NearMisses:
-    """Tools like to write 0001_mask.png: say so, but do not guess pairs."""
+    """Names the file that an image without a mask may have as its mask.
+
+    Many tools write 0001_mask.png: the error says so, and pairs nothing.
+    """
 
     def __init__(self, files, folder):
         self.names = {

@@ -25,7 +25,7 @@ def message(code, tmp_path, list_file=None):
 def test_by_stem_not_by_position(tmp_path):
     images = touch(tmp_path / "images", "b.jpg", "a.PNG", "c.tif", "notes.txt")
     masks = touch(tmp_path / "labels", "c.png", "b.png", "a.png", ".a.png")
-    pairs = find_pairs(images, masks)
+    pairs, _ = find_pairs(images, masks)
     assert [(p.stem, p.image.name, p.mask.name) for p in pairs] == [
         ("a", "a.PNG", "a.png"),
         ("b", "b.jpg", "b.png"),
@@ -39,7 +39,7 @@ def test_list(tmp_path):
     masks = touch(tmp_path / "labels", "a.png", "c.png", "z.png")
     list_file = tmp_path / "train.txt"
     list_file.write_text("c\r\n\n  a \n")
-    pairs = find_pairs(images, masks, list_file)
+    pairs, _ = find_pairs(images, masks, list_file)
     assert [pair.stem for pair in pairs] == ["c", "a"]
 
 
@@ -133,7 +133,7 @@ def test_all_problems_are_collected(tmp_path):
     images = touch(tmp_path / "images", "a.png", "a.jpg", "b.png", "c.png")
     masks = touch(tmp_path / "labels", "a.png", "c.png", "z.png")
     problems = []
-    pairs = find_pairs(images, masks, problems=problems)
+    pairs, _ = find_pairs(images, masks, problems=problems)
     assert [pair.stem for pair in pairs] == ["a", "c"]
     assert [error.code for error in problems] == [
         "KS-D012",
@@ -143,7 +143,7 @@ def test_all_problems_are_collected(tmp_path):
     list_file = tmp_path / "train.txt"
     list_file.write_text("c\nx\nc\nb\n")
     problems.clear()
-    pairs = find_pairs(images, masks, list_file, problems)
+    pairs, _ = find_pairs(images, masks, list_file, problems)
     assert [pair.stem for pair in pairs] == ["c"]
     assert sorted(error.code for error in problems) == [
         "KS-D004",
@@ -157,7 +157,7 @@ def test_stems_are_equal_as_text(tmp_path):
     """An accent is one character or two: file systems choose."""
     images = touch(tmp_path / "images", "caf\u00e9.JPG", "._b.png", "Thumbs.db")
     masks = touch(tmp_path / "labels", "cafe\u0301.png")
-    (pair,) = find_pairs(images, masks)
+    (pair,), _ = find_pairs(images, masks)
     assert pair.image.name == "caf\u00e9.JPG"
     touch(images, "cafe\u0301.png")
     assert "has the stem of" in message("KS-D012", tmp_path)
@@ -174,13 +174,12 @@ def test_near_misses_take_linear_time(tmp_path):
     images = touch(tmp_path / "images", *(f"{i}x.png" for i in range(3000)))
     masks = touch(tmp_path / "labels", *(f"y{i}.png" for i in range(3000)))
     problems, start = [], time.monotonic()
-    assert find_pairs(images, masks, problems=problems) == ()
+    assert find_pairs(images, masks, problems=problems) == ((), [])
     assert len(problems) == 6000 and time.monotonic() - start < 5
 
 
 def test_images_without_a_mask_are_skipped(tmp_path):
     images = touch(tmp_path / "images", "a.png", "b.png")
     masks = touch(tmp_path / "labels", "a.png")
-    skipped = []
-    (pair,) = find_pairs(images, masks, skipped=skipped)
+    (pair,), skipped = find_pairs(images, masks, skip_unlabeled=True)
     assert pair.stem == "a" and skipped == [images / "b.png"]

@@ -15,24 +15,17 @@ from keras_seg.data.checks.report import Report
 from keras_seg.data.checks.report import SplitSummary
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
-from keras_seg.data.folder import Folder
 from keras_seg.data.folder import find_table
 from keras_seg.data.folder import from_pairs
 from keras_seg.data.folder import map_threads
 from keras_seg.data.ids import classes_of_ids
 from keras_seg.data.ids import statistics_of_counts
-from keras_seg.data.layout import find_folders
 from keras_seg.data.layout import role_of
-from keras_seg.data.mask_files import MaskFiles
-from keras_seg.data.mask_files import color_code
 from keras_seg.data.mask_files import share_palettes
-from keras_seg.data.pairs import find_pairs
 from keras_seg.data.pairs import pictures_below
 from keras_seg.data.readers.recognize import recognize
-from keras_seg.data.readers.voc import find_voc_pairs
 from keras_seg.data.readers.voc import from_cvat
 from keras_seg.data.readers.voc import from_voc
-from keras_seg.data.readers.voc import voc_classes
 
 __all__ = ["Survey", "check"]
 
@@ -195,8 +188,9 @@ def survey(
         source = str(data)
         if classes is None:
             classes = _read_classes(data, errors)
-        opener = _Opener(data, classes, mask_values, skip_unlabeled)
-        parts = opener.open(split, errors, asides)
+        parts = _open(
+            data, split, classes, mask_values, skip_unlabeled, errors, asides
+        )
         if split is None:
             left_out = _left_out(parts)
     else:
@@ -231,53 +225,31 @@ def survey(
     )
 
 
-class _Opener:
-    """Opens the splits of a folder; what keeps one from it is an error."""
+def _open(path, split, classes, mask_values, skip, errors, asides):
+    """The splits of a folder, `{name: Folder}`, as far as they can be read.
 
-    def __init__(self, path, classes, mask_values, skip_unlabeled):
-        self.path = path
-        self.names, self.reader = recognize(path)
-        self.classes = classes
-        self.values = mask_values
-        self.skip = skip_unlabeled
-
-    def open(self, split, errors, asides):
-        """`{split: Folder}`; errors of splits for tests are asides."""
-        whole = split is not None or not self.names
-        parts = {}
-        for name in [split] if whole else self.names:
-            aside = not whole and role_of(name) == "test"
-            reports = asides if aside else errors
-            try:
-                parts[name or ALL] = self._open_split(name, reports)
-            except DataError as error:
-                if whole and error.code in _NO_DATA:
-                    raise
-                reports.append(error)
-        return parts
-
-    def _open_split(self, split, errors):
-        path, classes = self.path, self.classes
-        skipped: list | None = [] if self.skip else None
-        if self.reader in (from_pairs, from_voc):
-            if self.reader is from_pairs:
-                images, masks, stems = find_folders(path, split)
-                pairs = find_pairs(images, masks, stems, errors, skipped)
-            else:
-                pairs = find_voc_pairs(path, split, errors, skipped)
-                classes = voc_classes(path, pairs, classes)
-            if isinstance(classes, int):
-                classes = ClassTable.default(classes)
-            files = MaskFiles(self.values, color_code(classes))
-            return Folder(pairs, classes, files, skipped=skipped or ())
-        options = {"classes": classes, "check": False}
-        if self.values is not None:
-            options["mask_values"] = self.values
-        if self.skip:
-            options["skip_unlabeled"] = True
-        if self.reader is from_cvat:
-            options["problems"] = errors
-        return self.reader(path, split, **options)
+    Errors are appended to `errors`, those of test splits to `asides`.
+    """
+    names, reader = recognize(path)
+    whole = split is not None or not names
+    options = {"classes": classes, "check": False}
+    if mask_values is not None:
+        options["mask_values"] = mask_values
+    if skip:
+        options["skip_unlabeled"] = True
+    parts = {}
+    for name in [split] if whole else names:
+        aside = not whole and role_of(name) == "test"
+        reports = asides if aside else errors
+        if reader in (from_pairs, from_voc, from_cvat):
+            options["problems"] = reports
+        try:
+            parts[name or ALL] = reader(path, name, **options)
+        except DataError as error:
+            if whole and error.code in _NO_DATA:
+                raise
+            reports.append(error)
+    return parts
 
 
 def _left_out(parts):

@@ -33,11 +33,9 @@ from keras_seg.data.text import text_holds
 __all__ = [
     "VOC_CLASSES",
     "cvat_splits",
-    "find_voc_pairs",
     "from_cvat",
     "from_voc",
     "read_labelmap",
-    "voc_classes",
     "voc_splits",
 ]
 
@@ -86,45 +84,39 @@ def from_voc(
     problems=None,
     skip_unlabeled=False,
 ):
-    """Read the layout of PASCAL VOC.
+    """Read a folder in the layout of PASCAL VOC as a `Folder`.
 
     `path` holds `JPEGImages`, `SegmentationClass` and
-    `ImageSets/Segmentation/<split>.txt`, a stem a line. Masks are palette
-    PNG, whose indices are the ids; 255 is void. Masks with colors are
-    decoded by the colors of the class table.
+    `ImageSets/Segmentation/<split>.txt`, with a stem on each line. Masks are
+    PNG files with a palette, whose indices are the ids; 255 is void. Masks
+    with colors are decoded by the colors of the class table.
 
     Args:
         path: str or path.
-        split: optional str, a list's name; needed where there are several.
+        split: optional str, the name of a list; required if there are
+            several.
         classes: optional `ClassTable` or number of classes. By default
-            `classes.csv` in the folder or above; or else the names, a line
-            each in the order of their ids, of `class_names.txt`, `labels.txt`
-            or `labelmap.txt`, in which a first line `__ignore__` has no id;
-            or else VOC's 21, if the stems are VOC's, such as 2007_000032; or
+            `classes.csv` in the folder or above; or else the names, one on
+            each line in the order of ids, in `class_names.txt`, `labels.txt`
+            or `labelmap.txt`, where a first line `__ignore__` has no id; or
+            else VOC's 21 if the stems are VOC's, such as 2007_000032; or
             else the ids that the masks have.
-        check: bool, decode and check every file now.
-        mask_values: optional dictionary, see `from_folder`.
-        channels: optional int, see `read_image`.
-        problems: optional list that takes the errors of single files: what
-            can be paired is read then.
-        skip_unlabeled: bool, leave out images without a mask.
-
-    Returns:
-        A `Folder`.
+        check, mask_values, channels, skip_unlabeled: see `from_folder`.
+        problems: optional list to which errors of single files are appended;
+            the others are read.
 
     Raises:
-        DataError: a file or the folder is not as it must be.
+        DataError: If a file or the folder cannot be used.
     """
-    skipped: list | None = [] if skip_unlabeled else None
-    pairs = find_voc_pairs(path, split, problems, skipped)
-    classes = voc_classes(path, pairs, classes)
+    pairs, skipped = _find_pairs(path, split, problems, skip_unlabeled)
+    classes = _classes(path, pairs, classes)
     return from_files(
-        pairs, classes, check, mask_values, channels, skipped or ()
+        pairs, skipped, classes, check, mask_values, channels, problems
     )
 
 
-def voc_classes(path, pairs, classes=None):
-    """The classes of VOC's layout, `None` where only the masks can tell."""
+def _classes(path, pairs, classes):
+    """The classes of VOC's layout, `None` if only the masks can tell."""
     classes = find_table(path, classes)
     files = [pathlib.Path(path) / name for name in _NAMES]
     files = [file for file in files if os.path.lexists(file)]
@@ -175,8 +167,8 @@ def voc_splits(path):
     return sorted_splits({f.stem for f in visible(path / _LISTS, ".txt")})
 
 
-def find_voc_pairs(path, split, problems=None, skipped=None):
-    """The pairs of a list, `None` for the only one; see `find_pairs`."""
+def _find_pairs(path, split, problems, skip_unlabeled):
+    """`find_pairs` of a split; `None` is the only one."""
     path = existing(path)
     names: tuple[str, ...] = voc_splits(path) or ()
     if split is None and len(names) == 1:
@@ -201,7 +193,7 @@ def find_voc_pairs(path, split, problems=None, skipped=None):
         raise missing_split(path, split, names, looked)
     list_file = path / _LISTS / f"{split}.txt"
     return find_pairs(
-        path / _IMAGES, path / _MASKS, list_file, problems, skipped
+        path / _IMAGES, path / _MASKS, list_file, problems, skip_unlabeled
     )
 
 
@@ -220,36 +212,30 @@ def from_cvat(
     problems=None,
     skip_unlabeled=False,
 ):
-    """Read an export of CVAT in the format "Segmentation mask 1.1".
+    """Read a CVAT export "Segmentation mask 1.1" as a `Folder`.
 
-    `path` holds `labelmap.txt`, `SegmentationClass`, `JPEGImages` and
-    `ImageSets/Segmentation/default.txt`. Every mask is read through its
-    colors, palettes as well: CVAT promises neither indices nor the same
-    colors in two exports. Classes are the labels in the order of
-    `labelmap.txt`, the background among them; the labels void, ignore,
-    ignored and __ignore__ mean void.
+    `path` holds `labelmap.txt` and VOC's layout. Every mask, even one with a
+    palette, is read through its colors: CVAT guarantees neither indices nor
+    the same colors in two exports. Classes are the labels in the order of
+    `labelmap.txt`, including the background; the labels void, ignore, ignored
+    and __ignore__ mean void.
 
     Args:
         path: str or path of the unpacked archive.
-        split: optional str, the list's name; needed where there are several.
-        classes: optional `ClassTable`, whose names the labels are matched
-            with, or number of classes. By default `classes.csv` in the folder
-            or above, or else the labels.
-        check: bool, decode and check every file now.
-        channels: optional int, see `read_image`.
-        problems: optional list, see `from_voc`.
-        skip_unlabeled: bool, leave out images without a mask.
-
-    Returns:
-        A `Folder`.
+        split: optional str, the name of a list; required if there are
+            several.
+        classes: optional `ClassTable` with the names of the labels, or number
+            of classes. By default `classes.csv` in the folder or above, or
+            else the labels.
+        check, channels, skip_unlabeled: see `from_folder`.
+        problems: see `from_voc`.
 
     Raises:
-        DataError: a file or the folder is not as it must be.
+        DataError: If a file or the folder cannot be used.
     """
     file = existing(path) / _LABELMAP
     colors = read_labelmap(file)
-    skipped: list | None = [] if skip_unlabeled else None
-    pairs = find_voc_pairs(path, split, problems, skipped)
+    pairs, skipped = _find_pairs(path, split, problems, skip_unlabeled)
     table = _of(find_table(path, classes), colors, file)
     labels = match_labels([], table, file, None)
     # A label that a class table leaves out may be in no mask.
@@ -262,7 +248,7 @@ def from_cvat(
     ]
     code = ColorCode(tuple(ids), tuple(colors), tuple(colors.values()))
     masks = _CvatMasks(None, code, True, labels, file, others)
-    folder = Folder(pairs, labels.classes, masks, channels, skipped or ())
+    folder = Folder(pairs, labels.classes, masks, channels, skipped)
     return folder.check() if check else folder
 
 
@@ -271,14 +257,14 @@ def cvat_splits(path):
     file = existing(path) / _LABELMAP
     if not os.path.lexists(file):
         return None
-    # Without a colon they are names in the order of their ids: VOC's way.
+    # A file without a colon lists names in the order of ids: see `from_voc`.
     return voc_splits(path) if text_holds(file, _COLON) else None
 
 
 def read_labelmap(path):
-    """The color of each label of `labelmap.txt`, in order.
+    """Read the color of each label, in order, from `labelmap.txt`.
 
-    Lines are `name:red,green,blue:parts:actions`; empty ones and those that
+    Lines are `name:red,green,blue:parts:actions`; empty lines and those that
     begin with # are skipped.
     """
     colors: dict[str, tuple[int, int, int]] = {}

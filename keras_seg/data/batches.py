@@ -17,65 +17,54 @@ from keras_seg.data.loading import ReadAhead
 from keras_seg.data.loading import cpu_count
 from keras_seg.data.loading import naming_pair
 
-__all__ = [
-    "BatchArrays",
-    "Batches",
-    "check_transformed",
-    "checked_transforms",
-    "middle",
-]
+__all__ = ["BatchArrays", "Batches", "check_transformed", "checked_transforms"]
 
-_AHEAD = 2  # batches, beside the one that is asked for
+_AHEAD = 2  # batches that are read beyond the current one
 
 
 class Batches(Epochs):
-    """Batches `(images, masks)` of any sequence of `(image, mask)` pairs.
+    """Batches `(images, masks)` of a sequence of `(image, mask)` pairs.
 
-    What a batch holds depends on `seed`, `epoch` and its index alone: not on
-    the backend, the number of workers, or what was read before. Threads read
-    and transform the next batches while one is trained on.
+    `batches[i]` is a tuple of images, uint8 `(batch, height, width,
+    channels)`, float32 if the data set has floats; masks, int32 `(batch,
+    height, width)`; and, with `pixel_weights`, float32 weights of the same
+    shape. It depends only on `seed`, `epoch` and `i`, not on the backend or
+    the number of workers. Threads read and transform the next batches while
+    the model trains on one.
 
-    The transforms come in the order they are given. Where they end in no
-    common size, the images of a batch are padded at the bottom and the right
-    to the largest of them, with the mean color and with void; transforms
-    that draw a size, such as `RandomScale`, need a crop behind them.
+    Images that differ in size after all transforms are padded at the bottom
+    and the right to the largest of their batch, with the mean color, with
+    void, and with a weight of 0. Transforms that draw a size, such as
+    `RandomScale`, must be followed by a crop.
 
     `fit` calls `on_epoch_end` once before its first epoch, so a new object
-    trains on epochs 1, 2, …; to go on where another run stopped after k
-    epochs, set `epoch = k` first. Leave out `steps_per_epoch`: an epoch is
-    all batches. Between `on_epoch_begin` and the last batch of an epoch,
-    batches come in the order of the calls, whatever index is asked for.
+    trains on epochs 1, 2, …; to continue a run that stopped after k epochs,
+    set `epoch = k` first. Do not pass `steps_per_epoch`: an epoch is all
+    batches.
 
     Args:
-        dataset: a `Folder`, a list of tuples, or anything else with `len()`
-            and `dataset[i] -> (image, mask)`: an image `(height, width,
+        dataset: a `Folder`, a list of tuples, or any object with `len()` and
+            `dataset[i] -> (image, mask)`: an image `(height, width,
             channels)` of 0..255, uint8 or float, and an integer mask
-            `(height, width)`. It is read from several threads.
+            `(height, width)`. Several threads read it.
         batch_size: int.
         transforms: sequence of `keras_seg.data.augment.Transform`s, or of
-            other callables `(image, mask, rng) -> (image, mask)` that leave
-            the size as it is.
-        shuffle: bool, draw a new order in every epoch.
+            other callables `(image, mask, rng) -> (image, mask)` that keep
+            the size, applied in order.
+        shuffle: bool, whether to draw a new order in every epoch.
         seed: int, 0 or more.
-        drop_remainder: bool, leave out a last batch that is not full.
-        cache: bool, keep decoded pairs in memory, up to 2 GiB.
-        workers: int, number of threads; by default one more than CPUs, for
-            one or another waits.
-        pixel_weights: optional callable that takes a transformed mask, an
-            integer array `(height, width)`, and gives a float32 array of its
-            shape: the third element of a batch, `fit`'s sample weights.
-        margin: int, pixels at each side of an image that the model gives no
-            logits for: masks and weights are those of the middle. 92 for the
-            paper's U-Net (`applications.UNet(padding="valid")`).
-        outputs: int, of the model. With several, masks and weights come as
-            tuples, one for each, as Keras wants them: see
+        drop_remainder: bool, whether to leave out an incomplete last batch.
+        cache: bool, whether to keep decoded pairs in memory, up to 2 GiB.
+        workers: int, number of threads. Defaults to the number of CPUs plus
+            one, since threads also wait for the disk.
+        pixel_weights: optional callable from a transformed mask to a float32
+            array of its shape, `fit`'s sample weights.
+        margin: int, pixels at each side of an image for which the model has
+            no logits; they are cut off masks and weights. 92 for the paper's
+            U-Net (`applications.UNet(padding="valid")`).
+        outputs: int, number of the model's outputs. If more than one, masks
+            and weights are tuples with an element for each: see
             `keras_seg.losses.deep_supervision`.
-
-    Returns:
-        `batches[i]` is a tuple of images, uint8 `(batch, height, width,
-        channels)` (float32 if the data set has floats), masks, int32
-        `(batch, height, width)`, and with `pixel_weights` the weights,
-        float32 `(batch, height, width)`; 0 where a batch is padded.
 
     Example:
 
@@ -199,8 +188,7 @@ class Batches(Epochs):
             if self.pixel_weights is not None:
                 weights = np.asarray(self.pixel_weights(mask))
             check_transformed(image, mask, weights, size)
-            # uint8, a quarter of the memory: a functional model turns its
-            # input into floats by itself on every backend.
+            # A functional model casts uint8 to floats itself.
             if image.dtype != np.uint8:
                 image = image.astype("float32", copy=False)
             arrays.fill(place, image, mask, weights)
@@ -209,10 +197,9 @@ class Batches(Epochs):
         count = len(self.dataset)
         if not self.shuffle:
             return range(count)
-        # Positions in the epoch are below `count`: this stream is no pair's.
-        return np.random.default_rng([self.seed, epoch, count]).permutation(
-            count
-        )
+        # The streams of pairs end in their positions, all below `count`.
+        rng = np.random.default_rng([self.seed, epoch, count])
+        return rng.permutation(count)
 
     def _common_size(self, index, order):
         """The size that batch `index` is padded to."""
@@ -236,7 +223,7 @@ class Batches(Epochs):
 
 
 def checked_transforms(transforms):
-    """A tuple of transforms that leave one size for a batch."""
+    """A tuple of transforms, which must give a batch one size."""
     if callable(transforms):
         raise ValueError(
             "`transforms` must be a sequence of transforms. "
@@ -259,7 +246,7 @@ def checked_transforms(transforms):
 
 
 def check_transformed(image, mask, weights, size):
-    """Refuse what transforms or weights of a user made of a pair."""
+    """Refuse a pair that a user's transforms or weights made of two sizes."""
     if image.shape[:2] != size or mask.shape != size:
         raise ValueError(
             f"`transforms` must give an image and a mask of {size}. "
@@ -275,8 +262,8 @@ def check_transformed(image, mask, weights, size):
 class BatchArrays:
     """Arrays of a batch, to which threads write pairs in any order.
 
-    A pair that is smaller than the batch is padded at the bottom and the
-    right: with the mean color, with void, and with a weight of 0.
+    Smaller pairs are padded at the bottom and the right: with the mean color,
+    with void, and with a weight of 0.
 
     Args:
         indices: sequence of int, the pairs of the batch in order.
@@ -304,7 +291,7 @@ class BatchArrays:
                 )
         images = self._images
         if images.shape[3] != image.shape[2]:
-            return  # Refused by `result`.
+            return  # `result` refuses it.
         if np.can_cast(image.dtype, images.dtype):
             _write_image(images[place], image)
         else:
@@ -323,7 +310,7 @@ class BatchArrays:
                     f"{self._channels[0]}, pair {index} with {channels}"
                 )
         images = self._images
-        if self._later:  # Floats, where a byte came first.
+        if self._later:  # Floats that came after bytes.
             images = images.astype("float32")
             for place, image in self._later:
                 _write_image(images[place], image)
@@ -356,8 +343,7 @@ def _write_image(target, image):
     if image.strides[1] == channels * image.itemsize:
         inside[...] = image
     else:
-        # A mirrored image three bytes at a time would take five times as
-        # long.
+        # NumPy copies a mirrored image five times as fast by channels.
         for channel in range(channels):
             inside[..., channel] = image[..., channel]
     if inside.shape != target.shape:

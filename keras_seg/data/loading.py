@@ -1,4 +1,4 @@
-"""What batches for `fit` share: their order, reading ahead, kept pairs."""
+"""Order, threads and cache of the data sets that `fit` reads."""
 
 import abc
 import concurrent.futures
@@ -18,21 +18,19 @@ _CACHE_BYTES = 2 * 2**30
 
 
 class Epochs(keras.utils.PyDataset, abc.ABC):
-    """Batches that depend on the seed, the epoch and their index alone.
+    """Base of data sets whose batches depend only on seed, epoch and index.
 
-    `fit` calls `on_epoch_end` once before its first epoch, so a new object
-    trains on epochs 1, 2, … Between `on_epoch_begin` and the last batch of an
-    epoch, batches come in the order of the calls, whatever index is asked
-    for. Subclasses have a length, and `_batch`.
+    Between `on_epoch_begin` and the last batch of an epoch, batches come in
+    order, whatever index is asked for: see `__getitem__`. Subclasses define
+    `__len__` and `_batch`.
     """
 
     def __init__(self, seed):
-        # One worker of Keras is none: `fit` reads in its own thread, and
-        # `Batches` reads ahead by `ReadAhead`. With two, fit() on PyTorch and
-        # JAX begins an epoch to build the model and keeps what was read ahead
-        # for it: its first epoch trained on batches 1 to 5 of epoch 0 and on
-        # batch 0 of epoch 1 (Keras 3.15). A batch would also come from one
-        # thread, not from all.
+        # One worker means that `fit` reads in its own thread; `Batches` reads
+        # ahead by `ReadAhead`. With more, fit() on PyTorch and JAX begins an
+        # epoch to build the model and keeps what was read ahead for it: its
+        # first epoch trained on batches 1 to 5 of epoch 0 and on batch 0 of
+        # epoch 1 (Keras 3.15). Also, only one thread would read a batch.
         super().__init__(workers=1)
         check_integer(0, seed=seed)
         self.seed = int(seed)
@@ -42,7 +40,7 @@ class Epochs(keras.utils.PyDataset, abc.ABC):
 
     @abc.abstractmethod
     def _batch(self, index, in_epoch):
-        """Batch `index` of `self.epoch`; `in_epoch`, the next one follows."""
+        """Batch `index` of `self.epoch`; if `in_epoch`, the next is due."""
 
     def __getitem__(self, index):
         count = len(self)
@@ -81,9 +79,9 @@ class Epochs(keras.utils.PyDataset, abc.ABC):
 
 
 class ReadAhead:
-    """Makes the batch that is asked for, and begins the next ones on threads.
+    """Builds batches on threads, and starts the next ones ahead of time.
 
-    The threads end with the last batch, with `close()`, and with the object.
+    The threads end with the last batch, with `close()`, or with the object.
     """
 
     def __init__(self, workers):
@@ -93,17 +91,17 @@ class ReadAhead:
         self._begun: dict = {}
 
     def get(self, begin, key, following=()):
-        """The batch of a key.
+        """Wait for the batch of a key.
 
         Args:
-            begin: callable `(submit, key)` that hands the parts of a batch to
-                `submit(function, *arguments)`, and returns the list of what
-                `submit` returned, and a function that gives the batch when
-                all are done. It is not kept: an object that has both would
-                live for as long as the threads.
+            begin: callable `(submit, key)` that passes the parts of a batch
+                to `submit(function, *arguments)`, and returns the list of
+                futures and a function that returns the batch when all are
+                done. It is not kept, since the threads would then keep its
+                object alive.
             key: hashable.
-            following: sequence of the keys that are to be begun as well. What
-                was begun before and is none of them is given up.
+            following: sequence of keys of batches to start as well. All
+                others that were started are cancelled.
         """
         with self._lock:
             self._give_up(set(self._begun).difference([key], following))
@@ -116,7 +114,7 @@ class ReadAhead:
                     self._begun[wanted] = begin(self._pool.submit, wanted)
             parts, finish = self._begun.pop(key)
         try:
-            # One wait for all: every wake-up takes the GIL from a thread.
+            # One wait for all, since each wake-up takes the GIL.
             concurrent.futures.wait(parts)
             for part in parts:
                 part.result()
@@ -130,7 +128,7 @@ class ReadAhead:
         return finish()
 
     def close(self):
-        """Give up what was begun, and let the threads end."""
+        """Cancel what was started, and let the threads end."""
         with self._lock:
             self._give_up(list(self._begun))
             pool, self._pool = self._pool, None
@@ -144,17 +142,17 @@ class ReadAhead:
 
 
 def cpu_count():
-    """The CPUs that this process may use."""
+    """Number of CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 class PairCache:
-    """Reads pairs, and keeps them in memory up to 2 GiB if `keep`.
+    """Reads pairs, and keeps up to 2 GiB of them in memory if `keep`.
 
     `cache[i]` is a tuple of an image `(height, width, channels)`, uint8 or
-    float32, and an integer mask `(height, width)`. Neither can be written to.
+    float32, and an integer mask `(height, width)`, both read-only.
     """
 
     def __init__(self, dataset, keep=True):
@@ -183,7 +181,7 @@ class PairCache:
         return pair
 
     def sizes(self):
-        """Height and width of every pair, an int array `(count, 2)`."""
+        """Heights and widths of all pairs, an int array `(count, 2)`."""
         indices = range(len(self._dataset))
         size = getattr(self._dataset, "size", None)
         if callable(size):
@@ -204,7 +202,7 @@ class PairCache:
 
 @contextlib.contextmanager
 def naming_pair(index):
-    """Whatever is raised inside gets a note of the pair it was."""
+    """Add a note with the index of the pair to any exception raised inside."""
     try:
         yield
     except Exception as error:

@@ -22,60 +22,51 @@ __all__ = [
 
 
 class Windows(Epochs):
-    """Batches `(windows, labels)` of as many pixels of every class.
+    """Batches `(windows, labels)` with the same number of pixels of each class.
 
-    What a patch classifier, such as `keras_seg.applications.N4`, is trained
-    on: the window around a pixel is its input, the class of that pixel its
-    label. In every epoch come all pixels of the rarest class, and equally
-    many of each other class, drawn anew. The images are mirrored at their
-    border, and a window shows of them what
-    `keras_seg.applications.SlidingWindow` sees there: its pixel is at row and
-    column `window // 2`. Reference:
+    They train a patch classifier, such as `keras_seg.applications.N4`: its
+    input is the window around a pixel, its label the class of that pixel. An
+    epoch has all pixels of the rarest class, and as many of each other class,
+    drawn anew. `windows[i]` is a tuple of windows, uint8 `(batch, height,
+    width, channels)`, float32 if the data set has floats, and int32 labels
+    `(batch,)`. As in `keras_seg.data.Batches`, it depends only on `seed`,
+    `epoch` and `i`. Reference:
 
     - [Deep Neural Networks Segment Neuronal Membranes in Electron Microscopy
       Images](https://papers.nips.cc/paper/4741) (NIPS 2012)
 
-    Every window is mirrored and turned about its pixel at random: the picture
-    is, and the window is cut from it then. So the pixel of an even window
-    stays in its place, and a window need not be square.
+    Images are reflected at their borders. The pixel of a window is at row and
+    column `window // 2`, as in `keras_seg.applications.SlidingWindow`, also
+    after flips and turns, which are about the pixel.
 
-    A network that has seen classes equally often finds rare ones too often:
-    `keras_seg.inference.Calibration` corrects that.
-
-    As with `keras_seg.data.Batches`, what a batch holds depends on `seed`,
-    `epoch` and its index alone, and a new object trains on epochs 1, 2, …
+    A network that has seen classes equally often predicts rare ones too
+    often: `keras_seg.inference.Calibration` corrects that.
 
     Args:
         data: a `Folder`, or a sequence of tuples `(image, mask)`: an image
             `(height, width, channels)` of 0..255, uint8 or float, and an
-            integer mask `(height, width)`, where 255 is void. Sizes may
-            differ and be smaller than a window. All images are kept in
-            memory, and 4 bytes (8 in large data sets) for each pixel that is
-            not void.
+            integer mask `(height, width)`, where 255 is void. Images of
+            different sizes may be mixed, and be smaller than a window. All
+            are kept in memory, with 4 bytes (8 in large data sets) for each
+            pixel that is not void.
         window: int or pair of ints, the height and width of a window.
         batch_size: int. Defaults to 128.
-        classes: optional `ClassTable` or int, the number of classes. By
-            default those of `data`, or else the largest id and those below.
+        classes: optional `ClassTable` or number of classes. By default those
+            of `data`, or else 0 to the largest id.
         per_class: optional int, the most windows of a class in an epoch. By
             default all pixels of the rarest class.
-        flips: bool, mirror left and right, and top and bottom, half of the
-            windows each. Defaults to True.
-        quarter_turns: bool, turn by 0, 90, 180 or 270 degrees, each equally
-            likely. Defaults to True.
-        shuffle: bool, draw new pixels, mirrors and turns in every epoch. With
-            False all epochs are alike, as validation wants it. Defaults to
-            True.
+        flips: bool, whether to flip left and right, and top and bottom, each
+            with a probability of one half. Defaults to True.
+        quarter_turns: bool, whether to turn by 0, 90, 180 or 270 degrees,
+            each equally likely. Defaults to True.
+        shuffle: bool, whether to draw pixels, flips and turns anew in every
+            epoch. Set it to False for validation. Defaults to True.
         seed: int, 0 or more. Defaults to 0.
 
-    Returns:
-        `windows[i]` is a tuple of windows, uint8 `(batch, height, width,
-        channels)` (float32 if the data set has floats), and int32 labels
-        `(batch,)`.
-
     Raises:
-        ValueError: for arguments or data that can't be, naming them; for a
-            class that no pixel has.
-        DataError: a mask has an id that is neither a class nor void.
+        ValueError: If an argument is out of range, or a class has no pixel.
+            The message names it.
+        DataError: If a mask has an id that is neither a class nor void.
 
     Example:
 
@@ -130,7 +121,7 @@ class Windows(Epochs):
         fewest = min(map(len, self._pixels))
         self.per_class = min(fewest, per_class or fewest)
         around = (self._reach, self._reach)
-        # As `keras_seg.layers.ReflectionPadding`, for images of every size.
+        # Like `keras_seg.layers.ReflectionPadding`, for images of every size.
         self._mirrored = [
             np.pad(image, (around, around, (0, 0)), mode="reflect")
             for image in images
@@ -166,7 +157,7 @@ class Windows(Epochs):
         return drawn
 
     def _around(self, pixels):
-        """What is around some pixels, as far as any turned window reaches."""
+        """Squares around pixels that hold every turned window."""
         side = 2 * self._reach + 1
         numbers = np.searchsorted(self._starts, pixels, side="right") - 1
         channels = self._mirrored[0].shape[-1]
@@ -228,11 +219,7 @@ def read_images_and_masks(data):
 
 
 def with_classes(data, masks, classes=None):
-    """The `ClassTable` of masks, and the masks with 255 for every void.
-
-    Classes that are not given are those of `data`, or else the largest id and
-    those below.
-    """
+    """The `ClassTable` of masks, and the masks with 255 for all void ids."""
     files = [f"mask {index}" for index in range(len(masks))]
     if classes is None:
         classes = getattr(data, "classes", None)
@@ -248,7 +235,7 @@ def with_classes(data, masks, classes=None):
 
 
 def pixels_of_classes(masks, classes):
-    """The pixels that each class has, numbered through all masks, ascending.
+    """Sorted indices of the pixels of each class in the concatenated masks.
 
     Example:
 

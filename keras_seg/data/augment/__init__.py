@@ -1,8 +1,8 @@
 """Joint transforms of an image and its mask, in NumPy and Pillow.
 
-Each is a small frozen dataclass, called as `transform(image, mask, rng)`. It
-never writes into its input and draws from the generator it is handed. A mask
-keeps its dtype, and no id appears in it that was not there, but 255 for void.
+Each is a frozen dataclass, called as `transform(image, mask, rng)`. It draws
+from the generator `rng` and never writes into its input. A mask keeps its
+dtype, and gets no new id except 255 for void.
 """
 
 from keras_seg.data.augment.coloring import ColorJitter

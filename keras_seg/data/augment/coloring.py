@@ -1,4 +1,4 @@
-"""Colors and gray values; the mask stays as it is."""
+"""Random colors and gray values of the image; masks do not change."""
 
 import dataclasses
 
@@ -18,17 +18,16 @@ _YIQ = np.array([_LUMA, [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
 class ColorJitter(Transform):
     """Change brightness, contrast, saturation and hue at random.
 
-    One affine map of the colors, in this order, and clipped to 0..255 at
-    the end. With b, c, s, h drawn uniformly from 1 ± `brightness`,
-    1 ± `contrast`, 1 ± `saturation` (not below 0) and ± `hue`:
+    With b, c, s, h drawn uniformly from 1 ± `brightness`, 1 ± `contrast`,
+    1 ± `saturation` (not below 0) and ± `hue`:
 
         x ← b x
         x ← m + c (x - m),        m the mean luma of the image
         x ← luma(x) + s (x - luma(x))
-        the plane of I and Q (YIQ) is turned by h of a full turn
+        the plane of I and Q (YIQ) is rotated by h of a full turn
 
-    Luma is .299 R + .587 G + .114 B, and the last two leave it alone. An
-    image of one channel has neither saturation nor hue.
+    The result is clipped to 0..255. Luma is .299 R + .587 G + .114 B.
+    Saturation and hue have no effect on images of one channel.
 
     Args:
         brightness: float, 0 or more.
@@ -89,7 +88,7 @@ class ColorJitter(Transform):
 
 @dataclasses.dataclass(frozen=True)
 class GrayJitter(Transform):
-    """Change contrast and level of all channels alike, at random.
+    """Change contrast and brightness of all channels alike, at random.
 
     x ← m + c (x - m) + s, clipped to 0..255, with the mean m of the image,
     c drawn uniformly from 1 ± `contrast` (not below 0) and s from ± `shift`.
@@ -123,7 +122,7 @@ class GrayJitter(Transform):
 
 
 def _affine(image, factor, offset):
-    """`factor` is a number, or a matrix from colors to colors."""
+    """`factor` is a number, or a matrix that maps colors to colors."""
     values = image.astype("float32")
     if np.ndim(factor):
         values = values @ factor.T.astype("float32")

@@ -1,4 +1,4 @@
-"""Windows of an image, padded where they reach beyond it; random crops."""
+"""Padding, windows and random crops."""
 
 import dataclasses
 
@@ -12,6 +12,7 @@ from keras_seg.data.classes import VOID
 __all__ = [
     "MEAN_COLOR",
     "BalancedCrop",
+    "Filling",
     "RandomCrop",
     "fill_color",
     "pad_to",
@@ -23,16 +24,12 @@ _MEAN_GRAY = 115
 
 
 def fill_color(color, channels):
-    """One number for each channel.
+    """A color as an array `(channels,)`.
 
     Args:
-        color: a number or a sequence of one number a channel; `None` for
-            `MEAN_COLOR` where there are 3 channels, and its mean, 115,
-            otherwise.
+        color: a number, or one for each channel; `None` for `MEAN_COLOR` if
+            there are 3 channels, and for its mean, 115, otherwise.
         channels: int.
-
-    Returns:
-        Array `(channels,)`.
     """
     if color is None:
         color = MEAN_COLOR if channels == 3 else _MEAN_GRAY
@@ -52,8 +49,7 @@ def pad_to(image, mask, size, *, color=None, void=VOID):
         image: array `(height, width, channels)`.
         mask: integer array `(height, width)`.
         size: tuple (height, width); a side that is longer already stays.
-        color: what the image is filled with, see `fill_color`.
-        void: int, what the mask is filled with.
+        color, void: fill values, see `RandomCrop`.
 
     Returns:
         Tuple (image, mask).
@@ -75,18 +71,17 @@ def pad_to(image, mask, size, *, color=None, void=VOID):
 
 
 def window(image, mask, corner, size, *, color=None, void=VOID):
-    """Cut a window that may reach beyond the image on every side.
+    """Cut a window, filled where it reaches beyond the image.
 
     Args:
         image: array `(height, width, channels)`.
         mask: integer array `(height, width)`.
-        corner: tuple (top, left), negative above and left of the image.
+        corner: tuple (top, left), negative if above or left of the image.
         size: tuple (height, width).
-        color: what the image is filled with, see `fill_color`.
-        void: int, what the mask is filled with.
+        color, void: fill values, see `RandomCrop`.
 
     Returns:
-        Tuple (image, mask) of that size; views, where nothing is filled.
+        Tuple (image, mask) of that size; views if nothing is filled.
     """
     spans = [
         (max(first, 0), min(first + length, side))
@@ -96,8 +91,7 @@ def window(image, mask, corner, size, *, color=None, void=VOID):
     inside = np.s_[top : max(top, bottom), left : max(left, right)]
     if mask[inside].shape == tuple(size):
         return image[inside], mask[inside]
-    # A row is filled once and copied: three bytes at a time would take
-    # sixty times as long.
+    # Filling one row and copying it is sixty times as fast as filling all.
     row = np.empty((size[1], image.shape[2]), image.dtype)
     row[...] = fill_color(color, image.shape[2])
     filled = np.empty((*size, image.shape[2]), image.dtype)
@@ -111,19 +105,31 @@ def window(image, mask, corner, size, *, color=None, void=VOID):
     return filled, ids
 
 
-@dataclasses.dataclass(frozen=True)
-class RandomCrop(Transform):
-    """Cut a window at a random place, padded where the image is smaller.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Filling(Transform):
+    """Base of transforms that fill pixels outside the image."""
 
-    An image that is smaller is padded at the bottom and the right first, as
-    DeepLab's is (https://arxiv.org/abs/1412.7062); all places within are
-    equally likely.
+    color: float | tuple[float, ...] | None = None
+    void: int = VOID
+
+    @property
+    def fill(self):
+        """The fill values as keyword arguments."""
+        return {"color": self.color, "void": self.void}
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomCrop(Filling):
+    """Cut a window at a random place, all places equally likely.
+
+    A smaller image is first padded at the bottom and the right, as in DeepLab
+    (https://arxiv.org/abs/1412.7062).
 
     Args:
         size: int, or tuple (height, width).
-        color: what the image is padded with: a number, or one for each
+        color: what the image is filled with: a number, or one for each
             channel; `None` for the mean color.
-        void: int, what the mask is padded with.
+        void: int, what the mask is filled with.
 
     Example:
 
@@ -136,20 +142,16 @@ class RandomCrop(Transform):
     """
 
     size: tuple[int, int]
-    color: float | tuple[float, ...] | None = None
-    void: int = VOID
 
     def __post_init__(self):
         object.__setattr__(self, "size", pair_of("size", self.size))
 
     def __call__(self, image, mask, rng):
         corner = self.draw(mask.shape, rng)
-        return window(
-            image, mask, corner, self.size, color=self.color, void=self.void
-        )
+        return window(image, mask, corner, self.size, **self.fill)
 
     def draw(self, size, rng):
-        """The corner (top, left) for an image of some (height, width)."""
+        """Draw the corner (top, left) for an image of (height, width)."""
         return tuple(
             int(rng.integers(max(0, side - length) + 1))
             for side, length in zip(size, self.size, strict=True)
@@ -160,24 +162,22 @@ class RandomCrop(Transform):
 
 
 @dataclasses.dataclass(frozen=True)
-class BalancedCrop(Transform):
-    """Cut a window around a random pixel of a class drawn first.
+class BalancedCrop(Filling):
+    """Cut a window around a random pixel of a randomly drawn class.
 
-    Among the classes that the mask has, one is drawn, each as likely as its
-    weight says; then one of its pixels, uniformly. The window has the pixel
-    at its center (height // 2, width // 2), moved by no more than it takes
-    to lie within the image, padded as for `RandomCrop`. A mask without a
-    class of a weight above 0 gives a window at a random place.
+    One of the mask's classes is drawn with a probability in proportion to its
+    weight, then one of its pixels, uniformly. The window has this pixel at
+    (height // 2, width // 2), unless it is moved to lie within the image,
+    padded as for `RandomCrop`. If no class has a weight above 0, the window
+    is a `RandomCrop`.
 
     Args:
         size: int, or tuple (height, width).
-        weights: optional sequence of float, one for each class id from 0 on;
-            ids beyond have 0. `None`: all classes are equally likely.
-        probability: float, how often a class is drawn; otherwise the window
-            lies at a random place.
-        color: what the image is padded with: a number, or one for each
-            channel; `None` for the mean color.
-        void: int, what the mask is padded with; never drawn.
+        weights: optional sequence of float, one for each class id from 0; 0
+            for ids beyond. By default all classes are equally likely.
+        probability: float, the share of windows for which a class is drawn;
+            the others are a `RandomCrop`.
+        color, void: see `RandomCrop`. Void is never drawn.
 
     Example: class 1 has one pixel, and half of the windows are around it.
 
@@ -193,8 +193,6 @@ class BalancedCrop(Transform):
     size: tuple[int, int]
     weights: tuple[float, ...] | None = None
     probability: float = 1.0
-    color: float | tuple[float, ...] | None = None
-    void: int = VOID
 
     def __post_init__(self):
         object.__setattr__(self, "size", pair_of("size", self.size))
@@ -210,12 +208,10 @@ class BalancedCrop(Transform):
 
     def __call__(self, image, mask, rng):
         corner = self.draw(mask, rng)
-        return window(
-            image, mask, corner, self.size, color=self.color, void=self.void
-        )
+        return window(image, mask, corner, self.size, **self.fill)
 
     def draw(self, mask, rng):
-        """The corner (top, left) for a mask."""
+        """Draw the corner (top, left) for a mask."""
         chosen = None
         if rng.random() < self.probability:
             chosen = self._draw_class(mask, rng)

@@ -8,6 +8,7 @@ import numpy as np
 from keras_seg.arguments import check_integer
 from keras_seg.arguments import check_not_negative
 from keras_seg.arguments import check_share
+from keras_seg.data.augment.cropping import Filling
 from keras_seg.data.augment.cropping import fill_color
 from keras_seg.data.augment.cropping import window
 from keras_seg.data.augment.transform import Transform
@@ -26,14 +27,12 @@ __all__ = [
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomShift(Transform):
-    """Shift by whole pixels, drawn for each axis; the size stays.
+class RandomShift(Filling):
+    """Shift by a random number of whole pixels along each axis.
 
     Args:
-        pixels: int, the farthest shift to either side.
-        color: what the image is filled with: a number, or one for each
-            channel; `None` for the mean color.
-        void: int, what the mask is filled with.
+        pixels: int, the largest shift in either direction.
+        color, void: fill values, see `RandomCrop`.
 
     Example:
 
@@ -47,31 +46,22 @@ class RandomShift(Transform):
     """
 
     pixels: int
-    color: float | tuple[float, ...] | None = None
-    void: int = VOID
 
     def __post_init__(self):
         check_integer(0, pixels=self.pixels)
 
     def __call__(self, image, mask, rng):
         corner = rng.integers(-self.pixels, self.pixels, 2, endpoint=True)
-        return window(
-            image,
-            mask,
-            tuple(corner.tolist()),
-            mask.shape,
-            color=self.color,
-            void=self.void,
-        )
+        return window(image, mask, corner.tolist(), mask.shape, **self.fill)
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomFlip(Transform):
-    """Mirror left and right, or top and bottom, as often as said.
+    """Flip left and right, and top and bottom, at random.
 
     Args:
-        horizontal: float, how often left and right are exchanged.
-        vertical: float, how often top and bottom are.
+        horizontal: float, the probability of flipping left and right.
+        vertical: float, the probability of flipping top and bottom.
 
     Example:
 
@@ -102,8 +92,8 @@ class RandomFlip(Transform):
 class RandomQuarterTurns(Transform):
     """Turn by 0, 90, 180 or 270 degrees, each equally likely.
 
-    For pictures without an up, such as those of a microscope. The sides of
-    an image that is not square are exchanged by every second turn.
+    For images without an upright direction, such as a microscope's. Turns by
+    90 and 270 degrees exchange height and width.
 
     Example:
 
@@ -125,22 +115,18 @@ class RandomQuarterTurns(Transform):
 
 
 def warp(image, mask, rows, columns, *, color=None, void=VOID):
-    """Read an image bilinearly and its mask nearest at given places.
+    """Sample an image bilinearly and its mask by nearest neighbor.
 
-    Pixel (y, x) of the result is what the input has at
-    `(rows[y, x], columns[y, x])`; whole numbers are the centers of pixels. A
-    place in none of the input's pixels, above n - 1/2 or below -1/2, is void
-    in the mask and filled in the image. Half a pixel along the edges has the
-    color of the edge.
+    Pixel (y, x) of the result is the input at `(rows[y, x], columns[y, x])`;
+    whole numbers are centers of pixels. Places outside the input, below -1/2
+    or above n - 1/2, are filled; within half a pixel of the edges the image
+    has the color of the edge.
 
     Args:
         image: array `(height, width, channels)`.
         mask: integer array `(height, width)`.
-        rows: float array, of the shape of the result.
-        columns: float array, the same.
-        color: what the image is filled with: a number, or one for each
-            channel; `None` for the mean color.
-        void: int, what the mask is filled with.
+        rows, columns: float arrays of the shape of the result.
+        color, void: fill values, see `RandomCrop`.
 
     Returns:
         Tuple (image, mask).
@@ -187,7 +173,7 @@ def warp(image, mask, rows, columns, *, color=None, void=VOID):
 
 
 def _split(places, side):
-    """The pixel before a place, and how far the place is beyond it."""
+    """The pixel at or before each place, and the distance to the place."""
     places = places.clip(0, side - 1)
     before = np.floor(places)
     beyond = (places - before).astype("float32")
@@ -195,21 +181,19 @@ def _split(places, side):
 
 
 def rotate(image, mask, degrees, *, color=None, void=VOID):
-    """Turn an image and its mask about their center; the size stays.
+    """Rotate an image and its mask about their center, keeping the size.
 
     Args:
         image: array `(height, width, channels)`.
         mask: integer array `(height, width)`.
         degrees: float, counter-clockwise.
-        color: what the image is filled with: a number, or one for each
-            channel; `None` for the mean color.
-        void: int, what the mask is filled with.
+        color, void: fill values, see `RandomCrop`.
 
     Returns:
         Tuple (image, mask); quarter turns of a square give `numpy.rot90`.
     """
     angle = math.radians(degrees)
-    # In steps of 1e-15, so that quarter turns have a sine of 0 or 1.
+    # Rounded, so that quarter turns have a sine of 0 or 1.
     sine, cosine = round(math.sin(angle), 15), round(math.cos(angle), 15)
     height, width = mask.shape
     y = np.arange(height)[:, None] - (height - 1) / 2
@@ -220,14 +204,12 @@ def rotate(image, mask, degrees, *, color=None, void=VOID):
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomRotation(Transform):
-    """Turn about the center by a random angle; the size stays.
+class RandomRotation(Filling):
+    """Rotate about the center by a random angle, keeping the size.
 
     Args:
-        degrees: float, the largest angle to either side.
-        color: what the image is filled with: a number, or one for each
-            channel; `None` for the mean color.
-        void: int, what the mask is filled with.
+        degrees: float, the largest angle in either direction.
+        color, void: fill values, see `RandomCrop`.
 
     Example:
 
@@ -240,19 +222,17 @@ class RandomRotation(Transform):
     """
 
     degrees: float
-    color: float | tuple[float, ...] | None = None
-    void: int = VOID
 
     def __post_init__(self):
         check_not_negative(degrees=self.degrees)
 
     def __call__(self, image, mask, rng):
         degrees = rng.uniform(-self.degrees, self.degrees)
-        return rotate(image, mask, degrees, color=self.color, void=self.void)
+        return rotate(image, mask, degrees, **self.fill)
 
 
 def cubic_weights(count, nodes):
-    """Weights of cubic interpolation between nodes, for every pixel.
+    """Weights of cubic interpolation between equally spaced nodes.
 
     Keys' cubic convolution with a = -1/2 (https://doi.org/10.1109/
     TASSP.1981.1163711): for t of 0..1 between nodes 0 and 1,
@@ -261,15 +241,15 @@ def cubic_weights(count, nodes):
                                + t (2 (f0 - f1) + s0 + s1)))
 
     with the slopes s0 = (f1 - f-1) / 2 and s1 = (f2 - f0) / 2. The first
-    node lies on the first pixel, the last one on the last; before and
-    behind them they are repeated.
+    and the last node lie on the first and the last pixel, and are repeated
+    beyond them.
 
     Args:
         count: int, pixels along an axis.
         nodes: int, nodes along it, at least 2.
 
     Returns:
-        float64 array `(count, nodes)`; every row has the sum 1.
+        float64 array `(count, nodes)`, whose rows sum to 1.
     """
     places = np.linspace(0, nodes - 1, count)
     first = np.minimum(places.astype("int64"), nodes - 2)
@@ -290,21 +270,19 @@ def cubic_weights(count, nodes):
 
 
 @dataclasses.dataclass(frozen=True)
-class ElasticDeformation(Transform):
-    """Bend image and mask by smooth random displacements.
+class ElasticDeformation(Filling):
+    """Deform image and mask by smooth random displacements.
 
-    U-Net (https://arxiv.org/abs/1505.04597, section 3.1): displacement
-    vectors on a coarse grid, each coordinate drawn from a Gaussian, and
-    bicubic interpolation between them for every pixel, see `cubic_weights`.
-    The image is then read bilinearly, the mask nearest.
+    As in U-Net (https://arxiv.org/abs/1505.04597, section 3.1), displacements
+    are drawn from a Gaussian on a coarse grid and interpolated bicubically to
+    every pixel, see `cubic_weights`. The image is then sampled bilinearly,
+    the mask by nearest neighbor.
 
     Args:
-        grid: int, nodes along each side, the outer ones on the corners; at
-            least 2.
+        grid: int, nodes along each side, at least 2; the outer ones lie on
+            the edges.
         sigma: float, standard deviation of the displacements in pixels.
-        color: what the image is filled with: a number, or one for each
-            channel; `None` for the mean color.
-        void: int, what the mask is filled with.
+        color, void: fill values, see `RandomCrop`.
 
     Example:
 
@@ -320,8 +298,6 @@ class ElasticDeformation(Transform):
 
     grid: int = 3
     sigma: float = 10.0
-    color: float | tuple[float, ...] | None = None
-    void: int = VOID
 
     def __post_init__(self):
         check_integer(2, grid=self.grid)
@@ -335,11 +311,6 @@ class ElasticDeformation(Transform):
             @ coarse
             @ cubic_weights(width, self.grid).T
         )
-        return warp(
-            image,
-            mask,
-            np.arange(height)[:, None] + down,
-            np.arange(width) + right,
-            color=self.color,
-            void=self.void,
-        )
+        rows = np.arange(height)[:, None] + down
+        columns = np.arange(width) + right
+        return warp(image, mask, rows, columns, **self.fill)

@@ -1,4 +1,4 @@
-"""Other sizes: bilinear for images, nearest for masks."""
+"""Resizing: bilinear for images, nearest neighbor for masks."""
 
 import dataclasses
 
@@ -13,23 +13,20 @@ __all__ = ["RandomScale", "resize_image", "resize_mask"]
 
 
 def resize_image(image, size, *, window=None):
-    """Resize bilinearly; anti-aliased where it becomes smaller.
+    """Resize bilinearly, with antialiasing if it becomes smaller.
 
-    Bytes are rounded between columns and rows, and rows that become more are
-    weighed in steps of 1/256: no value is farther than 1.5 from the exact
-    one.
+    Values of uint8 images are at most 1.5 from the exact ones.
 
     Args:
         image: array `(height, width, channels)`.
         size: tuple (height, width).
         window: optional tuple (top, left, height, width), the part of the
-            result that is computed.
+            result to compute.
 
     Returns:
-        Array of that size, or that of the window, and the same dtype.
+        Array of this size, or of the window, and of the same dtype.
     """
-    whole = (0, 0, *size)
-    top, left, height, width = whole if window is None else window
+    top, left, height, width = window or (0, 0, *size)
     old_height, old_width = image.shape[:2]
     scale = old_width / size[1]
     columns = (left * scale, min((left + width) * scale, old_width))
@@ -37,7 +34,7 @@ def resize_image(image, size, *, window=None):
     if size[0] <= old_height:
         rows = (top * scale, min((top + height) * scale, old_height))
         return _resample(image, (height, width), rows, columns)
-    # For rows that become more, NumPy takes half as long as Pillow.
+    # NumPy enlarges rows in half of Pillow's time.
     places = (np.arange(top, top + height) + 0.5) * scale - 0.5
     places = places.clip(0, old_height - 1)
     first, last = int(places[0]), min(int(places[-1]) + 2, old_height)
@@ -47,7 +44,7 @@ def resize_image(image, size, *, window=None):
 
 
 def _resample(image, size, rows, columns):
-    """What lies between two rows and two columns, resized by Pillow."""
+    """The part between two rows and two columns, resized by Pillow."""
     box = (columns[0], rows[0], columns[1], rows[1])
 
     def resized(pixels):
@@ -69,7 +66,7 @@ def _resample(image, size, rows, columns):
 
 
 def _between_rows(image, places):
-    """Rows at some places between those of an image."""
+    """Rows interpolated linearly at fractional places."""
     before = places.astype("int64")
     beyond = (places - before)[:, None]
     integers = image.dtype == np.uint8
@@ -78,8 +75,8 @@ def _between_rows(image, places):
     steps = np.zeros_like(rows)
     np.subtract(rows[1:], rows[:-1], out=steps[:-1])
     if integers:
-        # 256 a + w (b - a) + 128 is below 2^16, and so it does not matter
-        # that b - a may have been below 0.
+        # b - a may wrap around below 0, but 256 a + w (b - a) + 128 fits
+        # into 16 bits, so the sum is right.
         beyond = np.round(256 * beyond)
         rows <<= 8
         rows += 128
@@ -92,27 +89,25 @@ def _between_rows(image, places):
 
 
 def _like(dtype, values):
-    """Values of a dtype, floats rounded where it has integers."""
+    """Cast to a dtype, rounding floats for integers."""
     if np.issubdtype(dtype, np.integer) and values.dtype.kind == "f":
         values = values.round()
     return values.astype(dtype, copy=False)
 
 
 def resize_mask(mask, size, *, window=None):
-    """Resize to the nearest pixel, centers on centers; every dtype stays.
+    """Resize by nearest neighbor, with half-pixel centers.
 
     Args:
         mask: integer array `(height, width)`.
         size: tuple (height, width).
-        window: optional tuple (top, left, height, width), the part of the
-            result that is computed.
+        window: see `resize_image`.
 
     Returns:
-        Array of that size, or that of the window, and the same dtype.
+        Array of this size, or of the window, and of the same dtype.
     """
-    whole = (0, 0, *size)
-    top, left, height, width = whole if window is None else window
-    # The pixel in which the center i + 1/2 lies, in whole numbers.
+    top, left, height, width = window or (0, 0, *size)
+    # The pixel in which the center i + 1/2 lies, in integers.
     rows, columns = (
         (2 * np.arange(first, first + count) + 1) * old // (2 * new)
         for first, count, old, new in (
@@ -127,15 +122,15 @@ def resize_mask(mask, size, *, window=None):
 class RandomScale(Transform):
     """Resize image and mask by one random factor.
 
-    Bilinear, anti-aliased where it becomes smaller, for the image; nearest
-    for the mask. DeepLab v2 draws one of .5, .75, 1, 1.25, 1.5
-    (https://arxiv.org/abs/1606.00915), v3 one of .5 to 2
+    The image is resized bilinearly with antialiasing, the mask by nearest
+    neighbor. DeepLab v2 draws one of .5, .75, 1, 1.25, 1.5
+    (https://arxiv.org/abs/1606.00915), v3 a factor in .5..2
     (https://arxiv.org/abs/1706.05587), its code in steps of .25.
 
     Args:
         low: float, the smallest factor.
-        high: float, the largest one; the factor is drawn uniformly between.
-        factors: optional sequence of float, one of which is drawn instead.
+        high: float, the largest factor. The distribution is uniform.
+        factors: optional sequence of float, to draw one of these instead.
 
     Example:
 
@@ -172,7 +167,7 @@ class RandomScale(Transform):
         return resize_image(image, size), resize_mask(mask, size)
 
     def draw(self, size, rng):
-        """The new size for one (height, width), each at least 1."""
+        """Draw the new size for (height, width), each at least 1."""
         if self.factors is None:
             factor = rng.uniform(self.low, self.high)
         else:
@@ -190,7 +185,7 @@ class RandomScale(Transform):
 
 @dataclasses.dataclass(frozen=True)
 class _ScaledCrop(Transform):
-    """A random crop of what a random scale gives, and nothing beside it."""
+    """`RandomScale`, then `RandomCrop`, computing only the crop."""
 
     scale: RandomScale
     crop: RandomCrop
@@ -208,6 +203,5 @@ class _ScaledCrop(Transform):
             resize_mask(mask, size, window=part),
             (0, 0),
             self.crop.size,
-            color=self.crop.color,
-            void=self.crop.void,
+            **self.crop.fill,
         )

@@ -1,4 +1,4 @@
-"""What all transforms share."""
+"""`Transform`, the base class of all transforms, and `apply`."""
 
 import abc
 
@@ -10,11 +10,11 @@ INPUT_SIZE = "input"
 class Transform(abc.ABC):
     """A random change of an image and its mask together.
 
-    Subclasses are frozen dataclasses of their settings and draw from the
-    generator they are handed: the same generator, the same result. Where
-    something new comes into the image it has the mean color, and void in
-    the mask. Any other callable of the same arguments serves as well, if it
-    leaves the size as it is.
+    Subclasses are frozen dataclasses that draw from the generator they are
+    given, so that the same generator gives the same result. By default
+    pixels outside the image are filled with the mean color, and with void in
+    the mask. Any other callable with the same arguments that keeps the size
+    can be used as a transform.
     """
 
     @abc.abstractmethod
@@ -32,28 +32,23 @@ class Transform(abc.ABC):
         """
 
     def size_after(self, size):
-        """The size of what comes out.
+        """The size of the result for an input size.
 
-        Args:
-            size: tuple (height, width); `INPUT_SIZE` for whatever size an
-                image of the data set has; or `None`, drawn for each image.
-
-        Returns:
-            The same kind of value.
+        Both are a tuple (height, width); `INPUT_SIZE`, the image's own size
+        in the data set; or `None`, a size drawn for each image.
         """
         return size
 
     def with_next(self, following):
-        """This transform and the next one as one that is faster, or `None`."""
+        """A faster transform for this and the next one, or `None`."""
         return None
 
 
 def apply(transforms, image, mask, rng):
     """Apply transforms one after the other.
 
-    `RandomScale` right before `RandomCrop` computes no more than the window
-    that is kept. The mask is the same as otherwise, and so is the image, but
-    for what is rounded: one gray level at most.
+    `RandomScale` directly before `RandomCrop` computes only the crop. The
+    image may differ by one gray level from that of separate steps.
 
     Args:
         transforms: sequence of `Transform`s or callables.
@@ -88,14 +83,7 @@ def apply(transforms, image, mask, rng):
 
 
 def size_after(transforms):
-    """The size that transforms leave, see `Transform.size_after`.
-
-    Args:
-        transforms: sequence of `Transform`s or callables.
-
-    Returns:
-        Tuple (height, width), `INPUT_SIZE`, or `None` where it is drawn.
-    """
+    """The size after a sequence of transforms, see `Transform.size_after`."""
     size = INPUT_SIZE
     for transform in transforms:
         if isinstance(transform, Transform):

@@ -138,7 +138,10 @@ def test_scale_and_crop_together_are_one_after_the_other(size):
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (50, 61, 3), "uint8")
     mask = rng.integers(0, 9, (50, 61), "uint8")
-    chain = [augment.RandomScale(), augment.RandomCrop(size, (1, 2, 3), 77)]
+    chain = [
+        augment.RandomScale(),
+        augment.RandomCrop(size, color=(1, 2, 3), void=77),
+    ]
     for seed in range(20):
         got = augment.apply(chain, image, mask, np.random.default_rng(seed))
         rng = np.random.default_rng(seed)

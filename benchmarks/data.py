@@ -95,7 +95,7 @@ def ours(folder):
     from keras_seg import data
     from keras_seg.data import augment
 
-    source = data.from_folder(folder, classes=255, check=False)
+    source = data.from_folder(folder, class_table=255, check=False)
     batches = data.Batches(
         source,
         ARGUMENTS.batch,
@@ -132,7 +132,7 @@ def with_grain(folder, processes):
         image, mask = augment.apply(transforms, *pair, rng)
         return image, mask.astype("int32")
 
-    source = data.from_folder(folder, classes=255, check=False)
+    source = data.from_folder(folder, class_table=255, check=False)
     dataset = (
         grain.MapDataset.source(source)
         .seed(0)

@@ -208,7 +208,9 @@ def atrous_cases():
                 yield (
                     f"AtrousConv {size}×{size}×{channels}→{filters}, "
                     f"rate {rate}",
-                    lambda f=filters, r=rate: layers.AtrousConv(f, 3, rate=r),
+                    lambda f=filters, r=rate: layers.AtrousConv(
+                        f, 3, dilation_rate=r
+                    ),
                     lambda c=channels, f=filters, r=rate: torch.nn.Conv2d(
                         c, f, 3, padding=r, dilation=r
                     ),
@@ -357,7 +359,7 @@ def keras_cases():
                     *first, dilation_rate=rate, **others
                 ),
                 (256, 3),
-                {"rate": rate, "padding": "same"},
+                {"dilation_rate": rate, "padding": "same"},
             )
         )
     for name, shape, ours, theirs, first, options in pairs:

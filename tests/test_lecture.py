@@ -46,7 +46,7 @@ def test_the_14th_layer_as_a_convolution():
     ],
 )
 def test_side_of_a_kernel_with_holes(kernel_size, rate, side):
-    layer = AtrousConv(1, kernel_size, rate=rate)
+    layer = AtrousConv(1, kernel_size, dilation_rate=rate)
     assert layer.effective_kernel_size == (side, side)
 
 
@@ -54,7 +54,7 @@ def test_side_of_a_kernel_with_holes(kernel_size, rate, side):
 def test_what_a_kernel_with_holes_sees(rate, side):
     """A single bright pixel is felt `side` positions wide, at nine places."""
     layer = AtrousConv(
-        1, 3, rate=rate, use_bias=False, kernel_initializer="ones"
+        1, 3, dilation_rate=rate, use_bias=False, kernel_initializer="ones"
     )
     x = np.zeros((1, 61, 61, 1), "float32")
     x[0, 30, 30] = 1
@@ -67,7 +67,7 @@ def test_what_a_kernel_with_holes_sees(rate, side):
 def test_regular_convolution_is_rate_1():
     x = np.random.default_rng(0).normal(size=(1, 9, 8, 3)).astype("float32")
     regular = keras.layers.Conv2D(4, 3, padding="same")
-    atrous = AtrousConv(4, 3, rate=1)
+    atrous = AtrousConv(4, 3, dilation_rate=1)
     regular.build(x.shape)
     atrous.build(x.shape)
     atrous.set_weights(regular.get_weights())

@@ -60,9 +60,9 @@ def test_black_and_white_files(tmp_path):
         Image.fromarray(image).save(tmp_path / f"images/{number}.png")
         Image.fromarray(pixels).save(tmp_path / f"labels/{number}.png")
     with pytest.raises(data.DataError, match="black-and-white masks"):
-        data.from_folder(tmp_path, classes=2)
+        data.from_folder(tmp_path, class_table=2)
     with pytest.raises(data.DataError, match="black-and-white masks"):
-        data.check(tmp_path, classes=2).raise_if_failed()
+        data.check(tmp_path, class_table=2).raise_if_failed()
 
 
 def test_masks_divided_by_255():

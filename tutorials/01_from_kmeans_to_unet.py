@@ -182,7 +182,7 @@ def read(path, count, size):
         pairs = [(x[..., :1], mask) for x, mask in zip(*drawn, strict=True)]
         return pairs[:-1], pairs[-1]
     # In the data of the challenge, membrane is black.
-    options = {"classes": CLASSES, "mask_values": {0: 1, 255: 0}}
+    options = {"class_table": CLASSES, "mask_values": {0: 1, 255: 0}}
     train, held_out = (
         data.from_folder(path, split, channels=1, **options)
         for split in ("train", "val")

@@ -66,7 +66,7 @@ def transfer(weights, train, held_out, batches, epochs):
     """
     first, second = epochs
     model = applications.UNet(
-        "mobilenet_v2", weights=weights, classes=len(train.classes)
+        "mobilenet_v2", weights=weights, classes=len(train.class_table)
     )
     training.freeze_backbone(model)
     model.compile(**recipes.finetune(train, model, epochs=first))
@@ -83,7 +83,7 @@ def from_scratch(train, held_out, batches, epochs):
     All weights learn at one rate, and batch norm learns its statistics.
     """
     model = applications.UNet(
-        "mobilenet_v2", weights=None, classes=len(train.classes)
+        "mobilenet_v2", weights=None, classes=len(train.class_table)
     )
     momentum = recipes.momentum_for(sum(epochs) * len(batches))
     recipes.set_batch_norm_momentum(model, momentum)
@@ -107,7 +107,9 @@ def read(path):
     splits = data.splits(path)
     train = data.from_folder(path, "train" if splits else None)
     if "val" in splits:
-        return train, data.from_folder(path, "val", classes=train.classes)
+        return train, data.from_folder(
+            path, "val", class_table=train.class_table
+        )
     held_out = range(0, len(train), 6)
     rest = sorted(set(range(len(train))) - set(held_out))
     return train.subset(rest), train.subset(held_out)
@@ -116,7 +118,7 @@ def read(path):
 def draw_overlays(models, held_out, out, count=4):
     """Image, truth, and what each of the models makes of it."""
     out.mkdir(parents=True, exist_ok=True)
-    classes = held_out.classes
+    classes = held_out.class_table
     for index in np.linspace(0, len(held_out) - 1, count).astype(int):
         image, mask = held_out[index]
         pictures = [visualization.overlay(image, mask, classes.colors)]

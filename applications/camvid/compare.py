@@ -42,7 +42,7 @@ def settings_of(name, weights, epochs):
     model, stride = NETWORKS[name]
     options = {}
     if stride is not None:
-        options = {"output_stride": stride, "rates": RATES[stride]}
+        options = {"output_stride": stride, "atrous_rates": RATES[stride]}
     return dataclasses.replace(
         SETTINGS,
         model=model,
@@ -61,7 +61,7 @@ def trained(settings, train, validation, out):
     if not run.is_finished:
         return training.resume(out, train, validation, verbose=2)[0]
     # A model that was read from a file does not know its strides.
-    model = training.build_model(settings, len(train.classes))
+    model = training.build_model(settings, len(train.class_table))
     model.set_weights(run.load_model(best=False).get_weights())
     return model
 
@@ -84,7 +84,9 @@ def main():
     options = parser.parse_args()
 
     train = data.from_folder(options.data, "train")
-    validation = data.from_folder(options.data, "val", classes=train.classes)
+    validation = data.from_folder(
+        options.data, "val", class_table=train.class_table
+    )
     options.out.mkdir(parents=True, exist_ok=True)
     table = {}
     for name in options.only:

@@ -39,7 +39,7 @@ def fine_tune(settings, train):
 def linear_classifier(settings, train):
     """The class scores alone, on features that stay as they are."""
     keras.utils.set_random_seed(settings.seed)
-    model = training.build_model(settings, len(train.classes))
+    model = training.build_model(settings, len(train.class_table))
     if settings.weights is None:
         settle_batch_norm(model, train)
     for layer in model.layers:
@@ -87,7 +87,7 @@ def scores_of(model, validation):
 def draw_overlays(model, validation, out, count=5):
     """Image, truth and prediction of frames spread over the drive."""
     out.mkdir(parents=True, exist_ok=True)
-    classes = validation.classes
+    classes = validation.class_table
     frames = range(0, len(validation), len(validation) // count)
     for index in frames[:count]:
         image, mask = validation[index]

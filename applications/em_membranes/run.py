@@ -38,7 +38,7 @@ def read(path, membrane):
     values = {membrane: MEMBRANE, 255 - membrane: 1 - MEMBRANE}
     parts = [
         data.from_folder(
-            path, split, classes=CLASSES, mask_values=values, channels=1
+            path, split, class_table=CLASSES, mask_values=values, channels=1
         )
         for split in ("train", "val")
     ]

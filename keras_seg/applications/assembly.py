@@ -43,17 +43,23 @@ def image_input(input_tensor, input_shape, data_format, channels=3):
     Behind it stands the `Metadata` of the network.
     """
     if input_tensor is not None:
+        if not keras.utils.is_keras_tensor(input_tensor):
+            raise ValueError(
+                "`input_tensor` must be a tensor of a functional model, such "
+                f"as keras.Input gives. Received: {input_tensor=}"
+            )
         return Metadata(name="metadata")(input_tensor)
     if input_shape is None:
         input_shape = (None, None, channels)
         if data_format == "channels_first":
             input_shape = (channels, None, None)
     axis = channel_axis(data_format) % 4
-    if len(input_shape) != 3 or input_shape[axis - 1] is None:
+    known = isinstance(input_shape, tuple | list) and len(input_shape) == 3
+    if not known or input_shape[axis - 1] is None:
         raise ValueError(
             "`input_shape` must be the height, the width and the number of "
             "channels, which must be known; with channels first, that first. "
-            f"Received: input_shape={tuple(input_shape)}, "
+            f"Received: input_shape={input_shape}, "
             f"data_format={data_format!r}"
         )
     return Metadata(name="metadata")(keras.Input(input_shape, name="image"))
@@ -129,8 +135,9 @@ def begin(
             surgery. Defaults to None.
 
     Returns:
-        `(image, padded, network)`: the tensor of the image, that of the
-        preprocessed and padded image, and a `keras.Model` from there.
+        `(image, padded, network, strided)`: the tensor of the image, that of
+        the preprocessed and padded image, a `keras.Model` from there, and the
+        encoder before `convert`.
     """
     check_weights(weights)
     positive_int("classes", classes)
@@ -153,6 +160,7 @@ def begin(
     own = {layer.name for layer in network.layers}
     if multiple is None:
         multiple = max(pyramid(network, verify=False))
+    strided = network
     if convert is not None:
         network = convert(network)
     if not include_preprocessing:
@@ -165,7 +173,7 @@ def begin(
     producer(image).facts = {"backbone": names}
     if freeze_batch_norm:
         freeze_batch_norm_of(network)
-    return image, padded, network
+    return image, padded, network, strided
 
 
 def freeze_batch_norm_of(network):

@@ -63,7 +63,7 @@ def find_builder(name):
         for key, value in vars(keras.applications).items()
         if inspect.isfunction(value)
     }
-    if _plain(name) not in builders:
+    if not isinstance(name, str) or _plain(name) not in builders:
         raise ValueError(
             "`backbone` must be a Keras model or the name of one of "
             f"keras.applications: {', '.join(sorted(builders))}. "

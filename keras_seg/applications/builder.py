@@ -5,6 +5,8 @@ import contextvars
 import functools
 import inspect
 import re
+from collections.abc import Callable
+from typing import ParamSpec
 
 import keras
 
@@ -14,26 +16,46 @@ from keras_seg.surgery import graph
 
 __all__ = ["builder", "check_network", "distinct", "without_effect"]
 
+Arguments = ParamSpec("Arguments")
 # Names of layers of the package that the backbone has as well.
 _TAKEN: contextvars.ContextVar = contextvars.ContextVar(
     "taken", default=frozenset()
 )
 
 
-def builder(build):
+def builder(
+    build: Callable[Arguments, keras.Model],
+) -> Callable[Arguments, keras.Model]:
     """Makes a builder of `keras_seg.applications` of a function.
 
     * What is added to a `backbone` or `classifier` given as a model has that
       model's dtype policy.
     * A layer of it whose name one of the package has too gets a prefix, see
       `distinct`.
-    * An `input_shape` next to an `input_tensor` is refused.
+    * Unknown arguments, an `input_shape` next to an `input_tensor`, and
+      anything but True or False for what is annotated as bool are refused.
     * The result says which of its layers came from a backbone, if any.
     """
 
+    signature = inspect.signature(build)
+
     @functools.wraps(build)
     def checked(*args, **kwargs):
-        given = inspect.signature(build).bind_partial(*args, **kwargs).arguments
+        try:
+            given = signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise TypeError(
+                f"{build.__name__}() {error}. It takes "
+                f"{', '.join(signature.parameters)}, what follows `weights` "
+                "by keyword"
+            ) from None
+        for name, value in given.items():
+            switch = signature.parameters[name]
+            if switch.annotation is bool and not isinstance(value, bool):
+                raise ValueError(
+                    f"`{name}` must be True or False. "
+                    f"Received: {name}={value!r}"
+                )
         if None not in (given.get("input_tensor"), given.get("input_shape")):
             raise ValueError(
                 "`input_shape` is that of a new input: give it or "

@@ -1,5 +1,9 @@
 """DeconvNet: a whole VGG16, and its mirror image as a decoder."""
 
+import os
+from collections.abc import Sequence
+
+import keras
 from keras import initializers
 
 from keras_seg.applications.assembly import finish
@@ -25,19 +29,20 @@ __all__ = ["DeconvNet"]
 
 @builder
 def DeconvNet(
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    classes=21,
-    classifier_activation=None,
-    include_preprocessing=True,
-    filters=64,
-    hidden_filters=4096,
-    freeze_batch_norm=False,
-    auxiliary=False,
-    data_format=None,
-    name="deconvnet",
-):
+    weights: str | os.PathLike | None = "imagenet",
+    *,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    classes: int = 21,
+    classifier_activation: str | None = None,
+    include_preprocessing: bool = True,
+    filters: int = 64,
+    hidden_filters: int = 4096,
+    freeze_batch_norm: bool = False,
+    auxiliary: bool = False,
+    data_format: str | None = None,
+    name: str = "deconvnet",
+) -> keras.Model:
     """DeconvNet: VGG16 with its fully connected layers, and their mirror.
 
     VGG16's convolutions, `fc1` as one of 7×7 and `fc2` of 1×1; a 7×7

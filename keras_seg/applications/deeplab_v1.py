@@ -1,5 +1,9 @@
 """DeepLab v1: VGG16 with holes, a large field of view."""
 
+import os
+from collections.abc import Sequence
+
+import keras
 from keras import initializers
 from keras import layers
 
@@ -26,26 +30,27 @@ LAYOUTS = {"largefov": dense_vgg, "base": base_vgg}
 
 @builder
 def DeepLabV1(
-    backbone="vgg16",
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    classes=21,
-    classifier_activation=None,
-    include_preprocessing=True,
-    kernel_size=3,
-    rate=12,
-    filters=1024,
-    multi_scale=False,
-    geometry="largefov",
-    dropout=0.5,
-    freeze_batch_norm=False,
-    auxiliary=False,
-    crf=False,
-    seed=0,
-    data_format=None,
-    name="deeplabv1",
-):
+    backbone: str | keras.Model = "vgg16",
+    weights: str | os.PathLike | None = "imagenet",
+    *,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    classes: int = 21,
+    classifier_activation: str | None = None,
+    include_preprocessing: bool = True,
+    kernel_size: int = 3,
+    dilation_rate: int = 12,
+    filters: int = 1024,
+    multi_scale: bool = False,
+    geometry: str = "largefov",
+    dropout: float = 0.5,
+    freeze_batch_norm: bool = False,
+    auxiliary: bool = False,
+    crf: bool | str = False,
+    seed: int = 0,
+    data_format: str | None = None,
+    name: str = "deeplabv1",
+) -> keras.Model:
     """DeepLab v1: VGG16's own layers at stride 8, on a large field of view.
 
     The last two pools lose their stride, the convolutions behind them see at
@@ -55,7 +60,7 @@ def DeepLabV1(
     - [Semantic Image Segmentation with Deep Convolutional Nets and Fully
       Connected CRFs](https://arxiv.org/abs/1412.7062)
 
-    | variant of the paper | `kernel_size` | `rate` | `filters` | parameters |
+    | variant | `kernel_size` | `dilation_rate` | `filters` | parameters |
     |---|---|---|---|---|
     | DeepLab-LargeFOV | 3 | 12 | 1024 | 20,505,429 |
     | DeepLab-4x4 | 4 | 8 | 4096 | 65,140,565 |
@@ -88,8 +93,8 @@ def DeepLabV1(
             are preprocessed already. Defaults to True.
         kernel_size: int, taps of each side of the first fully connected
             layer that stay: 7, 4 or 3. Defaults to 3.
-        rate: int, their distance; 12 / 8 / 4 for 3, 4 and 7 taps keeps them
-            in place. Defaults to 12.
+        dilation_rate: int, their distance; 12, 8 or 4 for 3, 4 or 7 taps
+            keeps them in place. Defaults to 12.
         filters: int, filters that stay, drawn at random, of the two hidden
             fully connected layers. Defaults to 1024.
         multi_scale: bool, whether the image and the first four pools are
@@ -129,11 +134,11 @@ def DeepLabV1(
     >>> import keras, keras_seg
     >>> vgg = keras.applications.VGG16(weights=None, input_shape=(64, 64, 3))
     >>> model = keras_seg.applications.DeepLabV1(
-    ...     vgg, kernel_size=2, rate=4, classes=3)
+    ...     vgg, kernel_size=2, dilation_rate=4, classes=3)
     >>> model.compute_output_shape((1, 97, 33, 3))
     (1, 97, 33, 3)
     """
-    positive_int("rate", rate)
+    positive_int("dilation_rate", dilation_rate)
     if geometry not in LAYOUTS:
         raise ValueError(
             f"`geometry` must be one of {', '.join(map(repr, LAYOUTS))}. "
@@ -141,10 +146,8 @@ def DeepLabV1(
         )
     data_format = standardize_data_format(data_format)
     preset = crf_preset(crf, "deeplab_v1", include_preprocessing)
-    strided = []
 
     def convert(model):
-        strided.append(model)
         model, (first, second) = LAYOUTS[geometry](model)
         hidden = [model.get_layer(name) for name in (first, second)]
         check_seed(hidden, filters, seed)
@@ -153,12 +156,12 @@ def DeepLabV1(
             first,
             kernel_size=kernel_size,
             filters=filters,
-            rate=rate,
+            dilation_rate=dilation_rate,
             seed=seed,
         )
         return decimate(model, second, filters=filters, seed=seed + 1)
 
-    image, padded, network = begin(
+    image, padded, network, strided = begin(
         backbone,
         weights,
         input_tensor=input_tensor,
@@ -185,7 +188,7 @@ def DeepLabV1(
     )(x)
     second = None
     if auxiliary:
-        middle = map_of_stride(network, strided[0], 16)
+        middle = map_of_stride(network, strided, 16)
         second = fcn_head(middle, classes, data_format, "auxiliary_")
     return finish(
         scores,

@@ -1,5 +1,8 @@
 """DeepLab v2: atrous spatial pyramid pooling, on VGG16 or a ResNet."""
 
+import os
+from collections.abc import Sequence
+
 import keras
 from keras import initializers
 from keras import layers
@@ -27,24 +30,25 @@ __all__ = ["DeepLabV2"]
 
 @builder
 def DeepLabV2(
-    backbone="resnet101",
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    classes=21,
-    classifier_activation=None,
-    include_preprocessing=True,
-    rates=(6, 12, 18, 24),
-    scales=(1.0,),
-    hidden_filters=1024,
-    dropout=0.5,
-    freeze_batch_norm=False,
-    auxiliary=False,
-    crf=False,
-    seed=0,
-    data_format=None,
-    name="deeplabv2",
-):
+    backbone: str | keras.Model = "resnet101",
+    weights: str | os.PathLike | None = "imagenet",
+    *,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    classes: int = 21,
+    classifier_activation: str | None = None,
+    include_preprocessing: bool = True,
+    atrous_rates: Sequence[int] = (6, 12, 18, 24),
+    scales: Sequence[float] = (1.0,),
+    hidden_filters: int = 1024,
+    dropout: float = 0.5,
+    freeze_batch_norm: bool = False,
+    auxiliary: bool | str = False,
+    crf: bool | str = False,
+    seed: int = 0,
+    data_format: str | None = None,
+    name: str = "deeplabv2",
+) -> keras.Model:
     """DeepLab v2: a network at stride 8, scored at several rates, summed.
 
     On a VGG, each rate has the fully connected layers to itself, 3×3 with
@@ -56,7 +60,7 @@ def DeepLabV2(
       Atrous Convolution, and Fully Connected CRFs](
       https://arxiv.org/abs/1606.00915)
 
-    | variant of the paper | `backbone` | `rates` | parameters |
+    | variant of the paper | `backbone` | `atrous_rates` | parameters |
     |---|---|---|---|
     | LargeFOV | `"vgg16"` | 12 | 20,505,429 |
     | ASPP-S | `"vgg16"` | 2, 4, 8, 12 | 37,877,652 |
@@ -86,7 +90,7 @@ def DeepLabV2(
             Defaults to None.
         include_preprocessing: bool, whether images come as RGB of 0 … 255 or
             are preprocessed already. Defaults to True.
-        rates: ints, of the pyramid, at stride 8. Defaults to ASPP-L's.
+        atrous_rates: ints, of the pyramid, at stride 8. Defaults to ASPP-L's.
         scales: floats, the sizes of the image that the network sees, 1 the
             first; the largest score of all counts. The paper's MSC is
             `(1.0, 0.75, 0.5)`. Defaults to one, as it is.
@@ -132,10 +136,8 @@ def DeepLabV2(
     _check_scales(scales, auxiliary)
     preset = crf_preset(crf, "deeplab_v2_resnet101", include_preprocessing)
     pretrained: list = []
-    strided = []
 
     def convert(model):
-        strided.append(model)
         if not has_vgg_plan(model):
             why = "on a backbone that does not have the plan of VGG"
             without_effect("hidden_filters", hidden_filters, 1024, why)
@@ -153,7 +155,7 @@ def DeepLabV2(
         pretrained.extend(model.get_layer(name).get_weights() for name in names)
         return keras.Model(model.inputs, model.get_layer(first).input)
 
-    image, padded, network = begin(
+    image, padded, network, strided = begin(
         backbone,
         weights,
         input_tensor=input_tensor,
@@ -171,7 +173,7 @@ def DeepLabV2(
     )
     aspp = ASPP(
         classes,
-        rates,
+        atrous_rates,
         version="v2_vgg16" if pretrained else "v2",
         hidden_filters=hidden_filters,
         dropout=dropout if pretrained else None,
@@ -186,7 +188,7 @@ def DeepLabV2(
             layer.set_weights(values)
     heads = [scores]
     if auxiliary and auxiliary != "scales":
-        middle = map_of_stride(network, strided[0], 16)
+        middle = map_of_stride(network, strided, 16)
         heads.append(fcn_head(middle, classes, data_format, "auxiliary_"))
     if crf is True and pretrained:
         preset = "deeplab_v2_vgg16"

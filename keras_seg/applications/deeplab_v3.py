@@ -1,5 +1,9 @@
 """DeepLab v3, and what v3+ has of it."""
 
+import os
+from collections.abc import Sequence
+
+import keras
 from keras import initializers
 from keras import layers
 
@@ -25,24 +29,25 @@ __all__ = ["DeepLabV3", "deeplab"]
 
 @builder
 def DeepLabV3(
-    backbone="resnet101",
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    classes=21,
-    classifier_activation=None,
-    include_preprocessing=True,
-    output_stride=16,
-    multi_grid=None,
-    rates=None,
-    cascade=0,
-    normalization="batch",
-    dropout=0.1,
-    freeze_batch_norm=False,
-    auxiliary=False,
-    data_format=None,
-    name="deeplabv3",
-):
+    backbone: str | keras.Model = "resnet101",
+    weights: str | os.PathLike | None = "imagenet",
+    *,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    classes: int = 21,
+    classifier_activation: str | None = None,
+    include_preprocessing: bool = True,
+    output_stride: int = 16,
+    multi_grid: Sequence[int] | None = None,
+    atrous_rates: Sequence[int] | None = None,
+    cascade: int = 0,
+    normalization: str = "batch",
+    dropout: float = 0.1,
+    freeze_batch_norm: bool = False,
+    auxiliary: bool = False,
+    data_format: str | None = None,
+    name: str = "deeplabv3",
+) -> keras.Model:
     """DeepLab v3: a dense encoder, a pyramid of rates, scores.
 
     The classifier's last strides are removed, its last stage sees at several
@@ -92,10 +97,10 @@ def DeepLabV3(
             what the removed strides make. Defaults to None: the paper's
             (1, 2, 4) if the last stage has three convolutions larger than
             1×1, as every ResNet has, and none otherwise.
-        rates: ints, of the pyramid; `()` for the 1×1 convolution and the mean
-            alone, as the authors' networks for phones have. Beyond the map
-            of a crop a rate sees padding: for crops much smaller than the
-            paper's 513 take smaller ones. Defaults to None: the paper's, 6,
+        atrous_rates: ints, of the pyramid; `()` for the 1×1 convolution and
+            the mean alone, as the authors' networks for phones have. Beyond
+            the map of a crop a rate sees padding: for crops much smaller than
+            the paper's 513 take smaller ones. Defaults to None: the paper's, 6,
             12, 18 at output stride 16 and double at 8.
         cascade: int, copies of the last stage (the paper's block5, block6,
             block7) that are appended, each at twice the rate of the one
@@ -130,7 +135,25 @@ def DeepLabV3(
     >>> model.compute_output_shape((1, 97, 33, 3))
     (1, 97, 33, 5)
     """
-    return deeplab(**locals())
+    return deeplab(
+        backbone,
+        weights,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        classes=classes,
+        classifier_activation=classifier_activation,
+        include_preprocessing=include_preprocessing,
+        output_stride=output_stride,
+        multi_grid=multi_grid,
+        atrous_rates=atrous_rates,
+        cascade=cascade,
+        normalization=normalization,
+        dropout=dropout,
+        freeze_batch_norm=freeze_batch_norm,
+        auxiliary=auxiliary,
+        data_format=data_format,
+        name=name,
+    )
 
 
 def deeplab(
@@ -143,7 +166,7 @@ def deeplab(
     include_preprocessing,
     output_stride,
     multi_grid,
-    rates,
+    atrous_rates,
     normalization,
     dropout,
     freeze_batch_norm,
@@ -162,10 +185,10 @@ def deeplab(
     Returns, raises and further arguments as `DeepLabV3`.
     """
     data_format = standardize_data_format(data_format)
-    if cascade and rates is not None:
+    if cascade and atrous_rates is not None:
         raise ValueError(
-            "A cascade has no pyramid whose `rates` could be given. "
-            f"Received: rates={rates}, cascade={cascade}"
+            "A cascade has no pyramid whose `atrous_rates` could be given. "
+            f"Received: atrous_rates={atrous_rates}, cascade={cascade}"
         )
     if cascade:
         why = "on a cascade, which has no pyramid"
@@ -178,12 +201,10 @@ def deeplab(
                 f"Received: multi_grid={multi_grid!r}"
             )
         multi_grid = [positive_int("multi_grid", rate) for rate in multi_grid]
-    strided = []
 
     def convert(model):
         if isinstance(backbone, str):
             model = without_widening(model)
-        strided.append(model)
         grid, units = multi_grid, len(last_convolutions(model))
         if grid is None and units == 3:
             grid = (1, 2, 4)
@@ -199,7 +220,7 @@ def deeplab(
             model = append_copies(model, cascade)
         return set_output_stride(model, output_stride)
 
-    image, padded, network = begin(
+    image, padded, network, strided = begin(
         backbone,
         weights,
         input_tensor=input_tensor,
@@ -217,18 +238,18 @@ def deeplab(
     if cascade:
         x = layers.Dropout(dropout, name="dropout")(x)
     else:
-        if rates is None:
-            rates = scale_rates((6, 12, 18), output_stride)
+        if atrous_rates is None:
+            atrous_rates = scale_rates((6, 12, 18), output_stride)
         x = ASPP(
             256,
-            rates=rates,
+            atrous_rates=atrous_rates,
             normalization=normalization,
             dropout=dropout,
             data_format=data_format,
             name="aspp",
         )(x)
     if decode is not None:
-        x = decode(x, map_of_stride(network, strided[0], 4), data_format)
+        x = decode(x, map_of_stride(network, strided, 4), data_format)
     scores = Conv(
         classes,
         1,
@@ -238,7 +259,7 @@ def deeplab(
     )(x)
     second = None
     if auxiliary:
-        middle = map_of_stride(network, strided[0], 16)
+        middle = map_of_stride(network, strided, 16)
         second = fcn_head(middle, classes, data_format, "auxiliary_")
     return finish(
         scores,

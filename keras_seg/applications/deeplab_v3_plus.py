@@ -1,5 +1,9 @@
 """DeepLab v3+: DeepLab v3 with a decoder."""
 
+import os
+from collections.abc import Sequence
+
+import keras
 from keras import layers
 
 from keras_seg.applications.builder import builder
@@ -15,24 +19,25 @@ __all__ = ["DeepLabV3Plus"]
 
 @builder
 def DeepLabV3Plus(
-    backbone="resnet101",
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    classes=21,
-    classifier_activation=None,
-    include_preprocessing=True,
-    output_stride=16,
-    multi_grid=None,
-    rates=None,
-    normalization="batch",
-    dropout=0.1,
-    freeze_batch_norm=False,
-    auxiliary=False,
-    decoder_filters=48,
-    data_format=None,
-    name="deeplabv3plus",
-):
+    backbone: str | keras.Model = "resnet101",
+    weights: str | os.PathLike | None = "imagenet",
+    *,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    classes: int = 21,
+    classifier_activation: str | None = None,
+    include_preprocessing: bool = True,
+    output_stride: int = 16,
+    multi_grid: Sequence[int] | None = None,
+    atrous_rates: Sequence[int] | None = None,
+    normalization: str = "batch",
+    dropout: float = 0.1,
+    freeze_batch_norm: bool = False,
+    auxiliary: bool = False,
+    decoder_filters: int = 48,
+    data_format: str | None = None,
+    name: str = "deeplabv3plus",
+) -> keras.Model:
     """DeepLab v3+: DeepLab v3 with a decoder on the maps of stride 4.
 
     The pyramid's map is enlarged to stride 4, joined to the encoder's last
@@ -58,13 +63,30 @@ def DeepLabV3Plus(
     >>> model.compute_output_shape((1, 97, 33, 3))
     (1, 97, 33, 5)
     """
-    options = dict(locals())
-    filters = positive_int("decoder_filters", options.pop("decoder_filters"))
+    positive_int("decoder_filters", decoder_filters)
 
     def decode(x, low, data_format):
-        return _decode(x, low, filters, data_format)
+        return _decode(x, low, decoder_filters, data_format)
 
-    return deeplab(**options, decode=decode)
+    return deeplab(
+        backbone,
+        weights,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        classes=classes,
+        classifier_activation=classifier_activation,
+        include_preprocessing=include_preprocessing,
+        output_stride=output_stride,
+        multi_grid=multi_grid,
+        atrous_rates=atrous_rates,
+        normalization=normalization,
+        dropout=dropout,
+        freeze_batch_norm=freeze_batch_norm,
+        auxiliary=auxiliary,
+        data_format=data_format,
+        name=name,
+        decode=decode,
+    )
 
 
 def _decode(x, low, filters, data_format):

@@ -1,5 +1,9 @@
 """Fully convolutional networks: FCN-32s, FCN-16s and FCN-8s."""
 
+import os
+from collections.abc import Sequence
+
+import keras
 from keras import layers
 
 from keras_seg.applications.assembly import begin
@@ -24,20 +28,21 @@ SCALES = {"pool4": 1e-2, "pool3": 1e-4}
 
 @builder
 def FCN32s(
-    backbone="vgg16",
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    classes=21,
-    classifier_activation=None,
-    include_preprocessing=True,
-    dropout=0.5,
-    freeze_batch_norm=False,
-    auxiliary=False,
-    geometry="aligned",
-    data_format=None,
-    name="fcn32s",
-):
+    backbone: str | keras.Model = "vgg16",
+    weights: str | os.PathLike | None = "imagenet",
+    *,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    classes: int = 21,
+    classifier_activation: str | None = None,
+    include_preprocessing: bool = True,
+    dropout: float = 0.5,
+    freeze_batch_norm: bool = False,
+    auxiliary: bool = False,
+    geometry: str = "aligned",
+    data_format: str | None = None,
+    name: str = "fcn32s",
+) -> keras.Model:
     """FCN-32s: class scores at stride 32, enlarged to the image.
 
     The classifier's fully connected layers become convolutions, a 1×1
@@ -106,26 +111,42 @@ def FCN32s(
     >>> model.compute_output_shape((1, 97, 33, 3))
     (1, 97, 33, 5)
     """
-    return _fcn(**locals(), skips=())
+    return _fcn(
+        backbone,
+        weights,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        classes=classes,
+        classifier_activation=classifier_activation,
+        include_preprocessing=include_preprocessing,
+        dropout=dropout,
+        freeze_batch_norm=freeze_batch_norm,
+        auxiliary=auxiliary,
+        geometry=geometry,
+        data_format=data_format,
+        name=name,
+        skips=(),
+    )
 
 
 @builder
 def FCN16s(
-    backbone="vgg16",
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    classes=21,
-    classifier_activation=None,
-    include_preprocessing=True,
-    dropout=0.5,
-    freeze_batch_norm=False,
-    auxiliary=False,
-    geometry="aligned",
-    at_once=False,
-    data_format=None,
-    name="fcn16s",
-):
+    backbone: str | keras.Model = "vgg16",
+    weights: str | os.PathLike | None = "imagenet",
+    *,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    classes: int = 21,
+    classifier_activation: str | None = None,
+    include_preprocessing: bool = True,
+    dropout: float = 0.5,
+    freeze_batch_norm: bool = False,
+    auxiliary: bool = False,
+    geometry: str = "aligned",
+    at_once: bool = False,
+    data_format: str | None = None,
+    name: str = "fcn16s",
+) -> keras.Model:
     """FCN-16s: FCN-32s with the scores of the maps at stride 16 added.
 
     On VGG16 these are the scores of pool4; on a network whose strides are
@@ -145,26 +166,43 @@ def FCN16s(
     >>> model.compute_output_shape((1, 97, 33, 3))
     (1, 97, 33, 5)
     """
-    return _fcn(**locals(), skips=(16,))
+    return _fcn(
+        backbone,
+        weights,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        classes=classes,
+        classifier_activation=classifier_activation,
+        include_preprocessing=include_preprocessing,
+        dropout=dropout,
+        freeze_batch_norm=freeze_batch_norm,
+        auxiliary=auxiliary,
+        geometry=geometry,
+        at_once=at_once,
+        data_format=data_format,
+        name=name,
+        skips=(16,),
+    )
 
 
 @builder
 def FCN8s(
-    backbone="vgg16",
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    classes=21,
-    classifier_activation=None,
-    include_preprocessing=True,
-    dropout=0.5,
-    freeze_batch_norm=False,
-    auxiliary=False,
-    geometry="aligned",
-    at_once=False,
-    data_format=None,
-    name="fcn8s",
-):
+    backbone: str | keras.Model = "vgg16",
+    weights: str | os.PathLike | None = "imagenet",
+    *,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    classes: int = 21,
+    classifier_activation: str | None = None,
+    include_preprocessing: bool = True,
+    dropout: float = 0.5,
+    freeze_batch_norm: bool = False,
+    auxiliary: bool = False,
+    geometry: str = "aligned",
+    at_once: bool = False,
+    data_format: str | None = None,
+    name: str = "fcn8s",
+) -> keras.Model:
     """FCN-8s: FCN-16s with the scores of the maps at stride 8 added.
 
     On VGG16 these are the scores of pool4 and pool3. Arguments, result and
@@ -178,7 +216,23 @@ def FCN8s(
     >>> model.compute_output_shape((1, 97, 33, 3))
     (1, 97, 33, 5)
     """
-    return _fcn(**locals(), skips=(16, 8))
+    return _fcn(
+        backbone,
+        weights,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        classes=classes,
+        classifier_activation=classifier_activation,
+        include_preprocessing=include_preprocessing,
+        dropout=dropout,
+        freeze_batch_norm=freeze_batch_norm,
+        auxiliary=auxiliary,
+        geometry=geometry,
+        at_once=at_once,
+        data_format=data_format,
+        name=name,
+        skips=(16, 8),
+    )
 
 
 def _fcn(
@@ -210,7 +264,7 @@ def _fcn(
             "The published network has no auxiliary head: `auxiliary` needs "
             "geometry='aligned'. Received: auxiliary=True, geometry='paper'"
         )
-    image, padded, network = begin(
+    image, padded, network, _ = begin(
         backbone,
         weights,
         input_tensor=input_tensor,

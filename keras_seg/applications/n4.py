@@ -1,5 +1,7 @@
 """The patch classifier N4."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 
@@ -18,14 +20,15 @@ SMALLEST = 63
 
 @builder
 def N4(
-    input_shape=None,
-    classes=2,
-    classifier_activation=None,
-    include_preprocessing=True,
-    filters=48,
-    data_format=None,
-    name="n4",
-):
+    input_shape: Sequence[int | None] | None = None,
+    *,
+    classes: int = 2,
+    classifier_activation: str | None = None,
+    include_preprocessing: bool = True,
+    filters: int = 48,
+    data_format: str | None = None,
+    name: str = "n4",
+) -> keras.Model:
     """N4: the class of the pixel in the middle of a window of 95×95.
 
     Four convolutions without padding, each with ReLU and 2×2 max pooling

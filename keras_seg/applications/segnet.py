@@ -1,6 +1,10 @@
 """SegNet: a decoder that puts values back where the maxima were."""
 
 import functools
+import os
+from collections.abc import Sequence
+
+import keras
 
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
@@ -23,18 +27,19 @@ __all__ = ["SegNet"]
 
 @builder
 def SegNet(
-    weights="imagenet",
-    input_tensor=None,
-    input_shape=None,
-    classes=11,
-    classifier_activation=None,
-    include_preprocessing=True,
-    filters=64,
-    freeze_batch_norm=False,
-    auxiliary=False,
-    data_format=None,
-    name="segnet",
-):
+    weights: str | os.PathLike | None = "imagenet",
+    *,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    classes: int = 11,
+    classifier_activation: str | None = None,
+    include_preprocessing: bool = True,
+    filters: int = 64,
+    freeze_batch_norm: bool = False,
+    auxiliary: bool = False,
+    data_format: str | None = None,
+    name: str = "segnet",
+) -> keras.Model:
     """SegNet: VGG16's convolutions, and their mirror image as a decoder.
 
     Every convolution is followed by batch norm and ReLU. The pools remember

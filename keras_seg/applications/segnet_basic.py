@@ -1,6 +1,9 @@
 """SegNet-Basic: SegNet with four convolutions on each side."""
 
 import functools
+from collections.abc import Sequence
+
+import keras
 
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
@@ -19,16 +22,17 @@ __all__ = ["SegNetBasic"]
 
 @builder
 def SegNetBasic(
-    input_tensor=None,
-    input_shape=None,
-    classes=11,
-    classifier_activation=None,
-    filters=64,
-    freeze_batch_norm=False,
-    auxiliary=False,
-    data_format=None,
-    name="segnet_basic",
-):
+    *,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    classes: int = 11,
+    classifier_activation: str | None = None,
+    filters: int = 64,
+    freeze_batch_norm: bool = False,
+    auxiliary: bool = False,
+    data_format: str | None = None,
+    name: str = "segnet_basic",
+) -> keras.Model:
     """SegNet-Basic: the small SegNet, to be trained from random weights.
 
     Local response normalization of the image; four times a 7×7 convolution,

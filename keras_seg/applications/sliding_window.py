@@ -1,5 +1,10 @@
 """A patch classifier at every pixel of an image."""
 
+import os
+from collections.abc import Sequence
+
+import keras
+
 from keras_seg.applications.assembly import as_rgb
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import freeze_batch_norm_of
@@ -31,17 +36,18 @@ __all__ = ["SlidingWindow"]
 
 @builder
 def SlidingWindow(
-    classifier=None,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    classes=None,
-    classifier_activation=None,
-    include_preprocessing=True,
-    freeze_batch_norm=False,
-    data_format=None,
-    name="sliding_window",
-):
+    classifier: keras.Model | None = None,
+    weights: str | os.PathLike | None = None,
+    *,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    classes: int | None = None,
+    classifier_activation: str | None = None,
+    include_preprocessing: bool = True,
+    freeze_batch_norm: bool = False,
+    data_format: str | None = None,
+    name: str = "sliding_window",
+) -> keras.Model:
     """Sliding window: the classifier of a window, at every pixel of an image.
 
     The logits at a pixel are those of the classifier for the window around
@@ -178,7 +184,7 @@ def _n4(image, weights, classes, include_preprocessing, data_format):
         window = (channels, 95, 95)
     classifier = N4(
         window,
-        classes,
+        classes=classes,
         include_preprocessing=include_preprocessing,
         data_format=data_format,
     )

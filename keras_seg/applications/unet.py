@@ -1,5 +1,8 @@
 """U-Net, with its own encoder or any classifier's."""
 
+import os
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 
@@ -28,22 +31,23 @@ __all__ = ["UNet"]
 
 @builder
 def UNet(
-    backbone=None,
-    weights=None,
-    input_tensor=None,
-    input_shape=None,
-    classes=2,
-    classifier_activation=None,
-    include_preprocessing=True,
-    filters=None,
-    depth=None,
-    padding="same",
-    dropout=0.5,
-    freeze_batch_norm=False,
-    auxiliary=False,
-    data_format=None,
-    name="unet",
-):
+    backbone: str | keras.Model | None = None,
+    weights: str | os.PathLike | None = None,
+    *,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    classes: int = 2,
+    classifier_activation: str | None = None,
+    include_preprocessing: bool = True,
+    filters: int | None = None,
+    depth: int | None = None,
+    padding: str = "same",
+    dropout: float = 0.5,
+    freeze_batch_norm: bool = False,
+    auxiliary: bool = False,
+    data_format: str | None = None,
+    name: str = "unet",
+) -> keras.Model:
     """U-Net: an encoder, and a decoder that sees every map of it again.
 
     On the way down, two 3×3 convolutions with ReLU at each level and 2×2
@@ -170,7 +174,7 @@ def UNet(
             x = MaxPool(2, data_format=data_format, name=f"pool{level + 1}")(x)
         x = block.convolve(x, depth, "bottom")
     else:
-        image, padded, network = begin(
+        image, padded, network, _ = begin(
             backbone,
             weights,
             input_tensor=input_tensor,

@@ -16,7 +16,14 @@ def check_weights(weights):
         ValueError: unless it is None, `"imagenet"` or an existing file, or if
             that is a whole model.
     """
-    if weights in (None, "imagenet"):
+    if weights is None:
+        return
+    if not isinstance(weights, str | os.PathLike):
+        raise ValueError(
+            "`weights` must be None (random initialization), 'imagenet' or a "
+            f"path. Received: weights={weights!r}"
+        )
+    if weights == "imagenet":
         return
     if os.path.exists(weights):
         if zipfile.is_zipfile(weights):

@@ -63,7 +63,7 @@ def check(
         report = check_data(
             data,
             split,
-            classes=classes,
+            class_table=classes,
             mask_values=values,
             progress=progress,
             skip_unlabeled=skip_unlabeled,

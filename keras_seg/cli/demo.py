@@ -97,7 +97,7 @@ def _draw_panels(model, held_out, path):
     from keras_seg import visualization
 
     path.mkdir(parents=True, exist_ok=True)
-    colors = held_out.classes.colors
+    colors = held_out.class_table.colors
     for index in range(SHOWN):
         image, mask = held_out[index]
         ids = inference.predict(model, image)

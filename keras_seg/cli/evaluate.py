@@ -143,11 +143,11 @@ def _read(path, split, run, skip_unlabeled):
     from keras_seg.runs.source import recorded_source
 
     table = find_classes(path)
-    classes = ClassTable.read(table) if table else run.classes
-    if classes.names != run.classes.names:
+    classes = ClassTable.read(table) if table else run.class_table
+    if classes.names != run.class_table.names:
         raise RunError(
             f"{table} has the classes {', '.join(classes.names)}; "
-            f"{run.path} was trained on {', '.join(run.classes.names)}. "
+            f"{run.path} was trained on {', '.join(run.class_table.names)}. "
             "Fix: evaluate on data of the same classes, or train again."
         )
     options: dict = {"skip_unlabeled": True} if skip_unlabeled else {}
@@ -156,7 +156,7 @@ def _read(path, split, run, skip_unlabeled):
         options["mask_values"] = parse_mask_values(source.mask_values)
     if source is not None:
         options["bit_depth"] = source.bit_depth
-    pairs = from_folder(path, split, classes=classes, **options)
+    pairs = from_folder(path, split, class_table=classes, **options)
     named = table or not isinstance(pairs.masks, MaskFiles)
     unnamed = ClassTable.default(len(classes)).names == classes.names
     known = [
@@ -195,10 +195,12 @@ def _report(run, name, found, pairs, model):
         title = f"{pairs.pairs[index].stem}: {found.per_image[index]:.3f}"
         examples.append((title, image, mask, predict(model, image)))
     if examples:
-        pictures["worst"] = visualization.comparison(examples, found.classes)
+        pictures["worst"] = visualization.comparison(
+            examples, found.class_table
+        )
     if visualization.can_plot():
         pictures["confusion"] = visualization.confusion(
-            found.matrix, found.classes.names
+            found.matrix, found.class_table.names
         )
         if found.bands is not None:
             pictures["trimap"] = visualization.trimap_curve(found.bands)

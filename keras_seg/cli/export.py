@@ -107,7 +107,7 @@ def export(
         written = deployment.export(
             model,
             out,
-            classes=folder.classes,
+            class_table=folder.class_table,
             size=side,
             quantization=quantize,
             samples=samples and _images(samples, side, bit_depth),

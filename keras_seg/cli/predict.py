@@ -134,9 +134,13 @@ def predict(
     if tile is not None:
         tiles = inference.Tiles(tile, overlap=min(128, tile // 64 * 32))
     options = {k: v for k, v in ctx.params.items() if k not in SAME_MASKS}
-    table = source.classes
+    table = source.class_table
     options["bit_depth"] = source.bit_depth
-    options["classes"] = [table.names, table.colors, sorted(table.void_ids)]
+    options["classes"] = [
+        table.names,
+        table.colors,
+        sorted(table.ignore_classes),
+    ]
     cache = PredictionCache(out, source.path, options)
     done_before = [i for i, files in targets.items() if cache.has(i, files)]
     if done_before and not overwrite:
@@ -160,7 +164,7 @@ def predict(
         done, errors = predict_all(
             network,
             targets,
-            source.classes,
+            source.class_table,
             tiles=tiles,
             batch_size=batch_size,
             probabilities=probabilities,
@@ -188,13 +192,13 @@ class _Source:
 
     Args:
         path: path of its file or folder.
-        classes: `keras_seg.data.ClassTable`.
+        class_table: `keras_seg.data.ClassTable`.
         bit_depth: int or None, of the 16-bit images it was trained on.
         load: function without arguments that returns the network.
     """
 
     path: pathlib.Path
-    classes: Any
+    class_table: Any
     bit_depth: int | None
     load: Callable[[], Any]
 
@@ -209,7 +213,7 @@ def _trained(path, last):
     data = recorded_source(run)
     return _Source(
         run.model_path(best=not last),
-        run.classes,
+        run.class_table,
         data and data.bit_depth,
         lambda: run.load_model(best=not last),
     )
@@ -219,7 +223,9 @@ def _exported(path):
     from keras_seg.deployment import ExportedModel
 
     network = ExportedModel(path)
-    return _Source(path, network.classes, network.bit_depth, lambda: network)
+    return _Source(
+        path, network.class_table, network.bit_depth, lambda: network
+    )
 
 
 def _altered(model, scales, mirror, output_stride, crf):

@@ -127,7 +127,7 @@ def plan(names, out, probabilities=False):
 def predict_all(
     network,
     targets,
-    classes,
+    class_table,
     *,
     tiles,
     batch_size,
@@ -141,7 +141,7 @@ def predict_all(
     Args:
         network: `keras.Model` or `keras_seg.deployment.ExportedModel`.
         targets: dictionary from `plan`.
-        classes: `keras_seg.data.ClassTable`.
+        class_table: `keras_seg.data.ClassTable`.
         tiles: `keras_seg.inference.Tiles` or None.
         batch_size: int.
         probabilities: bool.
@@ -162,7 +162,9 @@ def predict_all(
     plain = []
     with (
         console.warnings_as_lines(UserWarning),
-        _Writer(functools.partial(_write, targets, classes, written)) as writer,
+        _Writer(
+            functools.partial(_write, targets, class_table, written)
+        ) as writer,
     ):
         for image, paths in targets.items():
             way = apart.get(paths[0].suffix)
@@ -171,7 +173,7 @@ def predict_all(
                 continue
             try:
                 paths[0].parent.mkdir(parents=True, exist_ok=True)
-                way(network, image, tiles, paths, classes)
+                way(network, image, tiles, paths, class_table)
                 written(image, paths)
                 done += 1
             except DataError as error:
@@ -207,19 +209,21 @@ def _padded(path, bucket=32):
         return ()
 
 
-def _write(targets, classes, written, found):
+def _write(targets, class_table, written, found):
     mask, overlay, *npz = targets[found.source]
     mask.parent.mkdir(parents=True, exist_ok=True)
-    picture = visualization.overlay_with_legend(found.image, found.ids, classes)
+    picture = visualization.overlay_with_legend(
+        found.image, found.ids, class_table
+    )
     _save_overlay(overlay, picture)
     if mask.suffix == ".tif":
         with (
             GeoImage(found.source, None) as image,
-            GeoMask(mask, image, classes.colors) as out,
+            GeoMask(mask, image, class_table.colors) as out,
         ):
             out[:, :] = found.ids
     else:
-        visualization.save_mask(mask, found.ids, classes.colors)
+        visualization.save_mask(mask, found.ids, class_table.colors)
     for path in npz:
         with replacing(path) as temporary:
             np.savez_compressed(temporary, probabilities=found.probabilities)
@@ -232,19 +236,19 @@ def _save_overlay(path, picture):
     visualization.save_image(path, picture[::step, ::step])
 
 
-def _predict_raster(bit_depth, network, path, tiles, targets, classes):
+def _predict_raster(bit_depth, network, path, tiles, targets, class_table):
     """Predicts a GeoTIFF from file to file, in the memory of some tiles."""
     mask, overlay = targets
     with GeoImage(path, image_shape(network)[-1], bit_depth) as image:
-        with GeoMask(mask, image, classes.colors) as out:
+        with GeoMask(mask, image, class_table.colors) as out:
             inference.predict(network, image, tiles, out)
         picture = visualization.overlay_with_legend(
-            image.preview(PREVIEW), GeoMask.preview(mask, PREVIEW), classes
+            image.preview(PREVIEW), GeoMask.preview(mask, PREVIEW), class_table
         )
     _save_overlay(overlay, picture)
 
 
-def _predict_video(network, path, tiles, targets, classes):
+def _predict_video(network, path, tiles, targets, class_table):
     """Writes a video of ids as gray values, and one of overlays.
 
     The legend shows all classes, since all frames of a video must have one
@@ -266,12 +270,12 @@ def _predict_video(network, path, tiles, targets, classes):
             masks.write(found.ids, time)
             if key is None:
                 key = visualization.legend(
-                    classes.names,
-                    classes.colors,
+                    class_table.names,
+                    class_table.colors,
                     height=max(len(found.ids), SMALLEST_LEGEND),
                 )
             picture = visualization.overlay(
-                found.image, found.ids, classes.colors
+                found.image, found.ids, class_table.colors
             )
             overlays.write(visualization.panel([picture, key], gap=0), time)
 

@@ -48,13 +48,13 @@ class Reporter:
         if self.text:
             console.say(text)
 
-    def fit_options(self, classes):
+    def fit_options(self, class_table):
         """Arguments of `train` and `resume` for the output of each epoch."""
         if self.json:
-            return {"callbacks": [JSONLines(classes)], "verbose": 0}
+            return {"callbacks": [JSONLines(class_table)], "verbose": 0}
         if self.text:
             verbose = console.fit_verbosity()
-            return {"callbacks": [ClassLines(classes)], "verbose": verbose}
+            return {"callbacks": [ClassLines(class_table)], "verbose": verbose}
         return {"verbose": 0}
 
     @contextlib.contextmanager
@@ -89,7 +89,7 @@ def begin(settings, source, out, reporter, chosen):
             held_out,
             out,
             source=source,
-            **reporter.fit_options(data.classes),
+            **reporter.fit_options(data.class_table),
         )
     _report(out, len(data if held_out is None else held_out), source, reporter)
 
@@ -102,7 +102,7 @@ def resume(path, moved_to, reporter):
         source = dataclasses.replace(source, path=str(moved_to))
         data = source.read(check=False)
     with _watched(path, reporter):
-        training.resume(path, *data, **reporter.fit_options(run.classes))
+        training.resume(path, *data, **reporter.fit_options(run.class_table))
     facts = run.data["validation"] or run.data["train"]
     _report(path, facts["images"], source, reporter)
 
@@ -172,7 +172,7 @@ def _read(source, reporter):
     reporter.say(
         f"{count(len(data), 'image')} to train on, "
         f"{count(len(held_out or ()), 'image')} held out, "
-        f"{len(data.classes)} classes."
+        f"{len(data.class_table)} classes."
     )
     return data, held_out
 
@@ -268,13 +268,13 @@ class ClassLines(keras.callbacks.Callback):
     """Prints the IoU of each class on the validation images.
 
     Args:
-        classes: `keras_seg.data.ClassTable`.
+        class_table: `keras_seg.data.ClassTable`.
         most: int, number of classes to print, those with the lowest IoU.
     """
 
-    def __init__(self, classes, most=8):
+    def __init__(self, class_table, most=8):
         super().__init__()
-        self.classes = classes
+        self.class_table = class_table
         self.most = most
         self.text = ""
 
@@ -288,7 +288,7 @@ class ClassLines(keras.callbacks.Callback):
         self.text = ""
 
     def on_epoch_end(self, epoch, logs=None):
-        rows = _rows(self.model, logs, self.classes)
+        rows = _rows(self.model, logs, self.class_table)
         known = [row for row in rows if not math.isnan(row["iou"])]
         if not known:
             return
@@ -303,18 +303,18 @@ class JSONLines(keras.callbacks.Callback):
     """Prints a JSON object on a line after every epoch.
 
     Args:
-        classes: `keras_seg.data.ClassTable`.
+        class_table: `keras_seg.data.ClassTable`.
     """
 
-    def __init__(self, classes):
+    def __init__(self, class_table):
         super().__init__()
-        self.classes = classes
+        self.class_table = class_table
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begin = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        rows = _rows(self.model, logs, self.classes)
+        rows = _rows(self.model, logs, self.class_table)
         line = {"event": "epoch", "epoch": epoch + 1, **(logs or {})}
         line["epochs"] = self.params["epochs"]
         line["seconds"] = round(time.monotonic() - self.begin, 3)
@@ -328,9 +328,9 @@ def _print_json(value):
     print(json.dumps(_plain(value)), flush=True)
 
 
-def _rows(model, logs, classes):
+def _rows(model, logs, class_table):
     matrix = validation_matrix(model, logs)
-    return [] if matrix is None else Evaluation(matrix, classes, 0).rows()
+    return [] if matrix is None else Evaluation(matrix, class_table, 0).rows()
 
 
 def _plain(value):

@@ -57,9 +57,9 @@ class ClassTable:
     Args:
         names: tuple of str, one for each class; at most 255.
         colors: tuple of (red, green, blue), 0..255, one for each class.
-        void_ids: frozenset of int, ids in masks that mean void besides 255,
-            which always does.
-        void_colors: tuple of (id, (red, green, blue)), the colors of void ids
+        ignore_classes: frozenset of int, ids in masks that mean void besides
+            255, which always does.
+        ignore_colors: tuple of (id, (red, green, blue)), the colors of void ids
             in masks that code classes as colors.
         colors_given: bool, whether masks may code classes in these colors;
             `False` if they are VOC's, for want of others.
@@ -74,9 +74,9 @@ class ClassTable:
 
     names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
-    void_ids: frozenset[int] = frozenset({VOID})
+    ignore_classes: frozenset[int] = frozenset({VOID})
     # Not compared: they say how masks may be written, not what a class is.
-    void_colors: tuple[tuple[int, tuple[int, int, int]], ...] = (
+    ignore_colors: tuple[tuple[int, tuple[int, int, int]], ...] = (
         dataclasses.field(default=(), compare=False)
     )
     colors_given: bool = dataclasses.field(default=True, compare=False)
@@ -88,11 +88,12 @@ class ClassTable:
                 "`colors` must have one color for each name. Received: "
                 f"{len(self.colors)} colors, {len(self.names)} names"
             )
-        overlap = sorted(i for i in self.void_ids if 0 <= i < len(self))
-        if overlap or min(self.void_ids, default=0) < 0:
+        overlap = sorted(i for i in self.ignore_classes if 0 <= i < len(self))
+        if overlap or min(self.ignore_classes, default=0) < 0:
             raise ValueError(
-                f"`void_ids` must lie outside the classes 0..{len(self) - 1} "
-                f"and not be negative. Received: {sorted(self.void_ids)}"
+                "`ignore_classes` must lie outside the classes "
+                f"0..{len(self) - 1} and not be negative. "
+                f"Received: {sorted(self.ignore_classes)}"
             )
 
     def __len__(self):
@@ -128,8 +129,8 @@ class ClassTable:
         path = pathlib.Path(path)
         is_yaml = path.suffix.lower() in (".yaml", ".yml")
         rows = _rows_of_yaml(path) if is_yaml else _rows_of_csv(path)
-        void_ids = frozenset(i for i, row in rows.items() if row[2])
-        ids = sorted(set(rows) - void_ids)
+        ignore_classes = frozenset(i for i, row in rows.items() if row[2])
+        ids = sorted(set(rows) - ignore_classes)
         if ids != list(range(len(ids))) or not 1 <= len(ids) <= MAX_CLASSES:
             raise DataError(
                 "KS-D011",
@@ -144,15 +145,15 @@ class ClassTable:
                 fix=(
                     "number the classes from 0, give void ids the role "
                     "'void', and renumber the masks too"
-                    + _mapping(ids, void_ids)
+                    + _mapping(ids, ignore_classes)
                 ),
             )
         return cls(
             names=tuple(rows[i][0] for i in ids),
             colors=tuple(rows[i][1] or _voc_color(i) for i in ids),
-            void_ids=void_ids,
-            void_colors=tuple(
-                (i, rows[i][1]) for i in sorted(void_ids) if rows[i][1]
+            ignore_classes=ignore_classes,
+            ignore_colors=tuple(
+                (i, rows[i][1]) for i in sorted(ignore_classes) if rows[i][1]
             ),
             colors_given=all(rows[i][1] for i in ids),
         )
@@ -162,9 +163,9 @@ class ClassTable:
         rows: list = [("id", "name", "r", "g", "b", "role")]
         for i, name in enumerate(self.names):
             rows.append((i, name, *self.colors[i], "class"))
-        void_colors: dict = dict(self.void_colors)
-        for i in sorted(self.void_ids):
-            color = void_colors.get(i, ("", "", ""))
+        ignore_colors: dict = dict(self.ignore_colors)
+        for i in sorted(self.ignore_classes):
+            color = ignore_colors.get(i, ("", "", ""))
             rows.append((i, "void", *color, "void"))
         with open(path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
@@ -183,11 +184,13 @@ def _voc_color(i):
     return red, green, blue
 
 
-def _mapping(ids, void_ids):
+def _mapping(ids, ignore_classes):
     """The `mask_values` that read masks which keep their ids."""
     if not 1 <= len(ids) <= MAX_CLASSES:
         return ""
-    values = dict.fromkeys(void_ids, VOID) | dict(zip(ids, itertools.count()))
+    values = dict.fromkeys(ignore_classes, VOID) | dict(
+        zip(ids, itertools.count())
+    )
     pairs = [f"{i}: {values[i]}" for i in sorted(values)]
     pairs = [*pairs[:4], "..."] if len(pairs) > 4 else pairs
     return f", or read them with mask_values={{{', '.join(pairs)}}}"

@@ -41,7 +41,7 @@ class Folder:
 
     Args:
         pairs: sequence of `Pair`.
-        classes: `ClassTable`.
+        class_table: `ClassTable`.
         masks: optional callable from a `Pair` to an integer array
             `(height, width)` of the ids as written. `None` reads the mask
             file of the pair.
@@ -52,10 +52,16 @@ class Folder:
     """
 
     def __init__(
-        self, pairs, classes, masks=None, channels=3, skipped=(), bit_depth=None
+        self,
+        pairs,
+        class_table,
+        masks=None,
+        channels=3,
+        skipped=(),
+        bit_depth=None,
     ):
         self.pairs = tuple(pairs)
-        self.classes = classes
+        self.class_table = class_table
         self.masks = MaskFiles() if masks is None else masks
         self.channels = channels
         self.skipped = tuple(skipped)
@@ -100,7 +106,7 @@ class Folder:
         )
         if isinstance(self.masks, MaskFiles) and not self.masks.mapped:
             refuse_black_and_white(
-                id_lists, self.classes, [pair.mask for pair in self.pairs]
+                id_lists, self.class_table, [pair.mask for pair in self.pairs]
             )
         return self
 
@@ -110,7 +116,7 @@ class Folder:
         if image.shape[:2] != mask.shape:
             raise _sizes_differ(pair, image, mask)
         ids = ids_of_mask(mask)
-        normal = normalize_mask(mask, self.classes, pair.mask, ids)
+        normal = normalize_mask(mask, self.class_table, pair.mask, ids)
         return image, normal, ids
 
 
@@ -146,7 +152,7 @@ def from_pairs(
     path,
     split=None,
     *,
-    classes=None,
+    class_table=None,
     check=True,
     mask_values=None,
     channels=3,
@@ -161,43 +167,49 @@ def from_pairs(
     images, masks, stems = find_folders(path, split)
     pairs, skipped = find_pairs(images, masks, stems, problems, skip_unlabeled)
     if problems is None:
-        classes = find_table(path, classes)
+        class_table = find_table(path, class_table)
     return from_files(
-        pairs, skipped, classes, check, mask_values, channels, problems
+        pairs, skipped, class_table, check, mask_values, channels, problems
     )
 
 
-def find_table(path, classes):
+def find_table(path, class_table):
     """The classes given, or the `ClassTable` of a folder, or `None`."""
-    if classes is None and (table := find_classes(pathlib.Path(path))):
-        classes = ClassTable.read(table)
-        refuse_alike(classes.names, table)
-    return classes
+    if class_table is None and (table := find_classes(pathlib.Path(path))):
+        class_table = ClassTable.read(table)
+        refuse_alike(class_table.names, table)
+    return class_table
 
 
 def from_files(
-    pairs, skipped, classes, check, mask_values, channels, problems=None
+    pairs, skipped, class_table, check, mask_values, channels, problems=None
 ):
     """A `Folder` of pairs that have a mask file each; see `from_folder`.
 
     If there is no class table, all masks are decoded to find the classes;
     with `problems`, a list, they are left unknown.
     """
-    masks = MaskFiles(mask_values, color_code(classes))
-    if isinstance(classes, int):
-        classes = ClassTable.default(classes)
-    if classes is None and problems is None:
+    masks = MaskFiles(mask_values, color_code(class_table))
+    if isinstance(class_table, int):
+        class_table = ClassTable.default(class_table)
+    if class_table is None and problems is None:
         files = [pair.mask for pair in pairs]
         id_lists = list(map_threads(lambda p: ids_of_mask(masks(p)), pairs))
         if mask_values is None:
             refuse_black_and_white(id_lists, None, files)
-        classes = classes_of_ids(id_lists, files)
-    folder = Folder(pairs, classes, masks, channels, skipped)
+        class_table = classes_of_ids(id_lists, files)
+    folder = Folder(pairs, class_table, masks, channels, skipped)
     return folder.check() if check else folder
 
 
 def from_stack(
-    images, labels, *, classes=None, check=True, mask_values=None, channels=3
+    images,
+    labels,
+    *,
+    class_table=None,
+    check=True,
+    mask_values=None,
+    channels=3,
 ):
     """Read a TIFF stack of images and one of labels, such as ISBI 2012's.
 
@@ -207,7 +219,7 @@ def from_stack(
     Args:
         images: str or path of the images.
         labels: str or path of the labels.
-        classes: optional `ClassTable` or number of classes. By default
+        class_table: optional `ClassTable` or number of classes. By default
             `classes.csv` beside the images or in the folder above, or else
             the ids that the labels have.
         check, mask_values, channels: see `from_folder`.
@@ -233,5 +245,5 @@ def from_stack(
         Pair(f"{images.stem}_{page:0{digits}}", images, labels, page)
         for page in range(pages)
     ]
-    classes = find_table(images.parent, classes)
-    return from_files(pairs, (), classes, check, mask_values, channels)
+    class_table = find_table(images.parent, class_table)
+    return from_files(pairs, (), class_table, check, mask_values, channels)

@@ -30,12 +30,12 @@ def ids_of_mask(mask):
     return np.unique(np.concatenate([ids[:1], ids[1:][changes]])).tolist()
 
 
-def normalize_mask(mask, classes, file, ids=None):
+def normalize_mask(mask, class_table, file, ids=None):
     """Check the ids of one mask and map every void id to 255.
 
     Args:
         mask: integer array `(height, width)`.
-        classes: `ClassTable`.
+        class_table: `ClassTable`.
         file: str or path, named where an id is outside.
         ids: optional list, `ids_of_mask(mask)` where it is known.
 
@@ -43,15 +43,17 @@ def normalize_mask(mask, classes, file, ids=None):
         uint8 array `(height, width)` of 0..C-1 and 255.
     """
     ids = ids_of_mask(mask) if ids is None else ids
-    void = classes.void_ids | {VOID}
-    outside = [i for i in ids if not 0 <= i < len(classes) and i not in void]
+    void = class_table.ignore_classes | {VOID}
+    outside = [
+        i for i in ids if not 0 <= i < len(class_table) and i not in void
+    ]
     if outside:
         raise DataError(
             "KS-D003",
             file,
             f"has the ids {listing(ids)}",
-            _allowed(classes),
-            guess=_guess(ids, outside, classes),
+            _allowed(class_table),
+            guess=_guess(ids, outside, class_table),
             fix=(
                 "give every id a line in classes.csv (role 'void' to ignore "
                 "it), or renumber the masks"
@@ -62,7 +64,7 @@ def normalize_mask(mask, classes, file, ids=None):
     return mask.astype("uint8")
 
 
-def refuse_black_and_white(id_lists, classes, files):
+def refuse_black_and_white(id_lists, class_table, files):
     """Refuse a data set whose masks hold nothing but 0 and 255.
 
     Taken by itself such a mask is class 0 and void. Where all are alike, the
@@ -71,7 +73,7 @@ def refuse_black_and_white(id_lists, classes, files):
 
     Args:
         id_lists: list of the ids of each mask.
-        classes: `ClassTable`, or `None` where it was to be found from ids.
+        class_table: `ClassTable`, or `None` where it was to be found from ids.
         files: list of the paths of the masks.
     """
     if set().union(*id_lists) != {0, VOID}:
@@ -82,7 +84,9 @@ def refuse_black_and_white(id_lists, classes, files):
         "KS-D003",
         files[first],
         f"has the ids {listing(id_lists[first])}",
-        _allowed(classes) if classes else f"ids are 0..C-1, {VOID} is void",
+        _allowed(class_table)
+        if class_table
+        else f"ids are 0..C-1, {VOID} is void",
         guess=(
             f"The masks ({count} read) hold nothing but 0 and 255: "
             "they look like black-and-white masks, not like void."
@@ -117,16 +121,16 @@ def classes_of_ids(id_lists, files):
     return ClassTable.default(max(found) + 1)
 
 
-def _allowed(classes):
-    count = len(classes)
+def _allowed(class_table):
+    count = len(class_table)
     classes_text = "1 class" if count == 1 else f"{count} classes"
     ids = "0" if count == 1 else f"0..{count - 1}"
-    void = listing(sorted(classes.void_ids | {VOID}))
+    void = listing(sorted(class_table.ignore_classes | {VOID}))
     return f"the data set has {classes_text}: {ids}, and {void} for void"
 
 
-def _guess(ids, outside, classes):
-    count = len(classes)
+def _guess(ids, outside, class_table):
+    count = len(class_table)
     if outside == [count] and 0 not in ids:
         return "The ids seem to start at 1 instead of 0."
     if outside == [count]:
@@ -173,13 +177,13 @@ class ClassStatistics:
         return self.void / max(1, self.labelled + self.void)
 
 
-def class_statistics(data, classes=None):
+def class_statistics(data, class_table=None):
     """Count the pixels and the images of each class.
 
     Args:
         data: a `Folder`, or a sequence of `(image, mask)`. Of a `Folder` the
             masks alone are read.
-        classes: optional `ClassTable` or int, the number of classes. By
+        class_table: optional `ClassTable` or int, the number of classes. By
             default those of `data`, or else the largest id and those below.
 
     Returns:
@@ -197,23 +201,23 @@ def class_statistics(data, classes=None):
     >>> found.pixels, found.images, found.pixels_of_images, found.void
     (array([4, 1]), array([2, 1]), array([5, 3]), 1)
     """
-    if classes is None:
-        classes = getattr(data, "classes", None)
+    if class_table is None:
+        class_table = getattr(data, "class_table", None)
     read_ids = getattr(data, "read_ids", None)
     counts = []
     for index in range(len(data)):
         mask = read_ids(index) if read_ids else np.asarray(data[index][1])
         ids, pixels = count_ids(mask)
-        if classes is not None and not isinstance(classes, int):
+        if class_table is not None and not isinstance(class_table, int):
             file = data.pairs[index].mask if read_ids else f"mask {index}"
-            ids = normalize_mask(ids[None], classes, file)[0]
+            ids = normalize_mask(ids[None], class_table, file)[0]
         counts.append((ids, pixels))
-    if classes is None:
+    if class_table is None:
         found = np.concatenate([ids for ids, _ in counts] or [np.zeros(0)])
-        classes = int(max(found[found != VOID], default=0)) + 1
-    if not isinstance(classes, int):
-        classes = len(classes)
-    return statistics_of_counts(counts, classes)
+        class_table = int(max(found[found != VOID], default=0)) + 1
+    if not isinstance(class_table, int):
+        class_table = len(class_table)
+    return statistics_of_counts(counts, class_table)
 
 
 def count_ids(mask):
@@ -226,7 +230,7 @@ def count_ids(mask):
     return ids.astype("int64"), counts.astype("int64")
 
 
-def statistics_of_counts(counts, classes, void_ids=(VOID,)):
+def statistics_of_counts(counts, classes, ignore_classes=(VOID,)):
     """A `ClassStatistics` of what `count_ids` gave for each mask.
 
     Ids that are neither one of so many classes nor void are left out.
@@ -235,7 +239,7 @@ def statistics_of_counts(counts, classes, void_ids=(VOID,)):
     void = total = 0
     for ids, count in counts:
         total += 1
-        void += int(count[np.isin(ids, list(void_ids))].sum())
+        void += int(count[np.isin(ids, list(ignore_classes))].sum())
         known = (ids >= 0) & (ids < classes)
         ids, count = ids[known], count[known]
         pixels[ids] += count

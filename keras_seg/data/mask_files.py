@@ -52,7 +52,7 @@ class ColorCode:
     @classmethod
     def of(cls, classes):
         """The colors of a `ClassTable`, those of its void ids included."""
-        void = classes.void_colors
+        void = classes.ignore_colors
         return cls(
             (*range(len(classes)), *(i for i, _ in void)),
             (*classes.names, *("void" for _ in void)),
@@ -253,10 +253,10 @@ def share_palettes(folders):
                 known.append(masks)
 
 
-def color_code(classes):
+def color_code(class_table):
     """The `ColorCode` of a class table with colors of its own, or `None`."""
-    if isinstance(classes, ClassTable) and classes.colors_given:
-        return ColorCode.of(classes)
+    if isinstance(class_table, ClassTable) and class_table.colors_given:
+        return ColorCode.of(class_table)
     return None
 
 

@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-def write_folder(path, images, masks, classes, split="train"):
+def write_folder(path, images, masks, class_table, split="train"):
     """Write images, masks and a class table to a folder for `from_folder`.
 
     The images are `path/<split>/images/0000.png`, `0001.png`, …; the masks,
@@ -34,7 +34,7 @@ def write_folder(path, images, masks, classes, split="train"):
         images: sequence of uint8 arrays `(height, width, 3)`.
         masks: sequence of integer arrays `(height, width)`, ids of the
             classes and 255.
-        classes: `ClassTable`.
+        class_table: `ClassTable`.
         split: str.
 
     Example:
@@ -58,7 +58,7 @@ def write_folder(path, images, masks, classes, split="train"):
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
     palette = voc_colormap(256)
-    palette[: len(classes)] = classes.colors
+    palette[: len(class_table)] = class_table.colors
     palette[VOID] = (224, 224, 192)
     digits = max(4, len(str(len(images) - 1)))
     for i, (image, mask) in enumerate(zip(images, masks, strict=True)):
@@ -67,7 +67,7 @@ def write_folder(path, images, masks, classes, split="train"):
         indices = Image.fromarray(np.asarray(mask).astype("uint8"))
         indices.putpalette(palette.tobytes())
         indices.save(folders[1] / name)
-    classes.write(path / "classes.csv")
+    class_table.write(path / "classes.csv")
 
 
 MEMBRANE_CLASSES = ClassTable(

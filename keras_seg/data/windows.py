@@ -51,8 +51,8 @@ class Windows(Epochs):
             pixel that is not void.
         window: int or pair of ints, the height and width of a window.
         batch_size: int. Defaults to 128.
-        classes: optional `ClassTable` or number of classes. By default those
-            of `data`, or else 0 to the largest id.
+        class_table: optional `ClassTable` or number of classes. By default
+            those of `data`, or else 0 to the largest id.
         per_class: optional int, the most windows of a class in an epoch. By
             default all pixels of the rarest class.
         flips: bool, whether to flip left and right, and top and bottom, each
@@ -95,7 +95,7 @@ class Windows(Epochs):
         window,
         batch_size=128,
         *,
-        classes=None,
+        class_table=None,
         per_class=None,
         flips=True,
         quarter_turns=True,
@@ -113,11 +113,11 @@ class Windows(Epochs):
         self.shuffle = shuffle
         self._reach = max(self.window) // 2
         images, masks = read_images_and_masks(data)
-        self.classes, masks = with_classes(data, masks, classes)
+        self.class_table, masks = with_classes(data, masks, class_table)
         self._widths = [mask.shape[1] for mask in masks]
         sizes = [mask.size for mask in masks]
         self._starts = np.cumsum([0, *sizes[:-1]])
-        self._pixels = pixels_of_classes(masks, self.classes)
+        self._pixels = pixels_of_classes(masks, self.class_table)
         fewest = min(map(len, self._pixels))
         self.per_class = min(fewest, per_class or fewest)
         around = (self._reach, self._reach)
@@ -218,23 +218,25 @@ def read_images_and_masks(data):
     return [image.astype(dtype, copy=False) for image in images], masks
 
 
-def with_classes(data, masks, classes=None):
+def with_classes(data, masks, class_table=None):
     """The `ClassTable` of masks, and the masks with 255 for all void ids."""
     files = [f"mask {index}" for index in range(len(masks))]
-    if classes is None:
-        classes = getattr(data, "classes", None)
-    if classes is None:
-        classes = classes_of_ids([ids_of_mask(mask) for mask in masks], files)
-    if not isinstance(classes, ClassTable):
-        classes = ClassTable.default(classes)
+    if class_table is None:
+        class_table = getattr(data, "class_table", None)
+    if class_table is None:
+        class_table = classes_of_ids(
+            [ids_of_mask(mask) for mask in masks], files
+        )
+    if not isinstance(class_table, ClassTable):
+        class_table = ClassTable.default(class_table)
     masks = [
-        normalize_mask(mask, classes, file)
+        normalize_mask(mask, class_table, file)
         for mask, file in zip(masks, files, strict=True)
     ]
-    return classes, masks
+    return class_table, masks
 
 
-def pixels_of_classes(masks, classes):
+def pixels_of_classes(masks, class_table):
     """Sorted indices of the pixels of each class in the concatenated masks.
 
     Example:
@@ -246,16 +248,17 @@ def pixels_of_classes(masks, classes):
     [[1], [0, 3]]
     """
     ids = np.concatenate([mask.ravel() for mask in masks])
-    counts = np.bincount(ids, minlength=VOID + 1)[: len(classes)]
+    counts = np.bincount(ids, minlength=VOID + 1)[: len(class_table)]
     if not counts.all():
         absent = int(np.argmin(counts))
         raise ValueError(
             "Every class must have pixels, for as many of each are drawn. "
-            f"Received: none of class {absent} ({classes.names[absent]!r}). "
-            "Fix: add a mask that has it, or leave it out of `classes`"
+            f"Received: none of class {absent} "
+            f"({class_table.names[absent]!r}). Fix: add a mask that has it, "
+            "or leave it out of `class_table`"
         )
     dtype = np.min_scalar_type(ids.size)
     return [
         np.flatnonzero(ids == number).astype(dtype)
-        for number in range(len(classes))
+        for number in range(len(class_table))
     ]

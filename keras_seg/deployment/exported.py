@@ -31,7 +31,7 @@ class ExportedModel:
 
     Attributes:
         metadata: `keras_seg.deployment.metadata.ExportMetadata`.
-        classes: `keras_seg.data.ClassTable`.
+        class_table: `keras_seg.data.ClassTable`.
 
     Raises:
         ExportError: If the file does not exist, is damaged or was not
@@ -46,13 +46,13 @@ class ExportedModel:
         if not self.path.exists():
             raise ExportError(f"{self.path} does not exist.")
         self.metadata = _metadata(self.path, self._format)
-        self.classes = self.metadata.classes
+        self.class_table = self.metadata.class_table
         self.bit_depth = self.metadata.bit_depth
         self.from_logits = self.metadata.from_logits
         height, width = self.metadata.size or (None, None)
         shape = (None, height, width, self.metadata.channels)
         self.inputs = [types.SimpleNamespace(shape=shape)]
-        self.output_shape = (*shape[:3], len(self.classes))
+        self.output_shape = (*shape[:3], len(self.class_table))
         self._run = _opened(
             self.path, self._format, RUNTIMES[self._format.name]
         )

@@ -49,7 +49,7 @@ def export(
     model,
     path,
     *,
-    classes=None,
+    class_table=None,
     size=None,
     quantization=None,
     samples=None,
@@ -78,7 +78,7 @@ def export(
         model: `keras.Model`, images to scores of the same size, channels
             last; of several outputs the first is written.
         path: str or path; its suffix says which format.
-        classes: `keras_seg.data.ClassTable`. Defaults to names "class 0", …
+        class_table: `keras_seg.data.ClassTable`. Defaults to names "class 0", …
             in VOC's colors.
         size: pair of ints, height and width, for a file that takes only
             images of that size, one at a time: smaller, and faster with some
@@ -116,16 +116,16 @@ def export(
     samples = _samples(samples, quantization, known, size)
     known.check_installed(keras.config.backend())
     count = network.output_shape[-1]
-    if classes is None:
-        classes = ClassTable.default(count)
-    elif len(classes) != count:
+    if class_table is None:
+        class_table = ClassTable.default(count)
+    elif len(class_table) != count:
         raise ExportError(
-            f"`classes` has {len(classes)} classes, the model {count}."
+            f"`class_table` has {len(class_table)} classes, the model {count}."
         )
     metadata = ExportMetadata(
         model=model.name,
         format=known.name,
-        classes=classes,
+        class_table=class_table,
         size=size,
         channels=network.inputs[0].shape[-1],
         quantization=quantization,

@@ -22,7 +22,7 @@ class ExportMetadata:
     Args:
         model: str, the name of the network.
         format: str, the name of the format.
-        classes: `keras_seg.data.ClassTable`.
+        class_table: `keras_seg.data.ClassTable`.
         size: pair of ints or None, height and width where the network takes
             one size only.
         channels: int, of the images.
@@ -36,7 +36,7 @@ class ExportMetadata:
 
     model: str
     format: str
-    classes: ClassTable
+    class_table: ClassTable
     size: tuple[int, int] | None
     channels: int
     quantization: str | None
@@ -47,16 +47,18 @@ class ExportMetadata:
 
     def to_json(self):
         """Returns the metadata as JSON, input and output described."""
-        table = self.classes
+        table = self.class_table
         classes = [
             {"id": i, "name": name, "color": list(color)}
             for i, (name, color) in enumerate(
                 zip(table.names, table.colors, strict=True)
             )
         ]
-        known = dataclasses.asdict(self) | {
+        known = dataclasses.asdict(self)
+        del known["class_table"]
+        known |= {
             "classes": classes,
-            "void_ids": sorted(table.void_ids),
+            "void_ids": sorted(table.ignore_classes),
             "input": _INPUT,
             "output": _OUTPUT,
         }
@@ -93,7 +95,7 @@ def _checked(known):
     table = ClassTable(
         names=tuple(_text(row["name"]) for row in rows),
         colors=tuple(_color(row["color"]) for row in rows),
-        void_ids=frozenset(_whole(i, 1 << 31) for i in known["void_ids"]),
+        ignore_classes=frozenset(_whole(i, 1 << 31) for i in known["void_ids"]),
     )
     size = known["size"]
     if size is not None:
@@ -105,7 +107,7 @@ def _checked(known):
     if from_logits not in (True, False, None):
         raise TypeError(f"{from_logits!r:.40} is no bool")
     return {
-        "classes": table,
+        "class_table": table,
         "size": size,
         "bit_depth": bit_depth and _whole(bit_depth, 16),
         "channels": _whole(known["channels"], 1 << 16),

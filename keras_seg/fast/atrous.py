@@ -21,13 +21,13 @@ __all__ = ["atrous_conv", "atrous_depthwise_conv", "atrous_padding"]
 def atrous_conv(
     x,
     kernel,
-    rate=1,
+    dilation_rate=1,
     *,
     padding="same",
     data_format="channels_last",
     bias=None,
 ):
-    """Convolution whose taps are `rate` positions apart, at stride 1.
+    """Convolution whose taps are `dilation_rate` positions apart, at stride 1.
 
     It runs in one of two forms that differ by rounding only. Either the
     convolution of the backend, or one matrix product for each tap of the
@@ -45,7 +45,7 @@ def atrous_conv(
         x: tensor `(batch, height, width, channels)`, or with the channels
             second for `data_format="channels_first"`.
         kernel: tensor `(rows, columns, channels, filters)`.
-        rate: int, distance of neighboring taps. Defaults to 1.
+        dilation_rate: int, distance of neighboring taps. Defaults to 1.
         padding: `"same"`, `"valid"`, or an int or pair of ints: zeros on
             each side of the rows and of the columns. Defaults to `"same"`.
         data_format: `"channels_last"` or `"channels_first"`.
@@ -62,34 +62,43 @@ def atrous_conv(
 
     >>> import numpy as np
     >>> x = np.array([1.0, 2.0, 3.0, 4.0, 5.0]).reshape(1, 1, 5, 1)
-    >>> y = atrous_conv(x, np.ones((1, 3, 1, 1)), rate=2)
+    >>> y = atrous_conv(x, np.ones((1, 3, 1, 1)), dilation_rate=2)
     >>> [float(v) for v in np.ravel(y)]
     [4.0, 6.0, 9.0, 6.0, 8.0]
     """
     x, kernel = same_floats(x, kernel)
-    pads = atrous_padding(kernel.shape[:2], rate, padding)
-    sizes = _output_sizes(x, kernel, rate, pads, data_format)
-    if _products_are_faster(x, kernel, rate, data_format):
-        y = _taps(x, kernel, rate, pads, sizes, data_format, _matrix_product)
+    pads = atrous_padding(kernel.shape[:2], dilation_rate, padding)
+    sizes = _output_sizes(x, kernel, dilation_rate, pads, data_format)
+    if _products_are_faster(x, kernel, dilation_rate, data_format):
+        y = _taps(
+            x, kernel, dilation_rate, pads, sizes, data_format, _matrix_product
+        )
         if y is not None:
             return add_bias(y, bias, data_format)
     if keras.config.backend() == "torch":
-        return torch_conv(x, kernel, rate, pads, data_format, bias=bias)
+        return torch_conv(
+            x, kernel, dilation_rate, pads, data_format, bias=bias
+        )
     if pads == ((0, 0), (0, 0)):
-        rates = rate, rate
-        return conv(x, kernel, rates=rates, data_format=data_format, bias=bias)
+        return conv(
+            x,
+            kernel,
+            dilation_rate=(dilation_rate, dilation_rate),
+            data_format=data_format,
+            bias=bias,
+        )
     y = ops.conv(
         pad_spatial(x, pads[0], pads[1], data_format),
         kernel,
         padding="valid",
-        dilation_rate=rate,
+        dilation_rate=dilation_rate,
         data_format=data_format,
     )
     return add_bias(y, bias, data_format)
 
 
 def atrous_depthwise_conv(
-    x, kernel, rate=1, *, padding="same", data_format="channels_last"
+    x, kernel, dilation_rate=1, *, padding="same", data_format="channels_last"
 ):
     """Convolution with holes of every channel by itself, at stride 1.
 
@@ -97,7 +106,7 @@ def atrous_depthwise_conv(
         x: tensor `(batch, height, width, channels)`, or with the channels
             second for `data_format="channels_first"`.
         kernel: tensor `(rows, columns, channels, 1)`.
-        rate: int, distance of neighboring taps. Defaults to 1.
+        dilation_rate: int, distance of neighboring taps. Defaults to 1.
         padding: `"same"`, `"valid"`, or an int or pair of ints: zeros on
             each side of the rows and of the columns. Defaults to `"same"`.
         data_format: `"channels_last"` or `"channels_first"`.
@@ -112,18 +121,22 @@ def atrous_depthwise_conv(
 
     >>> import numpy as np
     >>> x = np.array([1.0, 2.0, 3.0, 4.0, 5.0]).reshape(1, 1, 5, 1)
-    >>> y = atrous_depthwise_conv(x, np.ones((1, 3, 1, 1)), rate=2)
+    >>> y = atrous_depthwise_conv(x, np.ones((1, 3, 1, 1)), dilation_rate=2)
     >>> [float(v) for v in np.ravel(y)]
     [4.0, 6.0, 9.0, 6.0, 8.0]
     """
     x, kernel = same_floats(x, kernel)
-    pads = atrous_padding(kernel.shape[:2], rate, padding)
-    sizes = _output_sizes(x, kernel, rate, pads, data_format)
+    pads = atrous_padding(kernel.shape[:2], dilation_rate, padding)
+    sizes = _output_sizes(x, kernel, dilation_rate, pads, data_format)
     if keras.config.backend() == "torch":
-        return torch_conv(x, kernel, rate, pads, data_format, depthwise=True)
-    if rate > 1 and on_cpu(x):
+        return torch_conv(
+            x, kernel, dilation_rate, pads, data_format, depthwise=True
+        )
+    if dilation_rate > 1 and on_cpu(x):
         kernel = kernel[..., 0]
-        y = _taps(x, kernel, rate, pads, sizes, data_format, ops.multiply)
+        y = _taps(
+            x, kernel, dilation_rate, pads, sizes, data_format, ops.multiply
+        )
         if y is not None:
             return y
         kernel = ops.expand_dims(kernel, -1)
@@ -131,19 +144,19 @@ def atrous_depthwise_conv(
         pad_spatial(x, pads[0], pads[1], data_format),
         kernel,
         (1, 1),
-        (rate, rate),
+        (dilation_rate, dilation_rate),
         data_format=data_format,
     )
 
 
-def atrous_padding(kernel_size, rate, padding):
+def atrous_padding(kernel_size, dilation_rate, padding):
     """The zeros around the map: `((top, bottom), (left, right))`.
 
     "same" pads by `(k - 1) · rate`, the smaller half first.
 
     Args:
         kernel_size: pair of ints.
-        rate: int.
+        dilation_rate: int.
         padding: `"same"`, `"valid"`, an int or a pair of ints.
 
     Returns:
@@ -151,11 +164,11 @@ def atrous_padding(kernel_size, rate, padding):
 
     Example:
 
-    >>> atrous_padding((3, 2), rate=5, padding="same")
+    >>> atrous_padding((3, 2), dilation_rate=5, padding="same")
     ((5, 5), (2, 3))
     """
     if padding == "same":
-        totals = [(taps - 1) * rate for taps in kernel_size]
+        totals = [(taps - 1) * dilation_rate for taps in kernel_size]
         rows, columns = [(n // 2, n - n // 2) for n in totals]
         return rows, columns
     if padding == "valid":
@@ -177,7 +190,7 @@ def _output_sizes(x, kernel, rate, pads, data_format):
     if any(isinstance(size, int) and size < 1 for size in sizes):
         raise ValueError(
             f"A kernel of {tuple(kernel.shape[:2])} taps does not fit into "
-            f"the map. Received: rate={rate}, padding={pads}, "
+            f"the map. Received: dilation_rate={rate}, padding={pads}, "
             f"x.shape={tuple(x.shape)}"
         )
     return sizes

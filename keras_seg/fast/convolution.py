@@ -25,7 +25,7 @@ def conv(
     x,
     kernel,
     strides=(1, 1),
-    rates=(1, 1),
+    dilation_rate=(1, 1),
     *,
     padding="valid",
     data_format="channels_last",
@@ -45,7 +45,7 @@ def conv(
         kernel: tensor `(rows, columns, channels, filters)`; with fewer
             channels than the map, it convolves groups of them.
         strides: pair of ints.
-        rates: pair of ints, distances of neighboring taps.
+        dilation_rate: pair of ints, distances of neighboring taps.
         padding: `"same"` or `"valid"`. Defaults to `"valid"`.
         data_format: `"channels_last"` or `"channels_first"`.
         bias: tensor `(filters,)`, added to the result, or None.
@@ -63,16 +63,24 @@ def conv(
     """
     x, kernel = same_floats(x, kernel)
     axes = rows, columns = spatial_axes(data_format)
-    strides, rates = tuple(strides), tuple(rates)
+    strides, dilation_rate = tuple(strides), tuple(dilation_rate)
     backend = keras.config.backend()
     sizes = [x.shape[axis] for axis in axes]
     plain = kernel.shape[2] == x.shape[channel_axis(data_format)] and all(
         isinstance(size, int) for size in sizes
     )
     if backend == "torch" and plain:
-        pads, _ = windows(sizes, kernel.shape[:2], strides, rates, padding)
+        pads, _ = windows(
+            sizes, kernel.shape[:2], strides, dilation_rate, padding
+        )
         return torch_conv(
-            x, kernel, rates, pads, data_format, strides=strides, bias=bias
+            x,
+            kernel,
+            dilation_rate,
+            pads,
+            data_format,
+            strides=strides,
+            bias=bias,
         )
     row_more = False
     if backend == "jax" and plain and on_cpu(x):
@@ -85,7 +93,7 @@ def conv(
         x = pad_spatial(x, (0, 1), (0, 0), data_format)
     if padding == "same":
         x, padding = explicit_same(
-            x, kernel.shape[:2], strides, rates, data_format
+            x, kernel.shape[:2], strides, dilation_rate, data_format
         )
     y = ops.conv(
         x,
@@ -93,7 +101,7 @@ def conv(
         strides=strides,
         padding=padding,
         data_format=data_format,
-        dilation_rate=rates,
+        dilation_rate=dilation_rate,
     )
     if row_more:
         y = y[(slice(None),) * rows + (slice(-1),)]
@@ -125,7 +133,7 @@ def lay_out_kernel(kernel):
 def torch_conv(
     x,
     kernel,
-    rate,
+    dilation_rate,
     pads,
     data_format,
     depthwise=False,
@@ -138,7 +146,7 @@ def torch_conv(
         x: tensor of maps, rank 4.
         kernel: tensor `(rows, columns, channels, filters)`; of 1 filter for
             each channel with `depthwise`.
-        rate: int or pair of ints, distance of neighboring taps.
+        dilation_rate: int or pair of ints, distance of neighboring taps.
         pads: pair of pairs of ints, of the rows and of the columns.
         data_format: `"channels_last"` or `"channels_first"`.
         depthwise: bool, whether every channel is convolved by itself.
@@ -175,7 +183,7 @@ def torch_conv(
         bias,
         stride=strides,
         padding=(top, left),
-        dilation=rate,
+        dilation=dilation_rate,
         groups=x.shape[1] if depthwise else 1,
     )
     return y.permute(0, 2, 3, 1) if data_format == "channels_last" else y

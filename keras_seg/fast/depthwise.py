@@ -14,7 +14,13 @@ __all__ = ["depthwise_conv"]
 
 
 def depthwise_conv(
-    x, kernel, strides, rates, *, padding="valid", data_format="channels_last"
+    x,
+    kernel,
+    strides,
+    dilation_rate,
+    *,
+    padding="valid",
+    data_format="channels_last",
 ):
     """`keras.ops.depthwise_conv`, by other means where those are faster.
 
@@ -29,7 +35,7 @@ def depthwise_conv(
             second for `data_format="channels_first"`.
         kernel: tensor `(rows, columns, channels, multiplier)`.
         strides: pair of ints.
-        rates: pair of ints, distances of neighboring taps.
+        dilation_rate: pair of ints, distances of neighboring taps.
         padding: `"same"` or `"valid"`. Defaults to `"valid"`.
         data_format: `"channels_last"` or `"channels_first"`.
 
@@ -53,11 +59,13 @@ def depthwise_conv(
         and kernel.shape[-1] == 1
         and all(isinstance(size, int) for size in sizes)
     ):
-        pads, counts = windows(sizes, kernel.shape[:2], strides, rates, padding)
-        strides, rates = tuple(strides), tuple(rates)
+        pads, counts = windows(
+            sizes, kernel.shape[:2], strides, dilation_rate, padding
+        )
+        strides, dilation_rate = tuple(strides), tuple(dilation_rate)
         if backend == "torch":
             return torch_conv(
-                x, kernel, rates, pads, data_format, True, strides
+                x, kernel, dilation_rate, pads, data_format, True, strides
             )
         if min(counts) > 0:
             from keras_seg.fast import jax_depthwise
@@ -65,12 +73,12 @@ def depthwise_conv(
             return jax_depthwise.jax_depthwise_conv(
                 x,
                 kernel,
-                jax_depthwise.Geometry(pads, counts, strides, rates),
+                jax_depthwise.Geometry(pads, counts, strides, dilation_rate),
                 data_format,
             )
     if padding == "same":
         x, padding = explicit_same(
-            x, kernel.shape[:2], strides, rates, data_format
+            x, kernel.shape[:2], strides, dilation_rate, data_format
         )
     return ops.depthwise_conv(
         x,
@@ -78,5 +86,5 @@ def depthwise_conv(
         strides=tuple(strides),
         padding=padding,
         data_format=data_format,
-        dilation_rate=tuple(rates),
+        dilation_rate=tuple(dilation_rate),
     )

@@ -29,7 +29,7 @@ class Evaluation:
     Args:
         matrix: int64 array `(classes, classes)`, number of pixels of each
             true class (row) that were predicted as each class (column).
-        classes: `keras_seg.data.ClassTable`.
+        class_table: `keras_seg.data.ClassTable`.
         images: int, number of images.
         per_image: float64 array `(images,)`, the mean IoU of each image, see
             `keras_seg.metrics.per_image_iou`; empty if only the matrix is
@@ -39,7 +39,7 @@ class Evaluation:
     """
 
     matrix: NDArray[np.int64]
-    classes: ClassTable
+    class_table: ClassTable
     images: int
     per_image: Sequence[float] | NDArray[np.float64] = ()
     bands: dict[int, Scores] | None = None
@@ -79,7 +79,7 @@ class Evaluation:
                 "accuracy": float(found.per_class_accuracy[i]),
                 "pixels": int(self.matrix[i].sum()),
             }
-            for i, name in enumerate(self.classes.names)
+            for i, name in enumerate(self.class_table.names)
         ]
 
 
@@ -89,7 +89,7 @@ def evaluate(
     batch_size=4,
     *,
     bucket=1,
-    classes=None,
+    class_table=None,
     trimap=None,
     progress=None,
 ):
@@ -107,7 +107,7 @@ def evaluate(
             is predicted there is not counted. JAX compiles for each size:
             for images of many sizes, 32 saves most of the time, and scores
             what `predict` returns for a stream. Defaults to 1, no padding.
-        classes: `keras_seg.data.ClassTable`. Defaults to that of `data`, or
+        class_table: `keras_seg.data.ClassTable`. Defaults to that of `data`, or
             else to one with as many classes as the model has.
         trimap: optional str, the kind of boundaries for scores in bands along
             them, see `keras_seg.metrics.trimap`.
@@ -127,7 +127,7 @@ def evaluate(
     >>> from keras_seg.inference import evaluate
     >>> model = UNet(classes=2, filters=4, depth=2)
     >>> pairs = list(zip(*synthetic.membranes(2, size=32)))
-    >>> found = evaluate(model, pairs, classes=synthetic.MEMBRANE_CLASSES)
+    >>> found = evaluate(model, pairs, class_table=synthetic.MEMBRANE_CLASSES)
     >>> int(found.matrix.sum()), [row["name"] for row in found.rows()]
     (2048, ['cell', 'membrane'])
     """
@@ -135,12 +135,14 @@ def evaluate(
     if len(data) == 0:
         raise ValueError("`data` must have at least one pair. Received: none")
     count = model.output_shape[-1]
-    if classes is None:
-        classes = getattr(data, "classes", None) or ClassTable.default(count)
-    if count != len(classes):
+    if class_table is None:
+        class_table = getattr(data, "class_table", None) or ClassTable.default(
+            count
+        )
+    if count != len(class_table):
         raise ValueError(
             f"The model must have the classes of the data. Received: a model "
-            f"of {count} classes, data of {len(classes)}"
+            f"of {count} classes, data of {len(class_table)}"
         )
     warn_of_weights(model)
     matrix = np.zeros((count, count), np.int64)
@@ -169,10 +171,10 @@ def evaluate(
     else:
         bands = metrics.trimap(pairs(), count, kind=trimap)
     # The masks of a folder have been read by its table of classes.
-    if not hasattr(data, "classes") and seems_0_255(matrix, void, 255):
+    if not hasattr(data, "class_table") and seems_0_255(matrix, void, 255):
         raise ValueError(MASKS_OF_0_255)
     return Evaluation(
-        matrix, classes, len(per_image), np.array(per_image), bands
+        matrix, class_table, len(per_image), np.array(per_image), bands
     )
 
 

@@ -52,7 +52,7 @@ class ASPP(SpatialLayer):
     Args:
         filters: int, channels of the output: of the classes for `"v2_vgg16"`
             and `"v2"`, 256 in the paper for `"v3"`.
-        rates: ints, one for each branch with holes. `"v3"` may have none:
+        atrous_rates: ints, one for each atrous branch. `"v3"` may have none:
             `()`, as the authors' networks for phones. Defaults to
             `(6, 12, 18)`.
         version: `"v3"`, `"v2"` or `"v2_vgg16"`. Defaults to `"v3"`.
@@ -86,17 +86,19 @@ class ASPP(SpatialLayer):
     Example:
 
     >>> import numpy as np
-    >>> layer = ASPP(21, rates=(6, 12, 18, 24), version="v2")
+    >>> layer = ASPP(21, atrous_rates=(6, 12, 18, 24), version="v2")
     >>> tuple(layer(np.zeros((1, 41, 41, 8))).shape)
     (1, 41, 41, 21)
-    >>> ASPP(256).for_output_stride(8).rates
+    >>> ASPP(256).for_output_stride(8).atrous_rates
     (12, 24, 36)
     """
+
+    renamed = {"rates": "atrous_rates"}
 
     def __init__(
         self,
         filters,
-        rates=(6, 12, 18),
+        atrous_rates=(6, 12, 18),
         version="v3",
         hidden_filters=1024,
         dropout=None,
@@ -110,7 +112,7 @@ class ASPP(SpatialLayer):
         super().__init__(data_format=data_format, **kwargs)
         self.filters = positive_int("filters", filters)
         self.version = _one_of("version", version, tuple(DROPOUT))
-        self.rates = _standardize_rates(rates, version)
+        self.atrous_rates = _standardize_rates(atrous_rates, version)
         self.hidden_filters = positive_int("hidden_filters", hidden_filters)
         self.dropout = DROPOUT[version] if dropout is None else dropout
         if not 0 <= self.dropout < 1 or (version == "v2" and self.dropout):
@@ -133,7 +135,7 @@ class ASPP(SpatialLayer):
             return _JoinedPyramid(
                 self._conv,
                 self.filters,
-                self.rates,
+                self.atrous_rates,
                 self.dropout,
                 self.normalization,
                 self.momentum,
@@ -144,7 +146,7 @@ class ASPP(SpatialLayer):
             self._fc6_to_fc8(number, rate)
             if self.version == "v2_vgg16"
             else [self._conv(f"fc_{number}", 3, rate)]
-            for number, rate in enumerate(self.rates, start=1)
+            for number, rate in enumerate(self.atrous_rates, start=1)
         ]
         return _SummedBranches(branches, **common)
 
@@ -171,7 +173,7 @@ class ASPP(SpatialLayer):
             initializer = initializer.clone()
         return AtrousConv(
             kernel_size=kernel_size,
-            rate=rate,
+            dilation_rate=rate,
             kernel_initializer=initializer,
             kernel_regularizer=self.kernel_regularizer,
             data_format=self.data_format,
@@ -192,8 +194,10 @@ class ASPP(SpatialLayer):
         Raises:
             ValueError: if the rates there are no integers.
         """
-        rates = scale_rates(self.rates, output_stride, reference_stride)
-        return type(self).from_config({**self.get_config(), "rates": rates})
+        rates = scale_rates(self.atrous_rates, output_stride, reference_stride)
+        return type(self).from_config(
+            {**self.get_config(), "atrous_rates": rates}
+        )
 
     def build(self, input_shape):
         self.form.build(input_shape)
@@ -211,7 +215,7 @@ class ASPP(SpatialLayer):
         return {
             **super().get_config(),
             "filters": self.filters,
-            "rates": self.rates,
+            "atrous_rates": self.atrous_rates,
             "version": self.version,
             "hidden_filters": self.hidden_filters,
             "dropout": self.dropout,
@@ -238,10 +242,10 @@ def _standardize_rates(rates, version):
     none = not rates and version != "v3"
     if not isinstance(rates, (tuple, list)) or none:
         raise ValueError(
-            "`rates` must be integers, at least one unless the version is "
-            f"'v3'. Received: rates={rates!r}, version={version!r}"
+            "`atrous_rates` must be integers, at least one unless the version "
+            f"is 'v3'. Received: atrous_rates={rates!r}, version={version!r}"
         )
-    return tuple(positive_int("rates", rate) for rate in rates)
+    return tuple(positive_int("atrous_rates", rate) for rate in rates)
 
 
 def scale_rates(rates, output_stride, reference_stride=16):

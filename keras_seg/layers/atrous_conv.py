@@ -34,7 +34,7 @@ HANDLERS = {
 class AtrousConv(SpatialLayer):
     """Convolution with holes (dilated convolution), at stride 1.
 
-    The taps of the kernel lie `rate` positions apart, so that k of them span
+    The taps of the kernel lie `dilation_rate` positions apart: k of them span
     `k + (k - 1) · (rate - 1)` positions, with the weights and the work of k
     ([DeepLab](https://arxiv.org/abs/1606.00915)). The values and the weights
     are those of `keras.layers.Conv2D(dilation_rate=rate)`; the time falls
@@ -45,7 +45,7 @@ class AtrousConv(SpatialLayer):
     Args:
         filters: int, number of channels of the output.
         kernel_size: int or pair of ints, taps of the kernel.
-        rate: int, distance of neighboring taps. Defaults to 1.
+        dilation_rate: int, distance of neighboring taps. Defaults to 1.
         padding: `"same"`, `"valid"`, or an int or pair of ints: zeros on
             each side of the rows and of the columns. Defaults to `"same"`.
         separable: bool, whether a convolution with holes of every channel by
@@ -84,18 +84,20 @@ class AtrousConv(SpatialLayer):
     Example:
 
     >>> import numpy as np
-    >>> layer = AtrousConv(4, 3, rate=24)
+    >>> layer = AtrousConv(4, 3, dilation_rate=24)
     >>> layer.effective_kernel_size
     (49, 49)
     >>> tuple(layer(np.zeros((1, 33, 33, 2))).shape)
     (1, 33, 33, 4)
     """
 
+    renamed = {"rate": "dilation_rate"}
+
     def __init__(
         self,
         filters,
         kernel_size,
-        rate=1,
+        dilation_rate=1,
         padding="same",
         separable=False,
         data_format=None,
@@ -112,11 +114,6 @@ class AtrousConv(SpatialLayer):
         depthwise_constraint=None,
         **kwargs,
     ):
-        if "dilation_rate" in kwargs:
-            raise ValueError(
-                "The distance of the taps of an `AtrousConv` is `rate`. "
-                f"Received: dilation_rate={kwargs['dilation_rate']!r}"
-            )
         super().__init__(data_format=data_format, **kwargs)
         self.filters = positive_int("filters", filters)
         if not isinstance(kernel_size, (int, tuple, list)):
@@ -125,7 +122,7 @@ class AtrousConv(SpatialLayer):
                 f"Received: kernel_size={kernel_size!r}"
             )
         self.kernel_size = positive_pair("kernel_size", kernel_size)
-        self.rate = positive_int("rate", rate)
+        self.dilation_rate = positive_int("dilation_rate", dilation_rate)
         self.padding = _standardize_padding(padding)
         self.separable = bool(separable)
         self.activation = activations.get(activation)
@@ -144,7 +141,8 @@ class AtrousConv(SpatialLayer):
     def effective_kernel_size(self):
         """The positions that the kernel spans, of the rows and columns."""
         rows, columns = self.kernel_size
-        return (rows - 1) * self.rate + 1, (columns - 1) * self.rate + 1
+        rate = self.dilation_rate
+        return (rows - 1) * rate + 1, (columns - 1) * rate + 1
 
     def build(self, input_shape):
         channels = input_shape[self.channel_axis]
@@ -172,7 +170,7 @@ class AtrousConv(SpatialLayer):
         self.built = True
 
     def call(self, inputs):
-        x, rate, padding = inputs, self.rate, self.padding
+        x, rate, padding = inputs, self.dilation_rate, self.padding
         if self.separable:
             x = atrous_depthwise_conv(
                 x,
@@ -193,7 +191,9 @@ class AtrousConv(SpatialLayer):
         return self.activation(x)
 
     def compute_output_shape(self, input_shape):
-        pads = atrous_padding(self.kernel_size, self.rate, self.padding)
+        pads = atrous_padding(
+            self.kernel_size, self.dilation_rate, self.padding
+        )
         sizes = [
             input_shape[axis] and input_shape[axis] + sum(pad) - size + 1
             for axis, pad, size in zip(
@@ -206,7 +206,8 @@ class AtrousConv(SpatialLayer):
         if any(size is not None and size < 1 for size in sizes):
             raise ValueError(
                 f"A kernel that spans {self.effective_kernel_size} positions "
-                f"does not fit into the map. Received: rate={self.rate}, "
+                f"does not fit into the map. Received: "
+                f"dilation_rate={self.dilation_rate}, "
                 f"kernel_size={self.kernel_size}, padding={self.padding!r}, "
                 f"input_shape={tuple(input_shape)}"
             )
@@ -228,7 +229,7 @@ class AtrousConv(SpatialLayer):
             **super().get_config(),
             "filters": self.filters,
             "kernel_size": self.kernel_size,
-            "rate": self.rate,
+            "dilation_rate": self.dilation_rate,
             "padding": self.padding,
             "separable": self.separable,
             "activation": activations.serialize(self.activation),

@@ -1,5 +1,7 @@
 """What the layers on batches of maps share."""
 
+from typing import ClassVar
+
 import keras
 
 from keras_seg.ops.backend import channel_axis
@@ -25,11 +27,20 @@ class SpatialLayer(keras.layers.Layer):
 
     # Whether values come out as they went in, so that integers stay integers.
     keeps_integers = False
+    # Names of arguments in files of earlier versions, and the present ones.
+    renamed: ClassVar[dict[str, str]] = {}
 
     def __init__(self, data_format=None, **kwargs):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         self.input_spec = keras.layers.InputSpec(ndim=4)
+
+    @classmethod
+    def from_config(cls, config):
+        names = {name: cls.renamed.get(name, name) for name in config}
+        return super().from_config(
+            {names[name]: value for name, value in config.items()}
+        )
 
     @property
     def channel_axis(self):
@@ -95,22 +106,24 @@ def positive_pair(name, value):
 def nested_layers(layer):
     """Returns a layer and all that are inside of it, each once.
 
-    Those of nested models, of wrappers, and of layers that are made of
-    layers, such as `keras_seg.layers.ASPP`.
+        Those of nested models, of wrappers, and of layers that are made of
+        layers, such as `keras_seg.layers.ASPP`.
 
-    Args:
-        layer: `keras.Layer` or `keras.Model`.
+        Args:
+            layer: `keras.Layer` or `keras.Model`.
 
-    Returns:
-        List of layers, an outer one before what it holds.
+        Returns:
+            List of layers, an outer one before what it holds.
 
-    Example:
+        Example:
 
-    >>> import keras
-    >>> from keras_seg.layers.base import nested_layers
-    >>> model = keras.Sequential([keras.layers.Dense(2, name="one")])
-    >>> [inner.name for inner in nested_layers(model)][1:]
-    ['one']
+        >>> from typing import ClassVar
+
+    import keras
+        >>> from keras_seg.layers.base import nested_layers
+        >>> model = keras.Sequential([keras.layers.Dense(2, name="one")])
+        >>> [inner.name for inner in nested_layers(model)][1:]
+        ['one']
     """
     found: dict[int, keras.Layer] = {}
     waiting = [layer]

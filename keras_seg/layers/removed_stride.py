@@ -27,7 +27,7 @@ class RemovedStride(SpatialLayer):
         kernel_size: int or pair of ints, of the layer, the holes it had
             before counted in.
         removed_stride: int, the stride it had. Defaults to 1.
-        rate: int, positions of the map for each position of the old one.
+        dilation_rate: int, positions of the map for each of the old one.
             Defaults to 1.
         padding: `"same"` or `"valid"`, of the layer.
         padded: int or pair of ints, how many rows and columns of the map
@@ -38,12 +38,13 @@ class RemovedStride(SpatialLayer):
     """
 
     kernel_name = "kernel_size"
+    renamed = {"rate": "dilation_rate"}
 
     def __init__(
         self,
         kernel_size,
         removed_stride=1,
-        rate=1,
+        dilation_rate=1,
         padding="same",
         padded=0,
         data_format=None,
@@ -52,7 +53,7 @@ class RemovedStride(SpatialLayer):
         super().__init__(data_format=data_format, **kwargs)
         self._kernel_size = positive_pair(self.kernel_name, kernel_size)
         self.removed_stride = positive_int("removed_stride", removed_stride)
-        self.rate = positive_int("rate", rate)
+        self.dilation_rate = positive_int("dilation_rate", dilation_rate)
         if padding not in ("valid", "same"):
             raise ValueError(
                 "`padding` must be 'valid' or 'same'. "
@@ -70,7 +71,7 @@ class RemovedStride(SpatialLayer):
                 shape[axis],
                 kernel_size,
                 self.removed_stride,
-                self.rate,
+                self.dilation_rate,
                 self.padding,
                 padded,
             )
@@ -97,7 +98,7 @@ class RemovedStride(SpatialLayer):
             **super().get_config(),
             self.kernel_name: self._kernel_size,
             "removed_stride": self.removed_stride,
-            "rate": self.rate,
+            "dilation_rate": self.dilation_rate,
             "padding": self.padding,
             "padded": self.padded,
         }
@@ -117,7 +118,7 @@ class RemovedStridePadding(RemovedStride):
         kernel_size: int or pair of ints, of the convolution that follows,
             the holes it had before counted in.
         removed_stride: int, the stride it had. Defaults to 1.
-        rate: int, positions of the map for each position of the old one.
+        dilation_rate: int, positions of the map for each of the old one.
             Defaults to 1.
         padding: `"same"` or `"valid"`, of that convolution. Defaults to
             `"same"`.
@@ -162,7 +163,7 @@ class _AtrousPool(RemovedStride):
     def __init__(
         self,
         pool_size,
-        rate=1,
+        dilation_rate=1,
         padding="valid",
         removed_stride=1,
         padded=0,
@@ -172,7 +173,7 @@ class _AtrousPool(RemovedStride):
         super().__init__(
             pool_size,
             removed_stride,
-            rate,
+            dilation_rate,
             padding,
             padded,
             data_format,
@@ -187,7 +188,7 @@ class _AtrousPool(RemovedStride):
         padded_shape = super().compute_output_shape(input_shape)
         sizes = [
             padded_shape[axis]
-            and max(padded_shape[axis] - (size - 1) * self.rate, 0)
+            and max(padded_shape[axis] - (size - 1) * self.dilation_rate, 0)
             for axis, size in zip(
                 self.spatial_axes, self.pool_size, strict=True
             )
@@ -197,14 +198,14 @@ class _AtrousPool(RemovedStride):
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class AtrousMaxPool(_AtrousPool):
-    """Maximum over windows whose taps are `rate` positions apart.
+    """Maximum over windows whose taps are `dilation_rate` positions apart.
 
     What a max pooling becomes when a stride before it, or its own, is
     removed: the window keeps its taps and spreads them, the stride is 1.
 
     Args:
         pool_size: int or pair of ints, taps of the window.
-        rate: int, distance of neighboring taps. Defaults to 1.
+        dilation_rate: int, distance of neighboring taps. Defaults to 1.
         padding: `"valid"`, or `"same"`: padded by minus infinity to keep the
             size. Defaults to `"valid"`.
         removed_stride: int, the stride the pooling had: see
@@ -230,7 +231,7 @@ class AtrousMaxPool(_AtrousPool):
 
     >>> import numpy as np
     >>> x = np.array([3.0, 1.0, 2.0, 5.0, 4.0]).reshape(1, 1, 5, 1)
-    >>> y = AtrousMaxPool((1, 2), rate=2)(x)
+    >>> y = AtrousMaxPool((1, 2), dilation_rate=2)(x)
     >>> [float(v) for v in np.ravel(y)]
     [3.0, 5.0, 4.0]
     """
@@ -241,14 +242,14 @@ class AtrousMaxPool(_AtrousPool):
         return max_pool(
             self.pad(inputs, lowest(inputs.dtype)),
             self.pool_size,
-            self.rate,
+            self.dilation_rate,
             data_format=self.data_format,
         )
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class AtrousAveragePool(_AtrousPool):
-    """Mean over windows whose taps are `rate` positions apart.
+    """Mean over windows whose taps are `dilation_rate` positions apart.
 
     What an average pooling becomes when a stride before it, or its own, is
     removed. As in Keras, `padding="same"` takes the mean over the taps that
@@ -256,7 +257,7 @@ class AtrousAveragePool(_AtrousPool):
 
     Args:
         pool_size: int or pair of ints, taps of the window.
-        rate: int, distance of neighboring taps. Defaults to 1.
+        dilation_rate: int, distance of neighboring taps. Defaults to 1.
         padding: `"valid"` or `"same"`. Defaults to `"valid"`.
         removed_stride: int, the stride the pooling had: see
             `keras_seg.ops.removed_stride_padding`. Defaults to 1.
@@ -281,7 +282,7 @@ class AtrousAveragePool(_AtrousPool):
 
     >>> import numpy as np
     >>> x = np.array([3.0, 1.0, 2.0, 5.0, 4.0]).reshape(1, 1, 5, 1)
-    >>> y = AtrousAveragePool((1, 3), rate=2, padding="same")(x)
+    >>> y = AtrousAveragePool((1, 3), dilation_rate=2, padding="same")(x)
     >>> [float(v) for v in np.ravel(y)]
     [2.5, 3.0, 3.0, 3.0, 3.0]
     """
@@ -296,6 +297,6 @@ class AtrousAveragePool(_AtrousPool):
         return sum_pool(
             self.pad(x),
             self.pool_size,
-            self.rate,
+            self.dilation_rate,
             data_format=self.data_format,
         )

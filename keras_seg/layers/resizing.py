@@ -220,7 +220,7 @@ class AlignedScale(SpatialLayer):
     at 0.75 is 241, at 0.5 it is 161.
 
     Args:
-        scale: float above 0.
+        factor: float above 0.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting.
         **kwargs: of `keras.layers.Layer`.
@@ -233,7 +233,7 @@ class AlignedScale(SpatialLayer):
         The same with scaled sides.
 
     Raises:
-        ValueError: if `scale` is not a number above 0.
+        ValueError: if `factor` is not a number above 0.
 
     Example:
 
@@ -242,19 +242,24 @@ class AlignedScale(SpatialLayer):
     (1, 241, 4, 3)
     """
 
-    def __init__(self, scale, data_format=None, **kwargs):
+    renamed = {"scale": "factor"}
+
+    def __init__(self, factor, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
-        number = isinstance(scale, int | float) and not isinstance(scale, bool)
-        if not number or not 0 < scale < float("inf"):
+        number = isinstance(factor, int | float) and not isinstance(
+            factor, bool
+        )
+        if not number or not 0 < factor < float("inf"):
             raise ValueError(
-                f"`scale` must be a number above 0. Received: scale={scale!r}"
+                "`factor` must be a number above 0. "
+                f"Received: factor={factor!r}"
             )
-        self.scale = scale
+        self.factor = factor
 
     def _scaled(self, size):
         if isinstance(size, int):
-            return int((size - 1) * self.scale) + 1
-        scaled = ops.floor(ops.cast(size - 1, "float32") * self.scale)
+            return int((size - 1) * self.factor) + 1
+        scaled = ops.floor(ops.cast(size - 1, "float32") * self.factor)
         return ops.cast(scaled, "int32") + 1
 
     def call(self, inputs):
@@ -271,4 +276,4 @@ class AlignedScale(SpatialLayer):
         return self.with_spatial_shape(input_shape, *sizes)
 
     def get_config(self):
-        return {**super().get_config(), "scale": self.scale}
+        return {**super().get_config(), "factor": self.factor}

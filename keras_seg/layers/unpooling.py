@@ -62,7 +62,7 @@ class MaxPoolWithIndices(_Pool):
         `data_format="channels_first"`. No value may be NaN.
 
     Output shape:
-        `(pooled, switches)`, the switches int32, both with sides of
+        `(pooled, indices)`, the indices int32, both with sides of
         `floor((n - pool_size) / strides) + 1`, or rounded up (at least 1, and
         no window begins outside).
 
@@ -74,10 +74,10 @@ class MaxPoolWithIndices(_Pool):
 
     >>> import numpy as np
     >>> x = np.array([[1.0, 3.0, 2.0], [4.0, 2.0, 5.0]]).reshape(1, 2, 3, 1)
-    >>> pooled, switches = MaxPoolWithIndices(2)(x)
+    >>> pooled, indices = MaxPoolWithIndices(2)(x)
     >>> [float(v) for v in np.ravel(pooled)]
     [4.0, 5.0]
-    >>> [int(v) for v in np.ravel(switches)]
+    >>> [int(v) for v in np.ravel(indices)]
     [3, 5]
     """
 
@@ -122,10 +122,10 @@ class MaxPoolWithIndices(_Pool):
         return shape, shape
 
     def compute_output_spec(self, inputs):
-        pooled, switches = self.compute_output_shape(inputs.shape)
+        pooled, indices = self.compute_output_shape(inputs.shape)
         return (
             keras.KerasTensor(pooled, dtype=inputs.dtype),
-            keras.KerasTensor(switches, dtype="int32"),
+            keras.KerasTensor(indices, dtype="int32"),
         )
 
     def get_config(self):
@@ -139,12 +139,12 @@ class MaxUnpool(_Pool):
     Several sizes pool to the same, 23 and 24 rows to 12, so the layer is told
     which it was: as a map of that size, or as numbers. A switch counts
     positions in the map that was pooled; with another width the values land
-    in other places, which can't be seen from the switches.
+    in other places, which can't be seen from the indices.
 
     Where windows overlap, two of them may point at one position: the later
     one in raster order is written over the earlier; nothing is summed. The
     gradient of a value is the gradient at its position, or zero if it was
-    overwritten. None flows into the switches.
+    overwritten. None flows into the indices.
 
     Args:
         pool_size: int or pair of ints, of the pooling. Defaults to 2.
@@ -155,7 +155,7 @@ class MaxUnpool(_Pool):
 
     Call arguments:
         inputs: the values.
-        switches: integers of the same shape, from `MaxPoolWithIndices`.
+        indices: integers of the same shape, from `MaxPoolWithIndices`.
         reference: maps of any number of channels and of the size that was
             pooled, such as the map that was pooled. Defaults to None.
         output_size: int or pair of ints, that size itself. Defaults to that
@@ -170,7 +170,7 @@ class MaxUnpool(_Pool):
         The batch and the channels of `inputs`, the size that was pooled.
 
     Raises:
-        ValueError: for sizes and strides below 1, switches of another shape
+        ValueError: for sizes and strides below 1, indices of another shape
             or no integers, a size that does not give so many windows, and
             `reference` together with `output_size`.
 
@@ -178,8 +178,8 @@ class MaxUnpool(_Pool):
 
     >>> import numpy as np
     >>> x = np.array([[1.0, 3.0, 2.0], [4.0, 2.0, 5.0]]).reshape(1, 2, 3, 1)
-    >>> pooled, switches = MaxPoolWithIndices(2)(x)
-    >>> y = MaxUnpool(2)(pooled * 10, switches, output_size=(2, 3))
+    >>> pooled, indices = MaxPoolWithIndices(2)(x)
+    >>> y = MaxUnpool(2)(pooled * 10, indices, output_size=(2, 3))
     >>> np.asarray(y)[0, :, :, 0].tolist()
     [[0.0, 0.0, 0.0], [40.0, 0.0, 50.0]]
     """
@@ -188,10 +188,10 @@ class MaxUnpool(_Pool):
         super().__init__(pool_size, strides, data_format, **kwargs)
         self.input_spec = None
 
-    def call(self, inputs, switches, reference=None, output_size=None):
+    def call(self, inputs, indices, reference=None, output_size=None):
         return max_unpool(
             inputs,
-            switches,
+            indices,
             self.pool_size,
             self.strides,
             self._size(reference, output_size, ops.shape),
@@ -199,7 +199,7 @@ class MaxUnpool(_Pool):
         )
 
     def compute_output_spec(
-        self, inputs, switches, reference=None, output_size=None
+        self, inputs, indices, reference=None, output_size=None
     ):
         size = self._size(reference, output_size, lambda x: x.shape)
         if size is None:
@@ -211,7 +211,7 @@ class MaxUnpool(_Pool):
             ]
         check_unpooling(
             inputs,
-            switches,
+            indices,
             self.pool_size,
             self.strides,
             size,

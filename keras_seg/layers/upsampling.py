@@ -21,20 +21,21 @@ __all__ = [
 
 class _Cells(SpatialLayer):
     keeps_integers = True
+    renamed = {"size": "factor"}
 
-    def __init__(self, size=2, data_format=None, **kwargs):
+    def __init__(self, factor=2, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
-        self.size = positive_pair("size", size)
+        self.factor = positive_pair("factor", factor)
 
     def compute_output_shape(self, input_shape):
         sizes = [
             input_shape[axis] and input_shape[axis] * size
-            for axis, size in zip(self.spatial_axes, self.size, strict=True)
+            for axis, size in zip(self.spatial_axes, self.factor, strict=True)
         ]
         return self.with_spatial_shape(input_shape, *sizes)
 
     def get_config(self):
-        return {**super().get_config(), "size": self.size}
+        return {**super().get_config(), "factor": self.factor}
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
@@ -44,7 +45,7 @@ class BedOfNails(_Cells):
     A convolution with stride 1 behind it is a transposed convolution.
 
     Args:
-        size: int or pair of ints, rows and columns of a cell. Defaults to 2.
+        factor: int or pair of ints, rows and columns of a cell. Defaults to 2.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting.
         **kwargs: of `keras.layers.Layer`.
@@ -68,7 +69,7 @@ class BedOfNails(_Cells):
     """
 
     def call(self, inputs):
-        return bed_of_nails(inputs, self.size, data_format=self.data_format)
+        return bed_of_nails(inputs, self.factor, data_format=self.data_format)
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
@@ -76,7 +77,7 @@ class NearestUpsampling(_Cells):
     """Fills a cell with every value: nearest neighbor.
 
     Args:
-        size: int or pair of ints, rows and columns of a cell. Defaults to 2.
+        factor: int or pair of ints, rows and columns of a cell. Defaults to 2.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting.
         **kwargs: of `keras.layers.Layer`.
@@ -101,7 +102,7 @@ class NearestUpsampling(_Cells):
 
     def call(self, inputs):
         return nearest_upsampling(
-            inputs, self.size, data_format=self.data_format
+            inputs, self.factor, data_format=self.data_format
         )
 
 

@@ -24,8 +24,9 @@ class LovaszSoftmax(SegmentationLoss):
     - [The Lovász-Softmax loss](https://arxiv.org/abs/1705.08790)
 
     Args:
-        classes: `"present"`, the classes that are in the truth, or `"all"`.
-            Defaults to `"present"`.
+        absent_classes: which classes the mean leaves out, as for
+            `keras_seg.metrics.MeanIoU`: `"truth"`, those that are not in the
+            truth, or None, none of them. Defaults to `"truth"`.
         per_image: bool, whether each image has a loss of its own, the mean of
             which over the images that have a valid pixel is taken; or the
             batch is one set of pixels. Defaults to False.
@@ -52,7 +53,7 @@ class LovaszSoftmax(SegmentationLoss):
 
     def __init__(
         self,
-        classes="present",
+        absent_classes="truth",
         per_image=False,
         ignore_class=255,
         stride=1,
@@ -60,11 +61,12 @@ class LovaszSoftmax(SegmentationLoss):
         from_logits=True,
     ):
         super().__init__(ignore_class, stride, name, from_logits=from_logits)
-        if classes not in ("present", "all"):
+        if absent_classes not in ("truth", None):
             raise ValueError(
-                f"`classes` must be 'present' or 'all'. Received: {classes=}"
+                "`absent_classes` must be 'truth' or None. "
+                f"Received: {absent_classes=}"
             )
-        self.classes = classes
+        self.absent_classes = absent_classes
         self.per_image = bool(per_image)
 
     def of_pixels(self, pixels):
@@ -85,7 +87,7 @@ class LovaszSoftmax(SegmentationLoss):
         truth, errors = self._sets(truth), self._sets(errors)
         losses = _extension(errors, truth)
         counted = ops.any(truth > 0, axis=-1)
-        if self.classes == "all":
+        if self.absent_classes is None:
             # A set without a valid pixel has no class at all.
             counted = counted | ops.any(errors >= 0, axis=-1)
         counted = ops.cast(counted, "float32")
@@ -107,10 +109,17 @@ class LovaszSoftmax(SegmentationLoss):
         row = ops.reshape(ops.transpose(x, axes), (-1,))
         return ops.reshape(row, (sets, x.shape[-1], -1))
 
+    @classmethod
+    def from_config(cls, config):
+        if "classes" in config:  # Saved before the argument was renamed.
+            classes = config.pop("classes")
+            config["absent_classes"] = None if classes == "all" else "truth"
+        return cls(**config)
+
     def get_config(self):
         return {
             **super().get_config(),
-            "classes": self.classes,
+            "absent_classes": self.absent_classes,
             "per_image": self.per_image,
         }
 

@@ -33,12 +33,12 @@ def ceil_division(size, step):
 
 
 def removed_stride_padding(
-    size, kernel_size, stride, rate=1, padding="same", padded=0
+    size, kernel_size, stride, dilation_rate=1, padding="same", padded=0
 ):
     """Padding of a layer whose stride has been removed.
 
-    The map has `rate` positions for each of the n the strided network had,
-    and the layer now runs at stride 1 with its taps `rate` apart.
+    The map has `dilation_rate` positions for each of the n the strided
+    network had, and the layer now runs at stride 1 with its taps as far apart.
 
     With "same", a layer of stride t padded by `max((ceil(n / t) - 1) · t +
     k - n, 0)`, the smaller half first: the side that gets the odd one
@@ -54,7 +54,7 @@ def removed_stride_padding(
         size: int or integer tensor, the positions the map has now.
         kernel_size: int, k, the holes of the layer itself counted in.
         stride: int, t, the stride the layer had.
-        rate: int, positions of the map for each position of the old one.
+        dilation_rate: int, positions of the map for each of the old one.
         padding: `"same"` or `"valid"`.
         padded: int, how many of the positions are explicit padding.
 
@@ -74,17 +74,17 @@ def removed_stride_padding(
     """
     least = ops.minimum if ops.is_tensor(size) else min
     most = ops.maximum if ops.is_tensor(size) else max
-    old_size = ceil_division(size, rate)
+    old_size = ceil_division(size, dilation_rate)
     if padding == "valid":
         if stride == 1:
             return 0, 0
         windows = (old_size - kernel_size) // stride + 1
-        complete = least(windows * stride * rate, size - padded)
-        return 0, most(complete - (size - (kernel_size - 1) * rate), 0)
+        complete = least(windows * stride * dilation_rate, size - padded)
+        return 0, most(complete - (size - (kernel_size - 1) * dilation_rate), 0)
     strided_size = ceil_division(old_size, stride)
     total = most((strided_size - 1) * stride + kernel_size - old_size, 0)
-    before = total // 2 * rate
-    return before, (kernel_size - 1) * rate - before
+    before = total // 2 * dilation_rate
+    return before, (kernel_size - 1) * dilation_rate - before
 
 
 def pad_spatial(x, height, width, data_format, value=0.0):

@@ -22,7 +22,7 @@ __all__ = [
 @booleans_as_bytes
 def max_unpool(
     pooled,
-    switches,
+    indices,
     pool_size,
     strides=None,
     size=None,
@@ -38,7 +38,7 @@ def max_unpool(
 
     Args:
         pooled: tensor of maps, rank 4.
-        switches: integer tensor of the same shape, the indices from
+        indices: integer tensor of the same shape, the indices from
             `keras_seg.ops.max_pool_with_indices`.
         pool_size: pair of ints, of the pooling.
         strides: pair of ints, of the pooling. Defaults to `pool_size`.
@@ -58,13 +58,13 @@ def max_unpool(
 
     >>> import numpy as np
     >>> values = np.array([10.0, 20.0]).reshape(1, 1, 2, 1)
-    >>> switches = np.array([1, 5], "int32").reshape(1, 1, 2, 1)
-    >>> y = max_unpool(values, switches, (2, 2), size=(2, 3))
+    >>> indices = np.array([1, 5], "int32").reshape(1, 1, 2, 1)
+    >>> y = max_unpool(values, indices, (2, 2), size=(2, 3))
     >>> np.asarray(y)[0, :, :, 0].tolist()
     [[0.0, 10.0, 0.0], [0.0, 0.0, 20.0]]
     """
     pooled = ops.convert_to_tensor(pooled)
-    switches = ops.convert_to_tensor(switches)
+    indices = ops.convert_to_tensor(indices)
     strides = pool_size if strides is None else strides
     counts = [ops.shape(pooled)[axis] for axis in spatial_axes(data_format)]
     if size is None:
@@ -72,18 +72,18 @@ def max_unpool(
             (n - 1) * s + k
             for n, k, s in zip(counts, pool_size, strides, strict=True)
         ]
-    check_unpooling(pooled, switches, pool_size, strides, size, data_format)
+    check_unpooling(pooled, indices, pool_size, strides, size, data_format)
     reach = [
         ceil_division(k, s) for k, s in zip(pool_size, strides, strict=True)
     ]
     if reach == [1, 1] and torch_can(pooled):
         return _torch_unpool(
-            pooled, switches, pool_size, strides, size, data_format
+            pooled, indices, pool_size, strides, size, data_format
         )
     cells = [ceil_division(n, s) for n, s in zip(size, strides, strict=True)]
     # Indices counted from the first position of their window.
-    switches = ops.cast(switches, "int32")
-    local = switches - positions(counts, strides, size[1], data_format)
+    indices = ops.cast(indices, "int32")
+    local = indices - positions(counts, strides, size[1], data_format)
     result = ops.cast(0, pooled.dtype)
     for (back, value), (_, switch) in zip(
         reaching_windows(pooled, reach, cells, data_format),
@@ -101,12 +101,12 @@ def max_unpool(
     return merge_cells(result, size, data_format)
 
 
-def check_unpooling(pooled, switches, pool_size, strides, size, data_format):
+def check_unpooling(pooled, indices, pool_size, strides, size, data_format):
     """Checks that maps can be un-pooled, as far as shapes are known.
 
     Args:
         pooled: tensor or symbolic tensor of maps, rank 4.
-        switches: the same, of integers.
+        indices: the same, of integers.
         pool_size: pair of ints, of the pooling.
         strides: pair of ints, of the pooling.
         size: `(height, width)` of the map that was pooled; what is no int is
@@ -117,7 +117,7 @@ def check_unpooling(pooled, switches, pool_size, strides, size, data_format):
         ValueError: if the shapes differ, the indices are no integers, or
             the windows don't belong to a map of that size.
     """
-    shape, other = tuple(pooled.shape), tuple(switches.shape)
+    shape, other = tuple(pooled.shape), tuple(indices.shape)
     if len(shape) != len(other) or any(
         None not in pair and pair[0] != pair[1]
         for pair in zip(shape, other, strict=True)
@@ -126,7 +126,7 @@ def check_unpooling(pooled, switches, pool_size, strides, size, data_format):
             "The indices must have the shape of the pooled maps. "
             f"Received: pooled of shape {shape}, indices of shape {other}"
         )
-    check_integers("indices", switches)
+    check_integers("indices", indices)
     for axis, k, s, n in zip(
         spatial_axes(data_format), pool_size, strides, size, strict=True
     ):
@@ -145,17 +145,17 @@ def check_unpooling(pooled, switches, pool_size, strides, size, data_format):
             )
 
 
-def _torch_unpool(pooled, switches, pool_size, strides, size, data_format):
+def _torch_unpool(pooled, indices, pool_size, strides, size, data_format):
     from torch.nn.functional import max_unpool2d
 
-    switches = ops.cast(switches, "int64")
+    indices = ops.cast(indices, "int64")
     if data_format == "channels_first":
         return max_unpool2d(
-            pooled, switches, pool_size, strides, output_size=size
+            pooled, indices, pool_size, strides, output_size=size
         )
     x = max_unpool2d(
         pooled.permute(0, 3, 1, 2),
-        switches.permute(0, 3, 1, 2),
+        indices.permute(0, 3, 1, 2),
         pool_size,
         strides,
         output_size=size,
@@ -198,13 +198,13 @@ def indices_from_tensorflow(indices, include_batch_in_index=False, size=None):
     return ops.cast(indices // channels, "int32")
 
 
-def indices_to_tensorflow(switches, include_batch_in_index=False, size=None):
+def indices_to_tensorflow(indices, include_batch_in_index=False, size=None):
     """Pooling indices as `tf.nn.max_pool_with_argmax` gives them.
 
     The inverse of `keras_seg.ops.indices_from_tensorflow`.
 
     Args:
-        switches: integer tensor `(batch, height, width, channels)`.
+        indices: integer tensor `(batch, height, width, channels)`.
         include_batch_in_index: bool, whether the images are counted too.
         size: `(height, width)` of the maps that were pooled; needed with
             `include_batch_in_index`.
@@ -218,15 +218,15 @@ def indices_to_tensorflow(switches, include_batch_in_index=False, size=None):
     Example:
 
     >>> import numpy as np
-    >>> switches = np.array([1, 5], "int32").reshape(1, 1, 1, 2)
-    >>> [int(v) for v in np.ravel(indices_to_tensorflow(switches))]
+    >>> indices = np.array([1, 5], "int32").reshape(1, 1, 1, 2)
+    >>> [int(v) for v in np.ravel(indices_to_tensorflow(indices))]
     [2, 11]
     """
-    switches = ops.convert_to_tensor(switches)
-    check_integers("indices", switches)
-    switches = ops.cast(switches, "int32")
-    batch, _, _, channels = ops.shape(switches)
-    indices = switches * channels + ops.arange(channels, dtype="int32")
+    indices = ops.convert_to_tensor(indices)
+    check_integers("indices", indices)
+    indices = ops.cast(indices, "int32")
+    batch, _, _, channels = ops.shape(indices)
+    indices = indices * channels + ops.arange(channels, dtype="int32")
     if include_batch_in_index:
         images = ops.arange(batch, dtype="int32")
         images = images * _image_size(size, channels)

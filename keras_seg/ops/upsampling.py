@@ -22,18 +22,18 @@ __all__ = [
 ]
 
 
-def bed_of_nails(x, size, *, data_format="channels_last"):
+def bed_of_nails(x, factor, *, data_format="channels_last"):
     """Puts every value at the top left of a cell of zeros.
 
     Also called zero-insertion upsampling.
 
     Args:
         x: tensor of maps, rank 4.
-        size: pair of ints, rows and columns of a cell.
+        factor: pair of ints, rows and columns of a cell.
         data_format: `"channels_last"` or `"channels_first"`.
 
     Returns:
-        Maps `size` times as large, of the dtype of `x`.
+        Maps `factor` times as large, of the dtype of `x`.
 
     Example:
 
@@ -44,21 +44,21 @@ def bed_of_nails(x, size, *, data_format="channels_last"):
     """
     rows = spatial_axes(data_format)[0]
     pads = [(0, 0)] * 6
-    pads[rows + 1], pads[rows + 3] = (0, size[0] - 1), (0, size[1] - 1)
+    pads[rows + 1], pads[rows + 3] = (0, factor[0] - 1), (0, factor[1] - 1)
     x = ops.expand_dims(ops.convert_to_tensor(x), (rows + 1, rows + 3))
     return merge_cells(ops.pad(x, pads), None, data_format)
 
 
-def nearest_upsampling(x, size, *, data_format="channels_last"):
+def nearest_upsampling(x, factor, *, data_format="channels_last"):
     """Fills a cell with every value: nearest-neighbor interpolation.
 
     Args:
         x: tensor of maps, rank 4.
-        size: pair of ints, rows and columns of a cell.
+        factor: pair of ints, rows and columns of a cell.
         data_format: `"channels_last"` or `"channels_first"`.
 
     Returns:
-        Maps `size` times as large, of the dtype of `x`.
+        Maps `factor` times as large, of the dtype of `x`.
 
     Example:
 
@@ -70,7 +70,7 @@ def nearest_upsampling(x, size, *, data_format="channels_last"):
     rows = spatial_axes(data_format)[0]
     x = ops.expand_dims(ops.convert_to_tensor(x), (rows + 1, rows + 3))
     shape = list(ops.shape(x))
-    shape[rows + 1], shape[rows + 3] = size
+    shape[rows + 1], shape[rows + 3] = factor
     return merge_cells(ops.broadcast_to(x, shape), None, data_format)
 
 

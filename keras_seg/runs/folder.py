@@ -55,13 +55,13 @@ class RunFolder:
     Args:
         path: path of the folder.
         settings: `Settings`, or `None` for a model built by hand.
-        classes: `keras_seg.data.ClassTable`.
+        class_table: `keras_seg.data.ClassTable`.
     """
 
-    def __init__(self, path, settings, classes):
+    def __init__(self, path, settings, class_table):
         self.path = pathlib.Path(path)
         self.settings = settings
-        self.classes = classes
+        self.class_table = class_table
 
     @staticmethod
     def check_free(path):
@@ -86,7 +86,7 @@ class RunFolder:
             )
 
     @classmethod
-    def create(cls, path, settings, classes, data=None):
+    def create(cls, path, settings, class_table, data=None):
         """Makes the folder, and writes what is known before the first step.
 
         It appears with these files in it, or not at all.
@@ -94,7 +94,7 @@ class RunFolder:
         Args:
             path: str or path; must not exist, or be an empty folder.
             settings: `Settings`, or `None` for a model built by hand.
-            classes: `keras_seg.data.ClassTable`.
+            class_table: `keras_seg.data.ClassTable`.
             data: optional dictionary, for `data.json`.
 
         Returns:
@@ -106,15 +106,15 @@ class RunFolder:
         cls.check_free(path)
         settings = settings and settings.resolved()
         with new_folder(path) as hidden:
-            run = cls(hidden, settings, classes)
+            run = cls(hidden, settings, class_table)
             if settings is not None:
                 run.write_text("settings.json", settings.to_json())
             if data is not None:
                 run.write_text("data.json", json.dumps(data, indent=2) + "\n")
             run.write_text("environment.txt", _environment())
             with writing(hidden / "classes.csv") as temporary:
-                classes.write(temporary)
-        return cls(path, settings, classes)
+                class_table.write(temporary)
+        return cls(path, settings, class_table)
 
     @classmethod
     def open(cls, path):
@@ -189,7 +189,7 @@ class RunFolder:
                 "model.keras; its first epoch has not ended. Fix: go on with "
                 f"keras-seg train --resume {self.path}."
             )
-        return load_model(path, len(self.classes))
+        return load_model(path, len(self.class_table))
 
     def save_model(self, model, name):
         """Saves a model as `name`, without the state of its optimizer."""

@@ -111,7 +111,10 @@ class DataSource:
             validation = None
         else:
             validation = from_folder(
-                self.path, validation_split, classes=data.classes, **options
+                self.path,
+                validation_split,
+                class_table=data.class_table,
+                **options,
             )
         both = [data] if validation is None else [data, validation]
         bit_depth = self.bit_depth or find_bit_depth(
@@ -239,14 +242,14 @@ def refuse_changes(known, data, validation, path):
 
 def _facts(data):
     facts = {"images": len(data), "fingerprint": fingerprint(data)}
-    table = getattr(data, "classes", None)
+    table = getattr(data, "class_table", None)
     if table is not None:
         facts["classes"] = [
             f"{i} {name} {color}"
             for i, (name, color) in enumerate(
                 zip(table.names, table.colors, strict=True)
             )
-        ] + [f"{i} void" for i in sorted(table.void_ids)]
+        ] + [f"{i} void" for i in sorted(table.ignore_classes)]
     return facts
 
 

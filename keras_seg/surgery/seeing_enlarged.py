@@ -62,8 +62,8 @@ def _(layer, fields):
 def _(layer, fields):
     """A window's value may come to lie wherever the window was."""
     x = map_of(layer, fields)
-    switches, *reference = fields[1:]
-    x = x.along(Reach.join, switches.sides)
+    indices, *reference = fields[1:]
+    x = x.along(Reach.join, indices.sides)
     sizes = [
         (side.size - 1) * stride + taps
         for side, taps, stride in zip(
@@ -84,7 +84,7 @@ def _(layer, fields):
 def _(layer, fields):
     return map_of(layer, fields).along(
         lambda side, factor: side.spread(side.size * factor, 1, stride=factor),
-        layer.size,
+        layer.factor,
     )
 
 
@@ -105,7 +105,7 @@ def _(layer, fields):
 
 @see.register(NearestUpsampling)
 def _(layer, fields):
-    return map_of(layer, fields).along(_repeat, layer.size)
+    return map_of(layer, fields).along(_repeat, layer.factor)
 
 
 def _repeat(side, factor):
@@ -129,7 +129,7 @@ def _interpolate(side, size, factor, align_corners=False):
 
 @see.register(AlignedScale)
 def _(layer, fields):
-    scale = Fraction(layer.scale).limit_denominator(1000)
+    scale = Fraction(layer.factor).limit_denominator(1000)
 
     def resize(side):
         size = int((side.size - 1) * scale) + 1

@@ -72,9 +72,9 @@ def _(layer, fields):
 
 @see.register(AtrousConv)
 def _(layer, fields):
-    pads = atrous_padding(layer.kernel_size, layer.rate, layer.padding)
+    pads = atrous_padding(layer.kernel_size, layer.dilation_rate, layer.padding)
     return map_of(layer, fields).along(
-        lambda side, taps, pad: side.window(taps, layer.rate, 1, *pad),
+        lambda side, taps, pad: side.window(taps, layer.dilation_rate, 1, *pad),
         layer.kernel_size,
         pads,
     )
@@ -86,7 +86,7 @@ def _(layer, fields):
     x = map_of(layer, fields)
 
     def look(side):
-        branches = [side.window(3, n, 1, n, n) for n in layer.rates]
+        branches = [side.window(3, n, 1, n, n) for n in layer.atrous_rates]
         return functools.reduce(Reach.join, branches)
 
     whole = x.whole or layer.version == "v3"
@@ -110,7 +110,7 @@ def _(layer, fields):
 def _(layer, fields):
     x = map_of(layer, fields)
     return x.along(
-        lambda side, taps, pad: side.window(taps, layer.rate, 1, *pad),
+        lambda side, taps, pad: side.window(taps, layer.dilation_rate, 1, *pad),
         layer.pool_size,
         layer.pads(_shape(layer, x)),
     )

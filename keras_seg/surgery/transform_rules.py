@@ -208,8 +208,9 @@ def _(layer, surgery, maps, args, kwargs):
     (x,) = maps
     if x.rate > 1 and layer.version == "v3":
         surgery.changed.append(layer)
-    rates = tuple(rate * x.rate for rate in layer.rates)
-    return surgery.apply(surgery.copier.copy(layer, rates=rates), args, kwargs)
+    rates = tuple(rate * x.rate for rate in layer.atrous_rates)
+    copy = surgery.copier.copy(layer, atrous_rates=rates)
+    return surgery.apply(copy, args, kwargs)
 
 
 @carry.register(ResizeLike)

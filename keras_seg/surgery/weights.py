@@ -16,7 +16,9 @@ from keras_seg.surgery import verification
 __all__ = ["decimate", "inflate_input", "transplant"]
 
 
-def decimate(model, name, *, kernel_size=None, filters=None, rate=None, seed=0):
+def decimate(
+    model, name, *, kernel_size=None, filters=None, dilation_rate=None, seed=0
+):
     """Drops taps of a convolution's kernel, and filters at random.
 
     Taps are dropped evenly, the outermost stay: of 7, a kernel of 3 keeps
@@ -36,7 +38,8 @@ def decimate(model, name, *, kernel_size=None, filters=None, rate=None, seed=0):
             the taps less one. Defaults to None, all.
         filters: int, how many filters stay, in their order. Defaults to
             None, all.
-        rate: int, another rate than that which keeps the taps in place.
+        dilation_rate: int, another one than that which keeps the taps in
+            place.
         seed: int, of the draw of filters.
 
     Returns:
@@ -61,7 +64,7 @@ def decimate(model, name, *, kernel_size=None, filters=None, rate=None, seed=0):
     ((12, 12), 4719616)
     """
     model = graph.functional(model)
-    change = _Change(model, name, kernel_size, filters, rate, seed)
+    change = _Change(model, name, kernel_size, filters, dilation_rate, seed)
     return graph.rebuild(model, _Kept, change.call, change.copier)
 
 

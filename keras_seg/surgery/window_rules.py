@@ -101,7 +101,7 @@ class Window:
         self.unchanged = x.rate == 1 and self.kept
         self.geometry = {
             "removed_stride": self.stride,
-            "rate": x.rate,
+            "dilation_rate": x.rate,
             "padded": x.padded,
             "data_format": surgery.data_format,
         }
@@ -202,7 +202,7 @@ def _(layer, surgery, maps, args, kwargs):
     (x,) = maps
     copy = surgery.copier.copy(
         layer,
-        rate=layer.rate * x.rate,
+        dilation_rate=layer.dilation_rate * x.rate,
         padded=tuple(amount * x.rate for amount in layer.padded),
     )
     return surgery.apply(copy, args, kwargs, origin=object(), padded=(0, 0))

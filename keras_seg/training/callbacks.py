@@ -45,7 +45,7 @@ def run_callbacks(run, samples=None):
     """
     return [
         keras.callbacks.TerminateOnNaN(),
-        WatchClasses(run.classes),
+        WatchClasses(run.class_table),
         *([] if samples is None else [SamplePanels(run, samples)]),
         SaveRun(run),
     ]
@@ -81,7 +81,7 @@ class SamplePanels(keras.callbacks.Callback):
             image, mask = map(np.asarray, self.data[index])
             prediction = predict(self.model, image)
             examples.append((self._title(index), image, mask, prediction))
-        picture = comparison(examples, self.run.classes)
+        picture = comparison(examples, self.run.class_table)
         self.run.write_picture(f"samples/epoch_{epoch + 1:03d}.png", picture)
 
     def _title(self, index):
@@ -96,14 +96,14 @@ class WatchClasses(keras.callbacks.Callback):
     such as `MeanIoU`, in `compile`, and validation data; else it is silent.
 
     Args:
-        classes: `keras_seg.data.ClassTable`.
+        class_table: `keras_seg.data.ClassTable`.
         patience: int, how many such epochs in a row until it warns; then it
             warns again only after another class was seen.
     """
 
-    def __init__(self, classes, patience=2):
+    def __init__(self, class_table, patience=2):
         super().__init__()
-        self.classes = classes
+        self.class_table = class_table
         self.patience = patience
         self.epochs = 0
 
@@ -119,13 +119,13 @@ class WatchClasses(keras.callbacks.Callback):
             shares = ", ".join(
                 f"{name} {100 * share:.1f} %"
                 for name, share in zip(
-                    self.classes.names, truth / truth.sum(), strict=True
+                    self.class_table.names, truth / truth.sum(), strict=True
                 )
                 if share
             )
             warnings.warn(
-                f"Only {self.classes.names[predicted[0]]!r} is predicted on "
-                f"the validation images, for {self.epochs} epochs; the "
+                f"Only {self.class_table.names[predicted[0]]!r} is predicted "
+                f"on the validation images, for {self.epochs} epochs; the "
                 f"shares of their pixels are {shares}. It may still come. "
                 "If it does not: train longer, try another learning rate, or "
                 "weight rare classes in the loss.",

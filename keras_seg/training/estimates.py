@@ -19,8 +19,8 @@ from keras_seg.runs.files import RunWarning
 from keras_seg.runs.folder import RunFolder
 from keras_seg.training.callbacks import run_callbacks
 from keras_seg.training.finish import finish
-from keras_seg.training.setup import class_table
 from keras_seg.training.setup import compiled_model
+from keras_seg.training.setup import run_classes
 from keras_seg.training.setup import training_batches
 from keras_seg.training.setup import whole_images
 
@@ -91,7 +91,7 @@ class DryRun:
         return self.start_seconds + self.epochs * epoch + self.end_seconds
 
 
-def dry_run(settings, data, validation=None, *, classes=None):
+def dry_run(settings, data, validation=None, *, class_table=None):
     """Builds data and model, takes a few steps, and leaves nothing behind.
 
     Memory is measured, not computed: the peak of the device, or of the whole
@@ -103,7 +103,7 @@ def dry_run(settings, data, validation=None, *, classes=None):
         settings: `keras_seg.runs.Settings`.
         data: see `keras_seg.training.train`.
         validation: the same, or `None`.
-        classes: `keras_seg.data.ClassTable`; that of `data` by default.
+        class_table: `keras_seg.data.ClassTable`; that of `data` by default.
 
     Returns:
         `DryRun`.
@@ -121,15 +121,15 @@ def dry_run(settings, data, validation=None, *, classes=None):
     ...     model="unet", backbone=None, weights=None, epochs=1, crop=32,
     ...     options={"filters": 4, "depth": 2})
     >>> found = dry_run(
-    ...     settings, pairs, classes=synthetic.MEMBRANE_CLASSES)
+    ...     settings, pairs, class_table=synthetic.MEMBRANE_CLASSES)
     >>> found.steps, found.batch_shape
     (1, (2, 32, 32, 3))
     """
-    classes = class_table(data, validation, classes)
+    class_table = run_classes(data, validation, class_table)
     batches = training_batches(settings, data)
     held_out = whole_images(settings, validation)
     begin = time.monotonic()
-    model = compiled_model(settings, len(classes), data)
+    model = compiled_model(settings, len(class_table), data)
     steps = _Steps()
     model.fit(batches, epochs=1, callbacks=[steps], verbose=0)
     start = steps.times[0] - begin
@@ -141,7 +141,7 @@ def dry_run(settings, data, validation=None, *, classes=None):
         seconds = _timed(model.test_on_batch, *largest)
         validation_seconds = seconds * len(held_out)
     seen = data if validation is None else validation
-    saved, ended = _run_folder_seconds(model, settings, classes, seen)
+    saved, ended = _run_folder_seconds(model, settings, class_table, seen)
     peak, where = peak_memory()
     trained = model.trainable_variables
     return DryRun(
@@ -183,7 +183,7 @@ class _Steps(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def _run_folder_seconds(model, settings, classes, seen):
+def _run_folder_seconds(model, settings, class_table, seen):
     """What `SaveRun` and its kin take after an epoch, and `finish` at the end.
 
     The last is measured on a few images, and estimated for all of them.
@@ -191,7 +191,9 @@ def _run_folder_seconds(model, settings, classes, seen):
     few = [seen[i] for i in range(min(FEW, len(seen)))]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", RunWarning)
-        run = RunFolder.create(pathlib.Path(folder) / "run", settings, classes)
+        run = RunFolder.create(
+            pathlib.Path(folder) / "run", settings, class_table
+        )
         callbacks = run_callbacks(run, seen)
         for callback in callbacks:
             callback.set_model(model)
@@ -207,7 +209,7 @@ def _run_folder_seconds(model, settings, classes, seen):
         first = _timed(end_epoch, 0)  # It compiles for pictures.
         saved = _timed(end_epoch, 1)
         ended = _timed(finish, run, few[:1], False, callbacks[-1])
-        each = _timed(evaluate, model, few, classes=classes) / len(few)
+        each = _timed(evaluate, model, few, class_table=class_table) / len(few)
     return saved, ended + max(0.0, first - saved) + each * (len(seen) - 1)
 
 

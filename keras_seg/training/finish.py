@@ -23,11 +23,11 @@ def finish(run, data, held_out, saving):
         held_out: bool, whether `data` was not trained on.
         saving: `SaveRun`, the callback of the run.
     """
-    found = evaluate(run.load_model(), data, classes=run.classes)
+    found = evaluate(run.load_model(), data, class_table=run.class_table)
     run.write_table("per_class_iou.csv", found.rows())
     saving.draw_curves(always=True)
     if visualization.can_plot():
-        picture = visualization.confusion(found.matrix, run.classes.names)
+        picture = visualization.confusion(found.matrix, run.class_table.names)
         run.write_picture("confusion.png", picture)
     else:
         run.log("No curves.png and confusion.png: matplotlib is missing.")
@@ -52,7 +52,7 @@ def model_card(run, evaluation, held_out, rows, best_epoch):
     settings = run.settings
     name = "A model" if settings is None else _model_name(settings)
     parts = [
-        f"# {name} for {listed(run.classes.names)}",
+        f"# {name} for {listed(run.class_table.names)}",
         "Semantic segmentation: an RGB image of any size to a class for "
         "every pixel.",
         _use(run),
@@ -154,7 +154,7 @@ def _data(run):
                 f"(fingerprint {facts['fingerprint']})."
             )
     lines.append(
-        f"{len(run.classes)} classes: {listed(run.classes.names, 40)}."
+        f"{len(run.class_table)} classes: {listed(run.class_table.names, 40)}."
     )
     return "\n".join(lines)
 
@@ -167,7 +167,7 @@ def _limits(run, evaluation, held_out):
     ]
     if not held_out:
         lines.append("It has not been tested on images it was not trained on.")
-    names = run.classes.names
+    names = run.class_table.names
     iou = evaluation.scores.per_class_iou
     unseen = [names[i] for i, value in enumerate(iou) if value != value]
     weak = [names[i] for i, value in enumerate(iou) if value < 0.5]

@@ -139,7 +139,7 @@ class SaveRun(keras.callbacks.Callback):
         self.run.write_table("history.csv", rows)
         matrix = validation_matrix(self.model, logs)
         if matrix is not None:
-            found = Evaluation(matrix, self.run.classes, 0).rows()
+            found = Evaluation(matrix, self.run.class_table, 0).rows()
             self.class_rows += [{"epoch": epoch + 1, **row} for row in found]
             self.run.write_table("class_history.csv", self.class_rows)
 

@@ -20,7 +20,7 @@ from keras_seg.training.recipes import set_batch_norm_momentum
 __all__ = [
     "FITTED",
     "build_model",
-    "class_table",
+    "run_classes",
     "compiled_model",
     "find_application",
     "suggest_settings",
@@ -273,13 +273,13 @@ def compiled_model(settings, classes, data):
     return model
 
 
-def class_table(data, validation, classes):
+def run_classes(data, validation, class_table):
     """The classes of a run, checked.
 
     Args:
         data: see `keras_seg.training.train`.
         validation: the same, or `None`.
-        classes: `keras_seg.data.ClassTable`, or `None` for that of `data`.
+        class_table: `keras_seg.data.ClassTable`, or `None` for that of `data`.
 
     Returns:
         `keras_seg.data.ClassTable`.
@@ -287,25 +287,25 @@ def class_table(data, validation, classes):
     Raises:
         ValueError: if there is none, or those of the data differ.
     """
-    if classes is None:
-        classes = getattr(data, "classes", None)
-    if classes is None:
+    if class_table is None:
+        class_table = getattr(data, "class_table", None)
+    if class_table is None:
         raise ValueError(
-            "`classes` must be a ClassTable where the data has none of its "
-            "own. Received: classes=None"
+            "`class_table` must be a ClassTable where the data has none of "
+            "its own. Received: class_table=None"
         )
-    if len(classes) < 2:
+    if len(class_table) < 2:
         raise ValueError(
             "A network tells at least 2 classes apart, the background is "
-            f"one of them. Received: 1 class, {classes.names[0]!r}"
+            f"one of them. Received: 1 class, {class_table.names[0]!r}"
         )
-    others = getattr(validation, "classes", classes)
-    if others.names != classes.names:
+    others = getattr(validation, "class_table", class_table)
+    if others.names != class_table.names:
         raise ValueError(
             "`data` and `validation` must have the same classes. Received: "
-            f"{', '.join(classes.names)} and {', '.join(others.names)}"
+            f"{', '.join(class_table.names)} and {', '.join(others.names)}"
         )
-    return classes
+    return class_table
 
 
 def _sizes(data):

@@ -17,8 +17,8 @@ from keras_seg.training.callbacks import run_callbacks
 from keras_seg.training.callbacks import warn_of_small_batches
 from keras_seg.training.estimates import check_space
 from keras_seg.training.finish import finish
-from keras_seg.training.setup import class_table
 from keras_seg.training.setup import compiled_model
+from keras_seg.training.setup import run_classes
 from keras_seg.training.setup import training_batches
 from keras_seg.training.setup import whole_images
 
@@ -31,7 +31,7 @@ def train(
     validation=None,
     out=None,
     *,
-    classes=None,
+    class_table=None,
     source=None,
     callbacks=(),
     verbose="auto",
@@ -50,7 +50,7 @@ def train(
         validation: optional, the same; seen whole after every epoch.
         out: optional str or path of the run folder to write, see
             `RunFolder`.
-        classes: `keras_seg.data.ClassTable`; that of `data` by default.
+        class_table: `keras_seg.data.ClassTable`; that of `data` by default.
         source: optional `DataSource` that `data` and `validation` were read
             from, for `resume` to read them again.
         callbacks: `keras.callbacks.Callback`s, further ones. `resume` does
@@ -77,21 +77,21 @@ def train(
     ...     model="unet", backbone=None, weights=None, epochs=1, crop=32,
     ...     options={"filters": 4, "depth": 2})
     >>> model, history = train(
-    ...     settings, pairs, classes=synthetic.MEMBRANE_CLASSES, verbose=0)
+    ...     settings, pairs, class_table=synthetic.MEMBRANE_CLASSES, verbose=0)
     >>> sorted(history.history)
     ['loss', 'mean_iou', 'pixel_accuracy']
     """
-    classes = class_table(data, validation, classes)
+    class_table = run_classes(data, validation, class_table)
     if out is not None:
         RunFolder.check_free(out)
     batches = training_batches(settings, data)
     held_out = whole_images(settings, validation)
-    model = compiled_model(settings, len(classes), data)
+    model = compiled_model(settings, len(class_table), data)
     warn_of_small_batches(model, settings.batch_size)
     if out is not None:
         check_space(out, model)
         facts = describe(data, validation, source)
-        run = RunFolder.create(out, settings, classes, facts)
+        run = RunFolder.create(out, settings, class_table, facts)
         return _fit_in_folder(
             run, model, data, validation, batches, held_out, callbacks, verbose
         )
@@ -161,7 +161,7 @@ def resume(path, data=None, validation=None, *, callbacks=(), verbose="auto"):
     batches = training_batches(settings, data)
     return _fit_in_folder(
         run,
-        compiled_model(settings, len(run.classes), data),
+        compiled_model(settings, len(run.class_table), data),
         data,
         validation,
         batches,

@@ -56,7 +56,7 @@ def errors(
     return canvas
 
 
-def comparison(examples, classes, side: int = 256) -> Picture:
+def comparison(examples, class_table, side: int = 256) -> Picture:
     """Draws image, truth, prediction and error, a row for each example.
 
     Below them is the key to the classes that are in one of the masks. The
@@ -66,7 +66,7 @@ def comparison(examples, classes, side: int = 256) -> Picture:
     Args:
         examples: sequence of tuples `(title, image, truth, prediction)`, see
             `errors`.
-        classes: `keras_seg.data.ClassTable`.
+        class_table: `keras_seg.data.ClassTable`.
         side: int, pixels; larger images are shrunk to this longer side, masks
             by the nearest pixel.
 
@@ -78,12 +78,12 @@ def comparison(examples, classes, side: int = 256) -> Picture:
     """
     if not examples:
         raise ValueError("`examples` must hold one at least. Received: none")
-    colors = np.asarray(classes.colors)
+    colors = np.asarray(class_table.colors)
     rows = [_row(example, colors, side) for example in examples]
     ids = np.unique(
         np.concatenate([np.ravel(x) for e in examples for x in e[2:]])
     )
-    key = _key(ids, classes, colors, max(row.shape[1] for row in rows))
+    key = _key(ids, class_table, colors, max(row.shape[1] for row in rows))
     parts = [part for row in rows for part in (row, _white(8, 1))] + [key]
     width = max(part.shape[1] for part in parts)
     return np.concatenate(
@@ -122,9 +122,9 @@ def _row(example, colors, side):
     return panel(pictures, titles)
 
 
-def _key(ids, classes, colors, width):
+def _key(ids, class_table, colors, width):
     """The legend, in as many columns as fit below the rows."""
-    names = [classes.names[i] for i in ids if i != VOID] + ["wrong"]
+    names = [class_table.names[i] for i in ids if i != VOID] + ["wrong"]
     swatches = [colors[i] for i in ids if i != VOID] + [np.array(WRONG)]
     if VOID in ids:
         names.append("void")

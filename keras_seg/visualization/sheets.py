@@ -88,7 +88,7 @@ def legend(
 
 
 def overlay_with_legend(
-    image: ArrayLike, mask: ArrayLike, classes, alpha: float = 0.5
+    image: ArrayLike, mask: ArrayLike, class_table, alpha: float = 0.5
 ) -> Picture:
     """Draws `overlay` and, at its right, the classes that are in the mask.
 
@@ -97,8 +97,8 @@ def overlay_with_legend(
     Args:
         image: see `overlay`.
         mask: integer array `(height, width)`, class ids, 255 and the
-            `void_ids` of the table are void.
-        classes: `keras_seg.data.ClassTable`.
+            `ignore_classes` of the table are void.
+        class_table: `keras_seg.data.ClassTable`.
         alpha: see `overlay`.
 
     Returns:
@@ -108,8 +108,8 @@ def overlay_with_legend(
         ValueError: as `overlay` does.
     """
     ids = np.asarray(mask)
-    ids = np.where(np.isin(ids, list(classes.void_ids)), VOID, ids)
-    colors = np.asarray(classes.colors)
+    ids = np.where(np.isin(ids, list(class_table.ignore_classes)), VOID, ids)
+    colors = np.asarray(class_table.colors)
     picture = overlay(image, ids, colors, alpha)
     counts = np.bincount(ids.ravel(), minlength=VOID + 1)[: len(colors)]
     present = np.flatnonzero(counts)
@@ -117,7 +117,7 @@ def overlay_with_legend(
         return picture
     height = max(picture.shape[0], 3 * (SMALLEST_TEXT + 5))
     key = legend(
-        [classes.names[index] for index in present],
+        [class_table.names[index] for index in present],
         colors[present],
         counts[present] / counts.sum(),
         height,

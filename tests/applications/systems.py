@@ -9,7 +9,7 @@ from tests.applications.test_fcn import tiny_vgg
 
 __all__ = ["SYSTEMS", "small"]
 
-VGG = {"filters": 8, "kernel_size": 2, "rate": 4}
+VGG = {"filters": 8, "kernel_size": 2, "dilation_rate": 4}
 
 
 def tiny_patch_classifier():
@@ -40,7 +40,7 @@ SYSTEMS = {
     "deeplabv2": (
         applications.DeepLabV2,
         tiny_resnet,
-        {"scales": (1.0, 0.5), "rates": (2, 4)},
+        {"scales": (1.0, 0.5), "atrous_rates": (2, 4)},
     ),
     "deeplabv3": (applications.DeepLabV3, tiny_resnet, {}),
     "deeplabv3_cascade": (

@@ -35,12 +35,12 @@ BUILDERS = {
     "FCN32s": lambda: FCN32s(encoder(), classes=2),
     "FCN8s": lambda: FCN8s(encoder(), classes=2),
     "UNet": lambda: UNet(encoder(), classes=2, filters=2),
-    "DeepLabV2": lambda: DeepLabV2(encoder(), classes=2, rates=(1, 2)),
+    "DeepLabV2": lambda: DeepLabV2(encoder(), classes=2, atrous_rates=(1, 2)),
     "DeepLabV3_16": lambda: before_the_mean(
-        DeepLabV3(encoder(), classes=2, rates=(1, 2))
+        DeepLabV3(encoder(), classes=2, atrous_rates=(1, 2))
     ),
     "DeepLabV3_8": lambda: before_the_mean(
-        DeepLabV3(encoder(), classes=2, rates=(1, 2), output_stride=8)
+        DeepLabV3(encoder(), classes=2, atrous_rates=(1, 2), output_stride=8)
     ),
 }
 

@@ -296,13 +296,13 @@ OTHERS = {
     "geometry": "paper",
     "at_once": True,
     "kernel_size": 1,
-    "rate": 5,
+    "dilation_rate": 5,
     "filters": 6,
     "hidden_filters": 6,
     "multi_scale": True,
     "crf": True,
     "seed": 1,
-    "rates": (1, 3),
+    "atrous_rates": (1, 3),
     "scales": (1.0, 0.75),
     "output_stride": 8,
     "multi_grid": (1, 1, 2),
@@ -383,6 +383,52 @@ def test_what_a_backbone_does_not_use(builder, options):
     *_, name = options
     with pytest.raises(ValueError, match=f"Received: {name}="):
         builder(**given)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("backbone", 3),
+        ("backbone", keras.applications.MobileNetV2),
+        ("weights", (64, 64, 3)),
+        ("input_tensor", (64, 64, 3)),
+        ("input_shape", 64),
+        ("classes", "5"),
+        ("include_preprocessing", "no"),
+        ("output_stride", "16"),
+        ("multi_grid", 2),
+        ("atrous_rates", 6),
+        ("cascade", "3"),
+        ("normalization", "bn"),
+        ("dropout", "x"),
+        ("freeze_batch_norm", 2),
+        ("auxiliary", "yes"),
+        ("data_format", "nchw"),
+    ],
+)
+def test_wrong_kinds_of_arguments(name, value):
+    """One sentence, which names the argument."""
+    given = {"backbone": tiny_resnet(), "weights": None, name: value}
+    with pytest.raises(
+        ValueError, match=rf"`{name}` must.*Received: .*{name}="
+    ):
+        applications.DeepLabV3(**given)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("positional", "named", "found"),
+    [
+        (("mobilenet_v2", None, 5), {}, "too many positional arguments"),
+        ((), {"num_classes": 5}, "unexpected keyword argument 'num_classes'"),
+    ],
+)
+def test_arguments_that_builders_do_not_have(positional, named, found):
+    with pytest.raises(
+        TypeError, match=rf"^DeepLabV3\(\) .*{found}.*classes, "
+    ):
+        applications.DeepLabV3(*positional, **named)
 
 
 @pytest.mark.once

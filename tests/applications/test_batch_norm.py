@@ -54,7 +54,7 @@ def test_statistics_stay_and_are_used():
 def test_pyramids_are_frozen_for_good():
     """Their norms are made anew by a loaded model."""
     image = keras.Input((8, 8, 4))
-    model = keras.Model(image, ASPP(4, rates=(1, 2), name="aspp")(image))
+    model = keras.Model(image, ASPP(4, atrous_rates=(1, 2), name="aspp")(image))
     again = keras.Model.from_config(freeze_batch_norm(model).get_config())
     for network in (model, again):
         names = {v.name for v in network.trainable_variables}

@@ -41,20 +41,20 @@ def pair(builder, backbone, crf=True, **options):
             DeepLabV1,
             tiny_vgg,
             "deeplab_v1",
-            {"filters": 8, "kernel_size": 2, "rate": 4},
+            {"filters": 8, "kernel_size": 2, "dilation_rate": 4},
         ),
         pytest.param(
             DeepLabV2,
             vgg,
             "deeplab_v2_vgg16",
-            {"hidden_filters": 8, "rates": (2,)},
+            {"hidden_filters": 8, "atrous_rates": (2,)},
             marks=pytest.mark.once,
         ),
         pytest.param(
             DeepLabV2,
             tiny_resnet,
             "deeplab_v2_resnet101",
-            {"rates": (2,)},
+            {"atrous_rates": (2,)},
             marks=pytest.mark.once,
         ),
     ],
@@ -88,7 +88,7 @@ def test_formats_activation_and_surgery():
         DeepLabV2,
         tiny_resnet,
         crf="deconvnet",
-        rates=(2,),
+        atrous_rates=(2,),
         classifier_activation="softmax",
         auxiliary=True,
     )
@@ -102,7 +102,7 @@ def test_formats_activation_and_surgery():
     np.testing.assert_array_equal(second, plain.predict(image, verbose=0)[1])
 
     # Surgery carries it like any part that sees the whole image.
-    _, refined = pair(DeepLabV2, tiny_resnet, rates=(2,))
+    _, refined = pair(DeepLabV2, tiny_resnet, atrous_rates=(2,))
     denser = surgery.set_output_stride(refined, 4)
     back = surgery.set_output_stride(denser, 8)
     other = refined.predict(image, verbose=0)

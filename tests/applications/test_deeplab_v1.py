@@ -29,7 +29,7 @@ def test_model(geometry, multi_scale, tmp_path, parity):
             backbone(data_format),
             data_format=data_format,
             kernel_size=2,
-            rate=4,
+            dilation_rate=4,
             filters=14,
             multi_scale=multi_scale,
             geometry=geometry,
@@ -66,7 +66,7 @@ def test_parameters_of_the_paper(
     model = DeepLabV1(
         vgg16,
         kernel_size=kernel_size,
-        rate=rate,
+        dilation_rate=rate,
         filters=filters,
         multi_scale=multi_scale,
     )
@@ -80,7 +80,7 @@ def test_sizes_of_the_released_network():
         model = DeepLabV1(
             backbone(),
             kernel_size=2,
-            rate=4,
+            dilation_rate=4,
             filters=8,
             input_shape=(size, size, 3),
         )
@@ -98,7 +98,7 @@ def test_sizes_of_the_base_network():
         tiny_vgg(224),
         geometry="base",
         kernel_size=4,
-        rate=4,
+        dilation_rate=4,
         filters=8,
         input_shape=(305, 305, 3),
     )
@@ -124,7 +124,11 @@ def test_the_base_network_is_centred():
     Here with symmetric kernels, and on a picture as smooth as that is small.
     """
     model = DeepLabV1(
-        tiny_vgg(224), geometry="base", kernel_size=4, rate=4, filters=8
+        tiny_vgg(224),
+        geometry="base",
+        kernel_size=4,
+        dilation_rate=4,
+        filters=8,
     )
     randomize(model)
     for layer in model.layers:
@@ -183,7 +187,9 @@ def test_computes_what_the_released_network_does():
     if BACKEND == "jax":
         pytest.skip("by hand, operation by operation: slow there")
     model = randomize(
-        DeepLabV1(backbone(), kernel_size=2, rate=4, filters=10, classes=3)
+        DeepLabV1(
+            backbone(), kernel_size=2, dilation_rate=4, filters=10, classes=3
+        )
     )
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1, 41, 57, 3)).astype("float32")
@@ -196,4 +202,4 @@ def test_other_plans_are_refused():
     with pytest.raises(ValueError, match="five 2×2 max pools.*has 0 and"):
         DeepLabV1("mobilenet_v2", weights=None)
     with pytest.raises(ValueError, match="Received: kernel_size=5"):
-        DeepLabV1(backbone(), kernel_size=5, rate=4)
+        DeepLabV1(backbone(), kernel_size=5, dilation_rate=4)

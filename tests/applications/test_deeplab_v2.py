@@ -30,7 +30,7 @@ def test_model(backbone, options, tmp_path, parity):
         return DeepLabV2(
             backbone(data_format),
             data_format=data_format,
-            rates=(2, 4),
+            atrous_rates=(2, 4),
             name=f"deeplabv2_{backbone.__name__}",
             **options,
             **others,
@@ -51,7 +51,7 @@ def test_model(backbone, options, tmp_path, parity):
     ],
 )
 def test_parameters_of_the_paper(backbone, rates, parameters, biases):
-    model = DeepLabV2(backbone, weights=None, rates=rates)
+    model = DeepLabV2(backbone, weights=None, atrous_rates=rates)
     assert learned(model) == parameters + biases
     if biases:
         assert learned(drop_biases(model)) == parameters
@@ -79,7 +79,9 @@ def test_sizes_and_rates_of_the_paper(size, sizes):
 def test_every_branch_begins_from_the_decimated_classifier():
     """The hidden units drawn for fc6 are the inputs that fc7 keeps."""
     classifier = randomize(vgg())
-    model = DeepLabV2(classifier, rates=(2, 4), hidden_filters=14, classes=2)
+    model = DeepLabV2(
+        classifier, atrous_rates=(2, 4), hidden_filters=14, classes=2
+    )
     kernel, bias = classifier.get_layer("fc1").get_weights()
     kernel = kernel.reshape(3, 3, 16, 24)
     branches = model.get_layer("aspp").form.branches
@@ -124,8 +126,8 @@ def test_bad_arguments():
     for scales in ((), 1.0, (0.5, 1.0), (1.0, 0)):
         with pytest.raises(ValueError, match="Received: scales="):
             DeepLabV2(tiny_resnet(), scales=scales)
-    with pytest.raises(ValueError, match="Received: rates="):
-        DeepLabV2(tiny_resnet(), rates=())
+    with pytest.raises(ValueError, match="Received: atrous_rates="):
+        DeepLabV2(tiny_resnet(), atrous_rates=())
     for auxiliary, scales in (("scales", (1.0,)), ("heads", (1.0, 0.5))):
         with pytest.raises(ValueError, match=f"auxiliary='{auxiliary}'"):
             DeepLabV2(tiny_resnet(), scales=scales, auxiliary=auxiliary)

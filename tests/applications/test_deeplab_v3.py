@@ -104,7 +104,7 @@ def test_sizes_and_rates_of_the_paper():
         )
         aspp = model.get_layer("aspp")
         assert aspp.input.shape == (None, size, size, 2048)
-        assert aspp.rates == rates
+        assert aspp.atrous_rates == rates
         for unit, rate in enumerate(units, start=1):
             layer = model.get_layer(f"conv5_block{unit}_2_conv")
             assert layer.dilation_rate == (rate, rate)
@@ -124,7 +124,7 @@ def test_mobilenets_have_a_position_on_every_corner():
 @pytest.mark.parametrize("rates, millions", [(None, 4.52), ((), 2.11)])
 def test_mobilenets_weights_are_those_of_its_authors(rates, millions):
     """MobileNetV2's table 7: with ASPP and without, on the second last map."""
-    model = DeepLabV3("mobilenet_v2", weights=None, rates=rates)
+    model = DeepLabV3("mobilenet_v2", weights=None, atrous_rates=rates)
     assert model.get_layer("aspp").input.shape[-1] == 320
     weights = sum(math.prod(w.shape) for w in model.trainable_weights)
     assert round(weights / 1e6, 2) == millions
@@ -146,7 +146,7 @@ def test_evaluated_at_another_output_stride(builder):
     """One call makes the network of output stride 8, and its weights fit."""
     trained = randomize(builder(tiny_resnet(), classes=4))
     dense = set_output_stride(trained, 8)
-    assert dense.get_layer("aspp").rates == (12, 24, 36)
+    assert dense.get_layer("aspp").atrous_rates == (12, 24, 36)
     built = builder(tiny_resnet(), classes=4, output_stride=8)
     built.set_weights(dense.get_weights())
     # 16k + 1: both pad nothing.
@@ -158,7 +158,7 @@ def test_evaluated_at_another_output_stride(builder):
     again = builder(tiny_resnet(), classes=4)
     again.set_weights(dense.get_weights())
     for other in (back, again):
-        assert other.get_layer("aspp").rates == (6, 12, 18)
+        assert other.get_layer("aspp").atrous_rates == (6, 12, 18)
         np.testing.assert_array_equal(outputs(other, x), outputs(trained, x))
     # With its channels first, too.
     first = builder(tiny_resnet("channels_first"), data_format="channels_first")
@@ -187,16 +187,18 @@ def test_cascade():
     last = dense.get_layer("stage5_1_2_cascade3")
     assert last.dilation_rate == (64, 64)
     assert dense.compute_output_shape((1, 50, 70, 3)) == (1, 50, 70, 2)
-    with pytest.raises(ValueError, match="Received: rates=.6,., cascade=1"):
-        DeepLabV3(tiny_resnet(), cascade=1, rates=(6,))
+    with pytest.raises(
+        ValueError, match="Received: atrous_rates=.6,., cascade=1"
+    ):
+        DeepLabV3(tiny_resnet(), cascade=1, atrous_rates=(6,))
 
 
 @pytest.mark.once
 def test_rates_that_are_asked_for():
     model = DeepLabV3(
-        tiny_resnet(), multi_grid=(1, 1, 1), rates=(3, 9), classes=2
+        tiny_resnet(), multi_grid=(1, 1, 1), atrous_rates=(3, 9), classes=2
     )
-    assert model.get_layer("aspp").rates == (3, 9)
+    assert model.get_layer("aspp").atrous_rates == (3, 9)
     assert model.get_layer("stage5_2_2").dilation_rate == (2, 2)
     with pytest.raises(ValueError, match="1×1: 3. Received: multi_grid=.1, 2."):
         DeepLabV3(tiny_resnet(), multi_grid=(1, 2))

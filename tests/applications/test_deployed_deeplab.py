@@ -62,7 +62,7 @@ def build(size, classes):
         input_tensor=layers.Rescaling(1 / 127.5, -1.0)(image),
         classes=classes,
         output_stride=8,
-        rates=(),
+        atrous_rates=(),
     )
 
 

@@ -37,18 +37,20 @@ def test_formats_activation_and_preprocessing():
     logits = outputs(model, window)
     assert logits.shape == (2, 4)
 
-    first = N4((3, 63, 65), 4, filters=3, data_format="channels_first")
+    first = N4((3, 63, 65), classes=4, filters=3, data_format="channels_first")
     first.set_weights(model.get_weights())
     turned = outputs(first, np.moveaxis(window, -1, 1))
     np.testing.assert_allclose(turned, logits, rtol=1e-4, atol=1e-5)
     assert N4(data_format="channels_first").input_shape == (None, 1, 95, 95)
 
-    softmax = N4((63, 65, 3), 4, "softmax", filters=3)
+    softmax = N4(
+        (63, 65, 3), classes=4, classifier_activation="softmax", filters=3
+    )
     softmax.set_weights(model.get_weights())
     expected = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     np.testing.assert_allclose(outputs(softmax, window), expected, rtol=1e-4)
 
-    plain = N4((63, 65, 3), 4, include_preprocessing=False, filters=3)
+    plain = N4((63, 65, 3), classes=4, include_preprocessing=False, filters=3)
     plain.set_weights(model.get_weights())
     np.testing.assert_allclose(
         outputs(plain, window / 127.5 - 1), logits, rtol=1e-4, atol=1e-5

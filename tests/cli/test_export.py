@@ -52,8 +52,8 @@ def exported(run, invoke):
 
 
 def test_the_classes_go_with_it(run, exported):
-    classes = RunFolder.open(run).classes
-    assert ExportedModel(exported).classes == classes
+    classes = RunFolder.open(run).class_table
+    assert ExportedModel(exported).class_table == classes
 
 
 def test_predict(run, exported, data, invoke, tmp_path):

@@ -39,21 +39,21 @@ def test_voc_colormap():
 def test_voc_samples(data_dir):
     table = ClassTable.read(data_dir / "voc_samples" / "classes.csv")
     assert table.colors == tuple(map(tuple, voc_colormap(21).tolist()))
-    assert len(table) == 21 and table.void_ids == {255}
+    assert len(table) == 21 and table.ignore_classes == {255}
 
 
 def test_camvid(data_dir):
     table = ClassTable.read(data_dir / "camvid" / "classes.csv")
     assert len(table) == 11
     assert table.names[3] == "road" and table.colors[3] == (128, 64, 128)
-    assert table.void_ids == {11}
+    assert table.ignore_classes == {11}
 
 
 def test_default():
     table = ClassTable.default(2)
     assert table.names == ("class 0", "class 1")
     assert table.colors == ((0, 0, 0), (128, 0, 0))
-    assert table.void_ids == {255}
+    assert table.ignore_classes == {255}
 
 
 def test_rows_in_any_order_and_colors_completed(tmp_path):
@@ -66,22 +66,22 @@ def test_rows_in_any_order_and_colors_completed(tmp_path):
     )
     assert table.names == ("road", "sky, clear", "tree")
     assert table.colors == ((0, 0, 0), (1, 2, 3), (0, 128, 0))
-    assert table.void_ids == frozenset()
+    assert table.ignore_classes == frozenset()
 
 
 def test_void_roles(tmp_path):
     table = read(tmp_path, "id,name,role\n0,a,class\n1,b,Void\n255,c,ignore\n")
-    assert table.names == ("a",) and table.void_ids == {1, 255}
+    assert table.names == ("a",) and table.ignore_classes == {1, 255}
 
 
 @given(
     st.lists(st.text("ab,\"' é", min_size=1, max_size=5), max_size=9),
     st.sets(st.integers(9, 300), max_size=3),
 )
-def test_round_trip(tmp_path_factory, names, void_ids):
+def test_round_trip(tmp_path_factory, names, ignore_classes):
     names = tuple(name.strip() or "x" for name in names) or ("x",)
     colors = tuple((i, 7, 255) for i in range(len(names)))
-    table = ClassTable(names, colors, frozenset(void_ids))
+    table = ClassTable(names, colors, frozenset(ignore_classes))
     path = tmp_path_factory.mktemp("table") / "classes.csv"
     table.write(path)
     assert ClassTable.read(path) == table
@@ -221,11 +221,11 @@ def test_colors_and_roles(tmp_path):
     )
     assert table.names == ("road", "class 1")
     assert table.colors == ((1, 2, 3), (4, 5, 6))
-    assert table.void_ids == {8, 9} and table.colors_given
-    assert table.void_colors == ((9, (7, 8, 9)),)
+    assert table.ignore_classes == {8, 9} and table.colors_given
+    assert table.ignore_colors == ((9, (7, 8, 9)),)
     table.write(tmp_path / "classes.csv")
     again = ClassTable.read(tmp_path / "classes.csv")
-    assert again == table and again.void_colors == table.void_colors
+    assert again == table and again.ignore_colors == table.ignore_colors
 
 
 def test_some_colors_are_not_all(tmp_path):

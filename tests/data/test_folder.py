@@ -32,7 +32,7 @@ def message(path, code, **options):
 def test_sequence(tmp_path):
     folder = from_folder(write(tmp_path, [[[0, 1]], [[1, 255]], [[2, 0]]]))
     assert len(folder) == 3
-    assert folder.classes == ClassTable.default(3)
+    assert folder.class_table == ClassTable.default(3)
     assert [pair.stem for pair in folder.pairs] == ["0", "1", "2"]
     image, mask = folder[1]
     assert image.dtype == mask.dtype == np.uint8
@@ -53,7 +53,7 @@ def test_subset(tmp_path):
     folder = from_folder(write(tmp_path, [[[0, 1]], [[1, 1]], [[2, 0]]]))
     part = folder.subset([2, 0])
     assert [pair.stem for pair in part.pairs] == ["2", "0"]
-    assert part.classes is folder.classes
+    assert part.class_table is folder.class_table
     assert part[0][1].tolist() == [[2, 0]]
     assert part.check() is part
 
@@ -63,11 +63,13 @@ def test_classes(tmp_path):
     table = ClassTable(("a", "b"), ((1, 2, 3), (4, 5, 6)), frozenset({9}))
     table.write(tmp_path / "classes.csv")
     for folder in (from_folder(path), from_folder(tmp_path, "train")):
-        assert folder.classes == table
+        assert folder.class_table == table
         assert folder[0][1].tolist() == [[0, 1, 255, 255]]
-    assert from_folder(path, classes=10).classes == ClassTable.default(10)
+    assert from_folder(path, class_table=10).class_table == ClassTable.default(
+        10
+    )
     given = ClassTable(("x",) * 2, ((0, 0, 0),) * 2, frozenset({9}))
-    assert from_folder(path, classes=given).classes is given
+    assert from_folder(path, class_table=given).class_table is given
 
 
 def test_id_outside(tmp_path):
@@ -78,8 +80,8 @@ def test_id_outside(tmp_path):
         "table. Fix: give every id a line in classes.csv (role 'void' to "
         "ignore it), or renumber the masks."
     )
-    assert message(path, "KS-D003", classes=2) == text
-    folder = from_folder(path, classes=2, check=False)
+    assert message(path, "KS-D003", class_table=2) == text
+    folder = from_folder(path, class_table=2, check=False)
     folder[0]
     for call in (folder.check, lambda: folder[1]):
         with pytest.raises(DataError) as caught:
@@ -95,7 +97,7 @@ def test_black_and_white(tmp_path):
         "mask_values={0: 0, 255: 1}, on the command line "
         "--mask-values 0:0,255:1."
     )
-    assert message(path, "KS-D003", classes=2) == (
+    assert message(path, "KS-D003", class_table=2) == (
         "KS-D003  DATA/labels/1.png has the ids 0, 255; the data set has 2 "
         f"classes: 0..1, and 255 for void. {guess}"
     )
@@ -111,7 +113,7 @@ def test_the_fix_for_black_and_white_works(tmp_path):
     folder = from_folder(path, mask_values={0: 0, 255: 1})
     assert folder[0][1].tolist() == [[0, 1]]
     assert folder.subset([1])[0][1].tolist() == [[1, 0]]
-    assert folder.classes == ClassTable.default(2)
+    assert folder.class_table == ClassTable.default(2)
 
 
 def test_sizes_differ(tmp_path):
@@ -141,7 +143,7 @@ def test_rgb_mask(tmp_path):
         "classes.csv, or replace every color by its id."
     )
     assert message(path, "KS-D007") == expected
-    assert message(path, "KS-D007", classes=2) == expected
+    assert message(path, "KS-D007", class_table=2) == expected
 
 
 @pytest.mark.parametrize("name", ["images", "labels"])
@@ -150,7 +152,7 @@ def test_truncated(tmp_path, name):
     file = path / name / "1.png"
     half = file.stat().st_size // 2
     file.write_bytes(file.read_bytes()[:half])
-    assert message(path, "KS-D009", classes=9) == (
+    assert message(path, "KS-D009", class_table=9) == (
         f"KS-D009  DATA/{name}/1.png is incomplete or damaged ({half} bytes); "
         "a complete PNG, JPEG, TIFF, BMP, WEBP or GIF file is expected. "
         "Fix: copy the file again from its source, or remove it."
@@ -169,7 +171,7 @@ def test_camvid(data_dir):
     train = from_folder(data_dir / "camvid", "train", check=False)
     val = from_folder(data_dir / "camvid", "val")
     assert (len(train), len(val)) == (367, 101)
-    assert len(train.classes) == 11 and train.classes == val.classes
+    assert len(train.class_table) == 11 and train.class_table == val.class_table
     assert train.pairs[0].stem == "0001TP_006690"
     image, mask = train[0]
     assert image.shape == (360, 480, 3) and mask.shape == (360, 480)
@@ -191,7 +193,7 @@ def test_isbi2012_em(data_dir, tmp_path):
         "The masks (24 read) hold nothing but 0 and 255: they look like "
         "black-and-white masks, not like void."
     )
-    text = message(path, "KS-D003", classes=2)
+    text = message(path, "KS-D003", class_table=2)
     assert text.startswith("KS-D003  DATA/labels/00.png has the ids 0, 255;")
     assert guess in text
     for name in ("images", "labels"):
@@ -202,7 +204,7 @@ def test_isbi2012_em(data_dir, tmp_path):
 def test_horses(data_dir):
     folder = from_folder(data_dir / "horses", "train")
     assert len(folder) == 120
-    assert folder.classes.names == ("background", "horse")
+    assert folder.class_table.names == ("background", "horse")
     image, mask = folder[0]
     assert image.shape[:2] == mask.shape == folder.size(0)
     assert set(np.unique(mask)) == {0, 1}
@@ -224,7 +226,7 @@ def test_stacks(tmp_path):
         write_stack(tmp_path / "y.tif", labels),
     )
     folder = from_stack(*stacks)
-    assert len(folder) == 12 and folder.classes == ClassTable.default(2)
+    assert len(folder) == 12 and folder.class_table == ClassTable.default(2)
     assert [folder.pairs[i].stem for i in (0, 11)] == ["x_00", "x_11"]
     assert folder.pairs[3].page == 3 and folder.size(3) == (5, 6)
     for i, (image, mask) in enumerate(folder):

@@ -86,7 +86,7 @@ def test_images_beside_folders_of_validation_are_for_training(tmp_path):
     assert "into " + str(tmp_path / "val") in how_to_hold_out(tmp_path)
     assert splits(tmp_path) == ("train", "val")
     counts = [
-        len(from_folder(tmp_path, s, classes=1)) for s in splits(tmp_path)
+        len(from_folder(tmp_path, s, class_table=1)) for s in splits(tmp_path)
     ]
     assert counts == [6, 3]
     assert [s.pairs for s in check(tmp_path).splits.values()] == counts
@@ -114,11 +114,11 @@ def test_folders_beside_images_are_refused(tmp_path, split):
     (tmp_path / f"masks/{split}/9.png").unlink()
     (tmp_path / f"masks/{split}").rmdir()
     with pytest.raises(DataError, match=f"holds the folder {split} with 1 pic"):
-        from_folder(tmp_path, classes=1)
-    assert not check(tmp_path, classes=1).ok
+        from_folder(tmp_path, class_table=1)
+    assert not check(tmp_path, class_table=1).ok
     (tmp_path / f"images/{split}/9.png").unlink()
     (tmp_path / f"images/{split}/loop").symlink_to(tmp_path / f"images/{split}")
-    assert len(from_folder(tmp_path, classes=1)) == 4
+    assert len(from_folder(tmp_path, class_table=1)) == 4
 
 
 def test_two_ways_to_keep_splits_are_refused(tmp_path):
@@ -136,13 +136,15 @@ def test_the_class_table_of_another_data_set_is_not_taken(tmp_path):
     inner = tmp_path / "second"
     assert find_classes(inner) is None
     assert find_classes(tmp_path / "val") == tmp_path / "classes.csv"
-    assert from_folder(inner).classes.names == ("class 0",)
+    assert from_folder(inner).class_table.names == ("class 0",)
     # The same where both have their images in splits.
     outer = tmp_path / "outer"
     for path in (outer, outer / "inner"):
         fill(path, "train/images/0.png", "train/labels/0.png")
     (outer / "classes.csv").write_text("id,name\n0,helmet\n")
-    assert from_folder(outer / "inner", "train").classes.names == ("class 0",)
+    assert from_folder(outer / "inner", "train").class_table.names == (
+        "class 0",
+    )
     (outer / "zoo/images").mkdir(parents=True)
     for path in (outer, outer / "train", outer / "zoo"):
         assert find_classes(path) == outer / "classes.csv"

@@ -95,7 +95,7 @@ TABLE = ColorCode.of(
         ("road", "sky"),
         ((128, 64, 128), (0, 0, 0)),
         frozenset({11}),
-        void_colors=((11, (1, 2, 3)),),
+        ignore_colors=((11, (1, 2, 3)),),
     )
 )
 

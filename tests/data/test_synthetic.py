@@ -213,7 +213,7 @@ def test_round_trip(tmp_path):
     write_folder(path, images[:1], masks[:1], shape_classes(), split="val")
     assert splits(path) == ("train", "val")
     folder = from_folder(path, "train")
-    assert folder.classes == shape_classes()
+    assert folder.class_table == shape_classes()
     assert [pair.stem for pair in folder.pairs] == ["0000", "0001", "0002"]
     for i, (image, mask) in enumerate(folder):
         np.testing.assert_array_equal(image, images[i])

@@ -232,7 +232,7 @@ def test_a_real_slice(data_dir):
     folder = from_folder(
         data_dir / "isbi2012_em",
         "val",
-        classes=synthetic.MEMBRANE_CLASSES,
+        class_table=synthetic.MEMBRANE_CLASSES,
         mask_values={0: 1, 255: 0},
         channels=1,
     ).subset([0])
@@ -289,9 +289,10 @@ def test_fit_learns_which_class_the_pixel_has():
         ({"per_class": 0}, "`per_class` must be an int of 1 or more. "
          "Received: per_class=0"),
         ({"seed": -1}, "`seed` must be an int of 0 or more. Received: seed=-1"),
-        ({"classes": 4}, "Every class must have pixels, for as many of each "
+        ({"class_table": 4},
+         "Every class must have pixels, for as many of each "
          "are drawn. Received: none of class 3 ('class 3'). Fix: add a mask "
-         "that has it, or leave it out of `classes`"),
+         "that has it, or leave it out of `class_table`"),
         ({"data": []}, "`data` must have at least one pair. Received: an "
          "empty data set"),
     ],
@@ -312,7 +313,7 @@ def test_bad_data():
     with pytest.raises(ValueError, match=r"pair 0 with an image \(5, 5\)"):
         Windows([(image[..., 0], mask)], 3)
     with pytest.raises(DataError, match="mask 1"):
-        Windows([(image, mask), (other[0], other[1] + 7)], 3, classes=3)
+        Windows([(image, mask), (other[0], other[1] + 7)], 3, class_table=3)
     # A class by its name.
     with pytest.raises(ValueError, match="none of class 1 \\('membrane'\\)"):
-        Windows([(image, 0 * mask)], 3, classes=synthetic.MEMBRANE_CLASSES)
+        Windows([(image, 0 * mask)], 3, class_table=synthetic.MEMBRANE_CLASSES)

@@ -82,7 +82,7 @@ def test_another_size(folder):
 METADATA = ExportMetadata(
     model="unet",
     format="onnx",
-    classes=ClassTable.default(3),
+    class_table=ClassTable.default(3),
     size=(32, 48),
     channels=3,
     quantization=None,
@@ -111,7 +111,10 @@ def test_metadata_with_one_value_of_anything(name, value):
     except ExportError as error:
         assert "was not exported by keras_seg" in str(error)
     else:
-        assert isinstance(metadata.channels, int) and len(metadata.classes) >= 1
+        assert (
+            isinstance(metadata.channels, int)
+            and len(metadata.class_table) >= 1
+        )
 
 
 @given(st.binary() | st.text())

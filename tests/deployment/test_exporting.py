@@ -28,7 +28,7 @@ from tests.networks import randomize
 CLASSES = ClassTable(
     names=("sky", "sea, calm", "größte Düne"),
     colors=((0, 0, 255), (0, 128, 128), (255, 255, 0)),
-    void_ids=frozenset({255, 9}),
+    ignore_classes=frozenset({255, 9}),
 )
 SIZE = (64, 80)
 needs_onnx = pytest.mark.skipif(
@@ -60,13 +60,13 @@ CASES = [
 @pytest.mark.parametrize(("known", "size"), CASES)
 def test_the_same_scores(model, known, size, tmp_path):
     path = tmp_path / f"network{known.suffix}"
-    written = keras_seg.export(model, path, classes=CLASSES, size=size)
+    written = keras_seg.export(model, path, class_table=CLASSES, size=size)
     assert written.path == path and written.bytes > 4 * model.count_params()
     sizes = [found.size for found in written.agreements]
     assert sizes == [SIZE] * 3 if size else len(set(sizes)) == 3
     exported = ExportedModel(path)
     assert exported.metadata == written.metadata
-    assert exported.classes == CLASSES
+    assert exported.class_table == CLASSES
     assert exported.inputs[0].shape == (None, *(size or (None, None)), 3)
     # What was compared before is compared again, by the files in place.
     shapes = [SIZE, SIZE] if size else [(50, 41), (33, 80)]
@@ -188,8 +188,8 @@ def test_replaced_as_a_whole(model, tmp_path):
     name, options = able()
     path = tmp_path / name
     keras_seg.export(model, path, **options, verify=False)
-    keras_seg.export(model, path, classes=CLASSES, **options, verify=False)
-    assert ExportedModel(path).classes == CLASSES
+    keras_seg.export(model, path, class_table=CLASSES, **options, verify=False)
+    assert ExportedModel(path).class_table == CLASSES
     assert [f.name for f in tmp_path.iterdir()] == [name]
 
 
@@ -214,7 +214,7 @@ def test_a_folder_of_something_else_stays(model, tmp_path):
     ("options", "said"),
     [
         ({"path": "a.pb"}, "The suffix of a path says"),
-        ({"classes": ClassTable.default(4)}, "has 4 classes, the model 3"),
+        ({"class_table": ClassTable.default(4)}, "has 4 classes, the model 3"),
         ({"quantization": "int4"}, "must be None or one of"),
         ({"quantization": "int8"}, "Only LiteRT"),
         ({"samples": [np.zeros((9, 9, 3))]}, "must have the size"),

@@ -46,10 +46,10 @@ NETWORKS = {
     "SegNetBasic": lambda: applications.SegNetBasic(filters=2, classes=5),
     "DeconvNet": lambda: tiny_deconvnet(classes=5),
     "DeepLabV1": lambda: applications.DeepLabV1(
-        tiny_vgg(), classes=5, kernel_size=2, rate=4, filters=14
+        tiny_vgg(), classes=5, kernel_size=2, dilation_rate=4, filters=14
     ),
     "DeepLabV2": lambda: applications.DeepLabV2(
-        tiny_vgg(96), classes=5, rates=(2, 4), hidden_filters=14
+        tiny_vgg(96), classes=5, atrous_rates=(2, 4), hidden_filters=14
     ),
     "DeepLabV3, MobileNetV2": deeplab_v3,
     "DeepLabV3Plus, MobileNetV2": lambda: applications.DeepLabV3Plus(

@@ -150,7 +150,9 @@ def test_every_tap_outside():
 
 def test_kernel_that_does_not_fit():
     x, kernel = draw(24, 30, (3, 3))
-    with pytest.raises(ValueError, match="does not fit.*Received: rate=12"):
+    with pytest.raises(
+        ValueError, match="does not fit.*Received: dilation_rate=12"
+    ):
         atrous_conv(x, kernel, 12, padding="valid")
     assert atrous_conv(x, kernel, 11, padding="valid").shape[1:3] == (2, 8)
 

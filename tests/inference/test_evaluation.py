@@ -35,7 +35,7 @@ PAIRS = [
 
 
 def test_by_hand(echo):
-    found = evaluate(echo, PAIRS, classes=CLASSES)
+    found = evaluate(echo, PAIRS, class_table=CLASSES)
     np.testing.assert_array_equal(
         found.matrix, [[2, 1, 0], [0, 2, 0], [0, 0, 0]]
     )
@@ -128,9 +128,9 @@ def test_only_the_matrix():
 
 
 def test_classes(echo):
-    assert evaluate(echo, PAIRS).classes == ClassTable.default(3)
+    assert evaluate(echo, PAIRS).class_table == ClassTable.default(3)
     with pytest.raises(ValueError) as caught:
-        evaluate(echo, PAIRS, classes=ClassTable.default(2))
+        evaluate(echo, PAIRS, class_table=ClassTable.default(2))
     assert str(caught.value) == (
         "The model must have the classes of the data. Received: a model of "
         "3 classes, data of 2"

@@ -25,14 +25,14 @@ def picture(height=9, width=8, channels=3, batch=2):
 def test_layer(config, trainable_weights):
     check_layer(
         ASPP,
-        {"filters": 4, "rates": (2, 5), **config},
+        {"filters": 4, "atrous_rates": (2, 5), **config},
         picture(5, 4),
         trainable_weights=trainable_weights,
     )
 
 
 def test_without_rates():
-    layer = ASPP(4, rates=())
+    layer = ASPP(4, atrous_rates=())
     assert tuple(layer(picture(5, 4)).shape) == (2, 5, 4, 4)
     assert len(layer.trainable_weights) == 9
 
@@ -85,7 +85,7 @@ def functional(x, layer):
     layers = keras.layers
     if layer.version == "v2_vgg16":
         branches = []
-        for number, rate in enumerate(layer.rates, start=1):
+        for number, rate in enumerate(layer.atrous_rates, start=1):
             y = layers.Conv2D(
                 layer.hidden_filters,
                 3,
@@ -117,7 +117,7 @@ def functional(x, layer):
         return layers.ReLU()(y)
 
     branches = [block(x, "conv_0", "norm_0")]
-    for n, rate in enumerate(layer.rates, start=1):
+    for n, rate in enumerate(layer.atrous_rates, start=1):
         branches.append(block(x, f"conv_{n}", f"norm_{n}", 3, rate))
     pooled = layers.GlobalAveragePooling2D(keepdims=True)(x)
     pooled = block(pooled, "pool_conv", "pool_norm")
@@ -156,13 +156,13 @@ def test_rates_of_another_output_stride():
     """DeepLab v3: 6, 12, 18 at output stride 16, doubled at 8."""
     layer = ASPP(32, dropout=0.0, normalization="group", name="head")
     denser = layer.for_output_stride(8)
-    assert denser.rates == (12, 24, 36)
+    assert denser.atrous_rates == (12, 24, 36)
     assert denser.get_config() == {
         **layer.get_config(),
-        "rates": (12, 24, 36),
+        "atrous_rates": (12, 24, 36),
     }
-    assert denser.for_output_stride(16, 8).rates == layer.rates
-    assert layer.for_output_stride(32).rates == (3, 6, 9)
+    assert denser.for_output_stride(16, 8).atrous_rates == layer.atrous_rates
+    assert layer.for_output_stride(32).atrous_rates == (3, 6, 9)
     with pytest.raises(ValueError, match="Received: output_stride=64"):
         layer.for_output_stride(64)
     # The weights do not depend on the rates.
@@ -244,10 +244,13 @@ def test_frozen_keeps_its_statistics():
     "arguments, received",
     [
         ({"filters": 0}, "filters=0"),
-        ({"rates": (), "version": "v2"}, r"rates=\(\), version='v2'"),
-        ({"rates": 6}, "rates=6"),
-        ({"rates": (6, 0)}, "rates=0"),
-        ({"rates": (6, 1.5)}, "rates=1.5"),
+        (
+            {"atrous_rates": (), "version": "v2"},
+            r"atrous_rates=\(\), version='v2'",
+        ),
+        ({"atrous_rates": 6}, "atrous_rates=6"),
+        ({"atrous_rates": (6, 0)}, "atrous_rates=0"),
+        ({"atrous_rates": (6, 1.5)}, "atrous_rates=1.5"),
         ({"version": "v4"}, "version='v4'"),
         ({"normalization": "layer"}, "normalization='layer'"),
         ({"dropout": 1.0}, "dropout=1.0"),

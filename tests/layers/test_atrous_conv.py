@@ -22,14 +22,14 @@ def expected_by(other, layer, x):
 @pytest.mark.parametrize(
     "config",
     [
-        {"kernel_size": 3, "rate": 2, "activation": "relu"},
+        {"kernel_size": 3, "dilation_rate": 2, "activation": "relu"},
         {
             "kernel_size": (2, 3),
-            "rate": 7,
+            "dilation_rate": 7,
             "padding": (7, 8),
             "use_bias": False,
         },
-        {"kernel_size": 3, "rate": 3, "separable": True},
+        {"kernel_size": 3, "dilation_rate": 3, "separable": True},
     ],
 )
 def test_layer(config):
@@ -43,7 +43,9 @@ def test_layer(config):
 )
 def test_equals_conv2d(rate, padding):
     x = picture(26, 25)
-    layer = AtrousConv(4, 3, rate=rate, padding=padding, activation="relu")
+    layer = AtrousConv(
+        4, 3, dilation_rate=rate, padding=padding, activation="relu"
+    )
     y = ops.convert_to_numpy(layer(x))
     other = keras.layers.Conv2D(
         4, 3, dilation_rate=rate, padding=padding, activation="relu"
@@ -55,7 +57,7 @@ def test_equals_conv2d(rate, padding):
 
 def test_separable_equals_separable_conv2d():
     x = picture(13, 14)
-    layer = AtrousConv(4, 3, rate=5, separable=True)
+    layer = AtrousConv(4, 3, dilation_rate=5, separable=True)
     y = ops.convert_to_numpy(layer(x))
     other = keras.layers.SeparableConv2D(4, 3, dilation_rate=5, padding="same")
     np.testing.assert_allclose(
@@ -66,11 +68,11 @@ def test_separable_equals_separable_conv2d():
 @pytest.mark.parametrize("rate", [2, 12])
 def test_half_precision(rate):
     x = picture(13, 14)
-    layer = AtrousConv(4, 3, rate=rate, dtype="mixed_float16")
+    layer = AtrousConv(4, 3, dilation_rate=rate, dtype="mixed_float16")
     y = layer(x)
     assert keras.backend.standardize_dtype(y.dtype) == "float16"
     assert layer.kernel.dtype == "float32"
-    full = AtrousConv(4, 3, rate=rate)
+    full = AtrousConv(4, 3, dilation_rate=rate)
     np.testing.assert_allclose(
         ops.convert_to_numpy(y), expected_by(full, layer, x), atol=1e-2
     )
@@ -92,7 +94,7 @@ def test_half_precision(rate):
     ],
 )
 def test_effective_kernel_size(kernel_size, rate, effective):
-    layer = AtrousConv(2, kernel_size, rate=rate, padding="valid")
+    layer = AtrousConv(2, kernel_size, dilation_rate=rate, padding="valid")
     assert layer.effective_kernel_size == (effective, effective)
     # The weights stay those of k taps, the output shrinks by k_e - 1.
     shape = (None, effective + 3, effective, 5)
@@ -124,7 +126,7 @@ def test_gradients_are_those_of_conv2d(products, rate, monkeypatch):
         rng.normal(size=shape).astype("float32")
         for shape in [(1, 1, 3, 3), (3,), (3, 3, 3, 4), (4,)]
     ]
-    ours = step(AtrousConv(4, 3, rate=rate), x, weights)
+    ours = step(AtrousConv(4, 3, dilation_rate=rate), x, weights)
     theirs = step(
         keras.layers.Conv2D(4, 3, dilation_rate=rate, padding="same"),
         x,
@@ -146,7 +148,8 @@ def test_compiled_training(separable):
         shapes[2:3] = [(3, 3, 3, 1), (1, 1, 3, 4)]
     weights = [np.full(shape, 0.1, "float32") for shape in shapes]
     layer, same = [
-        AtrousConv(4, 3, rate=18, separable=separable) for _ in range(2)
+        AtrousConv(4, 3, dilation_rate=18, separable=separable)
+        for _ in range(2)
     ]
     compiled = step(layer, x, weights, jit_compile=True)
     for one, other in zip(compiled, step(same, x, weights), strict=True):
@@ -177,10 +180,10 @@ def test_regularizers_constraints_and_initializers_survive():
         ({"kernel_size": 0}, "kernel_size=0"),
         ({"kernel_size": 1.5}, "kernel_size=1.5"),
         ({"kernel_size": (3, 3, 3)}, r"kernel_size=\(3, 3, 3\)"),
-        ({"rate": 0}, "rate=0"),
-        ({"rate": -2}, "rate=-2"),
-        ({"rate": 1.5}, "rate=1.5"),
-        ({"rate": (2, 2)}, r"rate=\(2, 2\)"),
+        ({"dilation_rate": 0}, "dilation_rate=0"),
+        ({"dilation_rate": -2}, "dilation_rate=-2"),
+        ({"dilation_rate": 1.5}, "dilation_rate=1.5"),
+        ({"dilation_rate": (2, 2)}, r"dilation_rate=\(2, 2\)"),
         ({"padding": "full"}, "padding='full'"),
         ({"padding": -1}, "padding=-1"),
         ({"padding": 0.5}, "padding=0.5"),
@@ -193,8 +196,10 @@ def test_bad_arguments(arguments, received):
 
 
 def test_bad_shapes():
-    layer = AtrousConv(4, 3, rate=12, padding="valid")
-    with pytest.raises(ValueError, match="spans .25, 25..*Received: rate=12"):
+    layer = AtrousConv(4, 3, dilation_rate=12, padding="valid")
+    with pytest.raises(
+        ValueError, match="spans .25, 25..*Received: dilation_rate=12"
+    ):
         layer.build((None, 33, 24, 2))
     with pytest.raises(ValueError, match="Received: input_shape=.None, 33"):
         layer.build((None, 33, 33, None))
@@ -214,10 +219,3 @@ def test_map_as_wide_as_it_has_channels():
         rtol=1e-5,
         atol=1e-5,
     )
-
-
-def test_the_name_of_the_rate():
-    with pytest.raises(
-        ValueError, match="is `rate`. Received: dilation_rate=2"
-    ):
-        AtrousConv(4, 3, dilation_rate=2)

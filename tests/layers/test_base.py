@@ -12,7 +12,7 @@ def test_models_wrappers_and_layers_of_layers():
         [keras.Input((None, None, 3)), keras.layers.Conv2D(4, 1, name="one")],
         name="inner",
     )
-    pyramid = ASPP(filters=2, rates=(2, 4), name="pyramid")
+    pyramid = ASPP(filters=2, atrous_rates=(2, 4), name="pyramid")
     image = keras.Input((None, None, 3), name="image")
     wrapped = keras.layers.TimeDistributed(
         keras.layers.Dense(2, name="dense"), name="wrapper"

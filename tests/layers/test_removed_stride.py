@@ -121,7 +121,7 @@ def test_atrous_pooling_layer_with_all_its_arguments(layer, reduce):
         {
             "pool_size": 3,
             "padding": "valid",
-            "rate": 2,
+            "dilation_rate": 2,
             "removed_stride": 2,
             "padded": 1,
         },
@@ -154,7 +154,7 @@ def test_holds_what_the_strided_pool_computes(
 @pytest.mark.parametrize("rate", [2, 3])
 def test_rate_is_pooling_of_every_rate_th_position(layer, reduce, rate):
     x = picture(13, 14)
-    dense = ops.convert_to_numpy(layer(3, rate=rate)(x))
+    dense = ops.convert_to_numpy(layer(3, dilation_rate=rate)(x))
     for row in range(rate):
         for column in range(rate):
             part = x[:, row::rate, column::rate]
@@ -170,10 +170,10 @@ def test_rate_is_pooling_of_every_rate_th_position(layer, reduce, rate):
 def test_atrous_pooling_bad_arguments(layer, reduce):
     with pytest.raises(ValueError, match="Received: pool_size=0"):
         layer(0)
-    with pytest.raises(ValueError, match="Received: rate=0"):
-        layer(2, rate=0)
-    with pytest.raises(ValueError, match="Received: rate=1.5"):
-        layer(2, rate=1.5)
+    with pytest.raises(ValueError, match="Received: dilation_rate=0"):
+        layer(2, dilation_rate=0)
+    with pytest.raises(ValueError, match="Received: dilation_rate=1.5"):
+        layer(2, dilation_rate=1.5)
     with pytest.raises(ValueError, match="Received: removed_stride=-1"):
         layer(2, removed_stride=-1)
     with pytest.raises(ValueError, match="Received: padding='full'"):

@@ -76,7 +76,9 @@ def test_batch_norm_behind_a_resize_is_left_alone():
 def test_layer():
     """Every second position of an odd side is taken as it is."""
     x = np.random.default_rng(0).normal(size=(2, 9, 5, 3)).astype("float32")
-    check_layer(AlignedScale, {"scale": 0.5}, x, expected_output=x[:, ::2, ::2])
+    check_layer(
+        AlignedScale, {"factor": 0.5}, x, expected_output=x[:, ::2, ::2]
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,5 +92,5 @@ def test_sizes_of_deeplab_v2(scale, size):
 
 @pytest.mark.parametrize("scale", [0, -1, True, "2", float("inf")])
 def test_bad_arguments(scale):
-    with pytest.raises(ValueError, match="Received: scale="):
+    with pytest.raises(ValueError, match="Received: factor="):
         AlignedScale(scale)

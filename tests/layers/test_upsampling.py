@@ -344,11 +344,11 @@ NEAREST = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
 )
 def test_worked_example(layer_class, expected):
     expected = np.reshape(expected, (1, 4, 4, 1))
-    check_layer(layer_class, {"size": 2}, SQUARE, expected_output=expected)
-    check_layer(layer_class, {"size": (3, 1)}, maps(2, 3, 4, 2))
-    with pytest.raises(ValueError, match="Received: size=0"):
+    check_layer(layer_class, {"factor": 2}, SQUARE, expected_output=expected)
+    check_layer(layer_class, {"factor": (3, 1)}, maps(2, 3, 4, 2))
+    with pytest.raises(ValueError, match="Received: factor=0"):
         layer_class(0)
-    with pytest.raises(ValueError, match="Received: size=2.5"):
+    with pytest.raises(ValueError, match="Received: factor=2.5"):
         layer_class((2, 2.5))
 
 

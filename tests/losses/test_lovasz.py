@@ -29,13 +29,13 @@ def extension(errors, truth):
     return total
 
 
-def in_numpy(masks, logits, classes="present"):
+def in_numpy(masks, logits, absent="truth"):
     valid = masks != 255
     p, ids = probabilities(logits)[valid], masks[valid]
     losses = [
         extension(np.abs((ids == c) - p[:, c]), ids == c)
         for c in range(CLASSES)
-        if classes == "all" or (ids == c).any()
+        if absent is None or (ids == c).any()
     ]
     return np.mean(losses)
 
@@ -59,23 +59,23 @@ def test_by_hand():
     assert value == pytest.approx((first + second) / 2, rel=1e-6)
 
 
-@pytest.mark.parametrize("classes", ["present", "all"])
-@pytest.mark.parametrize("absent", [False, True])
-def test_by_the_definition(classes, absent):
+@pytest.mark.parametrize("absent", ["truth", None])
+@pytest.mark.parametrize("missing", [False, True])
+def test_by_the_definition(absent, missing):
     masks, logits = masks_and_logits()
-    if absent:
+    if missing:
         masks[masks == 1] = 0
-    expected = in_numpy(masks, logits, classes)
-    value = value_of(LovaszSoftmax(classes), masks, logits)
+    expected = in_numpy(masks, logits, absent)
+    value = value_of(LovaszSoftmax(absent), masks, logits)
     assert value == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("classes", ["present", "all"])
-def test_each_image_by_itself(classes):
+@pytest.mark.parametrize("absent", ["truth", None])
+def test_each_image_by_itself(absent):
     masks, logits = masks_and_logits()
     masks[0][masks[0] == 2] = 0
-    losses = [in_numpy(masks[i], logits[i], classes) for i in range(2)]
-    loss = LovaszSoftmax(classes, per_image=True)
+    losses = [in_numpy(masks[i], logits[i], absent) for i in range(2)]
+    loss = LovaszSoftmax(absent, per_image=True)
     assert value_of(loss, masks, logits) == pytest.approx(np.mean(losses), 1e-5)
     weights = np.array([3.0, 0.5])
     value = value_of(loss, masks, logits, weights)
@@ -107,5 +107,5 @@ def test_weights_of_pixels_are_refused():
 
 
 def test_bad_classes():
-    with pytest.raises(ValueError, match="Received: classes='some'"):
+    with pytest.raises(ValueError, match="Received: absent_classes='some'"):
         LovaszSoftmax("some")

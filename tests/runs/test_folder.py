@@ -43,7 +43,7 @@ def message(tmp_path, function, *args):
 def test_round_trip(run):
     again = RunFolder.open(str(run.path))
     assert again.settings == Settings(seed=5).resolved()
-    assert again.classes == CLASSES
+    assert again.class_table == CLASSES
     names = {file.name for file in run.path.iterdir()}
     assert names == {
         "settings.json",

@@ -34,7 +34,7 @@ LAYERS = {
     "dense": (layers.Dense, {"units": 5}),
     "atrous": (
         AtrousConv,
-        {"filters": 5, "kernel_size": 3, "rate": 2, "padding": "same"},
+        {"filters": 5, "kernel_size": 3, "dilation_rate": 2, "padding": "same"},
     ),
 }
 

@@ -77,7 +77,9 @@ FC6 = [
 @pytest.mark.parametrize("kernel_size, rate, plain, _", FC6)
 def test_fc6_of_deeplab(kernel_size, rate, plain, _):
     network = set_output_stride(fully_convolutional(vgg16(224)), 8)
-    network = decimate(network, "fc6", kernel_size=kernel_size, rate=rate)
+    network = decimate(
+        network, "fc6", kernel_size=kernel_size, dilation_rate=rate
+    )
     field = receptive_field(network, "fc6")
     assert (field.size, field.stride) == (plain, 8)
 
@@ -87,7 +89,7 @@ def test_fc6_of_the_released_deeplab(kernel_size, rate, _, released):
     model = DeepLabV1(
         vgg16(224),
         kernel_size=kernel_size,
-        rate=rate,
+        dilation_rate=rate,
         filters=2,
     )
     field = receptive_field(model, "fc6")

@@ -266,7 +266,7 @@ def test_segnet():
 @pytest.mark.parametrize("scales", [(1.0,), (1.0, 0.75, 0.5)])
 def test_deeplab_v2(scales):
     network = encoder(4, pools=False)
-    model = DeepLabV2(network, rates=(1, 2), scales=scales, **PLAIN)
+    model = DeepLabV2(network, atrous_rates=(1, 2), scales=scales, **PLAIN)
     field = receptive_field(model)
     # 2 at 1, 2, 4, 8 pixels, 4 positions at the rate of 2, a neighbour: at
     # half the size twice as much, and the neighbours of both resizings.
@@ -279,7 +279,7 @@ def test_deeplab_v2(scales):
 @pytest.mark.once
 def test_deeplab_v3_plus():
     network = encoder(4, pools=False)
-    options = {"rates": (1, 2), "output_stride": 16, **PLAIN}
+    options = {"atrous_rates": (1, 2), "output_stride": 16, **PLAIN}
     assert receptive_field(DeepLabV3Plus(network, **options)).size == math.inf
     field = receptive_field(
         DeepLabV3Plus(network, **options), global_pooling=False

@@ -76,7 +76,7 @@ def layer_plans(draw):
         return AtrousConv, {
             "filters": 1,
             "kernel_size": kernel,
-            "rate": draw(st.integers(1, 3)),
+            "dilation_rate": draw(st.integers(1, 3)),
             "padding": draw(st.sampled_from(["same", "valid", 2, (0, 3)])),
         }
     amount = st.integers(0, 3)

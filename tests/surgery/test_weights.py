@@ -89,7 +89,7 @@ def test_filters_and_what_belongs_to_them(norm):
 
 
 def test_another_rate():
-    small = decimate(head(), "fc6", kernel_size=4, rate=4)
+    small = decimate(head(), "fc6", kernel_size=4, dilation_rate=4)
     assert small.get_layer("fc6").dilation_rate == (4, 4)
 
 

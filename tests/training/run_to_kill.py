@@ -42,7 +42,7 @@ def run(out, epochs, callbacks=()):
         data,
         validation,
         out,
-        classes=classes,
+        class_table=classes,
         callbacks=callbacks,
         verbose=0,
     )

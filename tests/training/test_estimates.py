@@ -30,7 +30,7 @@ def test_what_is_known_exactly():
     found = dry_run(
         settings,
         list(zip(images, masks, strict=True)),
-        classes=synthetic.MEMBRANE_CLASSES,
+        class_table=synthetic.MEMBRANE_CLASSES,
     )
     assert found.steps == 2 and found.epochs == 7
     assert found.batch_shape == (2, 32, 32, 3)

@@ -51,7 +51,7 @@ def pairs():
 
 
 def fit(settings, pairs, *args, **options):
-    options.setdefault("classes", synthetic.MEMBRANE_CLASSES)
+    options.setdefault("class_table", synthetic.MEMBRANE_CLASSES)
     return train(settings, pairs, *args, verbose=0, **options)
 
 
@@ -90,7 +90,7 @@ def test_run_folder(pairs, whole):
     assert samples == [f"epoch_00{n}.png" for n in (1, 2, 3)]
     run = RunFolder.open(out)
     assert run.settings == SETTINGS.resolved()
-    assert run.classes == synthetic.MEMBRANE_CLASSES
+    assert run.class_table == synthetic.MEMBRANE_CLASSES
     with open(run.path / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     for name, values in history.history.items():
@@ -163,8 +163,12 @@ def test_divergence(tmp_path, pairs):
     [
         (change(model="nope"), {}, "`model` must be one of"),
         (change(model="fcn8s", options={}), {}, "FCN8s needs a backbone"),
-        (SETTINGS, {"classes": None}, "`classes` must be a ClassTable"),
-        (SETTINGS, {"classes": ClassTable.default(1)}, "at least 2 classes"),
+        (SETTINGS, {"class_table": None}, "`class_table` must be a ClassTable"),
+        (
+            SETTINGS,
+            {"class_table": ClassTable.default(1)},
+            "at least 2 classes",
+        ),
         (SETTINGS, {"validation": []}, "at least one pair"),
     ],
 )
@@ -179,7 +183,7 @@ def test_nothing_is_written_before_all_is_checked(
 @pytest.mark.once
 def test_other_classes_in_validation(tmp_path, pairs):
     class Data(list):
-        classes = ClassTable.default(2)
+        class_table = ClassTable.default(2)
 
     with pytest.raises(ValueError) as caught:
         fit(SETTINGS, pairs[:4], Data(pairs[4:]), tmp_path / "run")

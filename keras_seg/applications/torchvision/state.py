@@ -117,7 +117,7 @@ def _geometry(layer):
         return {"eps": layer.epsilon}
     kernel_size = layer.kernel_size
     if isinstance(layer, AtrousConv):
-        stride, dilation = (1, 1), (layer.rate, layer.rate)
+        stride, dilation = (1, 1), (layer.dilation_rate,) * 2
     else:
         stride, dilation = tuple(layer.strides), tuple(layer.dilation_rate)
     padding = tuple(

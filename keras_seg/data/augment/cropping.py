@@ -42,14 +42,14 @@ def fill_color(color, channels):
     return np.broadcast_to(color, (channels,))
 
 
-def pad_to(image, mask, size, *, color=None, void=VOID):
+def pad_to(image, mask, size, *, color=None, ignore_class=VOID):
     """Pad at the bottom and the right up to a size.
 
     Args:
         image: array `(height, width, channels)`.
         mask: integer array `(height, width)`.
         size: tuple (height, width); a side that is longer already stays.
-        color, void: fill values, see `RandomCrop`.
+        color, ignore_class: fill values, see `RandomCrop`.
 
     Returns:
         Tuple (image, mask).
@@ -67,10 +67,12 @@ def pad_to(image, mask, size, *, color=None, void=VOID):
     size = max(height, size[0]), max(width, size[1])
     if size == (height, width):
         return image, mask
-    return window(image, mask, (0, 0), size, color=color, void=void)
+    return window(
+        image, mask, (0, 0), size, color=color, ignore_class=ignore_class
+    )
 
 
-def window(image, mask, corner, size, *, color=None, void=VOID):
+def window(image, mask, corner, size, *, color=None, ignore_class=VOID):
     """Cut a window, filled where it reaches beyond the image.
 
     Args:
@@ -78,7 +80,7 @@ def window(image, mask, corner, size, *, color=None, void=VOID):
         mask: integer array `(height, width)`.
         corner: tuple (top, left), negative if above or left of the image.
         size: tuple (height, width).
-        color, void: fill values, see `RandomCrop`.
+        color, ignore_class: fill values, see `RandomCrop`.
 
     Returns:
         Tuple (image, mask) of that size; views if nothing is filled.
@@ -96,7 +98,7 @@ def window(image, mask, corner, size, *, color=None, void=VOID):
     row[...] = fill_color(color, image.shape[2])
     filled = np.empty((*size, image.shape[2]), image.dtype)
     filled[...] = row
-    ids = np.full(size, void, mask.dtype)
+    ids = np.full(size, ignore_class, mask.dtype)
     height, width = mask[inside].shape
     top, left = max(0, -corner[0]), max(0, -corner[1])
     target = np.s_[top : top + height, left : left + width]
@@ -110,12 +112,12 @@ class Filling(Transform):
     """Base of transforms that fill pixels outside the image."""
 
     color: float | tuple[float, ...] | None = None
-    void: int = VOID
+    ignore_class: int = VOID
 
     @property
     def fill(self):
         """The fill values as keyword arguments."""
-        return {"color": self.color, "void": self.void}
+        return {"color": self.color, "ignore_class": self.ignore_class}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +131,7 @@ class RandomCrop(Filling):
         size: int, or tuple (height, width).
         color: what the image is filled with: a number, or one for each
             channel; `None` for the mean color.
-        void: int, what the mask is filled with.
+        ignore_class: int, what the mask is filled with.
 
     Example:
 
@@ -177,7 +179,7 @@ class BalancedCrop(Filling):
             for ids beyond. By default all classes are equally likely.
         probability: float, the share of windows for which a class is drawn;
             the others are a `RandomCrop`.
-        color, void: see `RandomCrop`. Void is never drawn.
+        color, ignore_class: see `RandomCrop`. Void is never drawn.
 
     Example: class 1 has one pixel, and half of the windows are around it.
 
@@ -228,7 +230,7 @@ class BalancedCrop(Filling):
 
     def _draw_class(self, mask, rng):
         ids = np.unique(mask)
-        ids = ids[ids != self.void]
+        ids = ids[ids != self.ignore_class]
         weights = np.ones(len(ids))
         if self.weights is not None:
             table = np.array(self.weights)

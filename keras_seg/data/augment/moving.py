@@ -32,7 +32,7 @@ class RandomShift(Filling):
 
     Args:
         pixels: int, the largest shift in either direction.
-        color, void: fill values, see `RandomCrop`.
+        color, ignore_class: fill values, see `RandomCrop`.
 
     Example:
 
@@ -114,7 +114,7 @@ class RandomQuarterTurns(Transform):
         return size if isinstance(size, tuple) and size[0] == size[1] else None
 
 
-def warp(image, mask, rows, columns, *, color=None, void=VOID):
+def warp(image, mask, rows, columns, *, color=None, ignore_class=VOID):
     """Sample an image bilinearly and its mask by nearest neighbor.
 
     Pixel (y, x) of the result is the input at `(rows[y, x], columns[y, x])`;
@@ -126,7 +126,7 @@ def warp(image, mask, rows, columns, *, color=None, void=VOID):
         image: array `(height, width, channels)`.
         mask: integer array `(height, width)`.
         rows, columns: float arrays of the shape of the result.
-        color, void: fill values, see `RandomCrop`.
+        color, ignore_class: fill values, see `RandomCrop`.
 
     Returns:
         Tuple (image, mask).
@@ -148,7 +148,7 @@ def warp(image, mask, rows, columns, *, color=None, void=VOID):
     nearest_row.clip(0, height - 1, out=nearest_row)
     nearest_column.clip(0, width - 1, out=nearest_column)
     ids = mask.ravel().take(nearest_row * width + nearest_column)
-    ids[outside] = void
+    ids[outside] = ignore_class
 
     top, lower = _split(rows, height)
     left, righter = _split(columns, width)
@@ -180,14 +180,14 @@ def _split(places, side):
     return before.astype("int64"), beyond[..., None]
 
 
-def rotate(image, mask, degrees, *, color=None, void=VOID):
+def rotate(image, mask, degrees, *, color=None, ignore_class=VOID):
     """Rotate an image and its mask about their center, keeping the size.
 
     Args:
         image: array `(height, width, channels)`.
         mask: integer array `(height, width)`.
         degrees: float, counter-clockwise.
-        color, void: fill values, see `RandomCrop`.
+        color, ignore_class: fill values, see `RandomCrop`.
 
     Returns:
         Tuple (image, mask); quarter turns of a square give `numpy.rot90`.
@@ -200,7 +200,9 @@ def rotate(image, mask, degrees, *, color=None, void=VOID):
     x = np.arange(width) - (width - 1) / 2
     rows = cosine * y + sine * x + (height - 1) / 2
     columns = cosine * x - sine * y + (width - 1) / 2
-    return warp(image, mask, rows, columns, color=color, void=void)
+    return warp(
+        image, mask, rows, columns, color=color, ignore_class=ignore_class
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -209,7 +211,7 @@ class RandomRotation(Filling):
 
     Args:
         degrees: float, the largest angle in either direction.
-        color, void: fill values, see `RandomCrop`.
+        color, ignore_class: fill values, see `RandomCrop`.
 
     Example:
 
@@ -282,7 +284,7 @@ class ElasticDeformation(Filling):
         grid: int, nodes along each side, at least 2; the outer ones lie on
             the edges.
         sigma: float, standard deviation of the displacements in pixels.
-        color, void: fill values, see `RandomCrop`.
+        color, ignore_class: fill values, see `RandomCrop`.
 
     Example:
 

@@ -34,7 +34,7 @@ def check(
     data,
     split=None,
     *,
-    classes=None,
+    class_table=None,
     mask_values=None,
     progress=None,
     skip_unlabeled=False,
@@ -53,8 +53,8 @@ def check(
             parts an image must not come twice.
         split: optional str, the one split of the folder to look at. By
             default all of them.
-        classes: optional `ClassTable` or number of classes. By default those
-            of `data`, of `classes.csv`, or else the ids that are found.
+        class_table: optional `ClassTable` or number of classes. By default
+            those of `data`, of `classes.csv`, or else the ids that are found.
         mask_values: optional dictionary, of a path, see `from_folder`.
         progress: optional function of the number of pairs done and of all.
         skip_unlabeled: bool, of a path, see `from_folder`.
@@ -71,17 +71,19 @@ def check(
     >>> from keras_seg.data import synthetic
     >>> images, masks = synthetic.membranes(12, size=64)
     >>> pairs = list(zip(images, masks))
-    >>> report = check({"train": pairs, "val": pairs[:1]}, classes=2)
+    >>> report = check({"train": pairs, "val": pairs[:1]}, class_table=2)
     >>> report.ok, [finding.code for finding in report.findings]
     (False, ['KS-D021', 'KS-D034'])
     """
-    found = survey(data, split, classes, mask_values, progress, skip_unlabeled)
+    found = survey(
+        data, split, class_table, mask_values, progress, skip_unlabeled
+    )
     statistics = {}
-    if found.classes is not None:
+    if found.class_table is not None:
         for name, pairs in found.facts.items():
             counts = [(p.mask.ids, p.mask.pixels) for p in pairs if p.mask]
             statistics[name] = statistics_of_counts(
-                counts, len(found.classes), found.void_ids
+                counts, len(found.class_table), found.ignore_classes
             )
     wrong_ids = ids.find_wrong_ids(found)
     findings = [
@@ -119,7 +121,7 @@ def check(
         for name, pairs in found.facts.items()
     }
     return Report(
-        found.source, found.classes, splits, tuple(findings), found.data
+        found.source, found.class_table, splits, tuple(findings), found.data
     )
 
 
@@ -137,7 +139,7 @@ class Survey:
             another sequence of pairs.
         facts: dictionary from the names of the splits to a list of
             `PairFacts`, in order.
-        classes: `ClassTable`, or `None` where not even that can be told.
+        class_table: `ClassTable`, or `None` where not even that can be told.
         given: bool, whether the classes were given or in a table; otherwise
             they are the ids that the masks have.
         errors: list of `DataError`, on what is not a pair.
@@ -151,7 +153,7 @@ class Survey:
     source: str
     data: dict[str, object]
     facts: dict[str, list[PairFacts]]
-    classes: ClassTable | None
+    class_table: ClassTable | None
     given: bool
     errors: list[DataError]
     asides: list[DataError]
@@ -164,15 +166,19 @@ class Survey:
         return list(itertools.chain.from_iterable(self.facts.values()))
 
     @property
-    def void_ids(self):
+    def ignore_classes(self):
         """The ids that mean void."""
-        return self.classes.void_ids | {255} if self.classes else {255}
+        return (
+            self.class_table.ignore_classes | {255}
+            if self.class_table
+            else {255}
+        )
 
 
 def survey(
     data,
     split=None,
-    classes=None,
+    class_table=None,
     mask_values=None,
     progress=None,
     skip_unlabeled=False,
@@ -181,15 +187,21 @@ def survey(
     errors: list[DataError] = []
     asides: list[DataError] = []
     left_out: list[pathlib.Path] = []
-    count = classes if isinstance(classes, int) else None
+    count = class_table if isinstance(class_table, int) else None
     if count is not None and not isinstance(data, str | pathlib.Path):
-        classes = ClassTable.default(count)
+        class_table = ClassTable.default(count)
     if isinstance(data, str | pathlib.Path):
         source = str(data)
-        if classes is None:
-            classes = _read_classes(data, errors)
+        if class_table is None:
+            class_table = _read_classes(data, errors)
         parts = _open(
-            data, split, classes, mask_values, skip_unlabeled, errors, asides
+            data,
+            split,
+            class_table,
+            mask_values,
+            skip_unlabeled,
+            errors,
+            asides,
         )
         if split is None:
             left_out = _left_out(parts)
@@ -197,12 +209,12 @@ def survey(
         source = "data"
         parts = data if isinstance(data, dict) else {split or ALL: data}
     share_palettes(parts.values())
-    if isinstance(classes, int):
-        classes = None  # A reader that knows the names has compared it.
+    if isinstance(class_table, int):
+        class_table = None  # A reader that knows the names has compared it.
     for part in parts.values():
-        classes = classes or getattr(part, "classes", None)
-    if count is not None and classes is None:
-        classes = ClassTable.default(count)
+        class_table = class_table or getattr(part, "class_table", None)
+    if count is not None and class_table is None:
+        class_table = ClassTable.default(count)
     items = [(part, name, i) for name, part in parts.items()
              for i in range(len(part))]  # fmt: skip
     facts: dict[str, list[PairFacts]] = {name: [] for name in parts}
@@ -211,17 +223,25 @@ def survey(
         facts[found.split].append(found)
         if progress:
             progress(done, len(items))
-    given = classes is not None
+    given = class_table is not None
     everything = list(itertools.chain.from_iterable(facts.values()))
-    if classes is None:
-        classes = _found_classes(everything, errors)
+    if class_table is None:
+        class_table = _found_classes(everything, errors)
     if isinstance(data, str | pathlib.Path):
         for part in parts.values():
-            part.classes = classes
+            part.class_table = class_table
     readers = [part.masks for part in parts.values() if hasattr(part, "masks")]
     mapped = any(getattr(masks, "mapped", True) for masks in readers)
     return Survey(
-        source, parts, facts, classes, given, errors, asides, left_out, mapped
+        source,
+        parts,
+        facts,
+        class_table,
+        given,
+        errors,
+        asides,
+        left_out,
+        mapped,
     )
 
 
@@ -232,7 +252,7 @@ def _open(path, split, classes, mask_values, skip, errors, asides):
     """
     names, reader = recognize(path)
     whole = split is not None or not names
-    options = {"classes": classes, "check": False}
+    options = {"class_table": classes, "check": False}
     if mask_values is not None:
         options["mask_values"] = mask_values
     if skip:

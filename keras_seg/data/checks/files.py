@@ -165,7 +165,7 @@ def _ids_along_edges(survey):
     """The ids without an area in any mask, a quarter of them in between."""
     pixels: collections.Counter = collections.Counter()
     between: collections.Counter = collections.Counter()
-    solid = set(survey.void_ids)
+    solid = set(survey.ignore_classes)
     for pair in survey.pairs:
         if pair.mask is None:
             continue

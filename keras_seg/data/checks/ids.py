@@ -25,14 +25,14 @@ _MANY = 12  # ids outside the classes; nobody draws as many by mistake
 
 def find_wrong_ids(survey):
     """Ids that are neither a class nor void, and 0/255 masks: KS-D003."""
-    if survey.classes is None and survey.given:
+    if survey.class_table is None and survey.given:
         return []
     masks = [pair for pair in survey.pairs if pair.mask is not None]
     id_lists = [pair.mask.ids.tolist() for pair in masks]
     found = set().union(*id_lists)
     if not found:
         return []
-    classes = survey.classes
+    classes = survey.class_table
     white = [pair for pair in masks if VOID in pair.mask.ids]
     if white and not survey.mapped:
         try:
@@ -81,7 +81,7 @@ def _guess_all(found, survey):
     Gives a guess and its fix, each `None` where there is none.
     """
     outside = _outside(found, survey)
-    if outside == [len(survey.classes)] and 0 not in found:
+    if outside == [len(survey.class_table)] and 0 not in found:
         return (
             "No mask has a 0, and the largest id is the number of classes: "
             "the ids start at 1 instead of 0.",
@@ -98,8 +98,8 @@ def _guess_all(found, survey):
 
 
 def _outside(ids, survey):
-    count = len(survey.classes)
-    return sorted(i for i in ids - survey.void_ids if not 0 <= i < count)
+    count = len(survey.class_table)
+    return sorted(i for i in ids - survey.ignore_classes if not 0 <= i < count)
 
 
 def _named(finding, masks, survey):
@@ -119,20 +119,20 @@ def _named(finding, masks, survey):
 
 def _from_one(found, survey):
     """The fix for ids that start at 1: each becomes one less."""
-    ids = sorted(found - survey.void_ids)
+    ids = sorted(found - survey.ignore_classes)
     return _option({i: i - 1 for i in ids}, found, survey)
 
 
 def _without_gaps(found, survey):
     """The fix for ids with gaps, such as gray levels: 0 and on, in order."""
-    ids = sorted(found - survey.void_ids)
+    ids = sorted(found - survey.ignore_classes)
     return _option({i: rank for rank, i in enumerate(ids)}, found, survey)
 
 
 def _option(values, found, survey):
     if len(values) > _LONGEST or survey.mapped:
         return "number the ids from 0 without a gap"
-    values |= {i: VOID for i in sorted(found & survey.void_ids)}
+    values |= {i: VOID for i in sorted(found & survey.ignore_classes)}
     text = ",".join(f"{value}:{index}" for value, index in values.items())
     return f"read the masks with --mask-values {text}"
 
@@ -143,7 +143,7 @@ HALF = 0.5
 
 def find_classes_without_pixels(survey, statistics):
     """Classes that are nowhere, or not in every split: KS-D027 to KS-D029."""
-    if survey.classes is None or not statistics:
+    if survey.class_table is None or not statistics:
         return []
     total = sum(part.pixels for part in statistics.values())
     findings = []
@@ -230,7 +230,9 @@ def find_void(survey, statistics):
     voids = []
     for pair in survey.pairs:
         if pair.mask is not None:
-            is_void = [i in survey.void_ids for i in pair.mask.ids.tolist()]
+            is_void = [
+                i in survey.ignore_classes for i in pair.mask.ids.tolist()
+            ]
             share = pair.mask.pixels[is_void].sum() / pair.mask.pixels.sum()
             if share > HALF:
                 voids.append((pair, share))
@@ -280,7 +282,7 @@ def _nowhere(survey, missing):
 
 
 def _names(survey, ids):
-    names = [survey.classes.names[i] for i in ids]
+    names = [survey.class_table.names[i] for i in ids]
     if len(names) > 8:
         names = [*names[:7], f"{len(names) - 7} more"]
     if len(names) < 2:

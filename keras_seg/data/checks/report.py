@@ -38,14 +38,14 @@ class Report:
 
     Args:
         source: str, the folder that was checked, or "data".
-        classes: `ClassTable`, or `None` if not even that can be told.
+        class_table: `ClassTable`, or `None` if not even that can be told.
         splits: dictionary from names to `SplitSummary`.
         findings: tuple of `Finding`, errors first.
         data: dictionary from names to the sequences of pairs, for `sheet`.
     """
 
     source: str
-    classes: ClassTable | None
+    class_table: ClassTable | None
     splits: dict[str, SplitSummary]
     findings: tuple[Finding, ...]
     data: dict[str, Any] = dataclasses.field(repr=False)
@@ -82,7 +82,7 @@ class Report:
 
     def to_json(self):
         """The report as JSON, for programs."""
-        classes = self.classes
+        classes = self.class_table
         content = {
             "version": 1,
             "source": self.source,
@@ -97,7 +97,9 @@ class Report:
             ]
             if classes
             else None,
-            "void_ids": sorted(classes.void_ids | {255}) if classes else None,
+            "void_ids": sorted(classes.ignore_classes | {255})
+            if classes
+            else None,
             "splits": {
                 name: _split_as_json(split)
                 for name, split in self.splits.items()
@@ -172,7 +174,7 @@ def report_as_text(report):
             parts.append(_finding(finding, report.source))
     if report.splits:
         parts.append(_splits(report))
-    if report.classes and any(s.statistics for s in report.splits.values()):
+    if report.class_table and any(s.statistics for s in report.splits.values()):
         parts.append(_classes(report))
     return "\n\n".join(parts)
 
@@ -248,7 +250,7 @@ def _classes(report):
             header += [f"{name}: pixels", "images"]
             columns.append(split.statistics)
     rows = []
-    for i, name in enumerate(report.classes.names):
+    for i, name in enumerate(report.class_table.names):
         row = [f"{i} {name}"]
         for statistics in columns:
             row.append(percent(statistics.shares[i]))

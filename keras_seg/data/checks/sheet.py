@@ -102,10 +102,10 @@ def _pictures(report, name, index):
         return None, None
     image, ids, _ = read_arrays(report.data[name], index, name)
     small = None if image is None else _fit(_as_picture(image))
-    if ids is None or report.classes is None:
+    if ids is None or report.class_table is None:
         return small, None
-    colors = np.asarray(report.classes.colors)
-    mask, outside = _normal(ids, report.classes)
+    colors = np.asarray(report.class_table.colors)
+    mask, outside = _normal(ids, report.class_table)
     mask, outside = (_fit(a, nearest=True) for a in (mask, outside))
     if small is not None and image.shape[:2] == ids.shape:
         drawn = visualization.overlay(small, mask, colors)
@@ -121,7 +121,7 @@ def _pictures(report, name, index):
 def _normal(ids, classes):
     """0..C-1 and 255, and where there was anything else."""
     known = (ids >= 0) & (ids < len(classes))
-    void = np.isin(ids, list(classes.void_ids | {VOID}))
+    void = np.isin(ids, list(classes.ignore_classes | {VOID}))
     mask = np.where(known, ids, VOID).astype("uint8")
     return mask, (~known & ~void).astype("uint8")
 
@@ -156,18 +156,19 @@ def _has_outside(drawn):
 def _key(report, outside):
     from keras_seg import visualization
 
-    if report.classes is None:
+    if report.class_table is None:
         return None
     parts = [s.statistics for s in report.splits.values() if s.statistics]
     pixels = sum(
-        (part.pixels for part in parts), np.zeros(len(report.classes), "int64")
+        (part.pixels for part in parts),
+        np.zeros(len(report.class_table), "int64"),
     )
     void = sum(part.void for part in parts)
     present = np.flatnonzero(pixels)
     frequent = present[np.argsort(-pixels[present], kind="stable")[:_LEGEND]]
     shown = np.sort(frequent)
-    names = [f"{i}  {report.classes.names[i]}" for i in shown]
-    colors = [report.classes.colors[i] for i in shown]
+    names = [f"{i}  {report.class_table.names[i]}" for i in shown]
+    colors = [report.class_table.colors[i] for i in shown]
     total = max(1, int(pixels.sum()) + void)
     shares = [pixels[i] / total for i in shown]
     names.append("void")

@@ -132,12 +132,12 @@ class Labels:
     """What the labels of a data set mean.
 
     Args:
-        classes: `ClassTable`.
+        class_table: `ClassTable`.
         ids: dictionary from each label to its id.
         background: int, the id of the pixels that no shape covers.
     """
 
-    classes: ClassTable
+    class_table: ClassTable
     ids: dict[str, int]
     background: int = VOID
 
@@ -149,7 +149,7 @@ class Labels:
         """The id of a label; a `DataError` where it is unknown."""
         if self.knows(label):
             return self.ids.get(composed(label), VOID)
-        raise _unknown(label, self.classes, file, where)
+        raise _unknown(label, self.class_table, file, where)
 
 
 def is_background(label):
@@ -162,7 +162,7 @@ def is_void(label):
     return label.casefold() in _VOID
 
 
-def match_labels(labels, classes, file, background="background"):
+def match_labels(labels, class_table, file, background="background"):
     """Give ids to labels: by a class table, or in their order.
 
     Without a table the background is class 0 and the labels follow; a label
@@ -171,8 +171,8 @@ def match_labels(labels, classes, file, background="background"):
 
     Args:
         labels: list of str, in order.
-        classes: `ClassTable`, whose names are matched, or number of classes,
-            the background included, or `None`.
+        class_table: `ClassTable`, whose names are matched, or number of
+            classes, the background included, or `None`.
         file: str or path, named in errors.
         background: optional str, the class of the pixels that no shape
             covers, added if there is none; `None` makes them void.
@@ -182,8 +182,8 @@ def match_labels(labels, classes, file, background="background"):
     """
     labels = [composed(x) for x in labels if not is_void(x)]
     refuse_alike(labels, file)
-    if isinstance(classes, ClassTable):
-        return _in_table(labels, classes, file, background)
+    if isinstance(class_table, ClassTable):
+        return _in_table(labels, class_table, file, background)
     names = [x for x in labels if is_background(x) or x == background]
     if background is not None and not names:
         names = [background]
@@ -196,7 +196,7 @@ def match_labels(labels, classes, file, background="background"):
             fix="write the name in one way everywhere",
         )
     names += [x for x in labels if x not in names]
-    _check_count(len(names), classes, file)
+    _check_count(len(names), class_table, file)
     default = ClassTable.default(len(names))
     table = ClassTable(tuple(names), default.colors, colors_given=False)
     ids = {name: i for i, name in enumerate(names)}

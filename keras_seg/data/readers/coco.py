@@ -43,7 +43,7 @@ def from_coco(
     split=None,
     *,
     images=None,
-    classes=None,
+    class_table=None,
     check=True,
     channels=3,
     background="background",
@@ -74,9 +74,10 @@ def from_coco(
         images: optional str or path of the folder of images. By default it
             is looked for beside the JSON file and in folders named images or
             as the split.
-        classes: optional `ClassTable`, whose names the categories are matched
-            with, or number of classes, the background included. By default
-            `classes.csv` in the folder or above, or else the categories.
+        class_table: optional `ClassTable`, whose names the categories are
+            matched with, or number of classes, the background included.
+            By default `classes.csv` in the folder or above, or else the
+            categories.
         check: bool, decode and check every file now.
         channels: optional int, see `read_image`.
         background: optional str, the class of pixels without an annotation;
@@ -108,7 +109,7 @@ def from_coco(
     root = file.parent.parent if alone else path
     folder = _images_of(file, root, split, names, images)
     categories = _categories(content, file)
-    table = find_table(file.parent, classes)
+    table = find_table(file.parent, class_table)
     every: dict[str, None] = {}
     for other in sorted_splits(files):
         changed = files[other].stat().st_mtime_ns
@@ -128,7 +129,7 @@ def from_coco(
         for pair, entry in zip(pairs, entries, strict=True)
     }
     masks = CocoMasks(records, categories, labels, crowd_is_void)
-    data = Folder(pairs, labels.classes, masks, channels)
+    data = Folder(pairs, labels.class_table, masks, channels)
     return data.check() if check else data
 
 

@@ -51,7 +51,7 @@ def from_labelme(
     path,
     split=None,
     *,
-    classes=None,
+    class_table=None,
     check=True,
     channels=3,
     background="background",
@@ -70,7 +70,7 @@ def from_labelme(
         path: str or path.
         split: optional str, a folder in `path`; "train" are also the files
             of `path` beside folders of validation and test images.
-        classes: optional `ClassTable`, whose names the labels are matched
+        class_table: optional `ClassTable`, whose names the labels are matched
             with, or number of classes, the background included. By default
             `classes.csv` in the folder or above, or else labelme's
             `labels.txt`, a label a line, or else all labels of the folder,
@@ -98,11 +98,11 @@ def from_labelme(
     folder = parts[names.index(split)] if split else root
     skipped: list | None = [] if skip_unlabeled else None
     pairs = _pairs(folder, skipped)
-    table = find_table(folder, classes)
+    table = find_table(folder, class_table)
     names = _labels((folder, root), parts, table)
     labels = match_labels(names, table, folder, background)
     masks = LabelmeMasks(labels)
-    data = Folder(pairs, labels.classes, masks, channels, skipped or ())
+    data = Folder(pairs, labels.class_table, masks, channels, skipped or ())
     return data.check() if check else data
 
 

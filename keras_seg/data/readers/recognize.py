@@ -60,7 +60,7 @@ def from_folder(
     path,
     split=None,
     *,
-    classes=None,
+    class_table=None,
     check=True,
     mask_values=None,
     channels=3,
@@ -93,7 +93,7 @@ def from_folder(
         path: str or path.
         split: optional str, for example "train". `None` takes all of
             `path/images`, or the only split of another layout.
-        classes: optional `ClassTable` or number of classes. By default
+        class_table: optional `ClassTable` or number of classes. By default
             `classes.csv` or `classes.yaml` in `path` or the folder above it,
             or else what the layout says, or else the ids that the masks have.
         check: bool, decode and check every file now; `False` leaves it to
@@ -127,10 +127,10 @@ def from_folder(
     ...     path, images, masks, synthetic.MEMBRANE_CLASSES)
     >>> folder = from_folder(path, "train")
     >>> image, mask = folder[0]
-    >>> len(folder), image.shape, mask.shape, folder.classes.names
+    >>> len(folder), image.shape, mask.shape, folder.class_table.names
     (3, (64, 64, 3), (64, 64), ('cell', 'membrane'))
     """
-    options = {"classes": classes, "check": check, "channels": channels}
+    options = {"class_table": class_table, "check": check, "channels": channels}
     _, reader = recognize(path)
     if reader in (from_pairs, from_voc):
         options["mask_values"] = mask_values

@@ -69,7 +69,7 @@ VOC_CLASSES = ClassTable(
         "tvmonitor",
     ),
     colors=tuple(map(tuple, voc_colormap(21).tolist())),
-    void_colors=((VOID, (224, 224, 192)),),
+    ignore_colors=((VOID, (224, 224, 192)),),
 )
 
 
@@ -77,7 +77,7 @@ def from_voc(
     path,
     split=None,
     *,
-    classes=None,
+    class_table=None,
     check=True,
     mask_values=None,
     channels=3,
@@ -95,7 +95,7 @@ def from_voc(
         path: str or path.
         split: optional str, the name of a list; required if there are
             several.
-        classes: optional `ClassTable` or number of classes. By default
+        class_table: optional `ClassTable` or number of classes. By default
             `classes.csv` in the folder or above; or else the names, one on
             each line in the order of ids, in `class_names.txt`, `labels.txt`
             or `labelmap.txt`, where a first line `__ignore__` has no id; or
@@ -109,9 +109,9 @@ def from_voc(
         DataError: If a file or the folder cannot be used.
     """
     pairs, skipped = _find_pairs(path, split, problems, skip_unlabeled)
-    classes = _classes(path, pairs, classes)
+    class_table = _classes(path, pairs, class_table)
     return from_files(
-        pairs, skipped, classes, check, mask_values, channels, problems
+        pairs, skipped, class_table, check, mask_values, channels, problems
     )
 
 
@@ -206,7 +206,7 @@ def from_cvat(
     path,
     split=None,
     *,
-    classes=None,
+    class_table=None,
     check=True,
     channels=3,
     problems=None,
@@ -224,9 +224,9 @@ def from_cvat(
         path: str or path of the unpacked archive.
         split: optional str, the name of a list; required if there are
             several.
-        classes: optional `ClassTable` with the names of the labels, or number
-            of classes. By default `classes.csv` in the folder or above, or
-            else the labels.
+        class_table: optional `ClassTable` with the names of the labels, or
+            number of classes. By default `classes.csv` in the folder or
+            above, or else the labels.
         check, channels, skip_unlabeled: see `from_folder`.
         problems: see `from_voc`.
 
@@ -236,7 +236,7 @@ def from_cvat(
     file = existing(path) / _LABELMAP
     colors = read_labelmap(file)
     pairs, skipped = _find_pairs(path, split, problems, skip_unlabeled)
-    table = _of(find_table(path, classes), colors, file)
+    table = _of(find_table(path, class_table), colors, file)
     labels = match_labels([], table, file, None)
     # A label that a class table leaves out may be in no mask.
     others = tuple(name for name in colors if not labels.knows(name))
@@ -248,7 +248,7 @@ def from_cvat(
     ]
     code = ColorCode(tuple(ids), tuple(colors), tuple(colors.values()))
     masks = _CvatMasks(None, code, True, labels, file, others)
-    folder = Folder(pairs, labels.classes, masks, channels, skipped)
+    folder = Folder(pairs, labels.class_table, masks, channels, skipped)
     return folder.check() if check else folder
 
 
@@ -335,5 +335,5 @@ def _of(classes, colors, file):
     return ClassTable(
         tuple(names),
         tuple(colors[name] for name in names),
-        void_colors=tuple((VOID, colors[name]) for name in void),
+        ignore_colors=tuple((VOID, colors[name]) for name in void),
     )

@@ -47,7 +47,7 @@ def from_yolo(
     path,
     split=None,
     *,
-    classes=None,
+    class_table=None,
     check=True,
     channels=3,
     background="background",
@@ -71,7 +71,7 @@ def from_yolo(
         path: str or path of the YAML file, or of the folder with `data.yaml`.
         split: optional str, "train", "val" or "test"; needed where there are
             several.
-        classes: optional `ClassTable`, whose names those of the file are
+        class_table: optional `ClassTable`, whose names those of the file are
             matched with, or number of classes, the background included. By
             default `classes.csv` in the folder or above, or else the names.
         check: bool, decode and check every file now.
@@ -96,7 +96,7 @@ def from_yolo(
             file, split, sorted_splits(set(places) - {""}), looked
         )
     images = _images(file, places[split], split or "images")
-    table = find_table(file.parent, classes)
+    table = find_table(file.parent, class_table)
     # With a table they are looked up where they are used.
     listed = [] if isinstance(table, ClassTable) else names
     labels = match_labels(listed, table, file, background)
@@ -109,7 +109,7 @@ def from_yolo(
     if not any(place.is_file() for place in places[split]):
         _refuse_alone(pairs)
     masks = YoloMasks(tuple(names), labels)
-    folder = Folder(pairs, labels.classes, masks, channels)
+    folder = Folder(pairs, labels.class_table, masks, channels)
     return folder.check() if check else folder
 
 

@@ -75,7 +75,7 @@ mean color, labels with void |
     ...     layers.Flatten(), layers.Dense(8), layers.Dense(8), layers.Dense(9),
     ... ])
     >>> model = keras_seg.applications.DeepLabV1(
-    ...     vgg, kernel_size=2, rate=4, filters=8, classes=3)
+    ...     vgg, kernel_size=2, dilation_rate=4, filters=8, classes=3)
     >>> model.compile(**recipes.deeplab_v1(model))
     >>> model.optimizer.multiplier("fc8/bias")
     20.0
@@ -161,7 +161,7 @@ padded below and on the right with the mean color, labels with void |
         scores=10.0,
         accumulation=accumulation,
     )
-    scales = [1.0, *(x.scale for x in layers if isinstance(x, AlignedScale))]
+    scales = [1.0, *(x.factor for x in layers if isinstance(x, AlignedScale))]
     loss: CrossEntropy | list[CrossEntropy]
     loss, weights = CrossEntropy(ignore_class, stride=8), None
     if len(scales) > 1 and len(model.outputs) == 1 + len(scales):

@@ -55,7 +55,7 @@ def finetune(
         model: `keras.Model` to be trained. Defaults to None: all weights
             learn at one rate.
         classes: int, the number of classes. Defaults to that of
-            `data.classes`.
+            `data.class_table`.
         epochs: int, how often every image is seen. Defaults to 20.
         batch_size: int. Defaults to 8.
         learning_rate: float, of the first update. Defaults to 1e-3.
@@ -89,7 +89,7 @@ def finetune(
     >>> sorted(found), found["optimizer"]._learning_rate.steps
     (['loss', 'metrics', 'optimizer'], 40)
     """
-    table: Any = getattr(data, "classes", None)
+    table: Any = getattr(data, "class_table", None)
     if classes is None and table is None:
         raise ValueError(
             "`classes` must be the number of classes where the data has no "

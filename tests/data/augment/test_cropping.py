@@ -97,7 +97,7 @@ def test_every_pixel_of_the_class_is_drawn():
 @pytest.mark.parametrize("kind", [augment.RandomCrop, augment.BalancedCrop])
 def test_fill(kind):
     image, mask = np.zeros((1, 1, 3), "float32"), np.zeros((1, 1), "uint8")
-    crop = kind((1, 2), color=(0.5, 1, 2), void=9)
+    crop = kind((1, 2), color=(0.5, 1, 2), ignore_class=9)
     image, mask = crop(image, mask, np.random.default_rng(0))
     assert image.tolist() == [[[0, 0, 0], [0.5, 1, 2]]]
     assert mask.tolist() == [[0, 9]]
@@ -143,7 +143,9 @@ def test_colors():
         (2, (1, 2), [1, 2]),
     ):
         image = np.zeros((1, 1, channels), "float32")
-        padded, ids = augment.pad_to(image, mask, (1, 2), color=color, void=9)
+        padded, ids = augment.pad_to(
+            image, mask, (1, 2), color=color, ignore_class=9
+        )
         assert padded[0, 1].tolist() == expected
         assert ids.tolist() == [[0, 9]]
     with pytest.raises(ValueError) as caught:

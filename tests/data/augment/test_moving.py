@@ -46,7 +46,7 @@ def test_corners_are_void():
     # A square of side 1 turned by 45 degrees covers all of itself but four
     # corners, 2 (sqrt(2) - 1) of it = .8284 [area of the octagon].
     image, mask = coordinates(100, 100)
-    _, ids = augment.rotate(image, mask, 45, void=3)
+    _, ids = augment.rotate(image, mask, 45, ignore_class=3)
     np.testing.assert_allclose((ids != 3).mean(), 0.8284, atol=4e-3)
 
 
@@ -118,7 +118,7 @@ def test_against_the_definition(height, width, seed):
     mask = rng.integers(0, 9, (height, width)).astype("int16")
     rows = rng.uniform(-2, height + 1, (3, 4))
     columns = rng.uniform(-2, width + 1, (3, 4))
-    warped, ids = warp(image, mask, rows, columns, color=(8, 9), void=7)
+    warped, ids = warp(image, mask, rows, columns, color=(8, 9), ignore_class=7)
     for place in np.ndindex(3, 4):
         y, x = rows[place], columns[place]
         inside = -0.5 <= y < height - 0.5 and -0.5 <= x < width - 0.5

@@ -140,7 +140,7 @@ def test_scale_and_crop_together_are_one_after_the_other(size):
     mask = rng.integers(0, 9, (50, 61), "uint8")
     chain = [
         augment.RandomScale(),
-        augment.RandomCrop(size, color=(1, 2, 3), void=77),
+        augment.RandomCrop(size, color=(1, 2, 3), ignore_class=77),
     ]
     for seed in range(20):
         got = augment.apply(chain, image, mask, np.random.default_rng(seed))

@@ -397,8 +397,8 @@ def test_every_problem_is_named_once(data):
 def test_arrays_in_memory():
     images, masks = pairs()
     good = list(zip(images, masks, strict=True))
-    assert check({"train": good}, classes=3).findings == ()
+    assert check({"train": good}, class_table=3).findings == ()
     halves = [(x, y / 255.0) for x, y in good]
     found = codes(halves)
     assert "divided by 255" in str(found["KS-D007"])
-    assert codes(good, classes=2)["KS-D003"].severity == "error"
+    assert codes(good, class_table=2)["KS-D003"].severity == "error"

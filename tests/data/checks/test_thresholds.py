@@ -27,7 +27,7 @@ def mask_of(*counts, ids=(0, 1), size=100):
 def codes(pairs, classes=2):
     if not isinstance(pairs, dict):
         pairs = {"train": pairs}
-    return {f.code: f for f in check(pairs, classes=classes).findings}
+    return {f.code: f for f in check(pairs, class_table=classes).findings}
 
 
 @pytest.mark.parametrize(("count", "found"), [(1974, True), (2000, False)])

@@ -18,30 +18,33 @@ def message(*arguments, code="KS-D015"):
 
 def test_without_a_table():
     labels = match_labels(["cat", "dog", "__ignore__"], None, "f")
-    assert labels.classes.names == ("background", "cat", "dog")
+    assert labels.class_table.names == ("background", "cat", "dog")
     assert labels.ids == {"background": 0, "cat": 1, "dog": 2}
     assert labels.background == 0
     assert [labels.id_of(x, "f", "") for x in ("dog", "void")] == [2, 255]
-    assert match_labels(["cat"], 2, "f").classes.names == ("background", "cat")
+    assert match_labels(["cat"], 2, "f").class_table.names == (
+        "background",
+        "cat",
+    )
 
 
 @pytest.mark.parametrize("name", ["background", "_background_"])
 def test_a_label_called_background(name):
     labels = match_labels(["cat", name], None, "f")
-    assert labels.classes.names == (name, "cat")
+    assert labels.class_table.names == (name, "cat")
     assert labels.background == 0
 
 
 def test_other_backgrounds():
     labels = match_labels(["a", "b"], None, "f", "b")
-    assert labels.classes.names == ("b", "a") and labels.background == 0
+    assert labels.class_table.names == ("b", "a") and labels.background == 0
     labels = match_labels(["a", "b"], None, "f", None)
-    assert labels.classes.names == ("a", "b") and labels.background == 255
+    assert labels.class_table.names == ("a", "b") and labels.background == 255
 
 
 def test_a_table():
     labels = match_labels(["cat", "_background_"], TABLE, "f")
-    assert labels.classes is TABLE
+    assert labels.class_table is TABLE
     assert labels.id_of("cat", "f", "") == 2
     assert labels.id_of("_background_", "f", "") == 1
     assert labels.background == 1

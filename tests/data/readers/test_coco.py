@@ -74,7 +74,7 @@ def test_polygons(tmp_path):
         annotation([box(0, 0, 10, 8)], 4),
     )
     folder = from_coco(file)
-    assert folder.classes.names == ("background", "cat", "dog")
+    assert folder.class_table.names == ("background", "cat", "dog")
     expected = np.full(SIZE, 1)
     expected[1:3, 1:3] = expected[5, 5] = 2  # the smaller over the larger
     np.testing.assert_array_equal(folder[0][1], expected)
@@ -243,11 +243,11 @@ def test_declared_size(tmp_path):
 def test_classes(tmp_path):
     file = write(tmp_path, annotation([box(0, 0, 10, 8)]))
     table = ClassTable(("bg", "dog", "cat"), ((0, 0, 0),) * 3)
-    folder = from_coco(file, classes=table, background="bg")
-    assert folder.classes is table and (folder[0][1] == 2).all()
+    folder = from_coco(file, class_table=table, background="bg")
+    assert folder.class_table is table and (folder[0][1] == 2).all()
     folder = from_coco(file, background=None)
-    assert folder.classes.names == ("cat", "dog")
-    assert "must be called background" in message(file, classes=table)
+    assert folder.class_table.names == ("cat", "dog")
+    assert "must be called background" in message(file, class_table=table)
 
 
 def test_images_are_found(tmp_path):
@@ -287,7 +287,7 @@ def test_masks_with_notes_are_no_coco(tmp_path):
     image(tmp_path / "annotations/b.png")
     write_json(tmp_path / "annotations/notes.json", {})
     with pytest.raises(DataError, match="KS-D004"):
-        from_folder(tmp_path, classes=2)
+        from_folder(tmp_path, class_table=2)
 
 
 def test_images_of_one_name(tmp_path):
@@ -322,19 +322,19 @@ def test_splits_have_one_table_of_classes(tmp_path):
         )
     for split in names:
         folder = from_folder(tmp_path, split)
-        assert folder.classes.names == ("background", "cat", "dog", "bird")
+        assert folder.class_table.names == ("background", "cat", "dog", "bird")
         assert (folder[0][1][:, :5] == 1).all()
     report = check(tmp_path)
-    assert report.classes.names == folder.classes.names
+    assert report.class_table.names == folder.class_table.names
     for part in report.splits.values():
         assert part.statistics.pixels.tolist() == [40, 40, 0, 0]
     # The number of classes is compared, and the names are kept.
-    assert check(tmp_path, classes=4).classes == report.classes
-    few = check(tmp_path, classes=3)
+    assert check(tmp_path, class_table=4).class_table == report.class_table
+    few = check(tmp_path, class_table=3)
     assert not few.ok and "3 are asked for" in few.to_text()
     # A file of its own knows nothing of other splits.
     alone = from_coco(tmp_path / "annotations/instances_val.json")
-    assert alone.classes.names == ("background", "dog", "cat", "bird")
+    assert alone.class_table.names == ("background", "dog", "cat", "bird")
     write_json(tmp_path / "annotations/train.json", content())
     with pytest.raises(DataError, match="are both of the split train"):
         splits(tmp_path)
@@ -347,11 +347,11 @@ def test_categories_without_annotations_need_no_class(tmp_path):
         tmp_path, annotation([box(0, 0, 10, 8)]), categories=categories
     )
     names = ("background", "cracks", "cat", "dog")
-    assert from_coco(file).classes.names == names
+    assert from_coco(file).class_table.names == names
     table = ClassTable(("background", "cat"), ((0, 0, 0),) * 2)
     table.write(tmp_path / "classes.csv")
     folder = from_folder(tmp_path)
-    assert folder.classes == table and (folder[0][1] == 1).all()
+    assert folder.class_table == table and (folder[0][1] == 1).all()
     write(tmp_path, annotation([box(0, 0, 1, 1)], 9), categories=categories)
     assert "has for annotation 1 the label dog; the classes are" in message(
         file

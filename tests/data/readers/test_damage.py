@@ -96,7 +96,7 @@ def read_pairs(path):
 
 
 def read_stack(path):
-    return from_stack(path / "x.tif", path / "y.tif", classes=3)
+    return from_stack(path / "x.tif", path / "y.tif", class_table=3)
 
 
 def read_run(path):
@@ -123,7 +123,7 @@ def layout(request, tmp_path_factory):
 
 def check_all(reader, path):
     data = reader(path)
-    classes = {*range(len(data.classes)), 255} if data else set()
+    classes = {*range(len(data.class_table)), 255} if data else set()
     for image, mask in data:
         assert image.shape == (*mask.shape, 3) and image.dtype == "uint8"
         assert mask.dtype == "uint8" and set(mask.ravel().tolist()) <= classes

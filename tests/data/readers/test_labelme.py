@@ -72,7 +72,7 @@ def test_shapes(tmp_path):
         square("_background_", 0, 7, 1),
     )
     folder = from_folder(tmp_path)
-    assert folder.classes.names == ("_background_", "cat", "dog", "zebra")
+    assert folder.class_table.names == ("_background_", "cat", "dog", "zebra")
     expected = np.full(SIZE, 3)
     expected[3:5, 4:6] = 1
     expected[1:3, 1:3] = 2  # centers nearer than 1 to (2, 2)
@@ -86,7 +86,7 @@ def test_later_over_earlier_and_groups_ignored(tmp_path):
     write(tmp_path, "a", small, square("b", 0, 0, 5) | {"group_id": 3}, small)
     write(tmp_path, "b", small, square("b", 0, 0, 5))
     folder = from_labelme(tmp_path)
-    assert folder.classes.names == ("background", "a", "b")
+    assert folder.class_table.names == ("background", "a", "b")
     assert (folder[0][1] == 1).sum() == 1 and (folder[1][1] == 1).sum() == 0
     assert (folder[1][1] == 2).sum() == 25 and (folder[1][1] == 0).sum() == 55
 
@@ -136,7 +136,7 @@ def test_names_that_differ_by_case(tmp_path):
     # The usual names of void and background are known in any case.
     write(tmp_path, "a", square("Void", 0, 0, 2), square("Background", 4, 0, 2))
     folder = from_labelme(tmp_path)
-    assert folder.classes.names == ("Background",)
+    assert folder.class_table.names == ("Background",)
     assert (folder[0][1] == 255).sum() == 4 and (folder[0][1] == 0).sum() == 76
 
 
@@ -144,13 +144,13 @@ def test_classes(tmp_path):
     write(tmp_path, "a", square("cat", 0, 0, 9))
     (tmp_path / "labels.txt").write_text("__ignore__\n_background_\ndog\ncat\n")
     folder = from_labelme(tmp_path)
-    assert folder.classes.names == ("_background_", "dog", "cat")
+    assert folder.class_table.names == ("_background_", "dog", "cat")
     assert (folder[0][1] == 2).sum() == 72
     table = ClassTable(("cat", "background"), ((0, 0, 0),) * 2)
     (tmp_path / "labels.txt").unlink()
     table.write(tmp_path / "classes.csv")
     folder = from_labelme(tmp_path)
-    assert folder.classes == table and (folder[0][1] == 0).sum() == 72
+    assert folder.class_table == table and (folder[0][1] == 0).sum() == 72
     write(tmp_path, "b", square("dog", 0, 0, 9))
     assert message(tmp_path) == (
         "KS-D015  DATA/b.json has for shape 1 the label dog; the classes are "
@@ -164,8 +164,8 @@ def test_splits_share_their_labels(tmp_path):
     write(tmp_path / "val", "b", square("c", 0, 0, 2))
     assert splits(tmp_path) == ("train", "val")
     train, val = (from_folder(tmp_path, name) for name in ("train", "val"))
-    assert train.classes == val.classes
-    assert val.classes.names == ("background", "b", "c")
+    assert train.class_table == val.class_table
+    assert val.class_table.names == ("background", "b", "c")
     assert val[0][1][0, 0] == 2
     assert message(tmp_path).startswith("KS-D002  DATA has the splits train,")
     assert message(tmp_path, "test").startswith(
@@ -218,7 +218,7 @@ def test_malformed(tmp_path):
         ({"shape_type": "mask", "points": ring[:2]}, "has for mask of shape"),
     ):
         write(tmp_path, "a", shape("b", ring) | wrong)
-        assert found in message(tmp_path, classes=2, check=True)
+        assert found in message(tmp_path, class_table=2, check=True)
     write(tmp_path, "a", 3)
     assert "has for label of shape 1 None" in message(tmp_path)
     png = io.BytesIO()
@@ -260,7 +260,7 @@ def test_files_beside_folders(tmp_path):
     for split, stem in (("train", "a"), ("val", "b")):
         folder = from_folder(tmp_path, split)
         assert [pair.stem for pair in folder.pairs] == [stem]
-        assert folder.classes.names == ("background", "cat", "dog")
+        assert folder.class_table.names == ("background", "cat", "dog")
     # Pictures in a folder that has no files of labelme are told of.
     image(tmp_path / "raw/c.png")
     finding = next(f for f in check(tmp_path).findings if f.code == "KS-D002")

@@ -28,13 +28,15 @@ def test_ade20k(tmp_path):
         write(tmp_path, [[0, 1, 150]], split)
     assert splits(tmp_path) == ("training", "validation")
     values = {0: 255, **{i: i - 1 for i in range(1, 151)}}
-    folder = from_folder(tmp_path, "training", classes=150, mask_values=values)
+    folder = from_folder(
+        tmp_path, "training", class_table=150, mask_values=values
+    )
     assert folder[0][1].tolist() == [[255, 0, 149]]
     with pytest.raises(DataError, match="KS-D002 .* one of them must"):
         from_folder(tmp_path)
     (tmp_path / "annotations/validation").rename(tmp_path / "none")
     with pytest.raises(DataError, match="KS-D001"):
-        from_folder(tmp_path, "validation", classes=150)
+        from_folder(tmp_path, "validation", class_table=150)
 
 
 def test_cityscapes_ids(tmp_path):
@@ -42,7 +44,7 @@ def test_cityscapes_ids(tmp_path):
     # trainId 18; 0..6 are ignored.
     values = {**dict.fromkeys(range(7), 255), 7: 0, 33: 18}
     folder = from_folder(
-        write(tmp_path, [[7, 3, 33]]), classes=19, mask_values=values
+        write(tmp_path, [[7, 3, 33]]), class_table=19, mask_values=values
     )
     assert folder[0][1].tolist() == [[0, 255, 18]]
     assert folder.read_ids(0).tolist() == [[0, 255, 18]]
@@ -52,7 +54,7 @@ def test_colors_of_the_class_table(tmp_path):
     colors = np.array([[[1, 2, 3], [4, 5, 6], [7, 8, 9]]])
     write(tmp_path, colors)
     with pytest.raises(DataError, match="KS-D007"):
-        from_folder(tmp_path, classes=2)
+        from_folder(tmp_path, class_table=2)
     (tmp_path / "classes.yaml").write_text(
         "- {id: 0, name: a, color: [4, 5, 6]}\n"
         "- {id: 1, name: b, color: [1, 2, 3]}\n"
@@ -60,12 +62,12 @@ def test_colors_of_the_class_table(tmp_path):
     )
     folder = from_folder(tmp_path)
     assert folder[0][1].tolist() == [[1, 0, 255]]
-    assert folder.classes.names == ("a", "b")
+    assert folder.class_table.names == ("a", "b")
     copy = pickle.loads(pickle.dumps(folder))  # noqa: S301
     assert copy[0][1].tolist() == [[1, 0, 255]]
     table = ClassTable(("a",), ((4, 5, 6),))
     with pytest.raises(DataError, match=r"KS-D014 .* \(1, 2, 3\)"):
-        from_folder(tmp_path, classes=table)
+        from_folder(tmp_path, class_table=table)
 
 
 def test_channels(tmp_path):
@@ -124,7 +126,7 @@ def test_formats_of_other_tools(tmp_path, file, text, name):
 def test_nothing_is_decoded_without_check(tmp_path):
     path = write(tmp_path, [[0, 1]])
     (path / "annotations/a.png").write_bytes(b"")
-    folder = from_folder(path, classes=2, check=False)
+    folder = from_folder(path, class_table=2, check=False)
     with pytest.raises(DataError, match="KS-D009"):
         folder.check()
 
@@ -134,7 +136,7 @@ def test_isbi2012_em(data_dir):
     folder = from_folder(
         data_dir / "isbi2012_em",
         "val",
-        classes=table,
+        class_table=table,
         mask_values={0: 0, 255: 1},
         channels=1,
     )
@@ -151,8 +153,8 @@ def test_camvid_as_colors(data_dir, tmp_path):
     ids = camvid.read_ids(0)
     code = np.zeros((12, 3), "uint8")
     code[:11] = table.colors
-    code[11] = dict(table.void_colors)[11]
+    code[11] = dict(table.ignore_colors)[11]
     write(tmp_path, code[ids])
-    folder = from_folder(tmp_path, classes=table)
+    folder = from_folder(tmp_path, class_table=table)
     np.testing.assert_array_equal(folder[0][1], camvid[0][1])
     np.testing.assert_array_equal(folder.read_ids(0), ids)

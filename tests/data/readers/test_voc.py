@@ -54,7 +54,7 @@ def test_indices_of_palettes(tmp_path):
         assert [pair.stem for pair in folder.pairs] == [B, A]
         assert folder[0][1].tolist() == [[0, 20, 255]]
         assert folder[0][0].shape == (1, 3, 3)
-        assert folder.classes == VOC_CLASSES
+        assert folder.class_table == VOC_CLASSES
     assert splits(tmp_path) == ("train", "val")
     folder = from_folder(
         tmp_path, "val", mask_values={i: 0 for i in range(256)}
@@ -77,10 +77,10 @@ def test_other_classes(tmp_path):
     assert "has the ids 0, 2, 21; the data set has 21 classes" in message(
         tmp_path
     )
-    assert from_voc(tmp_path, classes=22)[0][1].tolist() == [[0, 21, 2]]
+    assert from_voc(tmp_path, class_table=22)[0][1].tolist() == [[0, 21, 2]]
     table = ClassTable(("a", "b", "c"), ((0, 0, 0),) * 3, frozenset({21}))
     table.write(tmp_path / "classes.csv")
-    assert from_voc(tmp_path).classes == table
+    assert from_voc(tmp_path).class_table == table
     assert from_voc(tmp_path)[0][1].tolist() == [[0, 255, 2]]
 
 
@@ -91,7 +91,10 @@ def test_own_classes_in_a_list_of_names(tmp_path, name):
     file = tmp_path / f"{name}.txt"
     file.write_text("__ignore__\n_background_\ncrack\nrust\n")
     names = ("_background_", "crack", "rust")
-    for classes in (from_folder(tmp_path).classes, check(tmp_path).classes):
+    for classes in (
+        from_folder(tmp_path).class_table,
+        check(tmp_path).class_table,
+    ):
         assert classes.names == names
     assert from_folder(tmp_path)[0][1].tolist() == [[0, 1, 2, 255]]
     for text, found in (
@@ -113,7 +116,10 @@ def test_own_classes_in_a_list_of_names(tmp_path, name):
 def test_vocs_names_are_for_vocs_images(tmp_path):
     """VOC's palette alone says nothing: labelme2voc writes it as well."""
     write(tmp_path, {"photo": [[0, 1, 2]]}, train=["photo"])
-    for classes in (from_folder(tmp_path).classes, check(tmp_path).classes):
+    for classes in (
+        from_folder(tmp_path).class_table,
+        check(tmp_path).class_table,
+    ):
         assert classes.names == ("class 0", "class 1", "class 2")
 
 
@@ -172,8 +178,8 @@ def test_nothing_is_decoded_without_check(tmp_path):
 
 def test_voc_samples(data_dir):
     folder = from_folder(data_dir / "voc_samples", "val")
-    assert len(folder) == 5 and len(folder.classes) == 21
-    assert folder.classes.names == VOC_CLASSES.names
+    assert len(folder) == 5 and len(folder.class_table) == 21
+    assert folder.class_table.names == VOC_CLASSES.names
     ids = set().union(*(np.unique(mask) for _, mask in folder))
     assert 255 in ids and ids - {255} <= set(range(21))
     # Masks written as colors, read back through them.
@@ -219,8 +225,8 @@ def test_round_trip(tmp_path_factory, ids, palette):
     folder = from_folder(path)
     expected = np.where(ids == 3, 255, ids)
     np.testing.assert_array_equal(folder[0][1], expected)
-    assert folder.classes.names == ("car", "background", "traffic: light")
-    assert folder.classes.colors == tuple(map(tuple, COLORS[:3].tolist()))
+    assert folder.class_table.names == ("car", "background", "traffic: light")
+    assert folder.class_table.colors == tuple(map(tuple, COLORS[:3].tolist()))
     assert splits(path) == ("default",)
 
 
@@ -228,25 +234,25 @@ def test_a_table_is_matched_by_name(tmp_path):
     path = write_cvat(tmp_path, [[0, 1, 2, 3]])
     names = ("background", "traffic: light", "bus", "car")
     table = ClassTable(names, ((0, 0, 0),) * 4)
-    folder = from_cvat(path, classes=table)
-    assert folder.classes is table
+    folder = from_cvat(path, class_table=table)
+    assert folder.class_table is table
     assert folder[0][1].tolist() == [[3, 0, 1, 255]]
     table.write(tmp_path / "classes.csv")
     assert from_cvat(path)[0][1].tolist() == [[3, 0, 1, 255]]
     few = ClassTable(("background", "car"), ((0, 0, 0),) * 2)
-    assert cvat_message(path, classes=few).startswith(
+    assert cvat_message(path, class_table=few).startswith(
         "KS-D015  DATA/labelmap.txt has the label traffic: light;"
     )
-    assert from_cvat(path, classes=3).classes.names[0] == "car"
+    assert from_cvat(path, class_table=3).class_table.names[0] == "car"
     assert "names 3 labels; 4 classes are asked for" in cvat_message(
-        path, classes=4
+        path, class_table=4
     )
 
 
 def test_a_label_in_no_mask_needs_no_class(tmp_path):
     path = write_cvat(tmp_path, [[0, 1, 0]])
     few = ClassTable(("background", "car"), ((0, 0, 0),) * 2)
-    folder = from_cvat(path, classes=few)
+    folder = from_cvat(path, class_table=few)
     assert folder[0][1].tolist() == [[1, 0, 1]]
     assert pickle.loads(pickle.dumps(folder))[0][1].sum() == 2  # noqa: S301
 

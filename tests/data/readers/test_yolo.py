@@ -47,7 +47,7 @@ def test_polygons(tmp_path):
     write(tmp_path, *lines)
     image(tmp_path / "images/train/b.png", SIZE)
     folder = from_folder(tmp_path, "train")
-    assert folder.classes.names == ("background", "cat", "dog")
+    assert folder.class_table.names == ("background", "cat", "dog")
     expected = np.zeros(SIZE, int)
     expected[:, :5] = 1
     expected[2, 2] = 2  # the smaller over the larger
@@ -106,11 +106,11 @@ def test_roboflow(tmp_path):
 def test_classes(tmp_path):
     write(tmp_path, line(0, 0, 0, 10, 8))
     table = ClassTable(("dog", "cat", "background"), ((0, 0, 0),) * 3)
-    assert (from_yolo(tmp_path, "train", classes=table)[0][1] == 1).all()
+    assert (from_yolo(tmp_path, "train", class_table=table)[0][1] == 1).all()
     folder = from_yolo(tmp_path, "train", background=None)
-    assert folder.classes.names == ("cat", "dog")
+    assert folder.class_table.names == ("cat", "dog")
     assert "has 3 classes, the background included; 2 are asked for" in message(
-        tmp_path, "train", classes=2
+        tmp_path, "train", class_table=2
     )
 
 
@@ -188,7 +188,7 @@ def test_an_export_inside_another(tmp_path):
     ):
         for split in ("train", "val"):
             folder = from_folder(path, split)
-            assert folder.classes.names[1] == name
+            assert folder.class_table.names[1] == name
             assert [pair.stem for pair in folder.pairs] == [name]
             assert (folder[0][0] == value).all() and (folder[0][1] == 1).all()
     # A split that is missing is not that of the outer export.
@@ -231,7 +231,7 @@ def test_label_studio(tmp_path):
         '{"categories": [{"id": 0, "name": "cat"}], "info": {}}'
     )
     folder = from_folder(tmp_path)
-    assert folder.classes.names == ("background", "cat", "dog")
+    assert folder.class_table.names == ("background", "cat", "dog")
     assert (folder[0][1] == 2).all() and splits(tmp_path) == ()
     (tmp_path / "classes.txt").write_text("cat\n\ndog\n")
     assert "KS-D011  DATA/classes.txt has for the id 1 the name ''" in message(

@@ -64,7 +64,7 @@ def test_steps_of_deeplab_v2_are_caffes():
     """papers.md 2.4: V ← μV + λ·m·(g + d·w), w ← w - V; 13.4: poly 0.9, d on
     kernels alone, m = 10 and 20 for the scores, 2 for other biases; batch
     norm is frozen."""
-    options = {"classes": CLASSES, "rates": (6, 12), "dropout": 0.0}
+    options = {"classes": CLASSES, "atrous_rates": (6, 12), "dropout": 0.0}
     model = randomize(DeepLabV2(backbone(), **options))
     arguments = recipes.deeplab_v2(
         model, STEPS, learning_rate=RATE, weight_decay=DECAY

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.once
 
 
 class Pairs(list):
-    classes = ClassTable.default(3)
+    class_table = ClassTable.default(3)
 
 
 def pairs(count=20, size=(4, 5)):

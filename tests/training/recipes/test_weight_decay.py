@@ -16,8 +16,8 @@ def network():
         keras.layers.BatchNormalization(name="norm"),
         keras.layers.DepthwiseConv2D(3, padding="same", name="depthwise"),
         keras.layers.SeparableConv2D(4, 3, padding="same", name="separable"),
-        AtrousConv(4, 3, rate=2, padding="same", name="atrous"),
-        ASPP(filters=4, rates=(2, 4), name="pyramid"),
+        AtrousConv(4, 3, dilation_rate=2, padding="same", name="atrous"),
+        ASPP(filters=4, atrous_rates=(2, 4), name="pyramid"),
         keras.layers.Conv2DTranspose(2, 2, strides=2, name="transpose"),
     ):
         x = layer(x)

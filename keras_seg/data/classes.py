@@ -170,6 +170,34 @@ class ClassTable:
         with open(path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
 
+    def to_dict(self):
+        """What JSON can hold of it: names, colors and ids that mean void."""
+        rows = zip(self.names, self.colors, strict=True)
+        return {
+            "classes": [
+                {"id": i, "name": name, "color": list(color)}
+                for i, (name, color) in enumerate(rows)
+            ],
+            "void_ids": sorted(self.ignore_classes),
+        }
+
+    @classmethod
+    def from_dict(cls, known):
+        """The table that `to_dict` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: if it is not what `to_dict` writes.
+        """
+        return cls(
+            names=tuple(_text(row["name"]) for row in known["classes"]),
+            colors=tuple(
+                _red_green_blue(row["color"]) for row in known["classes"]
+            ),
+            ignore_classes=frozenset(
+                _whole(i, 1 << 31) for i in known["void_ids"]
+            ),
+        )
+
 
 def _check_count(count):
     if not 1 <= count <= MAX_CLASSES:
@@ -384,3 +412,20 @@ def _check_name(path, i, name):
 
 def _malformed(path, found, allowed, fix="correct the entry"):
     return DataError("KS-D011", path, found, allowed, fix=fix)
+
+
+def _text(value):
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is no text")
+    return value
+
+
+def _red_green_blue(values):
+    red, green, blue = (_whole(value, 255) for value in values)
+    return red, green, blue
+
+
+def _whole(value, largest):
+    if type(value) is not int or not 0 <= value <= largest:
+        raise TypeError(f"{value!r:.40} is no integer of 0...{largest}")
+    return value

@@ -22,6 +22,7 @@ from keras_seg.deployment.verification import compare
 from keras_seg.deployment.verification import probe_images
 from keras_seg.from_logits import gives_logits
 from keras_seg.inference.scores import warn_of_weights
+from keras_seg.runs.model_file import class_table_of
 from keras_seg.surgery.graph import data_format_of
 from keras_seg.surgery.graph import functional
 
@@ -60,8 +61,8 @@ def export(
 
     The file takes float32 images `(batch, height, width, channels)`, RGB in
     0...255, and returns scores as the model does, whose preprocessing it
-    contains. ExportMetadata are written with it, such as the classes and their
-    colors; `ExportedModel` reads them.
+    contains. The names and colors of the classes and other metadata are
+    written with it; `ExportedModel` reads them.
 
     | suffix | format | any size: by | one size: by |
     |---|---|---|---|
@@ -78,8 +79,9 @@ def export(
         model: `keras.Model`, images to scores of the same size, channels
             last; of several outputs the first is written.
         path: str or path; its suffix says which format.
-        class_table: `keras_seg.data.ClassTable`. Defaults to names "class 0", …
-            in VOC's colors.
+        class_table: `keras_seg.data.ClassTable`. Defaults to that of the
+            model, see `keras_seg.runs.class_table_of`, or to names "class 0",
+            … in VOC's colors.
         size: pair of ints, height and width, for a file that takes only
             images of that size, one at a time: smaller, and faster with some
             runtimes. Defaults to that of the model, which is mostly any.
@@ -116,6 +118,7 @@ def export(
     samples = _samples(samples, quantization, known, size)
     known.check_installed(keras.config.backend())
     count = network.output_shape[-1]
+    class_table = class_table or class_table_of(model)
     if class_table is None:
         class_table = ClassTable.default(count)
     elif len(class_table) != count:

@@ -47,21 +47,10 @@ class ExportMetadata:
 
     def to_json(self):
         """Returns the metadata as JSON, input and output described."""
-        table = self.class_table
-        classes = [
-            {"id": i, "name": name, "color": list(color)}
-            for i, (name, color) in enumerate(
-                zip(table.names, table.colors, strict=True)
-            )
-        ]
         known = dataclasses.asdict(self)
         del known["class_table"]
-        known |= {
-            "classes": classes,
-            "void_ids": sorted(table.ignore_classes),
-            "input": _INPUT,
-            "output": _OUTPUT,
-        }
+        known |= self.class_table.to_dict()
+        known |= {"input": _INPUT, "output": _OUTPUT}
         return json.dumps(known, indent=2)
 
     @classmethod
@@ -91,12 +80,6 @@ class ExportMetadata:
 
 
 def _checked(known):
-    rows = known["classes"]
-    table = ClassTable(
-        names=tuple(_text(row["name"]) for row in rows),
-        colors=tuple(_color(row["color"]) for row in rows),
-        ignore_classes=frozenset(_whole(i, 1 << 31) for i in known["void_ids"]),
-    )
     size = known["size"]
     if size is not None:
         height, width = (_whole(n, 1 << 31) for n in size)
@@ -107,7 +90,7 @@ def _checked(known):
     if from_logits not in (True, False, None):
         raise TypeError(f"{from_logits!r:.40} is no bool")
     return {
-        "class_table": table,
+        "class_table": ClassTable.from_dict(known),
         "size": size,
         "bit_depth": bit_depth and _whole(bit_depth, 16),
         "channels": _whole(known["channels"], 1 << 16),
@@ -123,11 +106,6 @@ def _text(value):
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.40} is no text")
     return value
-
-
-def _color(values):
-    red, green, blue = (_whole(value, 255) for value in values)
-    return red, green, blue
 
 
 def _whole(value, largest):

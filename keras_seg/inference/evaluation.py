@@ -18,6 +18,7 @@ from keras_seg.metrics import count_pairs
 from keras_seg.metrics import scores
 from keras_seg.metrics.confusion import MASKS_OF_0_255
 from keras_seg.metrics.confusion import seems_0_255
+from keras_seg.runs.model_file import class_table_of
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -107,8 +108,8 @@ def evaluate(
             is predicted there is not counted. JAX compiles for each size:
             for images of many sizes, 32 saves most of the time, and scores
             what `predict` returns for a stream. Defaults to 1, no padding.
-        class_table: `keras_seg.data.ClassTable`. Defaults to that of `data`, or
-            else to one with as many classes as the model has.
+        class_table: `keras_seg.data.ClassTable`. Defaults to that of `data`,
+            or else of the model, or else to one without names.
         trimap: optional str, the kind of boundaries for scores in bands along
             them, see `keras_seg.metrics.trimap`.
         progress: optional function of the number of images done.
@@ -117,8 +118,9 @@ def evaluate(
         `Evaluation`.
 
     Raises:
-        ValueError: If an id is outside the classes, the model does not fit
-            the data, or masks of two classes hold only 0 and 255.
+        ValueError: If an id is outside the classes, the model has another
+            number of classes than the data or other names for them, or masks
+            of two classes hold only 0 and 255.
 
     Example:
 
@@ -135,14 +137,25 @@ def evaluate(
     if len(data) == 0:
         raise ValueError("`data` must have at least one pair. Received: none")
     count = model.output_shape[-1]
+    own = class_table_of(model)
     if class_table is None:
-        class_table = getattr(data, "class_table", None) or ClassTable.default(
-            count
-        )
+        class_table = getattr(data, "class_table", None) or own
+    if class_table is None:
+        class_table = ClassTable.default(count)
     if count != len(class_table):
         raise ValueError(
             f"The model must have the classes of the data. Received: a model "
             f"of {count} classes, data of {len(class_table)}"
+        )
+    tables = [x for x in (own, class_table) if x is not None]
+    names = [
+        x.names for x in tables if x.names != ClassTable.default(count).names
+    ]
+    if len(set(names)) > 1:
+        raise ValueError(
+            "The model must have the classes of the data, in their order. "
+            f"Received: a model of {', '.join(names[0])}; data of "
+            f"{', '.join(names[1])}"
         )
     warn_of_weights(model)
     matrix = np.zeros((count, count), np.int64)

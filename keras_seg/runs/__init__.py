@@ -10,7 +10,17 @@ need nothing of `keras_seg.training` for that:
 from keras_seg.runs.files import RunError
 from keras_seg.runs.files import RunWarning
 from keras_seg.runs.folder import RunFolder
+from keras_seg.runs.model_file import class_table_of
+from keras_seg.runs.model_file import set_class_table
 from keras_seg.runs.settings import Settings
 from keras_seg.runs.source import DataSource
 
-__all__ = ["DataSource", "RunError", "RunFolder", "RunWarning", "Settings"]
+__all__ = [
+    "DataSource",
+    "RunError",
+    "RunFolder",
+    "RunWarning",
+    "Settings",
+    "class_table_of",
+    "set_class_table",
+]

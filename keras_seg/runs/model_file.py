@@ -4,12 +4,21 @@ import contextlib
 import math
 import os
 import zipfile
+from typing import Any
 
 import keras
 
+from keras_seg.data.classes import ClassTable
+from keras_seg.layers.metadata import facts_of
+from keras_seg.layers.metadata import note
 from keras_seg.runs.files import RunError
 
-__all__ = ["load_model", "without_optimizer"]
+__all__ = [
+    "class_table_of",
+    "load_model",
+    "set_class_table",
+    "without_optimizer",
+]
 
 
 def load_model(path, classes):
@@ -58,6 +67,53 @@ def load_model(path, classes):
             f"{classes}. Fix: put back the table it was trained with."
         )
     return model
+
+
+def class_table_of(model: Any) -> ClassTable | None:
+    """The names and colors of a model's classes, as the model knows them.
+
+    Args:
+        model: `keras.Model` or `keras_seg.deployment.ExportedModel`.
+            `keras_seg.training.train` and `set_class_table` tell a model of
+            its classes; it keeps them when it is saved, cloned or changed by
+            surgery that keeps the classes.
+
+    Returns:
+        `keras_seg.data.ClassTable`, or None where the model has not been told.
+
+    Example:
+
+    >>> from keras_seg.applications import UNet
+    >>> from keras_seg.data import synthetic
+    >>> model = UNet(classes=2, filters=2, depth=1)
+    >>> set_class_table(model, synthetic.MEMBRANE_CLASSES)
+    >>> class_table_of(keras.models.clone_model(model)).names
+    ('cell', 'membrane')
+    """
+    if not isinstance(model, keras.Model):
+        return getattr(model, "class_table", None)
+    known = (facts_of(model) or {}).get("class_table")
+    return known and ClassTable.from_dict(known)
+
+
+def set_class_table(model: keras.Model, class_table: ClassTable) -> None:
+    """Tells a model the names and colors of its classes.
+
+    Args:
+        model: `keras.Model` of `keras_seg.applications`.
+        class_table: `keras_seg.data.ClassTable`.
+
+    Raises:
+        ValueError: If the model has another number of classes, or was not
+            built by `keras_seg.applications`.
+    """
+    count = keras.tree.flatten(model.outputs)[0].shape[-1]
+    if count != len(class_table):
+        raise ValueError(
+            "`class_table` must have a class for each of the model's scores. "
+            f"Received: {len(class_table)} classes, a model of {count}"
+        )
+    note(model, class_table=class_table.to_dict())
 
 
 @contextlib.contextmanager

@@ -18,6 +18,8 @@ from keras_seg.layers import CropLike
 from keras_seg.layers import DenseCRF
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import positive_int
+from keras_seg.layers.metadata import facts_of
+from keras_seg.layers.metadata import note
 from keras_seg.surgery import graph
 from keras_seg.surgery import verification
 
@@ -98,7 +100,10 @@ def replace_classes(model, classes, verify=True):
     if numbers == {classes}:
         # What depends on the classes is what changes with their number.
         model = _Renewal(model, axis, classes + 1).run()
-    return _Renewal(model, axis, classes).run(verify)
+    renewed = _Renewal(model, axis, classes).run(verify)
+    if "class_table" in (facts_of(renewed) or {}):
+        note(renewed, class_table=None)  # These were the old classes.
+    return renewed
 
 
 def _class_axis(tensor):

@@ -101,6 +101,8 @@ def set_output_stride(model, output_stride, *, input_tensor=None, verify=True):
     )
     if surgery.largest_stride < output_stride and "strided" in facts:
         model = _restore(facts["strided"], model, surgery.largest_stride)
+        if facts_of(model) is not None:  # What was noted since then.
+            note(model, **{k: v for k, v in facts.items() if k != "strided"})
         dense, surgery = _rebuild(
             model, output_stride, input_tensor, is_part, verify
         )

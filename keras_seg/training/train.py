@@ -10,6 +10,7 @@ from keras_seg.runs.files import RunError
 from keras_seg.runs.files import RunWarning
 from keras_seg.runs.files import lock
 from keras_seg.runs.folder import RunFolder
+from keras_seg.runs.model_file import set_class_table
 from keras_seg.runs.source import describe
 from keras_seg.runs.source import recorded_source
 from keras_seg.runs.source import refuse_changes
@@ -87,6 +88,7 @@ def train(
     batches = training_batches(settings, data)
     held_out = whole_images(settings, validation)
     model = compiled_model(settings, len(class_table), data)
+    set_class_table(model, class_table)
     warn_of_small_batches(model, settings.batch_size)
     if out is not None:
         check_space(out, model)

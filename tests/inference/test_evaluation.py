@@ -9,6 +9,7 @@ from keras_seg.data import ClassTable
 from keras_seg.inference import Evaluation
 from keras_seg.inference import evaluate
 from keras_seg.inference import predict
+from keras_seg.runs import set_class_table
 from tests import networks
 from tests.networks import asked
 from tests.networks import randomize
@@ -135,6 +136,22 @@ def test_classes(echo):
         "The model must have the classes of the data. Received: a model of "
         "3 classes, data of 2"
     )
+
+
+@pytest.mark.once
+def test_classes_of_the_model():
+    model = UNet(classes=3, filters=2, depth=1)
+    set_class_table(model, CLASSES)
+    assert evaluate(model, PAIRS).class_table == CLASSES
+    other = ClassTable(("b", "a", "c"), CLASSES.colors)
+    with pytest.raises(ValueError) as caught:
+        evaluate(model, PAIRS, class_table=other)
+    assert str(caught.value) == (
+        "The model must have the classes of the data, in their order. "
+        "Received: a model of a, b, c; data of b, a, c"
+    )
+    # Numbers alone are no other names.
+    evaluate(model, PAIRS, class_table=ClassTable.default(3))
 
 
 def test_refused(echo):

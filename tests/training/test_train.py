@@ -16,6 +16,7 @@ from keras_seg.runs import RunError
 from keras_seg.runs import RunFolder
 from keras_seg.runs import RunWarning
 from keras_seg.runs import Settings
+from keras_seg.runs import class_table_of
 from keras_seg.runs.files import lock
 from keras_seg.training import resume
 from keras_seg.training import train
@@ -91,6 +92,7 @@ def test_run_folder(pairs, whole):
     run = RunFolder.open(out)
     assert run.settings == SETTINGS.resolved()
     assert run.class_table == synthetic.MEMBRANE_CLASSES
+    assert class_table_of(run.load_model()) == synthetic.MEMBRANE_CLASSES
     with open(run.path / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     for name, values in history.history.items():

@@ -82,24 +82,17 @@ class Report:
 
     def to_json(self):
         """The report as JSON, for programs."""
-        classes = self.class_table
+        known: dict[str, Any] = {"classes": None, "void_ids": None}
+        if self.class_table:
+            known = self.class_table.to_dict()
+            known["void_ids"] = sorted({*known["void_ids"], 255})
         content = {
             "version": 1,
             "source": self.source,
             "ok": self.ok,
             "counts": {s: len(self.of(s)) for s in SEVERITIES},
             "findings": [dataclasses.asdict(f) for f in self.findings],
-            "classes": [
-                {"id": i, "name": name, "color": list(color)}
-                for i, (name, color) in enumerate(
-                    zip(classes.names, classes.colors, strict=True)
-                )
-            ]
-            if classes
-            else None,
-            "void_ids": sorted(classes.ignore_classes | {255})
-            if classes
-            else None,
+            **known,
             "splits": {
                 name: _split_as_json(split)
                 for name, split in self.splits.items()

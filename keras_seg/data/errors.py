@@ -1,13 +1,15 @@
-"""The one exception of the data room."""
+"""`DataError`, raised for files that cannot be trained on, and its codes."""
+
+import functools
 
 __all__ = ["DataError"]
 
 
 class DataError(ValueError):
-    """Something in a user's files that cannot be trained on.
+    """A file or folder of the user cannot be trained on.
 
-    The message names the file, what was found, what is allowed, a guess where
-    there is one, and the fix. The codes:
+    The message names the file, what was found, what is allowed, the likely
+    cause if there is one, and the fix. The codes:
 
     | code | what is wrong |
     |---|---|
@@ -49,14 +51,13 @@ class DataError(ValueError):
     | KS-D036 | EXIF turns an image, and its mask may not have been turned |
     | KS-D037 | a mask lies elsewhere on Earth than its image |
 
-    From KS-D020 on they are findings of `keras_seg.data.check`, which names
-    all there are; some of them are warnings or notes.
+    Codes from KS-D020 on are findings of `keras_seg.data.check`; some of them
+    are warnings or notes.
 
     Args:
         code: str, one of the codes above.
         file: str or path, the file or folder at fault.
-        found: str, what was found, as the rest of a sentence that begins with
-            the file.
+        found: str, what was found: a sentence whose subject is the file.
         allowed: str, what is allowed instead, a clause.
         fix: str, what to do, a clause.
         guess: optional str, a sentence on the likely cause.
@@ -85,18 +86,5 @@ class DataError(ValueError):
         )
 
     def __reduce__(self):
-        return (
-            _rebuild,
-            (
-                self.code,
-                self.file,
-                self.found,
-                self.allowed,
-                self.fix,
-                self.guess,
-            ),
-        )
-
-
-def _rebuild(code, file, found, allowed, fix, guess):
-    return DataError(code, file, found, allowed, fix=fix, guess=guess)
+        make = functools.partial(DataError, fix=self.fix, guess=self.guess)
+        return make, (self.code, self.file, self.found, self.allowed)

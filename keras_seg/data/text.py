@@ -43,7 +43,7 @@ def listing(values) -> str:
     return ", ".join(map(str, values)) or "(none)"
 
 
-def malformed(path, found, allowed, fix="correct the file", guess=None):
+def malformed(path, found, allowed, fix="export it again", guess=None):
     """The `DataError` of a text file that is not as it must be."""
     return DataError("KS-D013", path, found, allowed, fix=fix, guess=guess)
 
@@ -155,7 +155,6 @@ def read_json(path):
             f"is not JSON on line {error.lineno}, column {error.colno} "
             f"({error.msg})",
             "a complete JSON file is expected",
-            "export it again",
         ) from error
     # ValueError: Python does not read a number of thousands of digits.
     except (_Constant, RecursionError, ValueError) as error:
@@ -170,7 +169,6 @@ def read_json(path):
             path,
             found,
             "a JSON file of plain numbers is expected",
-            "export it again",
         ) from error
 
 
@@ -188,6 +186,7 @@ def read_yaml(path):
             path,
             f"is not plain YAML{line} ({problem})",
             "a YAML file of names and numbers is expected",
+            "correct the file",
         ) from error
 
 

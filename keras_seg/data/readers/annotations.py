@@ -1,4 +1,4 @@
-"""Values, outlines and labels of annotation files, checked before use."""
+"""Checked values, outlines and labels of annotation files."""
 
 import dataclasses
 import pathlib
@@ -34,10 +34,9 @@ _FAR = 1e6  # pixels; farther out nothing was meant
 
 
 def value(record, key, kind, file, where):
-    """An entry of a JSON object, of the type or types that it must have.
+    """An entry of a JSON object, if it has the type or one of the types.
 
-    `where` says in errors which object it is, such as "image 3". A bool is no
-    int.
+    `where` names the object in errors, such as "image 3". A bool is no int.
     """
     found = record.get(key) if isinstance(record, dict) else None
     if not isinstance(found, kind) or (
@@ -48,7 +47,6 @@ def value(record, key, kind, file, where):
             file,
             f"has for {key} of {where} {brief(found)}",
             f"{' or '.join(k.__name__ for k in kinds)} is expected",
-            "export it again",
         )
     return found
 
@@ -65,7 +63,6 @@ def outline(points, file, where):
             file,
             f"has for {where} the points {brief(points)}",
             "a point is two numbers, x and y in pixels",
-            "export it again",
         )
     if len(xy) < 3:
         raise refuse_shape(file, f"a polygon of {len(xy)} points", where)
@@ -84,10 +81,10 @@ def refuse_shape(file, found, where, allowed="a shape must have an area"):
 
 
 def check_size(declared, size, image, file):
-    """Refuse annotations that were made at another size.
+    """Refuse annotations of an image that had another size.
 
-    `declared` is the (height, width) that the file says, `None` where it does
-    not; `size` that of the image as viewers show it.
+    `declared` is the (height, width) in the file, `None` if it has none, and
+    `size` that of the upright image.
     """
     if all(d is None or d == s for d, s in zip(declared, size, strict=True)):
         return
@@ -109,7 +106,7 @@ def check_size(declared, size, image, file):
 
 
 def unique_stems(names, file):
-    """A stem for each file name, folders joined by underscores."""
+    """A stem for each file name, with its folders joined by underscores."""
     stems: dict[str, str] = {}
     for name in names:
         path = pathlib.PurePosixPath(name).with_suffix("")
@@ -129,12 +126,12 @@ def unique_stems(names, file):
 
 @dataclasses.dataclass(frozen=True)
 class Labels:
-    """What the labels of a data set mean.
+    """The ids of the labels of a data set.
 
     Args:
         class_table: `ClassTable`.
         ids: dictionary from each label to its id.
-        background: int, the id of the pixels that no shape covers.
+        background: int, the id of pixels in no shape.
     """
 
     class_table: ClassTable
@@ -146,36 +143,36 @@ class Labels:
         return composed(label) in self.ids or is_void(label)
 
     def id_of(self, label, file, where):
-        """The id of a label; a `DataError` where it is unknown."""
+        """The id of a label; a `DataError` if it is unknown."""
         if self.knows(label):
             return self.ids.get(composed(label), VOID)
         raise _unknown(label, self.class_table, file, where)
 
 
 def is_background(label):
-    """Whether a label is a usual name of the background, in any case."""
+    """Whether a label is a usual name of the background."""
     return label.casefold() in _BACKGROUND
 
 
 def is_void(label):
-    """Whether a label is a usual name of void, in any case."""
+    """Whether a label is a usual name of void."""
     return label.casefold() in _VOID
 
 
 def match_labels(labels, class_table, file, background="background"):
-    """Give ids to labels: by a class table, or in their order.
+    """Assign ids to labels, from a class table or in their order.
 
-    Without a table the background is class 0 and the labels follow; a label
-    called background is moved there. The labels void, ignore, ignored and
-    __ignore__ mean void.
+    Without a table the background is class 0, even if a label is called so,
+    and the others follow. The labels void, ignore, ignored and __ignore__
+    mean void.
 
     Args:
         labels: list of str, in order.
-        class_table: `ClassTable`, whose names are matched, or number of
-            classes, the background included, or `None`.
+        class_table: `ClassTable` with the names of the labels, or number of
+            classes, including the background, or `None`.
         file: str or path, named in errors.
-        background: optional str, the class of the pixels that no shape
-            covers, added if there is none; `None` makes them void.
+        background: optional str, the class of pixels in no shape, added if
+            there is none; `None` makes them void.
 
     Returns:
         `Labels`.

@@ -1,4 +1,4 @@
-"""COCO's JSON: polygons and run lengths of instances."""
+"""Reader of COCO's JSON: which files there are, and what they list."""
 
 import functools
 import pathlib
@@ -49,46 +49,39 @@ def from_coco(
     background="background",
     crowd_is_void=True,
 ):
-    """Read annotations in COCO's format as masks of classes.
+    """Read annotations in COCO's format as a `Folder`.
 
-    Categories become classes in the order of their ids, after a class
-    background, which all pixels without an annotation are. The splits of a
-    folder have one table of classes, by name: those of train come first, and
-    what only val and then other splits have follows. A class table need not
-    name categories without an annotation, such as the supercategories that
-    some tools list. Where annotations overlap, the smaller one lies over the
-    larger, by the pixels they cover.
+    Categories become classes in the order of their ids, after the class
+    background. All splits of a folder share one table of classes, by name:
+    first those of train, then those only in val, then the others. A class
+    table need not name categories without annotations, such as the
+    supercategories that some tools list. Annotations that cover fewer pixels
+    lie over those that cover more.
 
     Run lengths, compressed or not, must add up to the image's pixels. A pixel
     is in a polygon if its center is; pycocotools rounds outlines to fifths of
-    a pixel, so pixels on the outline may differ from its. Coordinates are
-    those of the image as viewers show it, its EXIF orientation applied; a
-    `width` and `height` that say otherwise are an error.
+    a pixel, so pixels on outlines may differ. Coordinates are those of the
+    upright image; a `width` and `height` that differ from its are an error.
 
     Args:
         path: str or path of the JSON file, or of a folder that holds
             `annotations/*.json`, `<split>/_annotations.coco.json` or one
             JSON file.
-        split: optional str, of a folder: the file's name, without
+        split: optional str, the name of a file in a folder, without
             "instances_".
         images: optional str or path of the folder of images. By default it
-            is looked for beside the JSON file and in folders named images or
-            as the split.
-        class_table: optional `ClassTable`, whose names the categories are
-            matched with, or number of classes, the background included.
-            By default `classes.csv` in the folder or above, or else the
-            categories.
-        check: bool, decode and check every file now.
-        channels: optional int, see `read_image`.
+            is looked for beside the JSON file and in folders named `images`
+            or like the split.
+        class_table: optional `ClassTable` with the names of the categories, or
+            number of classes, including the background. By default
+            `classes.csv` in the folder or above, or else the categories.
+        check, channels: see `from_folder`.
         background: optional str, the class of pixels without an annotation;
             `None` makes them void.
-        crowd_is_void: bool, whether `iscrowd` marks pixels as void.
-
-    Returns:
-        A `Folder`.
+        crowd_is_void: bool, whether pixels of `iscrowd` are void.
 
     Raises:
-        DataError: a file is not as it must be.
+        DataError: If a file cannot be used.
     """
     path = pathlib.Path(path)
     alone = path.is_file()
@@ -116,7 +109,7 @@ def from_coco(
         own = files[other] == file
         listed = categories if own else _categories_of(files[other], changed)
         every |= dict.fromkeys(listed.values())
-    # With a table they are looked up where they are used.
+    # A table need not have names that are not used: `CocoMasks` looks them up.
     listed = [] if isinstance(table, ClassTable) else list(every)
     labels = match_labels(listed, table, file, background)
     shapes = _by_image(content, entries, file)
@@ -134,13 +127,13 @@ def from_coco(
 
 
 def coco_splits(path):
-    """The splits of a folder in COCO's layout; `None` of another layout."""
+    """The splits of a folder in COCO's layout; `None` in another layout."""
     files = _files(pathlib.Path(path))
     return None if files is None else sorted_splits(set(files) - {""})
 
 
 def _files(path):
-    """The JSON file of each split, the name "" for the only one."""
+    """The JSON file of each split; "" is the name of the only one."""
     files: dict[str, pathlib.Path] = {
         folder.name: folder / _ROBOFLOW
         for folder in visible(path)
@@ -167,7 +160,7 @@ def _files(path):
 
 
 def _coco_files(folder):
-    """The JSON files of instances: not captions and other companions."""
+    """The JSON files of instances, without captions and the like."""
     files = [
         file
         for file in visible(folder, ".json")
@@ -197,8 +190,7 @@ def _file_of(path, split, files):
 def _images_of(file, root, split, names, images):
     """The first folder in which some of the images are.
 
-    One that lacks others is not passed over: the next may hold images of
-    another split under the same names.
+    A later folder that has more may be another split's, with equal names.
     """
     if images is not None:
         return pathlib.Path(images)
@@ -250,12 +242,12 @@ def _categories(content, file):
 
 @functools.lru_cache(maxsize=64)
 def _categories_of(file, modified):
-    """Those of another split's file, which is read once as it is now."""
+    """The categories of another split's file, read once while unmodified."""
     return _categories(read_json(file), file)
 
 
 def _by_image(content, entries, file):
-    """The annotations of each image by its id."""
+    """The annotations of each image, by the image's id."""
     shapes: dict[int, list] = {}
     for entry in entries:
         i = value(entry, "id", (int, str), file, "an image")
@@ -274,7 +266,6 @@ def _by_image(content, entries, file):
                 file,
                 f"has an annotation of image {i}, which it does not list",
                 "image_id is the id of an image",
-                "export it again",
             )
         if "segments_info" in entry:
             raise malformed(

@@ -1,4 +1,4 @@
-"""Annotations of COCO to the ids of one image."""
+"""Masks from COCO's annotations: polygons and run lengths."""
 
 import dataclasses
 import pathlib
@@ -31,8 +31,8 @@ class CocoMasks:
         records: dictionary from the path of each image to (its entry in the
             file, the list of its annotations).
         names: dictionary from category ids to names.
-        labels: `Labels`; only categories with annotations must be among them.
-        crowd_is_void: bool, whether `iscrowd` marks pixels as void.
+        labels: `Labels` of the categories that have annotations.
+        crowd_is_void: bool, whether pixels of `iscrowd` are void.
     """
 
     records: dict[pathlib.Path, tuple[dict, list]]
@@ -49,7 +49,7 @@ class CocoMasks:
             self._regions(annotations, size, pair.mask, crowds)
             for crowds in (True, False)
         )
-        # Each object is marked more surely than the crowd that it is in.
+        # An object is labeled more precisely than the crowd around it.
         under = paint(crowds, size, self.labels.background)
         return paint(objects, size, under)
 
@@ -66,7 +66,6 @@ class CocoMasks:
                     file,
                     f"has for iscrowd of {where} {brief(marked)}",
                     "0 or 1 is expected",
-                    "export it again",
                 )
             crowd = self.crowd_is_void and marked == 1
             if crowd == crowds:
@@ -83,7 +82,6 @@ class CocoMasks:
             file,
             f"has for {where} the category {category}, which it does not list",
             "category_id is the id of a category",
-            "export it again",
         )
 
 
@@ -105,7 +103,6 @@ def region_of(annotation, size, file, where):
                 file,
                 f"has for {where} a polygon that is not x, y, x, y, ...",
                 "a polygon is a list of an even number of numbers",
-                "export it again",
             )
         points = list(zip(polygon[::2], polygon[1::2], strict=True))
         outlines.append(outline(points, file, where))
@@ -119,7 +116,6 @@ def _run_lengths(shape, size, file, where) -> Region:
             file,
             f"has for {where} run lengths of the size {declared}",
             f"the image is {size[0]} high and {size[1]} wide",
-            "export it again",
         )
     counts = value(shape, "counts", (list, str), file, where)
     pixels = size[0] * size[1]
@@ -138,17 +134,16 @@ def _run_lengths(shape, size, file, where) -> Region:
             file,
             f"has for {where} run lengths that do not fill the image",
             "their sum is height times width",
-            "export it again",
         )
     return runs(lengths, size)
 
 
 def _unpacked(text, pixels):
-    """Compressed run lengths as integers, `None` where these are none.
+    """Compressed run lengths as integers, or `None` if they are malformed.
 
-    A number is written in characters of 5 bits and one that says whether more
-    follow, low bits first, with its sign. From the fourth on it is what a run
-    is longer than the one before the last.
+    Each character holds 5 bits of a signed number, low bits first, and one
+    bit that says whether more follow. From the fourth number on, it is the
+    difference from the run before the last.
     """
     try:
         bits = np.frombuffer(text.encode("latin-1"), "uint8").astype("int64")

@@ -1,4 +1,4 @@
-"""labelme: a JSON file of shapes beside each image."""
+"""Reader of labelme's format: a JSON file of shapes beside each image."""
 
 import base64
 import dataclasses
@@ -57,36 +57,30 @@ def from_labelme(
     background="background",
     skip_unlabeled=False,
 ):
-    """Read the files of labelme as masks of classes.
+    """Read the files of labelme as a `Folder`.
 
     `path` or `path/<split>` holds images and a JSON file of the same stem for
     each. Polygons, rectangles, circles and masks are filled, later ones over
     earlier ones; points, lines and line strips have no area and are refused.
     Group ids are ignored. A pixel is in a polygon if its center is.
-    Coordinates are those of the image as viewers and labelme show it, its
-    EXIF orientation applied.
+    Coordinates are those of the upright image.
 
     Args:
         path: str or path.
-        split: optional str, a folder in `path`; "train" are also the files
-            of `path` beside folders of validation and test images.
-        class_table: optional `ClassTable`, whose names the labels are matched
-            with, or number of classes, the background included. By default
+        split: optional str, a folder in `path`. If there are only folders of
+            validation and test images, "train" is `path` itself.
+        class_table: optional `ClassTable` with the names of the labels, or
+            number of classes, including the background. By default
             `classes.csv` in the folder or above, or else labelme's
-            `labels.txt`, a label a line, or else all labels of the folder,
-            sorted. Pixels in no shape are a class background, as are those
-            labelled `_background_`; `__ignore__` is void.
-        check: bool, decode and check every file now.
-        channels: optional int, see `read_image`.
+            `labels.txt`, with a label on each line, or else all labels of the
+            folder, sorted. The label `_background_` means the background,
+            `__ignore__` void.
+        check, channels, skip_unlabeled: see `from_folder`.
         background: optional str, the class of pixels in no shape; `None`
             makes them void.
-        skip_unlabeled: bool, leave out images without a JSON file.
-
-    Returns:
-        A `Folder`.
 
     Raises:
-        DataError: a file or the folder is not as it must be.
+        DataError: If a file or the folder cannot be used.
     """
     root = existing(path)
     names = labelme_splits(root) or ()
@@ -96,18 +90,17 @@ def from_labelme(
         raise missing_split(root, split, names)
     parts = [root / n if (root / n).is_dir() else root for n in names or [""]]
     folder = parts[names.index(split)] if split else root
-    skipped: list | None = [] if skip_unlabeled else None
-    pairs = _pairs(folder, skipped)
+    pairs, skipped = _pairs(folder, skip_unlabeled)
     table = find_table(folder, class_table)
     names = _labels((folder, root), parts, table)
     labels = match_labels(names, table, folder, background)
     masks = LabelmeMasks(labels)
-    data = Folder(pairs, labels.class_table, masks, channels, skipped or ())
+    data = Folder(pairs, labels.class_table, masks, channels, skipped)
     return data.check() if check else data
 
 
 def labelme_splits(path):
-    """The folders with labelme's files; `None` of another layout."""
+    """The folders with labelme's files; `None` in another layout."""
     path = pathlib.Path(path)
     names = {f.name for f in visible(path) if f.is_dir() and _has_shapes(f)}
     if not _has_shapes(path):
@@ -135,10 +128,11 @@ def _has_shapes(folder):
     return False
 
 
-def _pairs(folder, skipped):
+def _pairs(folder, skip_unlabeled):
     files = {f.stem: f for f in visible(folder, ".json")}
     pairs: dict[str, Pair] = {}
     images: dict[str, pathlib.Path] = {}
+    skipped = []
     for image in visible(folder, *SUFFIXES):
         stem = image.stem
         if stem in images:
@@ -152,7 +146,7 @@ def _pairs(folder, skipped):
         images[stem] = image
         if stem in files:
             pairs[stem] = Pair(stem, image, files[stem])
-        elif skipped is not None:
+        elif skip_unlabeled:
             skipped.append(image)
         else:
             raise DataError(
@@ -172,17 +166,17 @@ def _pairs(folder, skipped):
                 "every JSON file needs its image",
                 fix="put the image there, or remove the file",
             )
-    return list(pairs.values())
+    return list(pairs.values()), skipped
 
 
 def _labels(places, parts, table):
-    """labelme's list of labels, or all that occur in any split."""
+    """The labels of `labels.txt`, or all that occur in any split."""
     for place in places:
         if os.path.lexists(place / "labels.txt"):
             lines = read_text(place / "labels.txt").splitlines()
             return list(dict.fromkeys(x.strip() for x in lines if x.strip()))
     if table is not None and not isinstance(table, int):
-        return []  # checked as each file is read
+        return []  # Each file's labels are looked up as it is read.
     files = [f for part in parts for f in visible(part, ".json")]
     found: set[str] = set().union(*map_threads(_labels_of, files))
     return sorted(found)
@@ -198,11 +192,7 @@ def _labels_of(file):
 
 @dataclasses.dataclass(frozen=True)
 class LabelmeMasks:
-    """Draws the shapes of a pair's JSON file, in their order.
-
-    Args:
-        labels: `Labels`.
-    """
+    """Draws the shapes of a pair's JSON file, in their order."""
 
     labels: Labels
 
@@ -228,7 +218,7 @@ def _region(shape, size, file, where):
     kind = shape.get("shape_type") or "polygon"
     points = value(shape, "points", list, file, where)
     if kind in ("rectangle", "circle", "mask") and len(points) == 2:
-        # A third point, so that two are checked as a polygon's.
+        # With a third point, `outline` checks the two as a polygon's.
         (x0, y0), (x1, y1), _ = outline([*points, points[0]], file, where)
         if kind == "circle":
             return disc((x0, y0), math.hypot(x1 - x0, y1 - y0), size)
@@ -252,7 +242,7 @@ def _region(shape, size, file, where):
 
 
 def _turns_one_way(xy):
-    """Whether four corners are in turn, so that no two sides cross."""
+    """Whether four corners follow each other so that no sides cross."""
     sides = np.roll(xy, -1, axis=0) - xy
     (x0, y0), (x1, y1) = sides.T, np.roll(sides, -1, axis=0).T
     turns = x0 * y1 - y0 * x1
@@ -260,7 +250,7 @@ def _turns_one_way(xy):
 
 
 def _mask(shape, corner, size, file, where):
-    """A PNG, in the JSON as text, whose first pixel lies at a corner."""
+    """The `Region` of a base64 PNG whose first pixel lies at `corner`."""
     text = value(shape, "mask", str, file, where)
     (top, left), (rows, columns) = corner, size
     try:

@@ -1,4 +1,4 @@
-"""Outlines, discs and run lengths to the pixels that they cover."""
+"""Regions of pixels from polygons, discs and run lengths, and their drawing."""
 
 import dataclasses
 
@@ -6,12 +6,12 @@ import numpy as np
 
 __all__ = ["Region", "disc", "fill", "paint", "runs", "whole"]
 
-_CHUNK = 2**22  # crossings of outlines with rows that are held at once
+_CHUNK = 2**22  # crossings of outlines with rows in memory at once
 
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """Some pixels of an image: a bool array in a window around them."""
+    """A set of pixels: a bool array, and where it lies in the image."""
 
     top: int
     left: int
@@ -22,7 +22,7 @@ class Region:
         return int(np.count_nonzero(self.inside))
 
     def window(self):
-        """Where it lies in the image, as a tuple of slices."""
+        """Its place in the image, as a tuple of slices."""
         rows, columns = self.inside.shape
         return (
             slice(self.top, self.top + rows),
@@ -31,21 +31,17 @@ class Region:
 
 
 def fill(outlines, size):
-    """The pixels whose center lies in at least one of some polygons.
+    """The `Region` of pixels whose centers lie in one or more polygons.
 
-    A pixel (row i, column j) covers the square from (j, i) to (j + 1, i + 1)
-    of x and y, as in COCO, labelme's canvas and YOLO; its center is at
-    (j + 1/2, i + 1/2). A polygon that crosses itself is filled by the
-    even-odd rule. A center on a left or upper edge is inside, on a right or
-    lower one outside: polygons that share an edge neither overlap nor leave a
-    gap.
+    The center of the pixel in row i and column j is at (j + 1/2, i + 1/2) of
+    x and y, as in COCO, labelme's canvas and YOLO. A polygon that crosses
+    itself is filled by the even-odd rule. A center on a left or upper edge is
+    inside, on a right or lower edge outside, so polygons that share an edge
+    neither overlap nor leave a gap.
 
     Args:
         outlines: list of arrays `(points, 2)` of x, y.
-        size: tuple (height, width); what lies outside of it is cut off.
-
-    Returns:
-        A `Region`.
+        size: tuple (height, width); the rest is cut off.
 
     Example:
 
@@ -53,7 +49,7 @@ def fill(outlines, size):
     >>> fill([[(0, 0), (2, 0), (2, 1), (0, 1)]], (3, 3)).area()
     2
     """
-    # Centers come to whole numbers.
+    # Moves the centers to whole numbers.
     outlines = [np.asarray(xy, "float64") - 0.5 for xy in outlines]
     points = np.concatenate(outlines)
     low, high = (
@@ -68,7 +64,7 @@ def fill(outlines, size):
 
 
 def disc(center, radius, size):
-    """The pixels whose center is nearer to a point (x, y) than a radius."""
+    """The `Region` of pixels whose centers are nearer than a radius."""
     (left, right), (top, bottom) = (
         np.clip([c - radius, c + radius + 1], 0, side).astype("int64")
         for c, side in zip(center, size[::-1], strict=True)
@@ -80,15 +76,15 @@ def disc(center, radius, size):
 
 
 def runs(counts, size):
-    """The pixels of COCO's uncompressed run lengths.
+    """The `Region` of COCO's uncompressed run lengths.
 
-    The runs go down the columns, zeros first; their sum is the image's pixels.
+    The runs go down the columns, zeros first, and add up to all pixels.
     """
     ends = np.cumsum(counts)
     ones = np.flatnonzero(counts[1::2]) * 2 + 1
     if not len(ones):
         return Region(0, 0, np.zeros((0, 0), bool))
-    # Only the columns with ones are drawn.
+    # Draws only the columns with ones.
     height = size[0]
     left = int(ends[ones[0] - 1]) // height
     right = -(-int(ends[ones[-1]]) // height)
@@ -99,7 +95,7 @@ def runs(counts, size):
 
 
 def whole(inside, top=0, left=0):
-    """A bool array as a `Region`, cut to where it is true."""
+    """A bool array as a `Region`, cut to its true pixels."""
     rows = np.flatnonzero(inside.any(axis=1))
     columns = np.flatnonzero(inside.any(axis=0))
     if not len(rows):
@@ -110,18 +106,14 @@ def whole(inside, top=0, left=0):
 
 
 def paint(regions, size, background, by_area=True):
-    """Draw regions, each with an id, one over the other.
+    """Draw regions of ids over each other, into a uint16 array.
 
     Args:
-        regions: iterable of tuples (`Region`, id); each is let go of before
-            the next is asked for.
+        regions: iterable of tuples (`Region`, id).
         size: tuple (height, width).
         background: int, the id of all other pixels, or an array of ids.
-        by_area: bool, whether the smaller lies over the larger; of equal
-            ones, and where it is `False`, the later over the earlier.
-
-    Returns:
-        uint16 array `(height, width)`.
+        by_area: bool, whether smaller regions cover larger ones. Otherwise,
+            and if they are equal, later ones cover earlier ones.
     """
     ids = np.full(size, background, "uint16")
     areas = np.full(ids.shape, ids.size, "int64") if by_area else None
@@ -136,9 +128,9 @@ def paint(regions, size, background, by_area=True):
 
 
 def _even_odd(xy, rows, columns):
-    """Which whole-numbered points lie inside, by the parity of crossings."""
+    """Which points of the integer grid lie inside, by parity of crossings."""
     start, end = xy, np.roll(xy, -1, axis=0)
-    # From its upper end: an edge gives the same numbers to both its sides.
+    # From the upper end, so both polygons at an edge round it alike.
     turned = (start[:, 1] > end[:, 1])[:, None]
     start, end = np.where(turned, end, start), np.where(turned, start, end)
     first = np.ceil(start[:, 1]).clip(0, rows).astype("int64")
@@ -156,12 +148,12 @@ def _even_odd(xy, rows, columns):
         x = x0 + (row - y0) / (y1 - y0) * (x1 - x0)
         column = np.ceil(x).clip(0, columns).astype("int64")
         crossings = np.sort(row * (columns + 1) + column)
-        if parts > 1:  # Two at one place cancel.
+        if parts > 1:  # Two crossings at one place cancel.
             times = np.bincount(crossings, minlength=cells) % 2 == 1
             odd = odd ^ times if odd.size else times
             crossings = np.flatnonzero(odd)
-    # A closed outline crosses each row an even number of times, so that the
-    # runs between crossings begin outside in every row.
+    # A closed outline crosses each row an even number of times, so every row
+    # begins outside.
     lengths = np.diff(crossings, prepend=0, append=cells)
     inside = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
     return inside.reshape(rows, columns + 1)[:, :-1]

@@ -1,4 +1,4 @@
-"""One door to all layouts: which one a folder has, and its reader."""
+"""`from_folder`: recognizes the layout of a folder and reads it."""
 
 import os
 import pathlib
@@ -46,7 +46,7 @@ _HOLD_OUT = {
     from_yolo: "put some, with their labels, into folders of their own, and "
     "name that of the images after val: in data.yaml.",
 }
-# The surer signs first: CVAT's layout is VOC's and one file more.
+# CVAT's layout is VOC's with one more file, so it comes first.
 _LAYOUTS = (
     (cvat_splits, from_cvat),
     (voc_splits, from_voc),
@@ -67,24 +67,24 @@ def from_folder(
     bit_depth=None,
     skip_unlabeled=False,
 ):
-    """Read a folder of images and masks in any layout that is known.
+    """Read a folder of images and masks in any known layout as a `Folder`.
 
-    Two folders, with `labels`, `masks` or `annotations` for the masks:
+    The plain layouts, with `labels`, `masks` or `annotations` for the masks:
 
     - `path/images/*`, `path/labels/*`
     - `path/<split>/images/*`, `path/<split>/labels/*`
     - `path/images/<split>/*`, `path/labels/<split>/*`
-    - `path/<split>.txt`, a stem a line, beside any of them
+    - `path/<split>.txt`, with a stem on each line, beside any of them
 
     Images in `path/images` beside folders of validation or test images are
-    the split "train". What no split would have is refused by name.
+    the split "train". Images that would be in no split are refused by name.
 
-    An image and a mask belong together by their stem. Masks have one channel
-    of class ids 0..C-1, at most 255 of them, and 255 for void; or colors,
-    where the class table names the color of each class. Images and masks
-    are each turned by their own EXIF orientation.
+    An image and its mask have the same stem. Masks have one channel of class
+    ids 0..C-1, at most 255 of them, and 255 for void; or colors, if the class
+    table has a color for each class. Images and masks are each turned by
+    their own EXIF orientation.
 
-    Other layouts are recognized and read by the function of their name, which
+    Other layouts are recognized and read by a function of their own, which
     has further options: `from_cvat` (`labelmap.txt`), `from_voc`
     (`ImageSets/Segmentation`), `from_coco` (`annotations/*.json`),
     `from_yolo` (`data.yaml`), `from_labelme` (a JSON file beside each image).
@@ -96,25 +96,21 @@ def from_folder(
         class_table: optional `ClassTable` or number of classes. By default
             `classes.csv` or `classes.yaml` in `path` or the folder above it,
             or else what the layout says, or else the ids that the masks have.
-        check: bool, decode and check every file now; `False` leaves it to
-            `Folder.check()`. Without it only single masks are checked, as
-            they are read. Masks are still decoded where nothing else tells
-            the classes.
+        check: bool, whether to decode and check every file now, as
+            `Folder.check()` does. Otherwise each mask is checked when it is
+            read. Masks are still decoded if only they can tell the classes.
         mask_values: optional dictionary from values in one-channel masks to
             class ids, such as `{0: 0, 255: 1}` for black and white, or
             `{0: 255, 1: 0, 2: 1}` for classes from 1 on and 0 for void. Any
-            other value is an error. `None` takes the values for ids.
-        channels: optional int, the channels of images, see `read_image`.
-        bit_depth: optional int, of images of 16 bits, see `read_image`.
-        skip_unlabeled: bool, leave out images that have no mask or no file of
-            annotations; `Folder.skipped` names them. In COCO's and YOLO's
-            formats an image without annotations is one without objects.
-
-    Returns:
-        A `Folder`.
+            other value is an error. By default the values are ids.
+        channels: optional int, see `read_image`.
+        bit_depth: optional int, see `read_image`.
+        skip_unlabeled: bool, whether to leave out images that have no mask or
+            no file of annotations; `Folder.skipped` names them. In COCO's and
+            YOLO's formats an image without annotations has no object.
 
     Raises:
-        DataError: a file or the folder is not as it must be.
+        DataError: If a file or the folder cannot be used.
 
     Example:
 
@@ -156,19 +152,15 @@ def from_folder(
 
 
 def splits(path):
-    """The splits of a data set in any layout that `from_folder` reads.
+    """The names of the splits of a data set that `from_folder` reads.
 
-    Args:
-        path: str or path of the data set.
-
-    Returns:
-        Tuple of names; "train", "val" and "test" come first.
+    A tuple in which "train", "val" and "test" come first.
     """
     return recognize(path)[0]
 
 
 def how_to_hold_out(path):
-    """A sentence on how images of a data set become its split "val"."""
+    """A sentence on how to move images of a data set into a split "val"."""
     _, reader = recognize(path)
     if reader is from_pairs:
         return layout.how_to_hold_out(path)
@@ -178,8 +170,7 @@ def how_to_hold_out(path):
 def recognize(path):
     """The splits of a folder, and the function that reads it.
 
-    The function is `from_pairs` where no other layout is there. A format of
-    another tool is a `DataError`.
+    A format of another tool is a `DataError`.
     """
     path = existing(path)
     for find, reader in _LAYOUTS:
@@ -192,9 +183,9 @@ def recognize(path):
     return names, from_pairs
 
 
-_FILES = 40  # looked into at most, a few in each folder
+_FILES = 40  # the most that are searched, a few in each folder
 _EXPORT = "export it as COCO, as YOLO segmentation, or as masks"
-# The format, the suffixes of its files, what they hold, and the fix.
+# The format, the suffixes of its files, what they contain, and the fix.
 _TOOLS = (
     (
         "CVAT's format for images",
@@ -234,7 +225,7 @@ _TOOLS = (
 
 
 def refuse_foreign(path):
-    """Refuse a folder without masks in which files of another tool lie."""
+    """Refuse a folder that has no masks, but files of another tool."""
     if any(_has_pictures(path / name) for name in MASK_FOLDERS):
         return
     left = _FILES

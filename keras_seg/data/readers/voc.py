@@ -286,7 +286,6 @@ def read_labelmap(path):
                 path,
                 f"has on line {number} {brief(line)}",
                 _LINE,
-                "export it again",
             )
         if name in colors:
             raise malformed(

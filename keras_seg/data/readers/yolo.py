@@ -1,4 +1,4 @@
-"""YOLO's polygons: a text file for each image, names in data.yaml."""
+"""Reader of YOLO's polygons: data.yaml, and a text file for each image."""
 
 import dataclasses
 import os
@@ -52,38 +52,34 @@ def from_yolo(
     channels=3,
     background="background",
 ):
-    """Read polygons in YOLO's format as masks of classes.
+    """Read polygons in YOLO's format as a `Folder`.
 
     `data.yaml` has the names of the classes and, for train, val and test, the
-    folders of images, or text files that list images. Another YAML file may
-    stand for it where it is the only one of these; or `classes.txt`, a name a
-    line, for the folders `images` and `labels` or for folders of the splits in
-    them (Label Studio). Many exports name the images from the folder beside,
-    `../train/images`: where one such folder lies beside `data.yaml` itself,
-    all are looked for there. The labels of `…/images/…/x.jpg` are in
-    `…/labels/…/x.txt`: lines of `class x y x y …`, x and y of 0..1 of the
-    image as viewers show it, its EXIF orientation applied. An image without
-    that file has no object; a file of labels needs its image. A class
-    background comes first, so that class k of the files is k + 1. Where
-    polygons overlap, the smaller one lies over the larger.
+    folders of images or text files that list images. Another YAML file may
+    take its place if it is the only such file; or, for the folders `images`
+    and `labels` or folders of splits in them, `classes.txt` with a name on
+    each line (Label Studio). Many exports write `../train/images`: if such a
+    folder exists beside `data.yaml` itself, all are looked for there.
+
+    The labels of `…/images/…/x.jpg` are in `…/labels/…/x.txt`, in lines of
+    `class x y x y …`, with x and y in 0..1 of the upright image. An image
+    without that file has no object; a file of labels needs its image. The
+    class background comes first, so class k of the files is k + 1. Smaller
+    polygons cover larger ones.
 
     Args:
-        path: str or path of the YAML file, or of the folder with `data.yaml`.
-        split: optional str, "train", "val" or "test"; needed where there are
+        path: str or path of the YAML file, or of its folder.
+        split: optional str, "train", "val" or "test"; required if there are
             several.
-        class_table: optional `ClassTable`, whose names those of the file are
-            matched with, or number of classes, the background included. By
-            default `classes.csv` in the folder or above, or else the names.
-        check: bool, decode and check every file now.
-        channels: optional int, see `read_image`.
+        class_table: optional `ClassTable` with the names of the file, or
+            number of classes, including the background. By default
+            `classes.csv` in the folder or above, or else the names.
+        check, channels: see `from_folder`.
         background: optional str, the class of pixels in no polygon; `None`
             makes them void.
 
-    Returns:
-        A `Folder`.
-
     Raises:
-        DataError: a file or the folder is not as it must be.
+        DataError: If a file or the folder cannot be used.
     """
     path = pathlib.Path(path)
     file = path if path.is_file() else _table_of(path) or path / _TABLE
@@ -97,7 +93,7 @@ def from_yolo(
         )
     images = _images(file, places[split], split or "images")
     table = find_table(file.parent, class_table)
-    # With a table they are looked up where they are used.
+    # A table need not have names that are not used: `_regions` looks them up.
     listed = [] if isinstance(table, ClassTable) else names
     labels = match_labels(listed, table, file, background)
     stems = unique_stems([image.name for image in images], file)
@@ -125,17 +121,14 @@ def yolo_splits(path):
 
 @dataclasses.dataclass(frozen=True)
 class YoloMasks:
-    """Draws the polygons of a pair's text file, large ones first.
-
-    `names` are those of the classes of the file.
-    """
+    """Draws the polygons of a pair's text file, large ones first."""
 
     names: tuple[str, ...]
     labels: Labels
 
     def __call__(self, pair):
         size = read_size(pair.image)
-        # A broken link is no image without an object.
+        # A broken link is an error, not an image without an object.
         text = read_text(pair.mask) if os.path.lexists(pair.mask) else ""
         regions = self._regions(text, size, pair.mask)
         return paint(regions, size, self.labels.background)
@@ -162,6 +155,7 @@ def _polygon(line, number, count, file):
             file,
             f"has on {where} the class {brief(text)}",
             f"a line begins with a class of 0..{count - 1}",
+            "correct the file",
         )
     if len(cells) == 4:
         raise refuse_shape(
@@ -181,7 +175,7 @@ def _polygon(line, number, count, file):
 
 
 def _table_of(folder):
-    """The file that names the classes, `None` of another layout."""
+    """The file that names the classes; `None` in another layout."""
     if os.path.lexists(folder / _TABLE):
         return folder / _TABLE
     found = []
@@ -216,7 +210,7 @@ def _parts(folder):
 
 
 def _read_table(file):
-    """The names of the classes, and the places of images of each split."""
+    """The names of the classes, and the places of each split's images."""
     if file.name == _NAMES:
         lines = read_text(file).strip().splitlines()
         names = names_by_id([line.strip() for line in lines], file)
@@ -244,12 +238,13 @@ def _read_table(file):
             file,
             f"names the classes {brief(sorted(names))}",
             "ids are 0..C-1 without a gap",
+            "correct the file",
         )
     return [names[i] for i in sorted(names)], _places(file, content)
 
 
 def _places(file, content):
-    """The folders and lists of each split, in the way that the file means."""
+    """The folders and lists of each split that the file means."""
     root = content.get("path") or "."
     named = {}
     for split in sorted_splits({s for s in _SPLITS if content.get(s)}):
@@ -260,12 +255,13 @@ def _places(file, content):
                 file,
                 f"has for {split} {brief(content[split])}",
                 "folders of images or text files are expected",
+                "correct the file",
             )
     every = [place for places in named.values() for place in places]
     here = file.parent
     beside = [p for p in every if p.startswith("../")]
     if any((here / _inner(p)).exists() for p in beside):
-        # Exports name what lies beside their file as if it lay above.
+        # Exports write what lies beside their file as if it lay above.
         return {s: [here / _inner(p) for p in named[s]] for s in named}
     for place in beside:
         outer = here / place.removesuffix(_inner(place)) / _TABLE
@@ -280,7 +276,7 @@ def _places(file, content):
             )
     there = here / root
     if not any((there / p).exists() for p in every):
-        there = here  # The folder was moved, or is named from elsewhere.
+        there = here  # The folder was moved.
     for place in every:
         own, other = here / place, there / place
         if own.exists() and other.exists() and not own.samefile(other):
@@ -344,7 +340,7 @@ def _inside(folder):
 
 
 def _label_file(image):
-    """The last folder images of the path becomes labels."""
+    """The path with its last folder `images` replaced by `labels`."""
     parts = list(image.parts)
     for i in reversed(range(len(parts) - 1)):
         if parts[i] == "images":
@@ -367,7 +363,7 @@ def _refuse_unlabelled(pairs):
 
 
 def _refuse_alone(pairs):
-    """Refuse labels without an image: their objects would be left out."""
+    """Refuse labels without an image, which would be left out."""
     known = {pair.mask for pair in pairs}
     folders = sorted({pair.mask.parent for pair in pairs})
     alone = [

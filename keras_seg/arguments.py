@@ -1,8 +1,9 @@
 """Checks of numbers that a user gives.
 
-Each takes arguments by name, returns nothing, and raises a `ValueError` that
-names the argument.
+Each takes arguments by name and raises a `ValueError` that names the argument.
 """
+
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,8 @@ __all__ = [
 _NUMBER = int | float | np.integer | np.floating
 
 
-def check_integer(least: int, /, **arguments) -> None:
-    """Refuse what is not an int of `least` or more.
+def check_integer(least: int, /, **arguments: Any) -> None:
+    """Refuse what is not an int of `least` or more, such as a bool.
 
     Example:
 
@@ -27,19 +28,20 @@ def check_integer(least: int, /, **arguments) -> None:
     ValueError: `grid` must be an int of 2 or more. Received: grid=1
     """
     for name, value in arguments.items():
-        if not isinstance(value, int | np.integer) or value < least:
+        is_int = isinstance(value, int | np.integer)
+        if not is_int or isinstance(value, bool) or value < least:
             raise ValueError(
                 f"`{name}` must be an int of {least} or more. "
-                f"Received: {name}={value}"
+                f"Received: {name}={value!r}"
             )
 
 
-def check_positive(**arguments) -> None:
+def check_positive(**arguments: Any) -> None:
     """Refuse what is not an int of 1 or more."""
     check_integer(1, **arguments)
 
 
-def check_not_negative(**arguments) -> None:
+def check_not_negative(**arguments: Any) -> None:
     """Refuse what is not a finite number of 0 or more.
 
     Example:
@@ -56,7 +58,7 @@ def check_not_negative(**arguments) -> None:
             )
 
 
-def check_share(**arguments) -> None:
+def check_share(**arguments: Any) -> None:
     """Refuse what is not a number of 0..1."""
     for name, value in arguments.items():
         if not isinstance(value, _NUMBER) or not 0 <= value <= 1:
@@ -65,7 +67,7 @@ def check_share(**arguments) -> None:
             )
 
 
-def pair_of(name: str, value) -> tuple[int, int]:
+def pair_of(name: str, value: Any) -> tuple[int, int]:
     """`(height, width)` from an int of 1 or more, or two of them.
 
     Example:
@@ -73,7 +75,8 @@ def pair_of(name: str, value) -> tuple[int, int]:
     >>> pair_of("size", 4), pair_of("size", [4, 9])
     ((4, 4), (4, 9))
     """
-    sides = (value, value) if np.ndim(value) == 0 else tuple(value)
+    several = isinstance(value, list | tuple | np.ndarray)
+    sides = tuple(value) if several else (value, value)
     if len(sides) != 2:
         raise ValueError(
             f"`{name}` must be an int or (height, width). "

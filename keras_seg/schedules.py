@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_seg.arguments import check_positive
+
 __all__ = ["Poly", "Step"]
 
 
@@ -16,7 +18,8 @@ class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, learning_rate, accumulation):
         super().__init__()
         self.learning_rate = float(learning_rate)
-        self.accumulation = _positive("accumulation", accumulation)
+        check_positive(accumulation=accumulation)
+        self.accumulation = accumulation
 
     def updates(self, step):
         return ops.floor_divide(ops.cast(step, "int32"), self.accumulation)
@@ -67,7 +70,8 @@ class Poly(_Schedule):
 
     def __init__(self, learning_rate, steps, power=0.9, accumulation=1):
         super().__init__(learning_rate, accumulation)
-        self.steps = _positive("steps", steps)
+        check_positive(steps=steps)
+        self.steps = steps
         self.power = float(power)
 
     def __call__(self, step):
@@ -119,7 +123,8 @@ class Step(_Schedule):
 
     def __init__(self, learning_rate, every, factor=0.1, accumulation=1):
         super().__init__(learning_rate, accumulation)
-        self.every = _positive("every", every)
+        check_positive(every=every)
+        self.every = every
         self.factor = float(factor)
 
     def __call__(self, step):
@@ -133,11 +138,3 @@ class Step(_Schedule):
             "every": self.every,
             "factor": self.factor,
         }
-
-
-def _positive(name, value):
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"`{name}` must be an integer above 0. Received: {name}={value!r}"
-        )
-    return value

@@ -7,6 +7,7 @@ from keras_seg.applications.backbones import encoder
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
 from keras_seg.applications.builder import without_effect
 from keras_seg.applications.weights import check_weights
+from keras_seg.arguments import check_positive
 from keras_seg.fast.layers import replacement_class
 from keras_seg.keras_private import output_number
 from keras_seg.keras_private import producer
@@ -16,7 +17,6 @@ from keras_seg.layers import PadToMultiple
 from keras_seg.layers import Preprocess
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import nested_layers
-from keras_seg.layers.base import positive_int
 from keras_seg.layers.metadata import Metadata
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import spatial_axes
@@ -140,7 +140,7 @@ def begin(
         encoder before `convert`.
     """
     check_weights(weights)
-    positive_int("classes", classes)
+    check_positive(classes=classes)
     network, mode = encoder(
         backbone,
         weights,

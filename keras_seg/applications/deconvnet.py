@@ -18,9 +18,9 @@ from keras_seg.applications.vgg_switches import normalize
 from keras_seg.applications.vgg_switches import prepare_for_vgg16
 from keras_seg.applications.vgg_switches import vgg16_blocks
 from keras_seg.applications.weights import check_weights
+from keras_seg.arguments import check_positive
 from keras_seg.layers import Conv
 from keras_seg.layers import ConvTranspose
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import standardize_data_format
 
@@ -92,9 +92,9 @@ def DeconvNet(
     (1, 97, 330, 21)
     """
     check_weights(weights)
-    positive_int("classes", classes)
-    positive_int("filters", filters)
-    positive_int("hidden_filters", hidden_filters)
+    check_positive(
+        classes=classes, filters=filters, hidden_filters=hidden_filters
+    )
     if weights is not None and (filters, hidden_filters) != (64, 4096):
         raise ValueError(
             "VGG16's weights are for 64 filters and 4096 hidden ones. "

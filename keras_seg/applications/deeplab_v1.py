@@ -16,9 +16,9 @@ from keras_seg.applications.dense_vgg import base_vgg
 from keras_seg.applications.dense_vgg import check_seed
 from keras_seg.applications.dense_vgg import dense_vgg
 from keras_seg.applications.fcn_head import fcn_head
+from keras_seg.arguments import check_positive
 from keras_seg.layers import Conv
 from keras_seg.layers import CropLike
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import standardize_data_format
 from keras_seg.surgery import decimate
@@ -138,7 +138,7 @@ def DeepLabV1(
     >>> model.compute_output_shape((1, 97, 33, 3))
     (1, 97, 33, 3)
     """
-    positive_int("dilation_rate", dilation_rate)
+    check_positive(dilation_rate=dilation_rate)
     if geometry not in LAYOUTS:
         raise ValueError(
             f"`geometry` must be one of {', '.join(map(repr, LAYOUTS))}. "

@@ -17,10 +17,10 @@ from keras_seg.applications.dense_vgg import check_seed
 from keras_seg.applications.dense_vgg import dense_vgg
 from keras_seg.applications.dense_vgg import has_vgg_plan
 from keras_seg.applications.fcn_head import fcn_head
+from keras_seg.arguments import check_positive
 from keras_seg.layers import ASPP
 from keras_seg.layers import AlignedScale
 from keras_seg.layers import ResizeLike
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import standardize_data_format
 from keras_seg.surgery import decimate
 from keras_seg.surgery import set_output_stride
@@ -213,7 +213,7 @@ def DeepLabV2(
 
 def _check_hidden(hidden, hidden_filters):
     """Whether 3×3 taps and so many filters of fc6 and fc7 can stay."""
-    positive_int("hidden_filters", hidden_filters)
+    check_positive(hidden_filters=hidden_filters)
     size = hidden[0].kernel_size[0]
     if size < 3 or size % 2 == 0:
         raise ValueError(

@@ -14,10 +14,10 @@ from keras_seg.applications.backbones import without_widening
 from keras_seg.applications.builder import builder
 from keras_seg.applications.builder import without_effect
 from keras_seg.applications.fcn_head import fcn_head
+from keras_seg.arguments import check_positive
 from keras_seg.layers import ASPP
 from keras_seg.layers import Conv
 from keras_seg.layers.aspp import scale_rates
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import standardize_data_format
 from keras_seg.surgery import cascade as append_copies
 from keras_seg.surgery import multi_grid as spread_last_stage
@@ -193,14 +193,15 @@ def deeplab(
     if cascade:
         why = "on a cascade, which has no pyramid"
         without_effect("normalization", normalization, "batch", why)
-        positive_int("cascade", cascade)
+        check_positive(cascade=cascade)
     if multi_grid is not None:
         if not isinstance(multi_grid, tuple | list):
             raise ValueError(
                 "`multi_grid` must be integers, or None. "
                 f"Received: multi_grid={multi_grid!r}"
             )
-        multi_grid = [positive_int("multi_grid", rate) for rate in multi_grid]
+        for rate in multi_grid:
+            check_positive(multi_grid=rate)
 
     def convert(model):
         if isinstance(backbone, str):

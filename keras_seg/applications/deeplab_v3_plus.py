@@ -8,10 +8,10 @@ from keras import layers
 
 from keras_seg.applications.builder import builder
 from keras_seg.applications.deeplab_v3 import deeplab
+from keras_seg.arguments import check_positive
 from keras_seg.layers import BatchNorm
 from keras_seg.layers import Conv
 from keras_seg.layers import ResizeLike
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import channel_axis
 
 __all__ = ["DeepLabV3Plus"]
@@ -63,7 +63,7 @@ def DeepLabV3Plus(
     >>> model.compute_output_shape((1, 97, 33, 3))
     (1, 97, 33, 5)
     """
-    positive_int("decoder_filters", decoder_filters)
+    check_positive(decoder_filters=decoder_filters)
 
     def decode(x, low, data_format):
         return _decode(x, low, decoder_filters, data_format)

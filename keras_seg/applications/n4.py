@@ -6,9 +6,9 @@ import keras
 from keras import layers
 
 from keras_seg.applications.builder import builder
+from keras_seg.arguments import check_positive
 from keras_seg.layers import Conv
 from keras_seg.layers import MaxPool
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.ops.backend import standardize_data_format
 
@@ -70,8 +70,7 @@ def N4(
     >>> keras_seg.applications.N4().count_params()
     219290
     """
-    positive_int("classes", classes)
-    positive_int("filters", filters)
+    check_positive(classes=classes, filters=filters)
     data_format = standardize_data_format(data_format)
     if input_shape is None:
         input_shape = (95, 95, 1)

@@ -17,8 +17,8 @@ from keras_seg.applications.vgg_switches import encode
 from keras_seg.applications.vgg_switches import prepare_for_vgg16
 from keras_seg.applications.vgg_switches import vgg16_blocks
 from keras_seg.applications.weights import check_weights
+from keras_seg.arguments import check_positive
 from keras_seg.layers import Conv
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import standardize_data_format
 
@@ -100,8 +100,7 @@ def SegNet(
     (1, 97, 33, 11)
     """
     check_weights(weights)
-    positive_int("classes", classes)
-    positive_int("filters", filters)
+    check_positive(classes=classes, filters=filters)
     if weights is not None and filters != 64:
         raise ValueError(
             "VGG16's weights are for 64 filters. "

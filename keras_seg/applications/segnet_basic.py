@@ -12,9 +12,9 @@ from keras_seg.applications.builder import builder
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.vgg_switches import decode
 from keras_seg.applications.vgg_switches import encode
+from keras_seg.arguments import check_positive
 from keras_seg.layers import Conv
 from keras_seg.layers import LocalResponseNormalization
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import standardize_data_format
 
 __all__ = ["SegNetBasic"]
@@ -65,8 +65,7 @@ def SegNetBasic(
     >>> model.compute_output_shape((1, 97, 33, 3))
     (1, 97, 33, 11)
     """
-    positive_int("classes", classes)
-    positive_int("filters", filters)
+    check_positive(classes=classes, filters=filters)
     data_format = standardize_data_format(data_format)
     image = image_input(input_tensor, input_shape, data_format)
     convolution = functools.partial(

@@ -15,9 +15,9 @@ from keras_seg.applications.builder import distinct
 from keras_seg.applications.builder import without_effect
 from keras_seg.applications.n4 import N4
 from keras_seg.applications.weights import check_weights
+from keras_seg.arguments import check_positive
 from keras_seg.fast.layers import replacement_class
 from keras_seg.layers import ReflectionPadding
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.ops.backend import standardize_data_format
@@ -126,7 +126,7 @@ def SlidingWindow(
     (1, 97, 33, 2)
     """
     if classes is not None:
-        positive_int("classes", classes)
+        check_positive(classes=classes)
     check_weights(weights)
     if weights == "imagenet" or (weights and classifier is not None):
         raise ValueError(

@@ -15,12 +15,12 @@ from keras_seg.applications.builder import builder
 from keras_seg.applications.builder import without_effect
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.weights import check_weights
+from keras_seg.arguments import check_positive
 from keras_seg.layers import Conv
 from keras_seg.layers import ConvTranspose
 from keras_seg.layers import CropLike
 from keras_seg.layers import MaxPool
 from keras_seg.layers import ResizeLike
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.ops.backend import standardize_data_format
@@ -127,14 +127,15 @@ def UNet(
             "those of a backbone. Received: "
             f"weights={str(weights)!r}, backbone=None"
         )
-    positive_int("classes", classes)
+    check_positive(classes=classes)
     if filters is None:
         filters = 64 if backbone is None else 16
-    positive_int("filters", filters)
+    check_positive(filters=filters)
     if backbone is not None:
         why = "on a backbone, which has a depth of its own"
         without_effect("depth", depth, None, why)
-    depth = positive_int("depth", 4 if depth is None else depth)
+    depth = 4 if depth is None else depth
+    check_positive(depth=depth)
     if isinstance(backbone, keras.Model):
         why = "on a backbone given as a model, which keeps its own"
         without_effect("weights", weights, None, why)

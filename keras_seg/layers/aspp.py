@@ -9,10 +9,10 @@ from keras import initializers
 from keras import ops
 from keras import regularizers
 
+from keras_seg.arguments import check_positive
 from keras_seg.fast.layers import BatchNorm
 from keras_seg.layers.atrous_conv import AtrousConv
 from keras_seg.layers.base import SpatialLayer
-from keras_seg.layers.base import positive_int
 
 __all__ = ["ASPP", "scale_rates"]
 
@@ -110,10 +110,11 @@ class ASPP(SpatialLayer):
         **kwargs,
     ):
         super().__init__(data_format=data_format, **kwargs)
-        self.filters = positive_int("filters", filters)
+        check_positive(filters=filters, hidden_filters=hidden_filters)
+        self.filters = filters
         self.version = _one_of("version", version, tuple(DROPOUT))
         self.atrous_rates = _standardize_rates(atrous_rates, version)
-        self.hidden_filters = positive_int("hidden_filters", hidden_filters)
+        self.hidden_filters = hidden_filters
         self.dropout = DROPOUT[version] if dropout is None else dropout
         if not 0 <= self.dropout < 1 or (version == "v2" and self.dropout):
             raise ValueError(
@@ -245,7 +246,9 @@ def _standardize_rates(rates, version):
             "`atrous_rates` must be integers, at least one unless the version "
             f"is 'v3'. Received: atrous_rates={rates!r}, version={version!r}"
         )
-    return tuple(positive_int("atrous_rates", rate) for rate in rates)
+    for rate in rates:
+        check_positive(atrous_rates=rate)
+    return tuple(rates)
 
 
 def scale_rates(rates, output_stride, reference_stride=16):

@@ -6,13 +6,13 @@ from keras import constraints
 from keras import initializers
 from keras import regularizers
 
+from keras_seg.arguments import check_positive
+from keras_seg.arguments import pair_of
 from keras_seg.fast.atrous import atrous_conv
 from keras_seg.fast.atrous import atrous_depthwise_conv
 from keras_seg.fast.atrous import atrous_padding
 from keras_seg.fast.convolution import lay_out_kernel
 from keras_seg.layers.base import SpatialLayer
-from keras_seg.layers.base import positive_int
-from keras_seg.layers.base import positive_pair
 
 __all__ = ["AtrousConv"]
 
@@ -115,14 +115,10 @@ class AtrousConv(SpatialLayer):
         **kwargs,
     ):
         super().__init__(data_format=data_format, **kwargs)
-        self.filters = positive_int("filters", filters)
-        if not isinstance(kernel_size, (int, tuple, list)):
-            raise ValueError(
-                "`kernel_size` must be an integer or a pair of integers. "
-                f"Received: kernel_size={kernel_size!r}"
-            )
-        self.kernel_size = positive_pair("kernel_size", kernel_size)
-        self.dilation_rate = positive_int("dilation_rate", dilation_rate)
+        check_positive(filters=filters, dilation_rate=dilation_rate)
+        self.filters = filters
+        self.kernel_size = pair_of("kernel_size", kernel_size)
+        self.dilation_rate = dilation_rate
         self.padding = _standardize_padding(padding)
         self.separable = bool(separable)
         self.activation = activations.get(activation)

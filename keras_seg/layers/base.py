@@ -11,8 +11,6 @@ from keras_seg.ops.backend import standardize_data_format
 __all__ = [
     "SpatialLayer",
     "nested_layers",
-    "positive_int",
-    "positive_pair",
 ]
 
 
@@ -74,56 +72,18 @@ class SpatialLayer(keras.layers.Layer):
         return {**super().get_config(), "data_format": self.data_format}
 
 
-def positive_int(name, value):
-    """Returns `value`, an int of at least 1.
+def nested_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """Returns a layer and all layers inside of it, each once, outer ones first.
 
-    Raises:
-        ValueError: if it is anything else.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(
-            f"`{name}` must be an integer of at least 1. "
-            f"Received: {name}={value!r}"
-        )
-    return value
+    Those of nested models, of wrappers, and of layers that are made of layers,
+    such as `keras_seg.layers.ASPP`.
 
+    Example:
 
-def positive_pair(name, value):
-    """Returns a pair of ints of at least 1, from one or from a pair.
-
-    Raises:
-        ValueError: if it is anything else.
-    """
-    pair = tuple(value) if isinstance(value, (list, tuple)) else (value, value)
-    if len(pair) != 2:
-        raise ValueError(
-            f"`{name}` must be an integer or a pair of integers. "
-            f"Received: {name}={value!r}"
-        )
-    return tuple(positive_int(name, number) for number in pair)
-
-
-def nested_layers(layer):
-    """Returns a layer and all that are inside of it, each once.
-
-        Those of nested models, of wrappers, and of layers that are made of
-        layers, such as `keras_seg.layers.ASPP`.
-
-        Args:
-            layer: `keras.Layer` or `keras.Model`.
-
-        Returns:
-            List of layers, an outer one before what it holds.
-
-        Example:
-
-        >>> from typing import ClassVar
-
-    import keras
-        >>> from keras_seg.layers.base import nested_layers
-        >>> model = keras.Sequential([keras.layers.Dense(2, name="one")])
-        >>> [inner.name for inner in nested_layers(model)][1:]
-        ['one']
+    >>> import keras
+    >>> model = keras.Sequential([keras.layers.Dense(2, name="one")])
+    >>> [inner.name for inner in nested_layers(model)][1:]
+    ['one']
     """
     found: dict[int, keras.Layer] = {}
     waiting = [layer]

@@ -5,8 +5,8 @@ import dataclasses
 import keras
 from keras import ops
 
+from keras_seg.arguments import check_positive
 from keras_seg.layers.base import SpatialLayer
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.crf.dense_crf import check_shapes
 from keras_seg.ops.crf.dense_crf import penalties_of
 from keras_seg.ops.crf.dense_crf import refine
@@ -225,9 +225,8 @@ class CRFAsRNN(_CRF):
             "normalization": normalization,
         }
         super().__init__(preset, data_format, given, **kwargs)
-        self.training_iterations = positive_int(
-            "training_iterations", training_iterations
-        )
+        check_positive(training_iterations=training_iterations)
+        self.training_iterations = training_iterations
 
     def build(self, inputs_shape, image_shape):
         classes = inputs_shape[self.channel_axis]

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seg.arguments import check_positive
 from keras_seg.layers.base import SpatialLayer
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import select
 
 __all__ = [
@@ -160,7 +160,8 @@ class LocalResponseNormalization(SpatialLayer):
         self, size=5, alpha=1e-4, beta=0.75, k=1.0, data_format=None, **kwargs
     ):
         super().__init__(data_format=data_format, **kwargs)
-        self.size = positive_int("size", size)
+        check_positive(size=size)
+        self.size = size
         if size % 2 == 0:
             raise ValueError(
                 "`size` must be odd: as many channels before as after. "

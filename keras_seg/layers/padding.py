@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seg.arguments import check_positive
 from keras_seg.layers.base import SpatialLayer
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import select
 from keras_seg.ops.padding import ceil_division
 from keras_seg.ops.padding import pad_spatial
@@ -54,7 +54,8 @@ class PadToMultiple(SpatialLayer):
         self, multiple, remainder=0, minimum=1, data_format=None, **kwargs
     ):
         super().__init__(data_format=data_format, **kwargs)
-        self.multiple = positive_int("multiple", multiple)
+        check_positive(multiple=multiple, minimum=minimum)
+        self.multiple = multiple
         if not isinstance(remainder, int) or not 0 <= remainder < multiple:
             raise ValueError(
                 "`remainder` must be an integer of at least 0 and below "
@@ -62,7 +63,7 @@ class PadToMultiple(SpatialLayer):
                 f"multiple={multiple}"
             )
         self.remainder = remainder
-        self.minimum = positive_int("minimum", minimum)
+        self.minimum = minimum
 
     def _missing(self, size):
         most = ops.maximum if ops.is_tensor(size) else max

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from keras_seg.arguments import check_positive
+from keras_seg.arguments import pair_of
 from keras_seg.layers.base import SpatialLayer
-from keras_seg.layers.base import positive_int
-from keras_seg.layers.base import positive_pair
 from keras_seg.ops.backend import lowest
 from keras_seg.ops.padding import pad_spatial
 from keras_seg.ops.padding import removed_stride_padding
@@ -51,9 +51,12 @@ class RemovedStride(SpatialLayer):
         **kwargs,
     ):
         super().__init__(data_format=data_format, **kwargs)
-        self._kernel_size = positive_pair(self.kernel_name, kernel_size)
-        self.removed_stride = positive_int("removed_stride", removed_stride)
-        self.dilation_rate = positive_int("dilation_rate", dilation_rate)
+        self._kernel_size = pair_of(self.kernel_name, kernel_size)
+        check_positive(
+            removed_stride=removed_stride, dilation_rate=dilation_rate
+        )
+        self.removed_stride = removed_stride
+        self.dilation_rate = dilation_rate
         if padding not in ("valid", "same"):
             raise ValueError(
                 "`padding` must be 'valid' or 'same'. "

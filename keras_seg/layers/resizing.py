@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_seg.arguments import pair_of
 from keras_seg.layers.base import SpatialLayer
-from keras_seg.layers.base import positive_pair
 from keras_seg.ops.resize import resize
 
 __all__ = [
@@ -48,7 +48,7 @@ class BilinearUpsampling(SpatialLayer):
 
     def __init__(self, factor, align_corners=False, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
-        self.factor = positive_pair("factor", factor)
+        self.factor = pair_of("factor", factor)
         self.align_corners = bool(align_corners)
 
     def call(self, inputs):

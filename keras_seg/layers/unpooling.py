@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from keras_seg.arguments import pair_of
 from keras_seg.layers.base import SpatialLayer
-from keras_seg.layers.base import positive_pair
 from keras_seg.ops.pooling import max_pool_with_indices
 from keras_seg.ops.pooling import pooled_size
 from keras_seg.ops.unpooling import check_unpooling
@@ -16,11 +16,9 @@ __all__ = ["MaxPoolWithIndices", "MaxUnpool"]
 class _Pool(SpatialLayer):
     def __init__(self, pool_size=2, strides=None, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
-        self.pool_size = positive_pair("pool_size", pool_size)
-        self.strides = (
-            self.pool_size
-            if strides is None
-            else positive_pair("strides", strides)
+        self.pool_size = pair_of("pool_size", pool_size)
+        self.strides = pair_of(
+            "strides", self.pool_size if strides is None else strides
         )
 
     def get_config(self):
@@ -228,7 +226,7 @@ class MaxUnpool(_Pool):
                     f"Received: output_size={output_size}, reference of shape "
                     f"{tuple(reference.shape)}"
                 )
-            return positive_pair("output_size", output_size)
+            return pair_of("output_size", output_size)
         if reference is None:
             return None
         shape = shape_of(reference)

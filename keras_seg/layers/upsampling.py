@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seg.arguments import check_positive
+from keras_seg.arguments import pair_of
 from keras_seg.layers.base import SpatialLayer
-from keras_seg.layers.base import positive_int
-from keras_seg.layers.base import positive_pair
 from keras_seg.ops.upsampling import bed_of_nails
 from keras_seg.ops.upsampling import depthwise_conv_transpose
 from keras_seg.ops.upsampling import nearest_upsampling
@@ -25,7 +25,7 @@ class _Cells(SpatialLayer):
 
     def __init__(self, factor=2, data_format=None, **kwargs):
         super().__init__(data_format=data_format, **kwargs)
-        self.factor = positive_pair("factor", factor)
+        self.factor = pair_of("factor", factor)
 
     def compute_output_shape(self, input_shape):
         sizes = [
@@ -220,12 +220,14 @@ class BilinearConvTranspose(SpatialLayer):
         **kwargs,
     ):
         super().__init__(data_format=data_format, trainable=trainable, **kwargs)
-        self.filters = filters and positive_int("filters", filters)
-        self.factor = positive_pair("factor", factor)
+        if filters is not None:
+            check_positive(filters=filters)
+        self.filters = filters
+        self.factor = pair_of("factor", factor)
         self.kernel_size = (
             tuple(2 * s - s % 2 for s in self.factor)
             if kernel_size is None
-            else positive_pair("kernel_size", kernel_size)
+            else pair_of("kernel_size", kernel_size)
         )
         if any(
             k < s for k, s in zip(self.kernel_size, self.factor, strict=True)

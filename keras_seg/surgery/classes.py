@@ -7,6 +7,7 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_seg.arguments import check_positive
 from keras_seg.keras_private import call_that_made
 from keras_seg.keras_private import number_of_calls
 from keras_seg.keras_private import output_number
@@ -17,7 +18,6 @@ from keras_seg.layers import CRFAsRNN
 from keras_seg.layers import CropLike
 from keras_seg.layers import DenseCRF
 from keras_seg.layers import ResizeLike
-from keras_seg.layers.base import positive_int
 from keras_seg.layers.metadata import facts_of
 from keras_seg.layers.metadata import note
 from keras_seg.surgery import graph
@@ -82,7 +82,7 @@ def replace_classes(model, classes, verify=True):
     >>> model.output_shape
     (None, None, None, 2)
     """
-    positive_int("classes", classes)
+    check_positive(classes=classes)
     model = graph.functional(model)
     outputs = keras.tree.flatten(model.outputs)
     # Logits have the classes last; a network of channels first may end in

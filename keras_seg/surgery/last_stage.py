@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_seg.arguments import check_positive
 from keras_seg.keras_private import run_through_graph
-from keras_seg.layers.base import positive_int
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
 from keras_seg.surgery import verification
@@ -53,7 +53,9 @@ def multi_grid(model, rates, *, verify=True):
     (4, 4)
     """
     model = graph.functional(model)
-    rates = [positive_int("rates", rate) for rate in rates]
+    rates = list(rates)
+    for rate in rates:
+        check_positive(rates=rate)
     found = last_convolutions(model)
     if len(found) != len(rates):
         raise ValueError(
@@ -169,7 +171,7 @@ def cascade(model, copies, *, verify=True):
     >>> longer.compute_output_shape((1, 512, 512, 3))
     (1, 2, 2, 2048)
     """
-    positive_int("copies", copies)
+    check_positive(copies=copies)
     model = graph.functional(model)
     levels = list(pyramid(model, verify=False).items())
     if len(levels) < 2:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_seg.layers.base import positive_int
+from keras_seg.arguments import check_positive
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
@@ -95,7 +95,7 @@ class _Change:
         self.taps, self.config = self._taps(layer, kernel_size, rate)
         self.filters = None
         if filters is not None:
-            positive_int("filters", filters)
+            check_positive(filters=filters)
             if filters > layer.filters:
                 raise ValueError(
                     f"The layer '{name}' has {layer.filters} filters. "
@@ -213,7 +213,7 @@ def inflate_input(model, channels, *, verify=True):
     >>> tuple(infrared.get_layer("Conv1").kernel.shape)
     (3, 3, 4, 32)
     """
-    positive_int("channels", channels)
+    check_positive(channels=channels)
     model = graph.functional(model)
     if len(model.inputs) > 1:
         raise ValueError(

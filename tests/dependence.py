@@ -3,9 +3,12 @@
 import keras
 import numpy as np
 
+from keras_seg.surgery.intervals import Field
+from keras_seg.surgery.intervals import Intervals
+from keras_seg.surgery.receptive_field_rules import output_fields
 from tests.networks import outputs
 
-__all__ = ["make_positive", "rows_seen", "seen"]
+__all__ = ["check_rows", "make_positive", "rows_seen", "seen", "sides_of"]
 
 
 def make_positive(model, seed=0):
@@ -49,3 +52,30 @@ def seen(mask):
     """First and last of what is true, as a pair of ints."""
     (places,) = np.nonzero(mask)
     return int(places[0]), int(places[-1])
+
+
+def sides_of(model, height, width):
+    """The `Intervals` of an output, for an image of that size."""
+    image = Field((Intervals(height), Intervals(width)), "channels_last")
+    return output_fields(model, [image]).sides
+
+
+def check_rows(model, height, width):
+    """Compares every row whose field is within the image with `rows_seen`.
+
+    Returns:
+        The most rows of the image that one of them depends on.
+    """
+    rows, _ = sides_of(model, height, width)
+    matrix = rows_seen(model, height, width)
+    assert rows.size == len(matrix)
+    sizes = []
+    for position, mask in enumerate(matrix):
+        first, last = rows.at(position)
+        if 0 <= first <= last < height:
+            assert seen(mask) == (first, last)
+            sizes.append(last - first + 1)
+        elif first > last:
+            assert not mask.any()
+    assert sizes
+    return max(sizes)

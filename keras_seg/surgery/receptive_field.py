@@ -9,11 +9,9 @@ import keras
 from keras_seg.keras_private import calls_of
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
-from keras_seg.surgery import seeing_enlarged  # noqa: F401  (rules of `see`)
-from keras_seg.surgery import seeing_windows  # noqa: F401  (rules of `see`)
-from keras_seg.surgery.reach import Reach
-from keras_seg.surgery.seeing import Field
-from keras_seg.surgery.seeing import through
+from keras_seg.surgery.intervals import Field
+from keras_seg.surgery.intervals import Intervals
+from keras_seg.surgery.receptive_field_rules import output_fields
 
 __all__ = ["ReceptiveField", "receptive_field"]
 
@@ -23,20 +21,20 @@ UNKNOWN_SIZE = 2**10 * 3**2 * 5 * 7
 
 @dataclasses.dataclass(frozen=True)
 class ReceptiveField:
-    """What a position of a map sees of the image, in pixels.
+    """The pixels of the image that the positions of a map depend on.
 
-    Position i of a side sees the pixels from `center + i · stride - (size -
-    1) / 2` to `center + i · stride + (size - 1) / 2`. Each is a number where
-    rows and columns agree, else a pair `(height, width)`. The numbers are
-    exact: ints, floats, or fractions where there is no such float.
+    Position `i` of a side depends on the pixels from `center + i · stride -
+    (size - 1) / 2` to `center + i · stride + (size - 1) / 2`. Each number is a
+    pair `(height, width)` if rows and columns differ. The numbers are exact:
+    ints, floats, or fractions where no float is exact.
 
-    Attributes:
-        size: pixels of the side; `math.inf` where it is the whole image.
-        stride: pixels between the fields of neighbours; None for what is no
-            map, such as the classes of a classifier.
+    Args:
+        size: pixels of the side; `math.inf` if it is the whole image.
+        stride: pixels between the fields of neighboring positions; None for
+            what is not a map, such as the scores of a classifier.
         center: the middle of the field of position 0, counted from the
-            middle of the first pixel; negative where it lies in the padding.
-            None for what is no map.
+            middle of the first pixel; negative if it is in the padding. None
+            for what is not a map.
     """
 
     size: object
@@ -47,46 +45,45 @@ class ReceptiveField:
 def receptive_field(model, layer=None, *, global_pooling=True):
     """Computes the receptive field of a model's output, or of a layer's.
 
-    Layer by layer, for a window of k taps, `r` positions apart, that moves
-    by t, on a map of stride s, the first of them in front by p:
+    For each layer with a window of `k` taps, `r` positions apart, that moves
+    by `t` on a map of stride `s`, padded by `p` in front:
 
         size ← size + (k - 1) · r · s
         center ← center + ((k - 1) · r / 2 - p) · s
         stride ← stride · t
 
-    Where maps are joined, the field is the smallest interval that holds the
-    fields of all of them. Not every pixel within it need be seen.
+    If maps are joined, the field is the smallest interval that contains the
+    fields of all of them; not every pixel in it has an influence. See
     [Computing Receptive Fields of Convolutional Neural
-    Networks](https://distill.pub/2019/computing-receptive-fields/) derives
-    this, and what follows for joins.
+    Networks](https://distill.pub/2019/computing-receptive-fields/).
 
-    A network that enlarges its maps, as a whole segmentation network does,
-    treats neighbouring pixels differently, in a pattern. `size` is that of
-    the pixel that sees most; `center` is the mean over the pattern: 0, if the
-    scores lie over their own pixels. Of maps that are resized to the size of
-    others (`ResizeLike`), both are taken to cover the same pixels.
+    In a network that enlarges its maps, as every segmentation network does,
+    the fields of neighboring pixels differ in a periodic pattern. `size` is
+    the largest of them and `center` the mean over the pattern: 0 if scores lie
+    over their own pixels. A map that is resized to the size of another
+    (`ResizeLike`) is taken to cover the same pixels.
 
     Padding "same" with a stride depends on the size of the map. An input of
-    unknown size is taken for a large multiple of the strides; one of known
-    size for what it is. The image's border is left out: there, part of the
-    field is padding.
+    unknown size is taken for a large multiple of the strides. The border of
+    the image, where part of the field is padding, is left out.
 
     Args:
         model: functional `keras.Model`; batch norm as in prediction.
-        layer: name of one of its layers, one of its layers, or one of its
-            tensors. Defaults to the output of the model.
-        global_pooling: bool, whether what is computed from a whole map
-            counts: image pooling in an `ASPP`, squeeze-and-excite, group
-            norm. With it the field is the whole image, `math.inf`; without,
-            what the convolutions and pools see. Defaults to True.
+        layer: name of one of its layers, a layer, or a tensor of the model.
+            Defaults to the output of the model.
+        global_pooling: bool, whether statistics of a whole map count: image
+            pooling in an `ASPP`, squeeze-and-excite, group norm. If so, the
+            field is the whole image, `math.inf`; if not, it is that of the
+            convolutions and pools. Defaults to True.
 
     Returns:
         A `ReceptiveField`; for several outputs, a structure of them.
 
     Raises:
-        ValueError: for a layer whose window is not known, or a join of maps
-            of different strides, by name; if the model has no such layer, or
-            no map as its input; if nothing is left without global pooling.
+        ValueError: If there is no rule for a layer, or it joins maps of
+            different strides; the message names it. If the model has no such
+            layer, or an input that is not a map. If nothing is left without
+            global pooling.
 
     Example:
 
@@ -102,7 +99,7 @@ def receptive_field(model, layer=None, *, global_pooling=True):
     if layer is not None:
         model = _up_to(model, layer)
     inputs = [_pixels(model, x, data_format) for x in model.inputs]
-    outputs = through(model, inputs)
+    outputs = output_fields(model, inputs)
     return keras.tree.map_structure(
         lambda field: _summary(model, field, global_pooling), outputs
     )
@@ -141,7 +138,7 @@ def _up_to(model, layer):
 
 
 def _pixels(model, tensor, data_format):
-    """Every pixel of the image sees itself."""
+    """The field of the image: each pixel depends on itself."""
     if len(tensor.shape) != 4:
         raise ValueError(
             f"The inputs of the model '{model.name}' must be maps: (batch, "
@@ -150,7 +147,7 @@ def _pixels(model, tensor, data_format):
         )
     sizes = [tensor.shape[axis] for axis in spatial_axes(data_format)]
     return Field(
-        tuple(Reach(size or UNKNOWN_SIZE) for size in sizes), data_format
+        tuple(Intervals(size or UNKNOWN_SIZE) for size in sizes), data_format
     )
 
 

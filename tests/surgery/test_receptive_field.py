@@ -7,15 +7,26 @@ from keras import layers
 
 import keras_seg
 from keras_seg.applications import DeepLabV1
+from keras_seg.applications import DeepLabV2
+from keras_seg.applications import DeepLabV3Plus
+from keras_seg.applications import FCN8s
+from keras_seg.applications import FCN16s
+from keras_seg.applications import FCN32s
+from keras_seg.applications import SegNet
+from keras_seg.applications import UNet
 from keras_seg.layers import AlignedScale
 from keras_seg.surgery import decimate
 from keras_seg.surgery import fully_convolutional
 from keras_seg.surgery import receptive_field
 from keras_seg.surgery import set_output_stride
 from keras_seg.surgery.receptive_field import ReceptiveField
+from tests.dependence import check_rows
+from tests.dependence import make_positive
+from tests.dependence import rows_seen
+from tests.dependence import seen
+from tests.dependence import sides_of
 
-# Numbers of the graph alone: the windows' rules are tried on each backend in
-# test_seeing_windows.py and test_seeing_enlarged.py.
+# Each rule is tried on every backend in test_receptive_field_rules.py.
 pytestmark = pytest.mark.once
 
 
@@ -300,3 +311,112 @@ def test_bad_models():
         receptive_field(keras.Model(vector, layers.Dense(2)(vector)))
     with pytest.raises(ValueError, match="needs a functional Keras model"):
         receptive_field(layers.ReLU())
+
+
+def encoder(strides, *, pools=True, size=None):
+    """A small network whose maps have all strides; with a size, a VGG."""
+    x = image = keras.Input((size, size, 3))
+    for _ in range(strides):
+        x = layers.Conv2D(2, 3, 1 if pools else 2, padding="same")(x)
+        if pools:
+            x = layers.MaxPooling2D(2)(x)
+    if size is None:
+        return keras.Model(image, x)
+    x = layers.Dense(2)(layers.Flatten()(x))
+    return keras.Model(image, layers.Dense(2)(layers.Dense(2)(x)))
+
+
+PLAIN = {"weights": None, "classes": 1}
+
+
+def pixels_seen(model, height, width=32):
+    """The most rows that one pixel sees, every pixel checked."""
+    return check_rows(make_positive(model), height, width)
+
+
+# A pixel sees two neighbors at stride 32, and if these lie between others
+# of stride 16 or 8, these and the next two.
+NEIGHBORS = [(FCN32s, 32), (FCN16s, 64), (FCN8s, 64)]
+
+
+@pytest.mark.parametrize("system, neighbors", NEIGHBORS)
+def test_fcn(system, neighbors):
+    model = system(encoder(5), **PLAIN)
+    field = receptive_field(model)
+    # At 1, 2, …, 16 pixels, a convolution sees two more, a pool one.
+    assert field.size == 1 + 3 * 31 + neighbors
+    assert (field.stride, field.center) == (1, 0)
+    assert pixels_seen(model, 256) == field.size
+
+
+@pytest.mark.parametrize("system, neighbors", NEIGHBORS)
+def test_fcn_with_the_published_geometry(system, neighbors):
+    """The 7×7 windows of fc6, unpadded; the offsets undo the padding."""
+    model = system(encoder(5, size=224), geometry="paper", **PLAIN)
+    field = receptive_field(model)
+    assert field.size == 1 + 3 * 31 + 6 * 32 + neighbors
+    assert (field.stride, field.center) == (1, 0)
+    if system is FCN8s:
+        assert pixels_seen(model, 384, 8) == field.size
+
+
+def test_unet():
+    model = UNet(filters=2, depth=2, include_preprocessing=False, **PLAIN)
+    field = receptive_field(model)
+    assert (field.stride, field.center) == (1, 0)
+    assert pixels_seen(model, 64) == field.size
+
+
+def test_unpadded_unet():
+    """n pixels give logits for the n - 184 in the middle; 188 give 4."""
+    field = receptive_field(UNet(filters=1, padding="valid", **PLAIN))
+    assert (field.stride, field.center) == (1, 184 / 2)
+    model = make_positive(
+        UNet(filters=1, padding="valid", input_shape=(220, 188, 1), **PLAIN)
+    )
+    rows, columns = sides_of(model, 220, 188)
+    assert (rows.size, columns.size) == (36, 4)
+    seen_by_columns = [columns.at(i) for i in range(4)]
+    assert min(first for first, _ in seen_by_columns) == 0
+    assert max(last for _, last in seen_by_columns) == 188 - 1
+    matrix = rows_seen(model, 220, 188)
+    assert [seen(mask) for mask in matrix] == [rows.at(i) for i in range(36)]
+    assert max(last - first + 1 for first, last in map(seen, matrix)) == (
+        field.size
+    )
+
+
+def test_segnet():
+    """fc-free VGG: pool5 sees 212; each unpooling and decoder adds."""
+    model = SegNet(weights=None, filters=1, include_preprocessing=False)
+    field = receptive_field(model)
+    # The decoder's convolutions: 3 at 16, 3 at 8, 3 at 4, 2 at 2, 2 at 1
+    # pixels see as far as the encoder's; the window adds nothing.
+    assert field.size == 212 + 2 * (3 * 16 + 3 * 8 + 3 * 4 + 2 * 2 + 2 * 1) + 12
+    assert (field.stride, field.center) == (1, 0)
+
+
+@pytest.mark.parametrize("scales", [(1.0,), (1.0, 0.75, 0.5)])
+def test_deeplab_v2(scales):
+    network = encoder(4, pools=False)
+    model = DeepLabV2(network, atrous_rates=(1, 2), scales=scales, **PLAIN)
+    field = receptive_field(model)
+    # 2 at 1, 2, 4, 8 pixels, 4 positions at the rate of 2, a neighbour: at
+    # half the size twice as much, and the neighbors of both resizings.
+    assert field.stride == 1
+    if scales == (1.0,):
+        assert field.size == 1 + 2 * 15 + 4 * 8 + 8
+    assert pixels_seen(model, 257, 33) == field.size
+
+
+def test_deeplab_v3_plus():
+    network = encoder(4, pools=False)
+    options = {"atrous_rates": (1, 2), "output_stride": 16, **PLAIN}
+    assert receptive_field(DeepLabV3Plus(network, **options)).size == math.inf
+    field = receptive_field(
+        DeepLabV3Plus(network, **options), global_pooling=False
+    )
+    # 31 of the encoder, 4 · 16 of the pyramid; the decoder's 5 positions at
+    # stride 4 lie between 3 of stride 16, and so do 6 of them.
+    assert field.size == 31 + 4 * 16 + 2 * 16
+    assert (field.stride, field.center) == (1, 0)

@@ -9,9 +9,17 @@ from keras import layers
 
 from keras_seg.layers import ASPP
 from keras_seg.layers import AtrousConv
+from keras_seg.layers import BedOfNails
+from keras_seg.layers import BilinearConvTranspose
+from keras_seg.layers import BilinearUpsampling
+from keras_seg.layers import CropLike
 from keras_seg.layers import MaxPoolWithIndices
+from keras_seg.layers import MaxUnpool
+from keras_seg.layers import NearestUpsampling
+from keras_seg.layers import ResizeLike
 from keras_seg.surgery import receptive_field
 from keras_seg.surgery import set_output_stride
+from tests.dependence import check_rows
 from tests.dependence import make_positive
 from tests.dependence import rows_seen
 from tests.dependence import seen
@@ -213,3 +221,138 @@ def test_image_pooling_sees_the_image():
     assert (field.size, field.stride) == (math.inf, 2)
     local = receptive_field(model, global_pooling=False)
     assert (local.size, local.stride, local.center) == (11, 2, field.center)
+
+
+def transposed(draw):
+    stride, kernel_size = draw(st.integers(1, 3)), draw(st.integers(1, 5))
+    return layers.Conv2DTranspose(
+        1,
+        kernel_size,
+        stride,
+        padding=draw(st.sampled_from(["same", "valid"])),
+        output_padding=draw(
+            st.sampled_from(output_paddings(kernel_size, stride))
+        ),
+    )
+
+
+def output_paddings(kernel_size, stride):
+    """Those that TensorFlow takes: n positions become n · stride at most."""
+    return [None, *range(1 - kernel_size % 2, stride)]
+
+
+def interpolating(draw):
+    factor = draw(st.integers(1, 3))
+    return BilinearConvTranspose(
+        factor=factor,
+        kernel_size=factor + draw(st.integers(0, 4)),
+        padding=draw(st.sampled_from(["same", "valid"])),
+    )
+
+
+def bilinear(draw):
+    # By these, floats are exact, and no weight is nearly zero.
+    factor = draw(st.sampled_from([1, 2, 4]))
+    if draw(st.booleans()):
+        return BilinearUpsampling(factor)
+    return layers.UpSampling2D(factor, interpolation="bilinear")
+
+
+def nearest(draw):
+    kind = draw(
+        st.sampled_from([BedOfNails, NearestUpsampling, layers.UpSampling2D])
+    )
+    return kind(draw(st.integers(1, 3)))
+
+
+@st.composite
+def decoders(draw):
+    """Shrinks, enlarges by some layer, convolves; perhaps enlarges again."""
+    image = keras.Input((72, 4, 1))
+    x = layers.Conv2D(
+        1, draw(st.integers(1, 3)), draw(st.integers(1, 2)), padding="same"
+    )(image)
+    for _ in range(draw(st.integers(1, 2))):
+        kinds = [transposed, interpolating, bilinear, nearest]
+        x = draw(st.sampled_from(kinds))(draw)(x)
+        size, stride = draw(st.integers(1, 3)), draw(st.integers(1, 2))
+        x = layers.Conv2D(1, size, stride, padding="same")(x)
+    return make_positive(keras.Model(image, x))
+
+
+@given(model=decoders())
+def test_every_row_sees_what_is_said(model):
+    check_rows(model, 72, 4)
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_crops_of_transposed_convolutions(stride, padding):
+    if keras.backend.backend() == "jax":
+        pytest.skip("a compilation for each: some are drawn above")
+    image = keras.Input((12, 3, 1))
+    for kernel_size in (1, 2, 3, 4, 5):
+        for output_padding in output_paddings(kernel_size, stride):
+            enlarge = layers.Conv2DTranspose(
+                1,
+                kernel_size,
+                stride,
+                padding=padding,
+                output_padding=output_padding,
+            )
+            check_rows(make_positive(keras.Model(image, enlarge(image))), 12, 3)
+
+
+@pytest.mark.parametrize("align_corners, height", [(True, 49), (False, 48)])
+def test_resizing_to_another_map(align_corners, height):
+    image = keras.Input((height, height, 1))
+    low = layers.Conv2D(1, 3, 2, padding="same")(image)
+    x = layers.Conv2D(1, 3, 2, padding="same")(low)
+    x = layers.Conv2D(1, 3, 2, padding="same")(x)
+    x = layers.Add()([ResizeLike(align_corners)(x, low), low])
+    model = make_positive(
+        keras.Model(image, ResizeLike(align_corners)(x, image))
+    )
+    assert check_rows(model, height, height) == receptive_field(model).size
+
+
+@pytest.mark.once
+def test_resizing_to_a_size_that_does_not_fit():
+    """The places drift along the map; two neighbors are still seen."""
+    image = keras.Input((45, 5, 1))
+    x = layers.Conv2D(1, 3, 8, padding="same")(image)
+    model = make_positive(keras.Model(image, ResizeLike()(x, image)))
+    assert rows_seen(model, 45, 5).sum(axis=1).max() == 6
+    # Two windows of 3, and what lies between them.
+    assert receptive_field(model).size == 3 + 8
+
+
+@pytest.mark.once
+def test_unpooled_values_lie_within_their_windows():
+    """Where in a window depends on the image: all the places are counted."""
+    image = keras.Input((24, 6, 1))
+    pooled, switches = MaxPoolWithIndices(3)(image)
+    model = keras.Model(image, MaxUnpool(3)(pooled, switches, image))
+    field = receptive_field(model)
+    assert (field.size, field.stride, field.center) == (3, 1, 0)
+    images = np.random.default_rng(0).permutation(20 * 24 * 6)
+    images = images.reshape(20, 24, 6, 1).astype("float32")
+    values = keras.ops.convert_to_numpy(model(images)).max(axis=(0, 2, 3))
+    assert (values > 0).all()
+
+
+@pytest.mark.once
+def test_crops_like_another():
+    image = keras.Input((None, None, 1))
+    small = layers.Conv2D(1, 5)(image)
+    cropped = CropLike(3)(image, small)
+    field = receptive_field(keras.Model(image, cropped))
+    assert (field.size, field.center) == (1, 3)
+
+
+@pytest.mark.once
+def test_cubic_interpolation_is_refused():
+    image = keras.Input((None, None, 1))
+    up = layers.UpSampling2D(2, interpolation="bicubic", name="up")
+    with pytest.raises(ValueError, match="'up' .*'bicubic'"):
+        receptive_field(keras.Model(image, up(image)))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_seg.surgery.reach import Reach
+from keras_seg.surgery.intervals import Intervals
 
 pytestmark = pytest.mark.once
 
@@ -51,18 +51,18 @@ def matrix(kind, old, taps, rate, stride, before):
 def test_follows_every_position(steps):
     """The pattern, against products of the matrices of the steps."""
     size = 240
-    reach, sees = Reach(size), np.eye(size, dtype=bool)
+    side, sees = Intervals(size), np.eye(size, dtype=bool)
     for kind, *geometry in steps:
         sees = matrix(kind, len(sees), *geometry) @ sees
         taps, rate, stride, before = geometry
         if kind == "window":
-            reach = reach.window(taps, rate, stride, before)
+            side = side.window(taps, rate, stride, before)
         else:
-            reach = reach.spread(len(sees), taps, rate, stride, before)
+            side = side.spread(len(sees), taps, rate, stride, before)
     checked = 0
     for position in range(len(sees)):
-        first, last = reach.at(position)
-        if 60 <= position * reach.stride < 180 and 0 <= first <= last < size:
+        first, last = side.at(position)
+        if 60 <= position * side.stride < 180 and 0 <= first <= last < size:
             (pixels,) = np.nonzero(sees[position])
             assert (pixels[0], pixels[-1]) == (first, last)
             checked += 1
@@ -73,32 +73,32 @@ def test_follows_every_position(steps):
 
 def test_an_enlarged_side_has_a_pattern():
     """Bilinear, by 2, with half-pixel centers: two positions for each."""
-    reach = Reach(8).interpolate(16, Fraction(2))
-    assert [reach.at(i) for i in range(4)] == [(-1, 0), (0, 1), (0, 1), (1, 2)]
-    assert (reach.width, reach.stride) == (2, Fraction(1, 2))
+    side = Intervals(8).interpolate(16, Fraction(2))
+    assert [side.at(i) for i in range(4)] == [(-1, 0), (0, 1), (0, 1), (1, 2)]
+    assert (side.width, side.stride) == (2, Fraction(1, 2))
     # The middle of the first half of pixel 0.
-    assert reach.center == Fraction(-1, 4)
+    assert side.center == Fraction(-1, 4)
 
 
 def test_aligned_corners_fall_on_positions():
-    reach = Reach(5).interpolate(9, Fraction(2), align_corners=True)
-    assert [reach.at(i) for i in range(4)] == [(0, 0), (0, 1), (1, 1), (1, 2)]
-    assert reach.center == Fraction(0)
-    drifting = Reach(5).interpolate(10, Fraction(2), True, exact=False)
+    side = Intervals(5).interpolate(9, Fraction(2), align_corners=True)
+    assert [side.at(i) for i in range(4)] == [(0, 0), (0, 1), (1, 1), (1, 2)]
+    assert side.center == Fraction(0)
+    drifting = Intervals(5).interpolate(10, Fraction(2), align_corners=True)
     assert drifting.at(2) == (1, 2)
 
 
 def test_join_is_the_hull():
-    one = Reach(8).window(3, before=1)
-    other = Reach(8).window(1, before=4)
+    one = Intervals(8).window(3, before=1)
+    other = Intervals(8).window(1, before=4)
     assert one.join(other).at(10) == (6, 11)
-    enlarged = Reach(8).window(1, stride=2).spread(8, 2, stride=2)
+    enlarged = Intervals(8).window(1, stride=2).spread(8, 2, stride=2)
     assert [enlarged.join(one).at(i) for i in (2, 3)] == [(1, 3), (2, 4)]
 
 
 def test_nails_leave_positions_that_see_nothing():
-    reach = Reach(4).spread(8, 1, stride=2)
-    assert reach.at(4) == (2, 2)
-    assert reach.at(5) == (math.inf, -math.inf)
-    assert reach.window(2, before=1).at(5) == (2, 2)
-    assert reach.center == 0
+    side = Intervals(4).spread(8, 1, stride=2)
+    assert side.at(4) == (2, 2)
+    assert side.at(5) == (math.inf, -math.inf)
+    assert side.window(2, before=1).at(5) == (2, 2)
+    assert side.center == 0

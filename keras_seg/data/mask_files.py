@@ -156,6 +156,10 @@ class MaskFiles:
     values: dict[int, int] | None = None
     colors: ColorCode | None = None
     by_color: bool = False
+    # Not empty once a mask was read by color.
+    _decoded: set = dataclasses.field(
+        default_factory=set, init=False, compare=False, repr=False
+    )
     # Which color each index of a palette had, and in which file.
     _seen: dict = dataclasses.field(
         default_factory=dict, init=False, compare=False, repr=False
@@ -178,11 +182,12 @@ class MaskFiles:
 
     @property
     def mapped(self):
-        """Whether ids never are the values of the files themselves."""
-        return self.values is not None or self.by_color
+        """Whether ids are not the values of the files, as far as is known."""
+        return self.values is not None or self.by_color or bool(self._decoded)
 
     def __call__(self, pair):
         if self.colors and (self.by_color or has_colors(pair.mask)):
+            self._decoded.add(True)
             pixels = read_colors(pair.mask, pair.page)
             return self.colors.decode(pixels, pair.mask)
         ids = read_mask(pair.mask, pair.page)
@@ -203,6 +208,7 @@ class MaskFiles:
                 named[color] += (i,)
             if any(i not in named.get(c, (i,)) for i, c in colors.items()):
                 _refuse_twins(colors, pair.mask)
+                self._decoded.add(True)
                 return self.colors.decode(palette[ids], pair.mask)
         for i, color in colors.items():
             before, file = self._seen.setdefault(i, (color, pair.mask))

@@ -4,6 +4,7 @@ from PIL import Image
 
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
+from keras_seg.data import check
 from keras_seg.data import from_folder
 from keras_seg.data import from_stack
 
@@ -106,6 +107,22 @@ def test_black_and_white(tmp_path):
         "KS-D003  DATA/labels/1.png has the ids 0, 255; ids are 0..C-1, 255 "
         f"is void. {guess}"
     )
+
+
+def test_colors_are_not_black_and_white(tmp_path):
+    """One class and void, as colors, cannot be a mask of 0 and 255."""
+    void, sky = (9, 9, 9), (0, 0, 255)
+    path = write(tmp_path, [[[0, 0]], [[0, 0]]])
+    for name, colors in (("0", [sky, void]), ("1", [void, sky])):
+        Image.fromarray(np.array([colors], "uint8")).save(
+            path / "labels" / f"{name}.png"
+        )
+    (path / "classes.csv").write_text(
+        "id,name,r,g,b,role\n0,sky,0,0,255,class\n1,road,0,255,0,class\n"
+        "255,void,9,9,9,void\n"
+    )
+    assert from_folder(path)[1][1].tolist() == [[255, 0]]
+    assert "KS-D003" not in {f.code for f in check(path).findings}
 
 
 def test_the_fix_for_black_and_white_works(tmp_path):

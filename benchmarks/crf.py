@@ -76,7 +76,7 @@ def photographs():
 def scores(image, seed):
     """As a network of stride 8 gives them: coarse, blurred, and in doubt.
 
-    The classes are those of the nearest of some colours of the image.
+    The classes are those of the nearest of some colors of the image.
     """
     rng = np.random.default_rng(seed)
     coarse = image.resize([side // 8 + 1 for side in image.size])

@@ -177,8 +177,8 @@ def with_tensorflow(folder):
 
     def load(image, mask):
         image = tf.io.decode_jpeg(tf.io.read_file(image), channels=3)
-        # TensorFlow knows no palettes: it gives colours, as many bytes more
-        # to resize as there are channels. The masks written for it are grey.
+        # TensorFlow knows no palettes: it gives colors, as many bytes more
+        # to resize as there are channels. The masks written for it are gray.
         mask = tf.io.decode_png(tf.io.read_file(mask), channels=1)
         factor = tf.random.uniform([], *SCALES)
         size = tf.cast(tf.shape(image)[:2], tf.float32) * factor
@@ -210,7 +210,7 @@ def with_tensorflow(folder):
 
     images, masks = paths(folder)
     dataset = (
-        tf.data.Dataset.from_tensor_slices((images, grey(masks)))
+        tf.data.Dataset.from_tensor_slices((images, gray(masks)))
         .shuffle(len(images))
         .map(load, num_parallel_calls=tf.data.AUTOTUNE)
         .batch(ARGUMENTS.batch)
@@ -219,11 +219,11 @@ def with_tensorflow(folder):
     return lambda: iter(dataset)
 
 
-def grey(masks):
+def gray(masks):
     """The same masks without palettes, in a folder beside theirs."""
     from PIL import Image
 
-    folder = pathlib.Path(masks[0]).parents[1] / "grey"
+    folder = pathlib.Path(masks[0]).parents[1] / "gray"
     folder.mkdir(exist_ok=True)
     files = [folder / pathlib.Path(mask).name for mask in masks]
     for mask, file in zip(masks, files, strict=True):

@@ -4,7 +4,7 @@
 
 Each goes from a uint8 image to the cluster of every pixel: one run from
 k-means++, with a seed of its own in every round, as random starts need more or
-fewer steps. "Same start" are the first two from centres that both are given,
+fewer steps. "Same start" are the first two from centers that both are given,
 so that they take the same steps. The table has medians over the images and
 rounds, the medians of the ratios of the rounds, by the clock and in CPU time,
 which is disturbed less by what runs beside it, and how much more the sum of
@@ -83,7 +83,7 @@ def mini_batches(image, seed):
 def opencv(image, seed):
     cv2.setRNGSeed(seed)
     pixels = image.reshape(-1, 3).astype(np.float32)
-    # OpenCV's is the shift of one centre, in grey levels.
+    # OpenCV's is the shift of one center, in gray levels.
     shift = float(np.sqrt(TOLERANCE * pixels.var(axis=0).mean() / CLUSTERS))
     stop = cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_MAX_ITER, 300, shift
     kind = cv2.KMEANS_PP_CENTERS
@@ -139,7 +139,7 @@ def main():
     for image in images:
         height, width = image.shape[:2]
         colors = len(np.unique(image.reshape(-1, 3), axis=0))
-        print(f"{width}×{height}, {height * width} pixels, {colors} colours")
+        print(f"{width}×{height}, {height * width} pixels, {colors} colors")
     print(
         f"k = {CLUSTERS}, threads: {ARGUMENTS.threads}, rounds: "
         f"{ARGUMENTS.rounds}; scikit-learn {sklearn.__version__}, OpenCV "

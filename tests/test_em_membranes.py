@@ -31,7 +31,7 @@ def test_drawn_sections(tmp_path):
     assert list(rows) == ["k-means", "sliding window", "U-Net"]
     for row in rows.values():
         assert 0 < row["V_Rand"] <= 1 and 0 < row["pixel accuracy"] <= 1
-    # Three grey values; N4, see `applications.N4`.
+    # Three gray values; N4, see `applications.N4`.
     parameters = [row["parameters"] for row in rows.values()]
     assert parameters[:2] == [3, 219_290]
     assert (tmp_path / "table.md").read_text().count("\n") == 5

@@ -162,7 +162,7 @@ def test_masks_for_several_outputs():
 @pytest.mark.once
 def test_palettes_are_not_looked_through(tmp_path):
     """`keras.utils.load_img(color_mode="grayscale")` reads ids 1 and 2 as the
-    grey values 38 and 75 of their colours."""
+    gray values 38 and 75 of their colors."""
     ids = np.array([[0, 1, 2]], "uint8")
     picture = Image.fromarray(ids)
     picture.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0])

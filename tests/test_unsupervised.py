@@ -90,7 +90,7 @@ def test_same_as_on_all_pixels(color_space, position, tolerance):
     data=st.data(),
 )
 def test_same_as_on_all_pixels_of_small_images(seed, colors, channels, data):
-    """Colours are floats, so that no two distances are equal."""
+    """Colors are floats, so that no two distances are equal."""
     rng = np.random.default_rng(seed)
     palette = rng.uniform(0, 255, (colors, channels))
     shape = data.draw(st.tuples(st.integers(1, 9), st.integers(12, 20)))

@@ -9,21 +9,21 @@ trace them by hand takes months; this is about three ways to let a computer do
 it, in the order in which they were found, and about why each came after the
 one before.
 
-**k-means** (`by_color`) puts pixels of like colour into one cluster. It needs
+**k-means** (`by_color`) puts pixels of like color into one cluster. It needs
 no examples, but for the names of its clusters, and it has no idea of context:
 membranes are dark, and so are mitochondria, vesicles and some cells. However
 many clusters it may have, dark is all it can say. With `--photo` it does a
 photograph as well. In a street of CamVid (frame 0016E5_07959 of the validation
 drive, 4 clusters) the road, the cars on it, the shop fronts beside it and the
 people are one or two clusters, trees and white walls another: what is the
-same thing does not have one colour, and what has one colour is not the same
+same thing does not have one color, and what has one color is not the same
 thing.
 
 **A sliding window** (`by_windows`) does what we do: it looks at what is around
 a pixel. A classifier is shown the window around each of many pixels, as many
 membranes as others, and learns to name the one in the middle. Then it slides:
 one window for every pixel of an image, 262,144 of them for 512×512. It works,
-and as it stands it can not scale: neighbouring windows share nearly all of
+and as it stands it can not scale: neighboring windows share nearly all of
 their pixels, and nearly all of the work is done again and again.
 
 **The same as a convolution.** A convolution does not care how large its image
@@ -90,7 +90,7 @@ def by_color(train, image, clusters=3):
 
 
 def colors_of(photo, clusters=4):
-    """A photograph beside its clusters, each in its mean colour."""
+    """A photograph beside its clusters, each in its mean color."""
     segmenter = KMeansSegmenter(clusters, seed=0).fit([photo])
     found = segmenter.centers[segmenter.predict(photo)]
     return visualization.panel(
@@ -176,7 +176,7 @@ def probability(model, image):
 
 
 def read(path, count, size):
-    """Grey sections and their masks: those to train on, one held out."""
+    """Gray sections and their masks: those to train on, one held out."""
     if path is None:
         drawn = synthetic.membranes(count + 1, size=size)
         pairs = [(x[..., :1], mask) for x, mask in zip(*drawn, strict=True)]

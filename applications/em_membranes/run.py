@@ -30,7 +30,7 @@ WINDOW_SHARE = 0.25
 
 
 def read(path, membrane):
-    """Pairs to train on and to validate on, grey."""
+    """Pairs to train on and to validate on, gray."""
     if path is None:
         drawn = synthetic.membranes(8, size=256)
         pairs = [(i[..., :1], m) for i, m in zip(*drawn, strict=True)]

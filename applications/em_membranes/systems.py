@@ -44,7 +44,7 @@ class System:
 
 
 def kmeans(train, clusters=3):
-    """Grey values alone: the share of membrane among those of a cluster."""
+    """Gray values alone: the share of membrane among those of a cluster."""
     begin = time.monotonic()
     segmenter = KMeansSegmenter(clusters, seed=0)
     segmenter.fit([image for image, _ in train])

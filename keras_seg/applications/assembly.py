@@ -237,13 +237,13 @@ def crf_preset(crf, default, include_preprocessing):
 
     Raises:
         ValueError: for an unknown name, and where the image is preprocessed
-            already: its colours are not those that the settings are for.
+            already: its colors are not those that the settings are for.
     """
     if crf is False:
         return None
     if not include_preprocessing:
         raise ValueError(
-            "The CRF compares the colours of the image as it was "
+            "The CRF compares the colors of the image as it was "
             "photographed, 0 … 255; give `include_preprocessing=True`, or "
             "`keras_seg.layers.DenseCRF` the scores and the image. "
             f"Received: crf={crf!r}, include_preprocessing=False"

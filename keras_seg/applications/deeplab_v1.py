@@ -71,7 +71,7 @@ def DeepLabV1(
     3×3 is in front of the first fully connected layer; the paper has neither.
     With `geometry="base"` the layout is that of the base network as first
     released: 2×2 pools, the first three padded by 1, and no average pool. The
-    image is padded, below and on the right, by the mean colour to a multiple
+    image is padded, below and on the right, by the mean color to a multiple
     of 8 plus 1, as 321 and 513 are (in the base layout by a first row and
     column, too: 306 is a multiple plus 2), and the scores are enlarged with
     aligned corners.

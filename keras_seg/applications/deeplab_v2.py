@@ -70,7 +70,7 @@ def DeepLabV2(
     (ResNet101 of `keras.applications` has 52,672 biases more, which
     `keras_seg.surgery.drop_biases` takes away exactly.) The paper
     trains its ResNet with batch norm frozen: `freeze_batch_norm=True`. The
-    image is padded, below and on the right, by the mean colour to a multiple
+    image is padded, below and on the right, by the mean color to a multiple
     of the classifier's stride plus 1 (the paper's 321 = 10 · 32 + 1), and the
     scores are enlarged with aligned corners.
 

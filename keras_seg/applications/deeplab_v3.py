@@ -57,7 +57,7 @@ def DeepLabV3(
     - [Rethinking Atrous Convolution for Semantic Image Segmentation](
       https://arxiv.org/abs/1706.05587)
 
-    The image is padded, below and on the right, by the mean colour to a
+    The image is padded, below and on the right, by the mean color to a
     multiple of the classifier's stride plus 1 (the authors' 513 = 32 · 16 +
     1): then every map has a position on the first and on the last pixel,
     whatever the size of the image, and the scores are enlarged with aligned

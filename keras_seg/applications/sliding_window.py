@@ -68,7 +68,7 @@ def SlidingWindow(
     did, and pass it here; or train this network with `fit` on whole images
     and their masks, with void where the class is unknown. That is training
     on all windows of the images at once. (Batch norm then takes its
-    statistics over whole maps, and dropout drops what neighbouring windows
+    statistics over whole maps, and dropout drops what neighboring windows
     share.) `keras_seg.surgery` has the operations one by one.
 
     Args:

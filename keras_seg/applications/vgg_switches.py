@@ -45,7 +45,7 @@ def prepare_for_vgg16(image, include_preprocessing, data_format, minimum=1):
     """Preprocesses the image as VGG16's were, and pads small ones.
 
     A gray image is taken for red, green and blue alike; two channels, which
-    are no colours, are taken as they come.
+    are no colors, are taken as they come.
 
     Args:
         image: tensor of images.
@@ -54,13 +54,13 @@ def prepare_for_vgg16(image, include_preprocessing, data_format, minimum=1):
         minimum: int, the smallest size. Defaults to 1.
     """
     x = as_rgb(image, data_format)
-    colours = x.shape[channel_axis(data_format)] >= 3
-    if not colours:
+    colors = x.shape[channel_axis(data_format)] >= 3
+    if not colors:
         why = "on images of 2 channels, which are taken as they come"
         without_effect(
             "include_preprocessing", include_preprocessing, True, why
         )
-    mode = "caffe" if include_preprocessing and colours else None
+    mode = "caffe" if include_preprocessing and colors else None
     return prepare(x, mode, 1, data_format, minimum=minimum)
 
 

@@ -43,7 +43,7 @@ class Preprocess(SpatialLayer):
     The same numbers as `keras.applications.imagenet_utils.preprocess_input`.
     As part of the network it can't be forgotten, or differ between training
     and prediction. Channels after the third, near infrared for example, get
-    the mean offset and divisor of the three colours and stay behind them.
+    the mean offset and divisor of the three colors and stay behind them.
 
     Args:
         mode: `"caffe"`, `"tf"` or `"torch"`.
@@ -83,7 +83,7 @@ class Preprocess(SpatialLayer):
         channels = input_shape[self.channel_axis]
         if channels is None or channels < 3:
             raise ValueError(
-                "`Preprocess` knows the mean colour of RGB pictures: at least "
+                "`Preprocess` knows the mean color of RGB pictures: at least "
                 f"3 channels. Received: input_shape={tuple(input_shape)}"
             )
         self.built = True

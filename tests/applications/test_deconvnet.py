@@ -231,7 +231,7 @@ def assert_begins_from(model, vgg):
 
 
 @pytest.mark.once
-def test_gray_is_every_colour():
+def test_gray_is_every_color():
     model = tiny(input_shape=(None, None, 1))
     assert model.get_layer("block1_conv1").kernel.shape == (3, 3, 3, 3)
     inputs = keras.tree.flatten(model.get_layer("gray_to_rgb").input)

@@ -141,7 +141,7 @@ def test_depthwise(data_format, rate, kernel_size):
 
 
 def test_every_tap_outside():
-    """An even kernel has no centre: on a small map, nothing is left."""
+    """An even kernel has no center: on a small map, nothing is left."""
     x, kernel = draw(3, 3, (2, 2))
     y = atrous_conv(x, kernel, 24)
     assert tuple(y.shape) == (2, 3, 3, 3)

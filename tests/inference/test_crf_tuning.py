@@ -25,8 +25,8 @@ def samples(count=8, seed=0):
     rng = np.random.default_rng(seed)
     for _ in range(count):
         y, x = np.ogrid[:24, :32]
-        centre, radius = rng.uniform((6, 8), (18, 24)), rng.uniform(3, 5)
-        inside = np.hypot(y - centre[0], x - centre[1]) < radius
+        center, radius = rng.uniform((6, 8), (18, 24)), rng.uniform(3, 5)
+        inside = np.hypot(y - center[0], x - center[1]) < radius
         noise = rng.normal(0, 2, (24, 32, 3))
         image = np.where(inside, 140, 100)[..., None] + noise
         logits = rng.normal(1.5 * np.eye(2)[inside.astype(int)])

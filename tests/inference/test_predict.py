@@ -306,7 +306,7 @@ def test_a_stream_gives_what_single_images_give(shapes, batch_size, bucket):
     assert sum(map(len, seen)) == len(truth)
 
 
-def test_neighbours_of_one_bucket_are_predicted_together():
+def test_neighbors_of_one_bucket_are_predicted_together():
     model = echo()
     seen = asked(model)
     images = [np.zeros((n, 40, 3), "uint8") for n in (60, 64, 50, 70, 64)]
@@ -411,9 +411,9 @@ def test_tiles_of_a_stream_stay_halved():
 
 
 def test_grey_images(tmp_path):
-    grey = keras.Input((None, None, 1))
-    model = keras.Model(grey, keras.layers.Concatenate()([grey, 255 - grey]))
-    path = tmp_path / "grey.png"
+    gray = keras.Input((None, None, 1))
+    model = keras.Model(gray, keras.layers.Concatenate()([gray, 255 - gray]))
+    path = tmp_path / "gray.png"
     Image.fromarray(np.array([[0, 255]], "uint8")).save(path)
     found = next(predict(model, path))
     assert found.image.shape == (1, 2, 1)

@@ -256,7 +256,7 @@ def test_real_weights_name_the_photographs(data_dir):
     for names, x in photographs(data_dir):
         logits = network.predict_on_batch(x)[0, 0, 0]
         assert classes[logits.argmax()] in names
-        # The photograph at the lower right of a grey picture.
+        # The photograph at the lower right of a gray picture.
         large = np.zeros((1, 448, 512, 3), "float32")
         large[:, 224:, 288:] = x
         scores = dense.predict_on_batch(large)[0]

@@ -401,7 +401,7 @@ def test_deeplab_v2(scales):
     network = encoder(4, pools=False)
     model = DeepLabV2(network, atrous_rates=(1, 2), scales=scales, **PLAIN)
     field = receptive_field(model)
-    # 2 at 1, 2, 4, 8 pixels, 4 positions at the rate of 2, a neighbour: at
+    # 2 at 1, 2, 4, 8 pixels, 4 positions at the rate of 2, a neighbor: at
     # half the size twice as much, and the neighbors of both resizings.
     assert field.stride == 1
     if scales == (1.0,):

@@ -52,7 +52,7 @@ def from_torchvision(
     not those of the papers: see `keras_seg.applications.DeepLabV3` for them.
     ResNets have their strides in the 3×3 convolutions and reach output stride
     8, MobileNetV3 reaches 16; the pyramid's rates are 12, 24 and 36; the
-    image is not padded, and the logits are enlarged with half-pixel centres.
+    image is not padded, and the logits are enlarged with half-pixel centers.
     PyTorch has another idea of a batch's variance (unbiased, in the moving
     averages only), otherwise training is the same, too.
 

@@ -30,14 +30,16 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 export KERAS_SEG_PARITY := $(CURDIR)/.parity
 
-.PHONY: help demo test test-once test-slow fuzz lint clean $(BACKENDS:%=test-%)
+.PHONY: help demo test test-once test-slow test-lowest fuzz lint clean \
+  $(BACKENDS:%=test-%) $(BACKENDS:%=test-lowest-%)
 
 help:
-	@echo "make demo       train on synthetic cell membranes, write pictures"
-	@echo "make test       the tests, on TensorFlow, JAX and PyTorch"
-	@echo "make test-slow  the tests that take minutes"
-	@echo "make fuzz       10,000 damaged data sets of each layout"
-	@echo "make lint       ruff and mypy"
+	@echo "make demo         train on synthetic cell membranes, write pictures"
+	@echo "make test         the tests, on TensorFlow, JAX and PyTorch"
+	@echo "make test-slow    the tests that take minutes"
+	@echo "make test-lowest  with the lowest versions that pyproject.toml allows"
+	@echo "make fuzz         10,000 damaged data sets of each layout"
+	@echo "make lint         ruff and mypy"
 
 $(VENV)/.base: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -71,6 +73,26 @@ test-once: $(VENV)/.test
 test-slow: $(VENV)/.test
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -m slow
 
+# A new environment for each backend: uv would keep what an old one holds. The
+# demo runs with what everybody gets, the tests with every extra they use.
+LOWEST = .venv-lowest-$*
+LOWEST_INSTALL = $(LOWEST)/bin/python -m uv pip install --quiet \
+  --resolution lowest-direct
+
+test-lowest: $(BACKENDS:%=test-lowest-%)
+
+$(BACKENDS:%=test-lowest-%): test-lowest-%:
+	$(PYTHON) -m venv --clear $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet uv
+	$(LOWEST_INSTALL) --editable ".[$*]" --torch-backend cpu 2>/dev/null || \
+	  $(LOWEST_INSTALL) --editable ".[$*]"
+	KERAS_BACKEND=$* $(LOWEST)/bin/keras-seg demo --epochs 2 --out $(LOWEST)/demo
+	$(LOWEST_INSTALL) --editable ".[$*,test,classical,tiff,viz]"
+	env -u KERAS_SEG_PARITY KERAS_BACKEND=$* \
+	  $(LOWEST)/bin/python -m pytest -m "not slow" \
+	  --doctest-ignore-import-errors --durations=5 \
+	  --ignore=tests/applications --ignore=tests/surgery
+
 fuzz: $(VENV)/.test
 	KERAS_SEG_FUZZ=10000 KERAS_BACKEND=torch $(BIN)/python -m pytest \
 	  -p no:logging tests/data/readers/test_damage.py --durations=0
@@ -81,4 +103,4 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) .parity .cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest-* .parity .cache .ruff_cache .mypy_cache .hypothesis

@@ -28,8 +28,14 @@ def fresh(code, *arguments):
 def test_import_registers_every_class_of_the_package():
     """Keras writes layers, losses and their kin by registered names."""
     for module in pkgutil.walk_packages(keras_seg.__path__, "keras_seg."):
-        if not module.name.endswith("__main__"):
+        if module.name.endswith("__main__"):
+            continue
+        try:
             importlib.import_module(module.name)
+        except ModuleNotFoundError as error:
+            # The kernels of a backend that is not installed.
+            if error.name not in ("jax", "tensorflow", "torch"):
+                raise
     registered = keras.saving.get_custom_objects()
     ours = {name for name in registered if name.startswith("keras_seg>")}
     # The other order is that of the next test.

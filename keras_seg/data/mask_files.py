@@ -290,7 +290,7 @@ def parse_mask_values(text):
 def _mapped(ids, values, file):
     table = np.full(_LARGEST + 1, -1, "int32")
     table[list(values)] = list(values.values())
-    mapped = table[ids.clip(0, _LARGEST)]
+    mapped = table.take(ids, mode="clip")
     unmapped = (mapped < 0) | (ids < 0) | (ids > _LARGEST)
     if unmapped.any():
         strange = np.unique(ids[unmapped]).tolist()

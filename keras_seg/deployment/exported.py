@@ -3,6 +3,7 @@
 import os
 import pathlib
 import types
+import warnings
 
 import numpy as np
 
@@ -181,7 +182,10 @@ def _saved_model(path):
 def _torch(path):
     import torch
 
-    network = torch.export.load(str(path)).module()
+    with warnings.catch_warnings():
+        # PyTorch 2.5 and 2.6 warn of constants before they add them.
+        warnings.simplefilter("ignore", UserWarning)
+        network = torch.export.load(str(path)).module()
 
     def run(images):
         with torch.no_grad():

@@ -55,7 +55,7 @@ from PIL import Image  # noqa: E402
 from pydensecrf import densecrf  # noqa: E402
 
 import keras_seg  # noqa: E402
-from keras_seg.ops.crf import PRESETS as SETTINGS  # noqa: E402
+from keras_seg.crf import PRESETS as SETTINGS  # noqa: E402
 from tests.gradients import gradient  # noqa: E402
 
 BACKEND = keras.backend.backend()

@@ -19,7 +19,14 @@ from keras_seg.lazy import after_import
 __version__ = "0.1.0"
 
 # What registers classes.
-_REGISTERING = ("layers", "losses", "metrics", "optimizers", "schedules")
+_REGISTERING = (
+    "crf",
+    "layers",
+    "losses",
+    "metrics",
+    "optimizers",
+    "schedules",
+)
 
 # Imported when they are first used.
 _ROOMS = (
@@ -39,8 +46,8 @@ _ROOMS = (
 
 # What is short to reach, and the room it is in.
 _FUNCTIONS = {
-    "crf_search": "inference",
-    "dense_crf": "ops.crf",
+    "crf_search": "crf",
+    "dense_crf": "crf",
     "evaluate": "inference",
     "export": "deployment",
     "predict": "inference",

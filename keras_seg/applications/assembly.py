@@ -8,11 +8,12 @@ from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
 from keras_seg.applications.builder import without_effect
 from keras_seg.applications.weights import check_weights
 from keras_seg.arguments import check_positive
+from keras_seg.crf import PRESETS
+from keras_seg.crf import DenseCRF
 from keras_seg.fast.layers import replacement_class
 from keras_seg.keras_private import output_number
 from keras_seg.keras_private import producer
 from keras_seg.layers import CropLike
-from keras_seg.layers import DenseCRF
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import Preprocess
 from keras_seg.layers import ResizeLike
@@ -20,7 +21,6 @@ from keras_seg.layers.base import nested_layers
 from keras_seg.layers.metadata import Metadata
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import spatial_axes
-from keras_seg.ops.crf import PRESETS
 from keras_seg.surgery import graph
 from keras_seg.surgery import inflate_input
 from keras_seg.surgery import pyramid
@@ -245,7 +245,7 @@ def crf_preset(crf, default, include_preprocessing):
         raise ValueError(
             "The CRF compares the colors of the image as it was "
             "photographed, 0 … 255; give `include_preprocessing=True`, or "
-            "`keras_seg.layers.DenseCRF` the scores and the image. "
+            "`keras_seg.crf.DenseCRF` the scores and the image. "
             f"Received: crf={crf!r}, include_preprocessing=False"
         )
     name = default if crf is True else crf

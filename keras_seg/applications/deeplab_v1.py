@@ -114,7 +114,7 @@ def DeepLabV1(
         crf: bool, whether the fully connected CRF refines the logits at last,
             at the size of the image; or str, a preset of
             `keras_seg.dense_crf`, where True is `"deeplab_v1"`. The paper
-            trains without it; `keras_seg.layers.DenseCRF` can be put behind a
+            trains without it; `keras_seg.crf.DenseCRF` can be put behind a
             trained network. Defaults to False.
         seed: int, of the draw of filters.
         data_format: `"channels_last"`, `"channels_first"` or None for the

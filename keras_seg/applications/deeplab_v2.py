@@ -109,7 +109,7 @@ def DeepLabV2(
             at the size of the image; or str, a preset of
             `keras_seg.dense_crf`, where True is `"deeplab_v2_vgg16"` on a VGG
             and `"deeplab_v2_resnet101"` on others. The paper trains without
-            it; `keras_seg.layers.DenseCRF` can be put behind a trained
+            it; `keras_seg.crf.DenseCRF` can be put behind a trained
             network. Defaults to False.
         seed: int, of the draw of filters.
         data_format: `"channels_last"`, `"channels_first"` or None for the

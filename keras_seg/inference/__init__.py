@@ -1,4 +1,4 @@
-"""Prediction, evaluation and tuning, at the size of each image.
+"""Prediction and evaluation, at the size of each image.
 
 Modules that need Keras are imported on first use: exported networks predict
 where no backend is installed.
@@ -15,18 +15,14 @@ from keras_seg.inference.tta import predict_turned
 from keras_seg.lazy import getter
 
 if TYPE_CHECKING:
-    from keras_seg.inference.crf_tuning import CRFSearch
-    from keras_seg.inference.crf_tuning import crf_search
     from keras_seg.inference.evaluation import Evaluation
     from keras_seg.inference.evaluation import evaluate
 
 __all__ = [
-    "CRFSearch",
     "Calibration",
     "Evaluation",
     "Prediction",
     "Tiles",
-    "crf_search",
     "evaluate",
     "predict",
     "predict_batch",
@@ -36,9 +32,7 @@ __all__ = [
 __getattr__ = getter(
     __name__,
     {
-        "CRFSearch": "crf_tuning",
         "Evaluation": "evaluation",
-        "crf_search": "crf_tuning",
         "evaluate": "evaluation",
     },
 )

@@ -11,8 +11,6 @@ from keras_seg.fast.layers import MaxPool
 from keras_seg.fast.layers import SeparableConv
 from keras_seg.layers.aspp import ASPP
 from keras_seg.layers.atrous_conv import AtrousConv
-from keras_seg.layers.crf import CRFAsRNN
-from keras_seg.layers.crf import DenseCRF
 from keras_seg.layers.metadata import Metadata
 from keras_seg.layers.normalization import LocalResponseNormalization
 from keras_seg.layers.normalization import Preprocess
@@ -34,8 +32,6 @@ from keras_seg.layers.upsampling import BilinearInitializer
 from keras_seg.layers.upsampling import NearestUpsampling
 
 __all__ = [
-    "CRFAsRNN",
-    "DenseCRF",
     "ASPP",
     "AlignedScale",
     "AtrousAveragePool",

@@ -3,7 +3,6 @@
 # First, so that what Keras's import registers is not half imported.
 import keras  # noqa: F401
 
-from keras_seg.ops import crf
 from keras_seg.ops.padding import pad_spatial
 from keras_seg.ops.padding import removed_stride_padding
 from keras_seg.ops.pooling import max_pool
@@ -20,7 +19,6 @@ from keras_seg.ops.upsampling import nearest_upsampling
 
 __all__ = [
     "bed_of_nails",
-    "crf",
     "max_pool",
     "max_pool_with_indices",
     "max_unpool",

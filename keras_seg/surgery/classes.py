@@ -8,15 +8,15 @@ from keras import layers
 from keras import ops
 
 from keras_seg.arguments import check_positive
+from keras_seg.crf import CRFAsRNN
+from keras_seg.crf import DenseCRF
 from keras_seg.keras_private import call_that_made
 from keras_seg.keras_private import number_of_calls
 from keras_seg.keras_private import output_number
 from keras_seg.keras_private import producer
 from keras_seg.layers import ASPP
 from keras_seg.layers import AtrousConv
-from keras_seg.layers import CRFAsRNN
 from keras_seg.layers import CropLike
-from keras_seg.layers import DenseCRF
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.metadata import facts_of
 from keras_seg.layers.metadata import note

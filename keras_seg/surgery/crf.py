@@ -2,8 +2,8 @@
 
 import keras
 
+from keras_seg.crf import DenseCRF
 from keras_seg.from_logits import resolve_from_logits
-from keras_seg.layers import DenseCRF
 from keras_seg.surgery.tta import first_output
 from keras_seg.surgery.tta import image_of
 from keras_seg.surgery.tta import log_of
@@ -25,12 +25,12 @@ def add_crf(model, preset="deeplab_v1", from_logits=None, **settings):
         model: `keras.Model`, images `(batch, height, width, 3)` in 0 … 255,
             or with the channels first, to scores `(batch, height, width,
             classes)` of the same size; of several outputs the first counts.
-        preset: str, whose settings, see `keras_seg.layers.DenseCRF`. They are
-            fitted to the scores of one network: `keras_seg.inference.
-            crf_search` finds those for another. Defaults to `"deeplab_v1"`.
+        preset: str, whose settings, see `keras_seg.crf.DenseCRF`. They are
+            fitted to the scores of one network: `keras_seg.crf_search` finds
+            those for another. Defaults to `"deeplab_v1"`.
         from_logits: bool, whether the model gives logits, or probabilities.
             Defaults to None: its graph says so.
-        **settings: of `keras_seg.layers.DenseCRF`, instead of the preset's.
+        **settings: of `keras_seg.crf.DenseCRF`, instead of the preset's.
 
     Returns:
         A functional `keras.Model` with the weights of `model`, not copies of

@@ -6,11 +6,11 @@ import functools
 import keras
 from keras import layers
 
+from keras_seg.crf import CRFAsRNN
+from keras_seg.crf import DenseCRF
 from keras_seg.layers import ASPP
-from keras_seg.layers import CRFAsRNN
 from keras_seg.layers import CropLike
 from keras_seg.layers import CropToSmallest
-from keras_seg.layers import DenseCRF
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import ResizeLike
 from keras_seg.surgery import graph

@@ -8,10 +8,10 @@ from keras_seg.applications import DeepLabV2
 from keras_seg.applications import DeepLabV3
 from keras_seg.applications import FCN8s
 from keras_seg.applications import UNet
+from keras_seg.crf import CRFAsRNN
+from keras_seg.crf import DenseCRF
 from keras_seg.layers import AtrousConv
 from keras_seg.layers import BilinearConvTranspose
-from keras_seg.layers import CRFAsRNN
-from keras_seg.layers import DenseCRF
 from keras_seg.surgery import replace_classes
 from tests.applications.test_deeplab_v3 import tiny_resnet
 from tests.applications.test_fcn import tiny_vgg

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_seg.layers import DenseCRF
+from keras_seg.crf import DenseCRF
 from keras_seg.surgery import add_crf
 from keras_seg.surgery import average_views
 from tests.networks import outputs

@@ -2,11 +2,11 @@
 
 import keras
 
+from keras_seg.crf import DenseCRF
 from keras_seg.from_logits import gives_logits
 from keras_seg.keras_private import run_through_graph
 from keras_seg.layers import ASPP
 from keras_seg.layers import CropLike
-from keras_seg.layers import DenseCRF
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import nested_layers
 from keras_seg.losses import deep_supervision

@@ -5,6 +5,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from keras_seg.data import VOID
 from keras_seg.lazy import optional
@@ -23,10 +24,10 @@ class Calibration:
     p → sigmoid(slope · logit(p) + intercept)
     ```
 
-    A network trained on as many pixels of every class finds rare ones too
-    often: its odds are too large by a constant factor, which the intercept
-    takes back. The curve is monotone, so that the best of all thresholds gives
-    what it gave before, but .5 means one half again. Reference:
+    A network trained on equally many pixels of each class predicts rare
+    classes too often: its odds are too large by a constant factor, which the
+    intercept removes. The map is monotone, so the best of all thresholds
+    gives the same mask as before, but 0.5 means one half again. Reference:
 
     - [Predicting Good Probabilities With Supervised Learning](
       https://doi.org/10.1145/1102351.1102430)
@@ -76,9 +77,9 @@ class Calibration:
         Args:
             probabilities: array of any shape, in 0...1, of one class.
             truth: array of that shape: 1 or True where it is that class, 0
-                where it is another. Pixels that the network was trained on
-                will do; others are better, but not those it is tested on.
-            ignore_class: int, what is void in the truth, or None.
+                where it is another. Pixels held out from training are better
+                than those trained on. Never those of the test.
+            ignore_class: int, the id of void in the truth, or None.
 
         Returns:
             `Calibration`. Its slope is 0 where probabilities do not rise with
@@ -126,7 +127,7 @@ class Calibration:
         )
         return cls(*best.x.tolist())
 
-    def __call__(self, probabilities: ArrayLike) -> np.ndarray:
+    def __call__(self, probabilities: ArrayLike) -> NDArray:
         """Calibrates probabilities.
 
         Args:
@@ -144,16 +145,16 @@ class Calibration:
         return _sigmoid(z).astype(p.dtype)
 
 
-def _logit(p):
+def _logit(p: NDArray) -> NDArray:
     p = np.clip(p.astype("float64"), _EPSILON, 1 - _EPSILON)
     return np.log(p / (1 - p))
 
 
-def _sigmoid(z):
+def _sigmoid(z: NDArray) -> NDArray:
     return (1 + np.tanh(z / 2)) / 2
 
 
-def _checked(probabilities):
+def _checked(probabilities: ArrayLike) -> NDArray:
     p = np.asarray(probabilities)
     if p.dtype.kind != "f":
         p = p.astype("float64")

@@ -1,10 +1,11 @@
-"""What prediction needs of a Keras model, but not of an exported one."""
+"""Prediction of Keras models: ids, compiled sizes, finite weights."""
 
 import warnings
 import weakref
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg.fast import best_class
 from keras_seg.surgery.tta import first_output
@@ -19,20 +20,13 @@ _SIZES: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _LAST_WEIGHTS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
-def ids_network(model):
+def ids_network(model: keras.Model) -> keras.Model:
     """Wraps a model so that it returns class ids instead of scores.
 
-    The ids are computed within the compiled graph: for 21 classes, one byte
-    per pixel leaves the device instead of 84. The wrapper shares the weights
-    of the model and is made, and compiled, once for each.
-
-    Args:
-        model: a functional or sequential `keras.Model`, images to scores
-            `(batch, height, width, classes)`. Only its first output is used.
-
-    Returns:
-        `keras.Model`, images to uint8 ids `(batch, height, width)`, the first
-        of classes with equal scores; int32 for more than 256 classes.
+    The ids, uint8 or int32 for more than 256 classes, are computed within the
+    compiled graph: for 21 classes, one byte per pixel leaves the device
+    instead of 84. The wrapper shares the weights of the model and is made, and
+    compiled, once for each.
     """
     weights = model.weights
     network, known = _IDS_NETWORKS.get(model, (None, []))
@@ -47,14 +41,11 @@ def ids_network(model):
 
 
 class _BestClass(keras.layers.Layer):
-    """The class with the largest score, compared in the dtype of the scores.
+    """The class with the largest score, compared in the dtype of the scores."""
 
-    A dtype policy would cast them first, and round different scores to equal
-    ones.
-    """
-
-    def __init__(self, **kwargs):
-        super().__init__(autocast=False, **kwargs)
+    def __init__(self, name: str):
+        # A dtype policy would round different scores to equal ones.
+        super().__init__(autocast=False, name=name)
 
     def call(self, scores):
         best = best_class(scores)
@@ -63,15 +54,11 @@ class _BestClass(keras.layers.Layer):
         return keras.ops.cast(best, "uint8")
 
 
-def forget_sizes(model, images):
+def forget_sizes(model: keras.Model, images: NDArray) -> None:
     """Bounds the number of sizes that a model is compiled for on JAX.
 
-    What is compiled for a size takes 10 to 20 MB. JAX cannot drop one size,
-    so all are dropped when there are `MOST_SIZES`.
-
-    Args:
-        model: `keras.Model`.
-        images: array, the batch to be predicted next.
+    Each size takes 10 to 20 MB. JAX cannot drop one size, so all are dropped
+    when there are `MOST_SIZES`. `images` are the batch to be predicted next.
     """
     if keras.config.backend() != "jax":
         return
@@ -83,7 +70,7 @@ def forget_sizes(model, images):
     compiled.add(size)
 
 
-def check_weights(model, again):
+def check_weights(model: keras.Model, again: bool) -> None:
     """Warns of the first weight that is not finite, see `warn_of_weights`."""
     last = (model.trainable_weights or model.weights)[-1]
     stamp = np.asarray(keras.ops.convert_to_numpy(last)).tobytes()
@@ -107,7 +94,7 @@ def check_weights(model, again):
             return
 
 
-def _sum(weight):
+def _sum(weight: keras.Variable) -> NDArray:
     """Not finite if a value is not: ten times as fast as testing each."""
     if keras.config.backend() == "jax":
         # Its own sum would be compiled for each shape.

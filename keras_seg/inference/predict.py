@@ -7,6 +7,11 @@ import functools
 import itertools
 import os
 import pathlib
+from collections.abc import Callable
+from collections.abc import Generator
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
@@ -29,7 +34,13 @@ from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.scores import predict_scores
 from keras_seg.inference.scores import probabilities_of
 from keras_seg.inference.scores import warn_of_weights
+from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.tiles import predict_tiled
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_seg.deployment import ExportedModel
 
 __all__ = ["Prediction", "buckets", "predict"]
 
@@ -55,24 +66,24 @@ class Prediction(NamedTuple):
 
 
 def predict(
-    model,
-    images,
-    tiles=None,
-    out=None,
+    model: "keras.Model | ExportedModel",
+    images: Any,
+    tiles: Tiles | None = None,
+    out: Any = None,
     *,
-    batch_size=1,
-    bucket=32,
-    probabilities=False,
-    from_logits=None,
-    on_error=None,
-    bit_depth=None,
-):
+    batch_size: int = 1,
+    bucket: int = 32,
+    probabilities: bool = False,
+    from_logits: bool | None = None,
+    on_error: Callable[[DataError], object] | None = None,
+    bit_depth: int | None = None,
+) -> Any:
     """Predicts the class of every pixel of an image, or of many.
 
     A single array is predicted at once. Anything else is a stream, whose
     predictions come image by image, in the order and the sizes of the images.
-    Nothing is kept, so that memory does not grow with their number. The next
-    files are read while a batch is predicted.
+    Memory does not grow with their number. The next files are read while a
+    batch is predicted.
 
     Some networks are compiled for each size of images. To keep their number
     small, images of a stream are padded with the mean color, at the right and
@@ -176,27 +187,22 @@ def predict(
     return out
 
 
-def buckets(model, pairs, batch_size, bucket):
+def buckets(
+    model: Any,
+    pairs: Iterable[tuple[Any, NDArray]],
+    batch_size: int,
+    bucket: int,
+) -> Iterator[tuple[list[tuple[Any, NDArray]], NDArray]]:
     """Batches consecutive images whose sides, rounded up, are equal.
 
-    Images are padded with the mean color, at the right and at the bottom,
-    unless the model takes only one size.
-
-    Args:
-        model: `keras.Model` or `keras_seg.deployment.ExportedModel`.
-        pairs: iterable of tuples (anything, array `(height, width,
-            channels)`).
-        batch_size: int, largest number of images in a batch.
-        bucket: int, sides are rounded up to multiples of it.
-
-    Yields:
-        Tuple of a list of such tuples and an array `(batch, height, width,
-        channels)` of their padded images.
+    Images, the second of each pair, are padded with the mean color, at the
+    right and at the bottom, to multiples of `bucket`, unless the model takes
+    only one size. Yields lists of pairs and arrays of their padded images.
     """
     if None not in image_shape(model):
         bucket = 1
 
-    def kind(pair):
+    def kind(pair: tuple[Any, NDArray]) -> tuple:
         image = pair[1]
         size = tuple(-(-n // bucket) * bucket for n in image.shape[:2])
         return size, image.dtype
@@ -206,14 +212,21 @@ def buckets(model, pairs, batch_size, bucket):
             yield batch, np.stack([_padded(image, size) for _, image in batch])
 
 
-def _padded(image, size):
+def _padded(image: NDArray, size: tuple[int, int]) -> NDArray:
     mask = np.broadcast_to(np.uint8(0), image.shape[:2])
     return pad_to(image, mask, size)[0]
 
 
 def _predict_stream(
-    model, images, tiles, batch_size, bucket, keep, on_error, bit_depth
-):
+    model: Any,
+    images: Any,
+    tiles: Tiles | None,
+    batch_size: int,
+    bucket: int,
+    keep: Callable[[NDArray], NDArray] | None,
+    on_error: Callable | None,
+    bit_depth: int | None,
+) -> Iterator[Prediction]:
     channels = image_shape(model)[-1]
     # Closed explicitly, as a traceback may keep the generator alive.
     with contextlib.closing(
@@ -227,20 +240,32 @@ def _predict_stream(
             yield Prediction(source, image, ids, kept)
 
 
-def _predict_whole(model, arrays, batch_size, bucket, keep):
+def _predict_whole(
+    model: Any,
+    arrays: Iterable[tuple[Any, NDArray]],
+    batch_size: int,
+    bucket: int,
+    keep: Callable[[NDArray], NDArray] | None,
+) -> Iterator[Prediction]:
     for batch, filled in buckets(model, arrays, batch_size, bucket):
         scores = predict_scores(model, filled) if keep else None
         ids = predict_batch(model, filled) if scores is None else ids_of(scores)
         for number, (source, image) in enumerate(batch):
-            inside = (number, *map(slice, image.shape[:2]))
+            inside: tuple = (number, *map(slice, image.shape[:2]))
             kept = None
-            if scores is not None:
+            if keep and scores is not None:
                 kept = keep(scores[inside]).astype("float16")
             # A view would keep the whole batch alive.
             yield Prediction(source, image, ids[inside].copy(), kept)
 
 
-def _read_ahead(images, channels, bit_depth, count, on_error):
+def _read_ahead(
+    images: Any,
+    channels: int,
+    bit_depth: int | None,
+    count: int,
+    on_error: Callable | None,
+) -> Generator[tuple[Any, NDArray]]:
     """Yields sources and arrays while a thread reads the next files."""
     pool = concurrent.futures.ThreadPoolExecutor(1, "keras_seg_images")
     waiting: collections.deque = collections.deque()
@@ -257,8 +282,8 @@ def _read_ahead(images, channels, bit_depth, count, on_error):
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _sources(images):
-    """Yields tuples (source, path or array or error)."""
+def _sources(images: Any) -> Iterator[tuple[Any, Any]]:
+    """Yields each source with its path, its array, or the error in it."""
     if isinstance(images, str | os.PathLike):
         images = find_images([pathlib.Path(images)])
     for number, item in enumerate(images):
@@ -270,7 +295,7 @@ def _sources(images):
             yield item, item
 
 
-def _frames(path):
+def _frames(path: str | os.PathLike) -> Iterator[tuple[tuple, Any]]:
     """Yields the frames of a video, and the error where it is damaged."""
     count = 0
     try:
@@ -281,7 +306,7 @@ def _frames(path):
         yield (path, count), error
 
 
-def _array(item, channels, bit_depth):
+def _array(item: Any, channels: int, bit_depth: int | None) -> NDArray:
     if isinstance(item, DataError):
         raise item
     if isinstance(item, str | os.PathLike):
@@ -291,7 +316,9 @@ def _array(item, channels, bit_depth):
     return image
 
 
-def _result(begun, on_error):
+def _result(
+    begun: tuple[Any, concurrent.futures.Future], on_error: Callable | None
+) -> Iterator[tuple[Any, NDArray]]:
     source, reading = begun
     try:
         yield source, reading.result()

@@ -1,8 +1,14 @@
 """Scores and class ids of images of one size."""
 
 import warnings
+from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import keras
 
 __all__ = [
     "check_image",
@@ -16,7 +22,7 @@ __all__ = [
 ]
 
 
-def predict_batch(model, images):
+def predict_batch(model: "keras.Model", images: NDArray) -> NDArray:
     """Predicts the class ids of images of one size.
 
     Args:
@@ -30,7 +36,7 @@ def predict_batch(model, images):
     Raises:
         ValueError: If the model returns scores of another size.
     """
-    # A subclass may compute what its graph does not show.
+    # A subclass may compute more than its graph.
     if not type(model).__module__.startswith("keras."):
         return ids_of(predict_scores(model, images))
     from keras_seg.inference.keras_models import ids_network
@@ -41,21 +47,18 @@ def predict_batch(model, images):
     return ids.astype(_smallest(classes), copy=False)
 
 
-def image_shape(model):
-    """The shape of the images of a model, channels last.
+# Below, a model is a `keras.Model` or a `keras_seg.deployment.ExportedModel`.
 
-    Args:
-        model: `keras.Model` or `keras_seg.deployment.ExportedModel`.
 
-    Returns:
-        Tuple (height, width, channels), with None for sides of any length.
-    """
+def image_shape(model: Any) -> tuple[int | None, int | None, int]:
+    """`(height, width, channels)` of a model's images, None for any length."""
     shape = list(model.inputs[0].shape[1:])
     channels = shape.pop(0 if _takes_channels_first(model) else -1)
-    return (*shape, channels)
+    height, width = shape
+    return height, width, channels
 
 
-def _takes_channels_first(model):
+def _takes_channels_first(model: Any) -> bool:
     data_format = getattr(model, "data_format", None)
     if data_format is None:
         from keras_seg.surgery.graph import data_format_of
@@ -64,15 +67,8 @@ def _takes_channels_first(model):
     return data_format == "channels_first"
 
 
-def check_image(image):
-    """Checks that an array has the shape of an image.
-
-    Args:
-        image: anything that has a `shape`.
-
-    Raises:
-        ValueError: If that is not `(height, width, channels)`, or a side is 0.
-    """
+def check_image(image: Any) -> None:
+    """Refuses what is not of a shape `(height, width, channels)`, no side 0."""
     if len(image.shape) != 3 or 0 in image.shape:
         raise ValueError(
             "An image must be an array (height, width, channels). "
@@ -80,20 +76,13 @@ def check_image(image):
         )
 
 
-def ids_of(scores):
+def ids_of(scores: NDArray) -> NDArray:
     """The class of the highest score, in the smallest unsigned integers."""
     return scores.argmax(axis=-1).astype(_smallest(scores.shape[-1]))
 
 
-def probabilities_of(scores, from_logits):
-    """The probabilities of the classes.
-
-    Args:
-        scores: float array `(..., classes)`.
-        from_logits: bool, whether the scores go through a softmax first.
-
-    Returns:
-        Array of the same shape, float32 at least.
+def probabilities_of(scores: NDArray, from_logits: bool) -> NDArray:
+    """The probabilities of the classes, the last axis; at least float32.
 
     Example:
 
@@ -107,19 +96,11 @@ def probabilities_of(scores, from_logits):
     return scores
 
 
-def predict_scores(model, images):
-    """Predicts the scores of images of one size.
+def predict_scores(model: Any, images: NDArray) -> NDArray:
+    """Predicts the scores of images of one size, by a model's first output.
 
-    Args:
-        model: `keras.Model`, images to scores of the same size, channels
-            first or last. Only its first output is used.
-        images: array `(batch, height, width, channels)`.
-
-    Returns:
-        Array `(batch, height, width, classes)`.
-
-    Raises:
-        ValueError: If the model returns scores of another size.
+    Images are `(batch, height, width, channels)`, scores `(batch, height,
+    width, classes)`, whatever the data format of the model.
     """
     scores = _predict(model, images)
     scores = np.asarray(scores[0] if isinstance(scores, list) else scores)
@@ -127,7 +108,7 @@ def predict_scores(model, images):
     return scores
 
 
-def _predict(model, images):
+def _predict(model: Any, images: NDArray) -> Any:
     if images.dtype.kind == "f" and 0 < images.max() <= 1:
         _warn_of_range(model)
     if _is_keras(model):
@@ -141,11 +122,11 @@ def _predict(model, images):
     return model.predict_on_batch(images)
 
 
-def _warn_of_range(model):
+def _warn_of_range(model: Any) -> None:
     """Floats of 0...1 are black to a network that takes 0...255."""
     layers = getattr(model, "layers", ())
     names = {type(layer).__name__ for layer in layers}
-    # What an exported model or a user's own takes is not known.
+    # The range that other models take is not known.
     if names & {"Preprocess", "Rescaling"}:
         warnings.warn(
             "The image holds floats of 0...1, and this network takes RGB in "
@@ -154,12 +135,12 @@ def _warn_of_range(model):
         )
 
 
-def _is_keras(model):
+def _is_keras(model: Any) -> bool:
     return hasattr(model, "make_predict_function")
 
 
-def compiles_each_size(model):
-    """Whether each size of images is compiled: by Keras on JAX."""
+def compiles_each_size(model: Any) -> bool:
+    """Whether a model is compiled for each size of images: Keras on JAX."""
     if not _is_keras(model):
         return False
     import keras
@@ -167,13 +148,11 @@ def compiles_each_size(model):
     return keras.config.backend() == "jax"
 
 
-def warn_of_weights(model, again=True):
-    """Warns of the first weight of a model that is NaN or infinite.
+def warn_of_weights(model: Any, again: bool = True) -> None:
+    """Warns of the first weight of a Keras model that is NaN or infinite.
 
-    Args:
-        model: `keras.Model`. Of an exported one the weights are not known.
-        again: bool, whether to look again at a model whose last weight,
-            which every step of training changes, is as it was before.
+    Unless `again`, a model is not checked twice while its last weight, which
+    every step of training changes, stays the same.
     """
     if getattr(model, "weights", None):
         from keras_seg.inference.keras_models import check_weights
@@ -181,11 +160,11 @@ def warn_of_weights(model, again=True):
         check_weights(model, again)
 
 
-def _smallest(classes):
+def _smallest(classes: int) -> type[np.unsignedinteger]:
     return np.uint8 if classes <= 256 else np.uint16
 
 
-def _check_size(images, shape):
+def _check_size(images: NDArray, shape: tuple[int, ...]) -> None:
     if len(shape) != 4 or shape[:3] != images.shape[:3]:
         raise ValueError(
             "`model` must give scores (batch, height, width, classes) at the "

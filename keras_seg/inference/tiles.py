@@ -2,8 +2,13 @@
 
 import dataclasses
 import warnings
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg.arguments import check_positive
 from keras_seg.inference.scores import ids_of
@@ -22,21 +27,21 @@ class Tiles:
     """Cuts an image into overlapping tiles and blends their scores.
 
     The outermost pixels of a tile, the margin, see its border where the image
-    goes on, and are not used. Over the rest of the overlap the weight passes
-    from one tile to the next along a Hann window. A network whose receptive
-    field reaches no further than `margin` gives the scores of the whole
-    image. At the borders of the image tiles count in full.
+    goes on, and are not used. Over the rest of the overlap, tiles are blended
+    with the weights of a Hann window. A network whose receptive field reaches
+    no further than `margin` gives the scores of the whole image. At the
+    borders of the image tiles have full weight.
 
     Tiles begin at multiples of 32 pixels, so that the strides of the network
     fall on the same pixels as in the whole image. The last ones in a row and
-    in a column are up to 31 pixels longer; there are at most four sizes in
-    an image.
+    in a column are up to 31 pixels longer: an image has tiles of at most four
+    sizes.
 
     Args:
         size: int, rows and columns of a tile. Defaults to 512.
         overlap: int, pixels that neighboring tiles share. Defaults to 128.
-        margin: int, how many of these are not used, at most half of the
-            overlap. Defaults to a fourth of it.
+        margin: int, pixels at each border of a tile that are not used, at
+            most half of the overlap. Defaults to a fourth of it.
         multiple: int, the largest stride of the network; size and overlap
             must be multiples of it. Defaults to 32.
 
@@ -89,11 +94,11 @@ class Tiles:
             )
 
     @property
-    def can_be_halved(self):
+    def can_be_halved(self) -> bool:
         """Whether tiles of half the size can be made."""
         return self.size >= 2 * self.multiple
 
-    def halved(self):
+    def halved(self) -> Self:
         """Tiles of half the size, with less overlap if necessary."""
         size = self.size // 2 // self.multiple * self.multiple
         overlap = size // 2 // self.multiple * self.multiple
@@ -103,11 +108,11 @@ class Tiles:
             self, size=size, overlap=overlap, margin=margin
         )
 
-    def count(self, shape):
+    def count(self, shape: tuple[int, int]) -> int:
         """The number of tiles of an image of that `(height, width)`."""
         return len(self.along(shape[0])) * len(self.along(shape[1]))
 
-    def along(self, length):
+    def along(self, length: int) -> list[tuple[int, int, NDArray[np.float32]]]:
         """Positions and weights of the tiles along an axis.
 
         Args:
@@ -139,7 +144,7 @@ class Tiles:
             for start, stop, bump in zip(starts, ends, bumps, strict=True)
         ]
 
-    def _bump(self, length, before, after):
+    def _bump(self, length: int, before: bool, after: bool) -> NDArray:
         """Weights that rise after a tile before and fall towards one after."""
         margin = self.overlap // 4 if self.margin is None else self.margin
         width = self.overlap - 2 * margin
@@ -152,11 +157,13 @@ class Tiles:
             bump[length - len(ramp) :] *= ramp[::-1]
         return bump
 
-    def blocks(self, score, image):
+    def blocks(
+        self, score: Callable[[NDArray], NDArray], image: Any
+    ) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
         """Yields the blended scores of an image, block by block.
 
-        Memory holds one tile, and the overlaps with the tiles to the right
-        and, over the width of the image, below.
+        Memory holds one tile, its overlap with the tile to the right, and the
+        overlap of the whole row with the row below.
 
         Args:
             score: function from an array `(rows, columns, channels)` to the
@@ -201,32 +208,25 @@ class Tiles:
             above = kept
 
 
-def _next_start(places, index, end):
+def _next_start(places: list, index: int, end: int) -> int:
     """Where the next tile begins, or the last one ends."""
     return places[index + 1][0] if index + 1 < len(places) else end
 
 
-def predict_tiled(model, image, tiles, out=None, keep=None):
+def predict_tiled(
+    model: Any,
+    image: Any,
+    tiles: Tiles,
+    out: Any = None,
+    keep: Callable[[NDArray], NDArray] | None = None,
+) -> tuple[Any, NDArray[np.float16] | None, Tiles]:
     """Predicts the class ids of an image tile by tile.
 
     If memory does not suffice for a tile, the image is predicted again with
     tiles of half the size, and a warning says so.
 
-    Args:
-        model: `keras.Model`, images to scores of the same size.
-        image: array `(height, width, channels)`, or what `Tiles.blocks` takes.
-        tiles: `keras_seg.inference.Tiles`.
-        out: what the ids are written to. Defaults to a new array.
-        keep: function from scores to probabilities, which are collected for
-            the whole image, or None.
-
-    Returns:
-        Tuple (ids, float16 probabilities or None, the tiles used in the end).
-
-    Raises:
-        ValueError: If the model returns scores of another size.
-        MemoryError: Or the backend's own error, if memory does not suffice
-            for the smallest tiles either.
+    Returns `out` or a new array of the ids; the probabilities that `keep` makes
+    of the scores, if it is given; and the tiles used in the end.
     """
     while True:
         try:
@@ -243,7 +243,9 @@ def predict_tiled(model, image, tiles, out=None, keep=None):
         tiles = smaller
 
 
-def _predict(model, image, tiles, out, keep):
+def _predict(
+    model: Any, image: Any, tiles: Tiles, out: Any, keep: Callable | None
+) -> tuple[Any, NDArray[np.float16] | None]:
     kept = None
     blocks = tiles.blocks(
         lambda tile: predict_scores(model, tile[None])[0], image
@@ -253,15 +255,15 @@ def _predict(model, image, tiles, out, keep):
         if out is None:
             out = np.empty(image.shape[:2], ids.dtype)
         out[rows, columns] = ids
-        if keep and kept is None:
-            shape = (*image.shape[:2], scores.shape[-1])
-            kept = np.empty(shape, "float16")
-        if kept is not None:
+        if keep is not None:
+            if kept is None:
+                shape = (*image.shape[:2], scores.shape[-1])
+                kept = np.empty(shape, "float16")
             kept[rows, columns] = keep(scores)
     return out, kept
 
 
-def _is_out_of_memory(error):
+def _is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ in _MEMORY_ERRORS:
         return True
     text = str(error).lower()

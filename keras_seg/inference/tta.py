@@ -1,22 +1,35 @@
 """Test-time augmentation (TTA) by flips and quarter turns."""
 
+from typing import TYPE_CHECKING
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from keras_seg.from_logits import resolve_from_logits
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import predict_scores
 from keras_seg.inference.scores import probabilities_of
 
+if TYPE_CHECKING:
+    import keras
+
 __all__ = ["predict_turned"]
 
 
-def predict_turned(model, image, *, from_logits=None):
+def predict_turned(
+    model: "keras.Model | list[keras.Model] | tuple[keras.Model, ...]",
+    image: ArrayLike,
+    *,
+    from_logits: bool | None = None,
+) -> NDArray[np.float32]:
     """Averages the probabilities over the eight flips and turns of an image.
 
-    Each version is predicted by itself, the probabilities are turned back and
-    averaged, with several models over all of them. U-Net averages seven
-    rotated versions of the image, Ciresan et al. four networks. It is meant
-    for images that have no upright orientation, such as those of a microscope.
+    Each version is predicted by itself. The probabilities are turned back and
+    averaged, over several models if they are given. U-Net averages seven
+    rotated versions of the image, Ciresan et al. four networks. This is for
+    images without an upright orientation, such as those of a microscope.
     References:
 
     - [U-Net: Convolutional Networks for Biomedical Image Segmentation](
@@ -49,13 +62,13 @@ def predict_turned(model, image, *, from_logits=None):
     >>> p.shape, p.dtype, np.allclose(p.sum(axis=-1), 1)
     ((24, 36, 2), dtype('float32'), True)
     """
-    image = np.asarray(image)
-    check_image(image)
+    picture = np.asarray(image)
+    check_image(picture)
     models = list(model) if isinstance(model, list | tuple) else [model]
     if not models:
         raise ValueError("`model` must be at least one. Received: model=[]")
     sums = [
-        _sum_of_eight(x, image, resolve_from_logits(x, from_logits))
+        _sum_of_eight(x, picture, resolve_from_logits(x, from_logits))
         for x in models
     ]
     classes = [one.shape[-1] for one in sums]
@@ -67,8 +80,8 @@ def predict_turned(model, image, *, from_logits=None):
     return (np.sum(sums, axis=0) / (8 * len(models))).astype("float32")
 
 
-def _sum_of_eight(model, image, from_logits):
-    total = 0.0
+def _sum_of_eight(model: Any, image: NDArray, from_logits: bool) -> NDArray:
+    total: Any = 0.0
     for flip in (1, -1):
         for turns in range(4):
             turned = np.rot90(image[:, ::flip], turns)

@@ -3,6 +3,10 @@
 import functools
 import math
 import warnings
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
+from typing import Self
 
 import keras
 from keras import initializers
@@ -22,7 +26,7 @@ NORMALIZATIONS = ("batch", "group", "frozen")
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class ASPP(SpatialLayer):
-    """Atrous spatial pyramid pooling: one map seen at several rates.
+    """Atrous spatial pyramid pooling: convolutions at several rates.
 
     * `"v2_vgg16"`: a branch for each rate: 3×3 with holes, ReLU, dropout;
       1×1, ReLU, dropout; 1×1. Their sum.
@@ -40,14 +44,13 @@ class ASPP(SpatialLayer):
     followed by norm and ReLU and has no bias; the branches are concatenated
     in the order 1×1, rates, mean.
 
-    A rate is a distance on the map: halve the output stride, and it doubles
+    Rates are distances on the map: at half the output stride they double
     (`for_output_stride`).
 
-    The mean of the map is one value for each channel and image. In training
-    with batch norm and a batch of 1, normalizing it leaves only the offset,
-    and the branch learns nothing: this layer then warns, where the size of the
-    batch is known. Use a larger batch, `normalization="group"`, or `"frozen"`
-    with pretrained weights.
+    The mean of the map is one value per channel and image. With a batch of 1,
+    batch norm in training reduces it to the offset, and the branch learns
+    nothing. This layer then warns, if the batch size is known. Use a larger
+    batch, `normalization="group"`, or `"frozen"` with pretrained weights.
 
     Args:
         filters: int, channels of the output: of the classes for `"v2_vgg16"`
@@ -58,7 +61,7 @@ class ASPP(SpatialLayer):
         version: `"v3"`, `"v2"` or `"v2_vgg16"`. Defaults to `"v3"`.
         hidden_filters: int, channels between the convolutions of
             `"v2_vgg16"`. Defaults to 1024.
-        dropout: float, the share that is dropped. Defaults to None: 0.5 for
+        dropout: float in [0, 1), the dropout rate. Defaults to None: 0.5 for
             `"v2_vgg16"`; 0.1 for `"v3"`, as in the authors' code (the paper
             has none). `"v2"` has none.
         normalization: for `"v3"`: `"batch"`; `"group"`, up to 32 groups of
@@ -80,8 +83,8 @@ class ASPP(SpatialLayer):
         The same with `filters` channels.
 
     Raises:
-        ValueError: for filters and rates below 1, an unknown version or
-            normalization, and a dropout that is not in [0, 1).
+        ValueError: If `filters` or a rate is below 1, the version or the
+            normalization is unknown, or `dropout` is not in [0, 1).
 
     Example:
 
@@ -97,17 +100,17 @@ class ASPP(SpatialLayer):
 
     def __init__(
         self,
-        filters,
-        atrous_rates=(6, 12, 18),
-        version="v3",
-        hidden_filters=1024,
-        dropout=None,
-        normalization="batch",
-        momentum=0.99,
-        kernel_initializer="glorot_uniform",
-        kernel_regularizer=None,
-        data_format=None,
-        **kwargs,
+        filters: int,
+        atrous_rates: Sequence[int] = (6, 12, 18),
+        version: str = "v3",
+        hidden_filters: int = 1024,
+        dropout: float | None = None,
+        normalization: str = "batch",
+        momentum: float = 0.99,
+        kernel_initializer: str | initializers.Initializer = "glorot_uniform",
+        kernel_regularizer: str | regularizers.Regularizer | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         check_positive(filters=filters, hidden_filters=hidden_filters)
@@ -130,7 +133,7 @@ class ASPP(SpatialLayer):
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.form = self._create_form()
 
-    def _create_form(self):
+    def _create_form(self) -> keras.layers.Layer:
         common = {"dtype": self.dtype_policy, "name": self.name}
         if self.version == "v3":
             return _JoinedPyramid(
@@ -151,8 +154,11 @@ class ASPP(SpatialLayer):
         ]
         return _SummedBranches(branches, **common)
 
-    def _fc6_to_fc8(self, number, rate):
-        hidden = {"filters": self.hidden_filters, "activation": "relu"}
+    def _fc6_to_fc8(self, number: int, rate: int) -> list[keras.layers.Layer]:
+        hidden: dict[str, Any] = {
+            "filters": self.hidden_filters,
+            "activation": "relu",
+        }
 
         def drop(name):
             return keras.layers.Dropout(
@@ -167,7 +173,9 @@ class ASPP(SpatialLayer):
             self._conv(f"fc8_{number}"),
         ]
 
-    def _conv(self, name, kernel_size=1, rate=1, **arguments):
+    def _conv(
+        self, name: str, kernel_size: int = 1, rate: int = 1, **arguments: Any
+    ) -> AtrousConv:
         initializer = self.kernel_initializer
         if isinstance(initializer, initializers.Initializer):
             # An initializer gives every kernel of a shape the same values.
@@ -183,17 +191,19 @@ class ASPP(SpatialLayer):
             **{"filters": self.filters, **arguments},
         )
 
-    def for_output_stride(self, output_stride, reference_stride=16):
+    def for_output_stride(
+        self, output_stride: int, reference_stride: int = 16
+    ) -> Self:
         """Returns this layer, unbuilt, for another output stride.
 
         Args:
-            output_stride: int, of the network that it is meant for.
-            reference_stride: int, that of this one. Defaults to 16, the
-                output stride of v3's rates 6, 12, 18; those of v2 are meant
-                for 8.
+            output_stride: int, of the network that the layer is for.
+            reference_stride: int, of the network that this layer is for.
+                Defaults to 16, the output stride of v3's rates 6, 12, 18;
+                that of v2's rates is 8.
 
         Raises:
-            ValueError: if the rates there are no integers.
+            ValueError: If the scaled rates are not integers.
         """
         rates = scale_rates(self.atrous_rates, output_stride, reference_stride)
         return type(self).from_config(
@@ -204,7 +214,9 @@ class ASPP(SpatialLayer):
         self.form.build(input_shape)
         self.built = True
 
-    def call(self, inputs, training=False):
+    def call(
+        self, inputs: keras.KerasTensor, training: bool = False
+    ) -> keras.KerasTensor:
         return self.form(inputs, training=training)
 
     def compute_output_shape(self, input_shape):
@@ -231,7 +243,7 @@ class ASPP(SpatialLayer):
         }
 
 
-def _one_of(name, value, allowed):
+def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
     if value not in allowed:
         raise ValueError(
             f"`{name}` must be one of {allowed}. Received: {name}={value!r}"
@@ -239,7 +251,7 @@ def _one_of(name, value, allowed):
     return value
 
 
-def _standardize_rates(rates, version):
+def _standardize_rates(rates: Any, version: str) -> tuple[int, ...]:
     none = not rates and version != "v3"
     if not isinstance(rates, (tuple, list)) or none:
         raise ValueError(
@@ -251,10 +263,12 @@ def _standardize_rates(rates, version):
     return tuple(rates)
 
 
-def scale_rates(rates, output_stride, reference_stride=16):
-    """Returns the rates that see as much of the image at another stride.
+def scale_rates(
+    rates: Sequence[int], output_stride: int, reference_stride: int = 16
+) -> tuple[int, ...]:
+    """Scales rates to another output stride, at which they span as many pixels.
 
-    Raises a `ValueError` if they are no integers.
+    Raises a `ValueError` if they are not integers there.
 
     Example:
 
@@ -274,14 +288,16 @@ def scale_rates(rates, output_stride, reference_stride=16):
 class _SummedBranches(keras.layers.Layer):
     """The sum of branches, each a chain of layers; all of one length."""
 
-    def __init__(self, branches, **kwargs):
+    def __init__(
+        self, branches: Sequence[Sequence[keras.layers.Layer]], **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.length = len(branches[0])
         # Keras saves the layers of a list, not those of a list of lists.
         self.steps = [layer for branch in branches for layer in branch]
 
     @property
-    def branches(self):
+    def branches(self) -> list[list[keras.layers.Layer]]:
         starts = range(0, len(self.steps), self.length)
         return [self.steps[start : start + self.length] for start in starts]
 
@@ -311,7 +327,14 @@ class _JoinedPyramid(SpatialLayer):
     """
 
     def __init__(
-        self, conv, filters, rates, dropout, normalization, momentum, **kwargs
+        self,
+        conv: Callable[..., AtrousConv],
+        filters: int,
+        rates: Sequence[int],
+        dropout: float,
+        normalization: str,
+        momentum: float,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.filters = filters
@@ -332,7 +355,7 @@ class _JoinedPyramid(SpatialLayer):
             dropout, dtype=self.dtype_policy, name="drop"
         )
 
-    def _norm(self, name):
+    def _norm(self, name: str) -> keras.layers.Layer:
         common = {
             "axis": self.channel_axis,
             "epsilon": 1e-5,

@@ -1,5 +1,8 @@
 """Convolution with holes."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import activations
 from keras import constraints
@@ -48,23 +51,22 @@ class AtrousConv(SpatialLayer):
         dilation_rate: int, distance of neighboring taps. Defaults to 1.
         padding: `"same"`, `"valid"`, or an int or pair of ints: zeros on
             each side of the rows and of the columns. Defaults to `"same"`.
-        separable: bool, whether a convolution with holes of every channel by
-            itself is followed by one of 1×1 taps, as in
-            [DeepLab v3+](https://arxiv.org/abs/1802.02611). There, batch
-            norm and ReLU come between the two: not here. Defaults to False.
+        separable: bool, whether to use a depthwise convolution with holes
+            and a 1×1 convolution, as in
+            [DeepLab v3+](https://arxiv.org/abs/1802.02611), but without the
+            batch norm and ReLU between the two. Defaults to False.
         activation: function, its name, or None. Defaults to None.
         use_bias: bool. Defaults to True.
         kernel_initializer: of the kernel; of the 1×1 one where `separable`.
         bias_initializer: of the bias.
-        depthwise_initializer: of the kernel for each channel by itself.
+        depthwise_initializer: of the depthwise kernel.
         kernel_regularizer: of the kernel, or None.
         bias_regularizer: of the bias, or None.
-        depthwise_regularizer: of the kernel for each channel by itself, or
-            None. DeepLab v3+ has none.
+        depthwise_regularizer: of the depthwise kernel, or None. DeepLab v3+
+            has none.
         kernel_constraint: of the kernel, or None.
         bias_constraint: of the bias, or None.
-        depthwise_constraint: of the kernel for each channel by itself, or
-            None.
+        depthwise_constraint: of the depthwise kernel, or None.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting.
         **kwargs: of `keras.layers.Layer`.
@@ -78,8 +80,8 @@ class AtrousConv(SpatialLayer):
         `n + 2 · padding - effective_kernel_size + 1`; `"same"` keeps n.
 
     Raises:
-        ValueError: for filters, sizes and rates below 1, a padding that is
-            none of the above, and a map that the kernel does not fit into.
+        ValueError: If `filters`, a size or the rate is below 1, the padding
+            is none of the above, or the kernel does not fit into the map.
 
     Example:
 
@@ -95,24 +97,26 @@ class AtrousConv(SpatialLayer):
 
     def __init__(
         self,
-        filters,
-        kernel_size,
-        dilation_rate=1,
-        padding="same",
-        separable=False,
-        data_format=None,
-        activation=None,
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        depthwise_initializer="glorot_uniform",
-        kernel_regularizer=None,
-        bias_regularizer=None,
-        depthwise_regularizer=None,
-        kernel_constraint=None,
-        bias_constraint=None,
-        depthwise_constraint=None,
-        **kwargs,
+        filters: int,
+        kernel_size: int | tuple[int, int],
+        dilation_rate: int = 1,
+        padding: str | int | tuple[int, int] = "same",
+        separable: bool = False,
+        data_format: str | None = None,
+        activation: str | Callable | None = None,
+        use_bias: bool = True,
+        kernel_initializer: str | initializers.Initializer = "glorot_uniform",
+        bias_initializer: str | initializers.Initializer = "zeros",
+        depthwise_initializer: (
+            str | initializers.Initializer
+        ) = "glorot_uniform",
+        kernel_regularizer: str | regularizers.Regularizer | None = None,
+        bias_regularizer: str | regularizers.Regularizer | None = None,
+        depthwise_regularizer: str | regularizers.Regularizer | None = None,
+        kernel_constraint: str | constraints.Constraint | None = None,
+        bias_constraint: str | constraints.Constraint | None = None,
+        depthwise_constraint: str | constraints.Constraint | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         check_positive(filters=filters, dilation_rate=dilation_rate)
@@ -134,8 +138,8 @@ class AtrousConv(SpatialLayer):
         self.depthwise_constraint = constraints.get(depthwise_constraint)
 
     @property
-    def effective_kernel_size(self):
-        """The positions that the kernel spans, of the rows and columns."""
+    def effective_kernel_size(self) -> tuple[int, int]:
+        """The rows and columns that the kernel spans, with its holes."""
         rows, columns = self.kernel_size
         rate = self.dilation_rate
         return (rows - 1) * rate + 1, (columns - 1) * rate + 1
@@ -165,40 +169,29 @@ class AtrousConv(SpatialLayer):
         )
         self.built = True
 
-    def call(self, inputs):
-        x, rate, padding = inputs, self.dilation_rate, self.padding
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        x, rate = inputs, self.dilation_rate
+        common = {"padding": self.padding, "data_format": self.data_format}
         if self.separable:
-            x = atrous_depthwise_conv(
-                x,
-                self.depthwise_kernel,
-                rate,
-                padding=padding,
-                data_format=self.data_format,
-            )
-            rate, padding = 1, "valid"
-        x = atrous_conv(
-            x,
-            self.kernel,
-            rate,
-            padding=padding,
-            data_format=self.data_format,
-            bias=self.bias if self.use_bias else None,
+            x = atrous_depthwise_conv(x, self.depthwise_kernel, rate, **common)
+            rate, common["padding"] = 1, "valid"
+        bias = self.bias if self.use_bias else None
+        return self.activation(
+            atrous_conv(x, self.kernel, rate, bias=bias, **common)
         )
-        return self.activation(x)
 
     def compute_output_shape(self, input_shape):
-        pads = atrous_padding(
-            self.kernel_size, self.dilation_rate, self.padding
-        )
-        sizes = [
-            input_shape[axis] and input_shape[axis] + sum(pad) - size + 1
-            for axis, pad, size in zip(
-                self.spatial_axes,
-                pads,
+        shape = list(
+            self.with_sizes(
+                input_shape,
+                lambda n, pad, size: n + sum(pad) - size + 1,
+                atrous_padding(
+                    self.kernel_size, self.dilation_rate, self.padding
+                ),
                 self.effective_kernel_size,
-                strict=True,
             )
-        ]
+        )
+        sizes = [shape[axis] for axis in self.spatial_axes]
         if any(size is not None and size < 1 for size in sizes):
             raise ValueError(
                 f"A kernel that spans {self.effective_kernel_size} positions "
@@ -207,11 +200,10 @@ class AtrousConv(SpatialLayer):
                 f"kernel_size={self.kernel_size}, padding={self.padding!r}, "
                 f"input_shape={tuple(input_shape)}"
             )
-        shape = list(self.with_spatial_shape(input_shape, *sizes))
         shape[self.channel_axis] = self.filters
         return tuple(shape)
 
-    def _add(self, kind, name, shape):
+    def _add(self, kind: str, name: str, shape: tuple) -> keras.Variable:
         return self.add_weight(
             name=name,
             shape=shape,
@@ -237,7 +229,7 @@ class AtrousConv(SpatialLayer):
         }
 
 
-def _standardize_padding(padding):
+def _standardize_padding(padding: Any) -> str | tuple[int, int]:
     if padding in ("same", "valid"):
         return padding
     pair = (padding, padding) if isinstance(padding, int) else padding

@@ -1,5 +1,8 @@
-"""What the layers on batches of maps share."""
+"""The base of the layers on batches of maps, and the layers inside a layer."""
 
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
 from typing import ClassVar
 
 import keras
@@ -13,47 +16,56 @@ __all__ = [
     "nested_layers",
 ]
 
+Shape = tuple[int | None, ...]
+
 
 class SpatialLayer(keras.layers.Layer):
-    """A layer on batches of maps that knows where the rows and columns are.
+    """A layer on batches of maps of one data format, set when it is made."""
 
-    Args:
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting, read once here.
-        **kwargs: of `keras.layers.Layer`.
-    """
-
-    # Whether values come out as they went in, so that integers stay integers.
+    # Whether the layer only moves values, so that integers stay integers.
     keeps_integers = False
-    # Names of arguments in files of earlier versions, and the present ones.
+    # From names of arguments in files of earlier versions to today's.
     renamed: ClassVar[dict[str, str]] = {}
 
-    def __init__(self, data_format=None, **kwargs):
+    def __init__(self, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.data_format = standardize_data_format(data_format)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
     @classmethod
     def from_config(cls, config):
-        names = {name: cls.renamed.get(name, name) for name in config}
         return super().from_config(
-            {names[name]: value for name, value in config.items()}
+            {cls.renamed.get(name, name): config[name] for name in config}
         )
 
     @property
-    def channel_axis(self):
+    def channel_axis(self) -> int:
         return channel_axis(self.data_format)
 
     @property
-    def spatial_axes(self):
+    def spatial_axes(self) -> tuple[int, int]:
         return spatial_axes(self.data_format)
 
-    def with_spatial_shape(self, shape, height, width):
+    def with_spatial_shape(
+        self, shape: Shape, height: int | None, width: int | None
+    ) -> Shape:
         """Returns `shape` with other numbers of rows and columns."""
-        shape = list(shape)
+        changed = list(shape)
         for axis, size in zip(self.spatial_axes, (height, width), strict=True):
-            shape[axis] = size
-        return tuple(shape)
+            changed[axis] = size
+        return tuple(changed)
+
+    def with_sizes(
+        self, shape: Shape, size_of: Callable[..., int | None], *pairs: tuple
+    ) -> Shape:
+        """Returns `shape` with `size_of(n, *numbers)` for each known side n.
+
+        The numbers are those of the rows, or of the columns, in each pair.
+        """
+        changed = list(shape)
+        for axis, *numbers in zip(self.spatial_axes, *pairs, strict=True):
+            changed[axis] = shape[axis] and size_of(shape[axis], *numbers)
+        return tuple(changed)
 
     def compute_output_spec(self, inputs, *args, **kwargs):
         specs = super().compute_output_spec(inputs, *args, **kwargs)
@@ -97,8 +109,8 @@ def nested_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
     return list(found.values())
 
 
-def _layers_in(value):
-    """The layers in lists, tuples and dictionaries, in order."""
+def _layers_in(value: Any) -> Iterator[keras.layers.Layer]:
+    """Yields the layers in lists, tuples and dictionaries, in order."""
     if isinstance(value, keras.Layer):
         yield value
     elif isinstance(value, dict):

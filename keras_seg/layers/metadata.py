@@ -1,4 +1,4 @@
-"""What is known of a network, carried by the network itself."""
+"""Facts about a network, stored in the network itself."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ class Metadata(keras.layers.Identity):
     {'backbone': ['conv1'], 'strided': None}
     """
 
-    def __init__(self, facts: dict[str, Any] | None = None, **kwargs):
+    def __init__(self, facts: dict[str, Any] | None = None, **kwargs: Any):
         # Half precision would round the image here.
         super().__init__(autocast=False, **kwargs)
         self.facts = facts or {}
@@ -42,7 +42,7 @@ class Metadata(keras.layers.Identity):
         return json.loads(self._facts)
 
     @facts.setter
-    def facts(self, facts):
+    def facts(self, facts: dict[str, Any]) -> None:
         # A string, since Keras would track the layers and lists of a dict.
         self._facts = json.dumps(facts)
 
@@ -50,13 +50,13 @@ class Metadata(keras.layers.Identity):
         return {**super().get_config(), "facts": self.facts}
 
 
-def facts_of(model) -> dict[str, Any] | None:
-    """Returns what a model says of itself, None where it has no `Metadata`."""
+def facts_of(model: keras.Model) -> dict[str, Any] | None:
+    """Returns the facts of a model, None if it has no `Metadata`."""
     layer = _find(model)
     return None if layer is None else layer.facts
 
 
-def note(model, **facts):
+def note(model: keras.Model, **facts: Any) -> None:
     """Adds facts to those of a model, which must have a `Metadata`."""
     layer = _find(model)
     if layer is None:
@@ -64,6 +64,6 @@ def note(model, **facts):
     layer.facts = {**layer.facts, **facts}
 
 
-def _find(model) -> Metadata | None:
+def _find(model: keras.Model) -> Metadata | None:
     layers = getattr(model, "layers", ())
     return next((x for x in layers if isinstance(x, Metadata)), None)

@@ -1,4 +1,6 @@
-"""Normalization of pictures, as a classifier expects them, and of channels."""
+"""Normalization of images, as classifiers expect them, and of channels."""
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,7 +34,7 @@ MODES = {
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class Preprocess(SpatialLayer):
-    """Pictures of 0 … 255 in RGB to what an ImageNet classifier was fed.
+    """Converts RGB images of 0...255 to the inputs of an ImageNet classifier.
 
     | mode | computes |
     |---|---|
@@ -40,10 +42,11 @@ class Preprocess(SpatialLayer):
     | `"tf"` | `x / 127.5 - 1`: MobileNet, Xception, Inception, ResNetV2 |
     | `"torch"` | `(x / 255 - mean) / deviation` per channel: DenseNet |
 
-    The same numbers as `keras.applications.imagenet_utils.preprocess_input`.
-    As part of the network it can't be forgotten, or differ between training
-    and prediction. Channels after the third, near infrared for example, get
-    the mean offset and divisor of the three colors and stay behind them.
+    The numbers are those of
+    `keras.applications.imagenet_utils.preprocess_input`. As a part of the
+    network, preprocessing cannot be forgotten or differ between training and
+    prediction. Channels after the third, such as near infrared, stay where
+    they are and get the mean offset and divisor of the three colors.
 
     Args:
         mode: `"caffe"`, `"tf"` or `"torch"`.
@@ -60,7 +63,7 @@ class Preprocess(SpatialLayer):
         The same.
 
     Raises:
-        ValueError: for another mode, or fewer than 3 channels.
+        ValueError: If the mode is unknown, or there are fewer than 3 channels.
 
     Example:
 
@@ -70,8 +73,9 @@ class Preprocess(SpatialLayer):
     [1.0, 1.0, 1.0]
     """
 
-    def __init__(self, mode, data_format=None, **kwargs):
-        # Integers come in as they are: `call` makes floats of them.
+    def __init__(
+        self, mode: str, data_format: str | None = None, **kwargs: Any
+    ):
         super().__init__(data_format=data_format, **kwargs)
         if mode not in MODES:
             raise ValueError(
@@ -83,12 +87,12 @@ class Preprocess(SpatialLayer):
         channels = input_shape[self.channel_axis]
         if channels is None or channels < 3:
             raise ValueError(
-                "`Preprocess` knows the mean color of RGB pictures: at least "
+                "`Preprocess` knows the mean color of RGB images: at least "
                 f"3 channels. Received: input_shape={tuple(input_shape)}"
             )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         reverse, offset, divisor = MODES[self.mode]
         x = ops.cast(inputs, self.compute_dtype)
         if reverse:
@@ -98,12 +102,15 @@ class Preprocess(SpatialLayer):
         offset = self._constant(offset, x)
         return (x - offset) / self._constant(divisor, x)
 
-    def _constant(self, values, x):
+    def _constant(
+        self, values: tuple[float, ...], x: keras.KerasTensor
+    ) -> keras.KerasTensor:
+        """The values along the channels; their mean for further channels."""
         shape = [1, 1, 1, 1]
         shape[self.channel_axis] = channels = x.shape[self.channel_axis]
-        values = [*values, *[np.mean(values)] * (channels - 3)]
-        values = np.reshape(np.asarray(values, "float32"), shape)
-        return ops.convert_to_tensor(values, self.compute_dtype)
+        each = [*values, *[np.mean(values)] * (channels - 3)]
+        array = np.reshape(np.asarray(each, "float32"), shape)
+        return ops.convert_to_tensor(array, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
@@ -114,24 +121,23 @@ class Preprocess(SpatialLayer):
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class LocalResponseNormalization(SpatialLayer):
-    """Divides every value by the strength of the channels around it.
+    """Divides each value by the mean square of the channels around it.
 
         y[c] = x[c] / (k + alpha / size · sum of x[d]² for |d - c| ≤ size // 2)
                ^ beta
 
-    at every position by itself, channels outside counting as zeros: Caffe's
-    and PyTorch's form of the normalization of [AlexNet](
+    at each position by itself, with zeros for channels outside: Caffe's and
+    PyTorch's form of the normalization of [AlexNet](
     https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks),
     which itself does not divide `alpha` by `size`. SegNet-Basic begins with
-    it. Half precision is computed in float32: squares of 255 do not fit into
-    float16.
+    it. Half precision is computed in float32, as squares of 255 do not fit
+    into float16.
 
     Args:
-        size: int, how many neighboring channels count, an odd number.
-            Defaults to 5.
+        size: int, odd, number of neighboring channels. Defaults to 5.
         alpha: float, weight of the mean square. Defaults to 1e-4.
         beta: float, the exponent. Defaults to 0.75.
-        k: float, what is added. Defaults to 1.
+        k: float, added to the mean square. Defaults to 1.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting.
         **kwargs: of `keras.layers.Layer`.
@@ -144,8 +150,8 @@ class LocalResponseNormalization(SpatialLayer):
         The same.
 
     Raises:
-        ValueError: for a size that is even or below 1, and an unknown number
-            of channels.
+        ValueError: If `size` is even or below 1, or the number of channels is
+            not known.
 
     Example:
 
@@ -157,7 +163,13 @@ class LocalResponseNormalization(SpatialLayer):
     """
 
     def __init__(
-        self, size=5, alpha=1e-4, beta=0.75, k=1.0, data_format=None, **kwargs
+        self,
+        size: int = 5,
+        alpha: float = 1e-4,
+        beta: float = 0.75,
+        k: float = 1.0,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         check_positive(size=size)
@@ -179,7 +191,7 @@ class LocalResponseNormalization(SpatialLayer):
             )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         x = ops.cast(inputs, self.compute_dtype)
         x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
         axis = self.channel_axis

@@ -1,5 +1,8 @@
 """Padding and cropping of maps to sizes known at run time."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -19,13 +22,13 @@ __all__ = [
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class PadToMultiple(SpatialLayer):
-    """Pads maps with zeros, below and on the right, to a multiple.
+    """Pads maps with zeros, at the bottom and right, to a multiple.
 
     Args:
-        multiple: int, what both sides become a multiple of.
-        remainder: int, at least 0 and below `multiple`: how far above a
-            multiple. With 1, as in DeepLab's 321 and 513, every stride takes
-            the first and the last position along. Defaults to 0.
+        multiple: int, both sides become a multiple of it, plus `remainder`.
+        remainder: int, at least 0 and below `multiple`. With 1, as in
+            DeepLab's 321 and 513, every stride keeps the first and the last
+            position. Defaults to 0.
         minimum: int, the smallest size of a side afterwards. Defaults to 1.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting.
@@ -39,7 +42,7 @@ class PadToMultiple(SpatialLayer):
         Each side the next multiple.
 
     Raises:
-        ValueError: if `multiple` is below 1, or `remainder` is not below it.
+        ValueError: If `multiple` is below 1, or `remainder` is not below it.
 
     Example:
 
@@ -51,7 +54,12 @@ class PadToMultiple(SpatialLayer):
     keeps_integers = True
 
     def __init__(
-        self, multiple, remainder=0, minimum=1, data_format=None, **kwargs
+        self,
+        multiple: int,
+        remainder: int = 0,
+        minimum: int = 1,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         check_positive(multiple=multiple, minimum=minimum)
@@ -65,13 +73,14 @@ class PadToMultiple(SpatialLayer):
         self.remainder = remainder
         self.minimum = minimum
 
-    def _missing(self, size):
+    def _missing(self, size: Any) -> Any:
+        """How many rows or columns are added to so many."""
         most = ops.maximum if ops.is_tensor(size) else max
         least = most(size, self.minimum)
         steps = ceil_division(least - self.remainder, self.multiple)
         return self.remainder + steps * self.multiple - size
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         shape = ops.shape(inputs)
         rows, columns = (
             (0, self._missing(shape[axis])) for axis in self.spatial_axes
@@ -79,12 +88,7 @@ class PadToMultiple(SpatialLayer):
         return pad_spatial(inputs, rows, columns, self.data_format)
 
     def compute_output_shape(self, input_shape):
-        sizes = [
-            input_shape[axis]
-            and input_shape[axis] + self._missing(input_shape[axis])
-            for axis in self.spatial_axes
-        ]
-        return self.with_spatial_shape(input_shape, *sizes)
+        return self.with_sizes(input_shape, lambda n: n + self._missing(n))
 
     def get_config(self):
         return {
@@ -97,11 +101,10 @@ class PadToMultiple(SpatialLayer):
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class CropToSmallest(SpatialLayer):
-    """Crops several maps, below and on the right, to the smallest of them.
+    """Crops several maps, at the bottom and right, to the smallest of them.
 
     Where the strides of a network have been removed, two branches that meet
-    can differ by a few positions past the last one that the strided network
-    had; those are cropped.
+    can differ by a few positions behind the last one of the strided network.
 
     Args:
         data_format: `"channels_last"`, `"channels_first"` or None for the
@@ -125,11 +128,13 @@ class CropToSmallest(SpatialLayer):
 
     keeps_integers = True
 
-    def __init__(self, data_format=None, **kwargs):
+    def __init__(self, data_format: str | None = None, **kwargs: Any):
         super().__init__(data_format=data_format, **kwargs)
         self.input_spec = None
 
-    def call(self, inputs):
+    def call(
+        self, inputs: Sequence[keras.KerasTensor]
+    ) -> list[keras.KerasTensor]:
         shapes = [ops.shape(x) for x in inputs]
         window = [slice(None)] * 4
         for axis in self.spatial_axes:
@@ -150,19 +155,18 @@ class CropToSmallest(SpatialLayer):
 
 @keras.saving.register_keras_serializable(package="keras_seg", name="MirrorPad")
 class ReflectionPadding(SpatialLayer):
-    """Pads maps by their mirror image, the border itself not repeated.
+    """Pads maps by reflection, as `numpy.pad(mode="reflect")` does.
 
-    Position i outside of n positions shows position
+    Position i outside of n positions has the value of position
 
         (n - 1) - |i mod 2(n - 1) - (n - 1)|
 
-    as `numpy.pad(mode="reflect")` does: a padding longer than the map goes
-    to and fro. A map of one position is repeated.
+    so the border is not repeated, and a padding longer than the map goes to
+    and fro. A map of one position is repeated.
 
     Args:
-        padding: int, on all sides; or a pair of ints, above and below, and
-            on the left and the right; or `((top, bottom), (left, right))`.
-            At least 0.
+        padding: int, at least 0, of all sides; or a pair of ints, `(vertical,
+            horizontal)`; or `((top, bottom), (left, right))`.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting.
         **kwargs: of `keras.layers.Layer`.
@@ -188,11 +192,16 @@ class ReflectionPadding(SpatialLayer):
 
     keeps_integers = True
 
-    def __init__(self, padding, data_format=None, **kwargs):
+    def __init__(
+        self,
+        padding: int | tuple,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.padding = _pairs(padding)
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         x, shape = inputs, ops.shape(inputs)
         for axis, (before, after) in zip(
             self.spatial_axes, self.padding, strict=True
@@ -202,17 +211,15 @@ class ReflectionPadding(SpatialLayer):
         return x
 
     def compute_output_shape(self, input_shape):
-        sizes = [
-            input_shape[axis] and input_shape[axis] + sum(pair)
-            for axis, pair in zip(self.spatial_axes, self.padding, strict=True)
-        ]
-        return self.with_spatial_shape(input_shape, *sizes)
+        return self.with_sizes(
+            input_shape, lambda n, pad: n + sum(pad), self.padding
+        )
 
     def get_config(self):
         return {**super().get_config(), "padding": self.padding}
 
 
-def _mirrored(size, before, after):
+def _mirrored(size: Any, before: int, after: int) -> Any:
     """Which of `size` positions each position of the padded axis shows."""
     if isinstance(size, int):
         most, least, positions = max, np.minimum, np.arange
@@ -224,24 +231,23 @@ def _mirrored(size, before, after):
     return least(folded, period - folded)
 
 
-def _pairs(padding):
-    pairs = (padding, padding) if _is_amount(padding) else padding
-    if isinstance(pairs, list | tuple):
-        pairs = [(pair, pair) if _is_amount(pair) else pair for pair in pairs]
-        good = len(pairs) == 2 and all(
-            isinstance(pair, list | tuple)
-            and len(pair) == 2
-            and all(map(_is_amount, pair))
-            for pair in pairs
-        )
-        if good:
-            return tuple(tuple(pair) for pair in pairs)
+def _pairs(padding: Any) -> tuple[tuple[int, int], ...]:
+    pairs = tuple(map(_pair, _pair(padding)))
+    if pairs and all(pairs) and all(map(_is_amount, sum(pairs, ()))):
+        return pairs
     raise ValueError(
         "`padding` must be an integer of at least 0, a pair of them or "
         f"((top, bottom), (left, right)). Received: padding={padding!r}"
     )
 
 
-def _is_amount(value):
+def _pair(value: Any) -> tuple:
+    """The value twice, or the pair that it is; else empty."""
+    pair = (value, value) if _is_amount(value) else value
+    is_pair = isinstance(pair, list | tuple) and len(pair) == 2
+    return tuple(pair) if is_pair else ()
+
+
+def _is_amount(value: Any) -> bool:
     is_int = isinstance(value, int) and not isinstance(value, bool)
     return is_int and value >= 0

@@ -1,10 +1,13 @@
 """Layers for networks whose strides have been removed: padding, pooling."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_seg.arguments import check_positive
 from keras_seg.arguments import pair_of
+from keras_seg.layers.base import Shape
 from keras_seg.layers.base import SpatialLayer
 from keras_seg.ops.backend import lowest
 from keras_seg.ops.padding import pad_spatial
@@ -21,34 +24,20 @@ __all__ = [
 
 
 class RemovedStride(SpatialLayer):
-    """Base of the layers that stand for a layer that had a stride.
-
-    Args:
-        kernel_size: int or pair of ints, of the layer, the holes it had
-            before counted in.
-        removed_stride: int, the stride it had. Defaults to 1.
-        dilation_rate: int, positions of the map for each of the old one.
-            Defaults to 1.
-        padding: `"same"` or `"valid"`, of the layer.
-        padded: int or pair of ints, how many rows and columns of the map
-            are explicit padding. Defaults to 0.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
-        **kwargs: of `keras.layers.Layer`.
-    """
+    """Pads as a layer that had a stride; its arguments are the subclasses'."""
 
     kernel_name = "kernel_size"
     renamed = {"rate": "dilation_rate"}
 
     def __init__(
         self,
-        kernel_size,
-        removed_stride=1,
-        dilation_rate=1,
-        padding="same",
-        padded=0,
-        data_format=None,
-        **kwargs,
+        kernel_size: int | tuple[int, int],
+        removed_stride: int = 1,
+        dilation_rate: int = 1,
+        padding: str = "same",
+        padded: int | tuple[int, int] = 0,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, **kwargs)
         self._kernel_size = pair_of(self.kernel_name, kernel_size)
@@ -65,7 +54,7 @@ class RemovedStride(SpatialLayer):
         self.padding = padding
         self.padded = (padded, padded) if isinstance(padded, int) else padded
 
-    def pads(self, shape):
+    def pads(self, shape: Shape) -> tuple:
         """`((top, bottom), (left, right))`, None where it can't be known."""
         return tuple(
             (None, None)
@@ -83,18 +72,16 @@ class RemovedStride(SpatialLayer):
             )
         )
 
-    def pad(self, x, value=0.0):
+    def pad(
+        self, x: keras.KerasTensor, value: float = 0.0
+    ) -> keras.KerasTensor:
         rows, columns = self.pads(ops.shape(x))
         return pad_spatial(x, rows, columns, self.data_format, value)
 
     def compute_output_shape(self, input_shape):
-        sizes = [
-            input_shape[axis] and input_shape[axis] + before + after
-            for axis, (before, after) in zip(
-                self.spatial_axes, self.pads(input_shape), strict=True
-            )
-        ]
-        return self.with_spatial_shape(input_shape, *sizes)
+        return self.with_sizes(
+            input_shape, lambda n, pad: n + sum(pad), self.pads(input_shape)
+        )
 
     def get_config(self):
         return {
@@ -153,10 +140,10 @@ class RemovedStridePadding(RemovedStride):
     keeps_integers = True
 
     @property
-    def kernel_size(self):
+    def kernel_size(self) -> tuple[int, int]:
         return self._kernel_size
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         return self.pad(inputs)
 
 
@@ -165,13 +152,13 @@ class _AtrousPool(RemovedStride):
 
     def __init__(
         self,
-        pool_size,
-        dilation_rate=1,
-        padding="valid",
-        removed_stride=1,
-        padded=0,
-        data_format=None,
-        **kwargs,
+        pool_size: int | tuple[int, int],
+        dilation_rate: int = 1,
+        padding: str = "valid",
+        removed_stride: int = 1,
+        padded: int | tuple[int, int] = 0,
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(
             pool_size,
@@ -184,19 +171,15 @@ class _AtrousPool(RemovedStride):
         )
 
     @property
-    def pool_size(self):
+    def pool_size(self) -> tuple[int, int]:
         return self._kernel_size
 
     def compute_output_shape(self, input_shape):
-        padded_shape = super().compute_output_shape(input_shape)
-        sizes = [
-            padded_shape[axis]
-            and max(padded_shape[axis] - (size - 1) * self.dilation_rate, 0)
-            for axis, size in zip(
-                self.spatial_axes, self.pool_size, strict=True
-            )
-        ]
-        return self.with_spatial_shape(input_shape, *sizes)
+        return self.with_sizes(
+            super().compute_output_shape(input_shape),
+            lambda n, taps: max(n - (taps - 1) * self.dilation_rate, 0),
+            self.pool_size,
+        )
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
@@ -241,7 +224,7 @@ class AtrousMaxPool(_AtrousPool):
 
     keeps_integers = True
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         return max_pool(
             self.pad(inputs, lowest(inputs.dtype)),
             self.pool_size,
@@ -290,7 +273,7 @@ class AtrousAveragePool(_AtrousPool):
     [2.5, 3.0, 3.0, 3.0, 3.0]
     """
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         inputs = ops.cast(inputs, self.compute_dtype)
         one_channel = (slice(None),) * self.channel_axis + (slice(1),)
         inside = ops.ones_like(inputs[:1][one_channel])

@@ -1,8 +1,12 @@
 """Bilinear resizing, by a factor or to the size of another map; cropping."""
 
+import operator
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_seg.arguments import check_integer
 from keras_seg.arguments import pair_of
 from keras_seg.layers.base import SpatialLayer
 from keras_seg.ops.resize import resize
@@ -35,7 +39,7 @@ class BilinearUpsampling(SpatialLayer):
         Each side times the factor.
 
     Raises:
-        ValueError: if a factor is below 1 or not an integer.
+        ValueError: If a factor is below 1 or not an integer.
 
     Example:
 
@@ -46,12 +50,18 @@ class BilinearUpsampling(SpatialLayer):
     [1.0, 1.25, 1.75, 2.0]
     """
 
-    def __init__(self, factor, align_corners=False, data_format=None, **kwargs):
+    def __init__(
+        self,
+        factor: int | tuple[int, int],
+        align_corners: bool = False,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = pair_of("factor", factor)
         self.align_corners = bool(align_corners)
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         shape = ops.shape(inputs)
         rows, columns = self.spatial_axes
         size = (shape[rows] * self.factor[0], shape[columns] * self.factor[1])
@@ -63,11 +73,7 @@ class BilinearUpsampling(SpatialLayer):
         )
 
     def compute_output_shape(self, input_shape):
-        sizes = [
-            input_shape[axis] and input_shape[axis] * factor
-            for axis, factor in zip(self.spatial_axes, self.factor, strict=True)
-        ]
-        return self.with_spatial_shape(input_shape, *sizes)
+        return self.with_sizes(input_shape, operator.mul, self.factor)
 
     def get_config(self):
         return {
@@ -78,11 +84,11 @@ class BilinearUpsampling(SpatialLayer):
 
 
 class _Like(SpatialLayer):
-    def __init__(self, data_format=None, **kwargs):
+    def __init__(self, data_format: str | None = None, **kwargs: Any):
         super().__init__(data_format=data_format, **kwargs)
         self.input_spec = None
 
-    def _size(self, reference):
+    def _size(self, reference: keras.KerasTensor) -> tuple:
         shape = ops.shape(reference)
         return tuple(shape[axis] for axis in self.spatial_axes)
 
@@ -121,11 +127,18 @@ class ResizeLike(_Like):
     (1, 33, 41, 5)
     """
 
-    def __init__(self, align_corners=False, data_format=None, **kwargs):
+    def __init__(
+        self,
+        align_corners: bool = False,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.align_corners = bool(align_corners)
 
-    def call(self, inputs, reference):
+    def call(
+        self, inputs: keras.KerasTensor, reference: keras.KerasTensor
+    ) -> keras.KerasTensor:
         return resize(
             ops.cast(inputs, self.compute_dtype),
             self._size(reference),
@@ -139,13 +152,11 @@ class ResizeLike(_Like):
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class CropLike(_Like):
-    """Crops maps to the size of others, in Caffe's manner.
-
-    What is kept starts `offset` rows and columns from the top left; the rest
-    follows from the size of the reference.
+    """Crops maps to the size of others, from an offset, as Caffe does.
 
     Args:
-        offset: int, at least 0. Defaults to 0.
+        offset: int, at least 0, rows cropped at the top and columns cropped
+            at the left. Defaults to 0.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting.
         **kwargs: of `keras.layers.Layer`.
@@ -162,7 +173,7 @@ class CropLike(_Like):
         The batch and the channels of `inputs`, the size of `reference`.
 
     Raises:
-        ValueError: if `offset` is not an integer of at least 0, or the
+        ValueError: If `offset` is not an integer of at least 0, or the
             maps are known to be too small.
 
     Example:
@@ -175,17 +186,11 @@ class CropLike(_Like):
 
     keeps_integers = True
 
-    def __init__(self, offset=0, data_format=None, **kwargs):
+    def __init__(
+        self, offset: int = 0, data_format: str | None = None, **kwargs: Any
+    ):
         super().__init__(data_format=data_format, **kwargs)
-        if (
-            isinstance(offset, bool)
-            or not isinstance(offset, int)
-            or offset < 0
-        ):
-            raise ValueError(
-                "`offset` must be an integer of at least 0. "
-                f"Received: offset={offset!r}"
-            )
+        check_integer(0, offset=offset)
         self.offset = offset
 
     def build(self, inputs_shape, reference_shape):
@@ -200,7 +205,9 @@ class CropLike(_Like):
                 )
         self.built = True
 
-    def call(self, inputs, reference):
+    def call(
+        self, inputs: keras.KerasTensor, reference: keras.KerasTensor
+    ) -> keras.KerasTensor:
         window = [slice(None)] * 4
         for axis, size in zip(
             self.spatial_axes, self._size(reference), strict=True
@@ -233,7 +240,7 @@ class AlignedScale(SpatialLayer):
         The same with scaled sides.
 
     Raises:
-        ValueError: if `factor` is not a number above 0.
+        ValueError: If `factor` is not a number above 0.
 
     Example:
 
@@ -244,11 +251,11 @@ class AlignedScale(SpatialLayer):
 
     renamed = {"scale": "factor"}
 
-    def __init__(self, factor, data_format=None, **kwargs):
+    def __init__(
+        self, factor: float, data_format: str | None = None, **kwargs: Any
+    ):
         super().__init__(data_format=data_format, **kwargs)
-        number = isinstance(factor, int | float) and not isinstance(
-            factor, bool
-        )
+        number = isinstance(factor, int | float) and factor is not True
         if not number or not 0 < factor < float("inf"):
             raise ValueError(
                 "`factor` must be a number above 0. "
@@ -256,24 +263,20 @@ class AlignedScale(SpatialLayer):
             )
         self.factor = factor
 
-    def _scaled(self, size):
+    def _scaled(self, size: Any) -> Any:
         if isinstance(size, int):
             return int((size - 1) * self.factor) + 1
         scaled = ops.floor(ops.cast(size - 1, "float32") * self.factor)
         return ops.cast(scaled, "int32") + 1
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         shape = ops.shape(inputs)
         size = [self._scaled(shape[axis]) for axis in self.spatial_axes]
         x = ops.cast(inputs, self.compute_dtype)
         return resize(x, size, align_corners=True, data_format=self.data_format)
 
     def compute_output_shape(self, input_shape):
-        sizes = [
-            input_shape[axis] and self._scaled(input_shape[axis])
-            for axis in self.spatial_axes
-        ]
-        return self.with_spatial_shape(input_shape, *sizes)
+        return self.with_sizes(input_shape, self._scaled)
 
     def get_config(self):
         return {**super().get_config(), "factor": self.factor}

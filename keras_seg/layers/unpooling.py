@@ -1,4 +1,7 @@
-"""Max pooling that remembers where the maxima were, and its un-pooling."""
+"""Max pooling that also returns where the maxima were, and max unpooling."""
+
+from collections.abc import Callable
+from typing import Any
 
 import keras
 from keras import ops
@@ -14,7 +17,13 @@ __all__ = ["MaxPoolWithIndices", "MaxUnpool"]
 
 
 class _Pool(SpatialLayer):
-    def __init__(self, pool_size=2, strides=None, data_format=None, **kwargs):
+    def __init__(
+        self,
+        pool_size: int | tuple[int, int] = 2,
+        strides: int | tuple[int, int] | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.pool_size = pair_of("pool_size", pool_size)
         self.strides = pair_of(
@@ -35,7 +44,7 @@ class _Pool(SpatialLayer):
 class MaxPoolWithIndices(_Pool):
     """Max pooling that also returns where the maxima were.
 
-    The switch of a window is the flat position `y · W + x` of its maximum in
+    The index of a window is the flat position `y · W + x` of its maximum in
     the plane of its image and channel, W columns wide, as in Caffe and
     PyTorch; `keras_seg.ops.indices_to_tensorflow` gives TensorFlow's. Of
     equal maxima the first in raster order counts, as there. References:
@@ -81,11 +90,11 @@ class MaxPoolWithIndices(_Pool):
 
     def __init__(
         self,
-        pool_size=2,
-        strides=None,
-        rounding="ceil",
-        data_format=None,
-        **kwargs,
+        pool_size: int | tuple[int, int] = 2,
+        strides: int | tuple[int, int] | None = None,
+        rounding: str = "ceil",
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(pool_size, strides, data_format, **kwargs)
         if rounding not in ("ceil", "floor"):
@@ -99,7 +108,9 @@ class MaxPoolWithIndices(_Pool):
         self.compute_output_shape(input_shape)
         self.built = True
 
-    def call(self, inputs):
+    def call(
+        self, inputs: keras.KerasTensor
+    ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         return max_pool_with_indices(
             inputs,
             self.pool_size,
@@ -109,14 +120,12 @@ class MaxPoolWithIndices(_Pool):
         )
 
     def compute_output_shape(self, input_shape):
-        sizes = [
-            input_shape[axis]
-            and pooled_size(input_shape[axis], k, s, self.rounding)
-            for axis, k, s in zip(
-                self.spatial_axes, self.pool_size, self.strides, strict=True
-            )
-        ]
-        shape = self.with_spatial_shape(input_shape, *sizes)
+        shape = self.with_sizes(
+            input_shape,
+            lambda n, k, s: pooled_size(n, k, s, self.rounding),
+            self.pool_size,
+            self.strides,
+        )
         return shape, shape
 
     def compute_output_spec(self, inputs):
@@ -135,9 +144,9 @@ class MaxUnpool(_Pool):
     """Puts values back where a pooling found its maxima, zeros elsewhere.
 
     Several sizes pool to the same, 23 and 24 rows to 12, so the layer is told
-    which it was: as a map of that size, or as numbers. A switch counts
-    positions in the map that was pooled; with another width the values land
-    in other places, which can't be seen from the indices.
+    which it was: as a map of that size, or as numbers. An index counts
+    positions in the map that was pooled: with another width the values land
+    in other places, which cannot be detected from the indices.
 
     Where windows overlap, two of them may point at one position: the later
     one in raster order is written over the earlier; nothing is summed. The
@@ -182,11 +191,23 @@ class MaxUnpool(_Pool):
     [[0.0, 0.0, 0.0], [40.0, 0.0, 50.0]]
     """
 
-    def __init__(self, pool_size=2, strides=None, data_format=None, **kwargs):
+    def __init__(
+        self,
+        pool_size: int | tuple[int, int] = 2,
+        strides: int | tuple[int, int] | None = None,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(pool_size, strides, data_format, **kwargs)
         self.input_spec = None
 
-    def call(self, inputs, indices, reference=None, output_size=None):
+    def call(
+        self,
+        inputs: keras.KerasTensor,
+        indices: keras.KerasTensor,
+        reference: keras.KerasTensor | None = None,
+        output_size: int | tuple[int, int] | None = None,
+    ) -> keras.KerasTensor:
         return max_unpool(
             inputs,
             indices,
@@ -201,12 +222,13 @@ class MaxUnpool(_Pool):
     ):
         size = self._size(reference, output_size, lambda x: x.shape)
         if size is None:
-            size = [
-                inputs.shape[axis] and (inputs.shape[axis] - 1) * s + k
-                for axis, k, s in zip(
-                    self.spatial_axes, self.pool_size, self.strides, strict=True
-                )
-            ]
+            shape = self.with_sizes(
+                inputs.shape,
+                lambda n, k, s: (n - 1) * s + k,
+                self.pool_size,
+                self.strides,
+            )
+            size = tuple(shape[axis] for axis in self.spatial_axes)
         check_unpooling(
             inputs,
             indices,
@@ -218,7 +240,9 @@ class MaxUnpool(_Pool):
         shape = self.with_spatial_shape(inputs.shape, *size)
         return keras.KerasTensor(shape, dtype=inputs.dtype)
 
-    def _size(self, reference, output_size, shape_of):
+    def _size(
+        self, reference: Any, output_size: Any, shape_of: Callable
+    ) -> Any:
         if output_size is not None:
             if reference is not None:
                 raise ValueError(

@@ -1,4 +1,8 @@
-"""Enlarging by whole factors: FCN's bilinear kernels, bed of nails."""
+"""Upsampling by whole factors: bed of nails, nearest, bilinear kernels."""
+
+import operator
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,16 +27,17 @@ class _Cells(SpatialLayer):
     keeps_integers = True
     renamed = {"size": "factor"}
 
-    def __init__(self, factor=2, data_format=None, **kwargs):
+    def __init__(
+        self,
+        factor: int | tuple[int, int] = 2,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(data_format=data_format, **kwargs)
         self.factor = pair_of("factor", factor)
 
     def compute_output_shape(self, input_shape):
-        sizes = [
-            input_shape[axis] and input_shape[axis] * size
-            for axis, size in zip(self.spatial_axes, self.factor, strict=True)
-        ]
-        return self.with_spatial_shape(input_shape, *sizes)
+        return self.with_sizes(input_shape, operator.mul, self.factor)
 
     def get_config(self):
         return {**super().get_config(), "factor": self.factor}
@@ -40,9 +45,9 @@ class _Cells(SpatialLayer):
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class BedOfNails(_Cells):
-    """Puts every value at the top left of a cell of zeros.
+    """Zero-insertion upsampling: a value at the top left of each cell of zeros.
 
-    A convolution with stride 1 behind it is a transposed convolution.
+    Followed by a convolution of stride 1, it is a transposed convolution.
 
     Args:
         factor: int or pair of ints, rows and columns of a cell. Defaults to 2.
@@ -55,10 +60,10 @@ class BedOfNails(_Cells):
         `data_format="channels_first"`.
 
     Output shape:
-        Each side times the size.
+        Each side times the factor.
 
     Raises:
-        ValueError: if a size is below 1 or not an integer.
+        ValueError: If a factor is below 1 or not an integer.
 
     Example:
 
@@ -68,13 +73,13 @@ class BedOfNails(_Cells):
     [3.0, 0.0, 4.0, 0.0]
     """
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         return bed_of_nails(inputs, self.factor, data_format=self.data_format)
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class NearestUpsampling(_Cells):
-    """Fills a cell with every value: nearest neighbor.
+    """Nearest-neighbor upsampling: repeats each value over a cell.
 
     Args:
         factor: int or pair of ints, rows and columns of a cell. Defaults to 2.
@@ -87,10 +92,10 @@ class NearestUpsampling(_Cells):
         `data_format="channels_first"`.
 
     Output shape:
-        Each side times the size.
+        Each side times the factor.
 
     Raises:
-        ValueError: if a size is below 1 or not an integer.
+        ValueError: If a factor is below 1 or not an integer.
 
     Example:
 
@@ -100,7 +105,7 @@ class NearestUpsampling(_Cells):
     [3.0, 3.0, 4.0, 4.0]
     """
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         return nearest_upsampling(
             inputs, self.factor, data_format=self.data_format
         )
@@ -108,7 +113,7 @@ class NearestUpsampling(_Cells):
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class BilinearInitializer(keras.initializers.Initializer):
-    """Kernel of a transposed convolution that interpolates bilinearly.
+    """Initializes transposed convolutions to bilinear interpolation.
 
     For a side of k, with `f = floor((k + 1) / 2)` and the center
     `c = (k - 1) / 2` for even k, `f - 1` for odd,
@@ -137,7 +142,9 @@ class BilinearInitializer(keras.initializers.Initializer):
     [[0.25, 0.75, 0.75, 0.25]]
     """
 
-    def __call__(self, shape, dtype=None):
+    def __call__(
+        self, shape: Sequence[int], dtype: str | None = None
+    ) -> keras.KerasTensor:
         if len(shape) not in (2, 4):
             raise ValueError(
                 "A bilinear kernel has two axes or four. "
@@ -152,7 +159,7 @@ class BilinearInitializer(keras.initializers.Initializer):
         )
 
 
-def _weights(size):
+def _weights(size: int) -> np.ndarray:
     factor = (size + 1) // 2
     center = factor - 1 if size % 2 else factor - 0.5
     return 1 - np.abs(np.arange(size) - center) / factor
@@ -160,14 +167,13 @@ def _weights(size):
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class BilinearConvTranspose(SpatialLayer):
-    """Enlarges maps by a transposed convolution that interpolates.
+    """Bilinear upsampling by a transposed convolution, as in FCN.
 
-    FCN's way back to the image: every value is spread over its surroundings
-    with the weights of `BilinearInitializer`, without a bias. Inside the map
-    this is bilinear interpolation with half-pixel centers; towards the border
-    it fades, since outside is zero. A fixed layer holds one plane for all
-    channels, which is never trained, and does the arithmetic of one plane.
-    A trainable one begins with that plane on the diagonal of a full kernel.
+    The kernel is that of `BilinearInitializer`; there is no bias. Inside the
+    map this is bilinear interpolation with half-pixel centers; towards the
+    border values fade, as outside is zero. A fixed layer has one plane of
+    weights for all channels. A trainable one begins with that plane on the
+    diagonal of a full kernel.
 
     Args:
         filters: int, output channels, which must be the channels of the
@@ -210,14 +216,14 @@ class BilinearConvTranspose(SpatialLayer):
 
     def __init__(
         self,
-        filters=None,
-        factor=2,
-        kernel_size=None,
-        padding="same",
-        per_channel=None,
-        data_format=None,
-        trainable=False,
-        **kwargs,
+        filters: int | None = None,
+        factor: int | tuple[int, int] = 2,
+        kernel_size: int | tuple[int, int] | None = None,
+        padding: str = "same",
+        per_channel: bool | None = None,
+        data_format: str | None = None,
+        trainable: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(data_format=data_format, trainable=trainable, **kwargs)
         if filters is not None:
@@ -262,14 +268,11 @@ class BilinearConvTranspose(SpatialLayer):
         )
         self.built = True
 
-    def call(self, inputs):
+    def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         inputs = ops.cast(inputs, self.compute_dtype)
         if self.per_channel:
             spread = depthwise_conv_transpose(
-                inputs,
-                self.kernel,
-                self.factor,
-                data_format=self.data_format,
+                inputs, self.kernel, self.factor, data_format=self.data_format
             )
         else:
             spread = ops.conv_transpose(
@@ -291,18 +294,14 @@ class BilinearConvTranspose(SpatialLayer):
         return spread[tuple(window)]
 
     def compute_output_shape(self, input_shape):
-        sizes = [
-            input_shape[axis]
-            and (
-                input_shape[axis] * s
-                if self.padding == "same"
-                else (input_shape[axis] - 1) * s + k
-            )
-            for axis, k, s in zip(
-                self.spatial_axes, self.kernel_size, self.factor, strict=True
-            )
-        ]
-        return self.with_spatial_shape(input_shape, *sizes)
+        if self.padding == "same":
+            return self.with_sizes(input_shape, operator.mul, self.factor)
+        return self.with_sizes(
+            input_shape,
+            lambda n, k, s: (n - 1) * s + k,
+            self.kernel_size,
+            self.factor,
+        )
 
     def get_config(self):
         return {

@@ -1,4 +1,4 @@
-"""GeoTIFF: windows of a large image in, a mask at the same place out."""
+"""GeoTIFF: reading images and writing masks by windows."""
 
 import contextlib
 import os
@@ -22,11 +22,11 @@ _CACHE = 256 * 2**20  # bytes; GDAL's default is 5 % of the machine's memory
 
 
 def is_geotiff(path):
-    """Whether a file says where its pixels lie.
+    """Whether a file has a place on Earth.
 
-    By a transform, ground control points or rational polynomial
-    coefficients. False where `rasterio` is not installed: the file is read as
-    any image then.
+    That is a transform, ground control points or rational polynomial
+    coefficients. False if `rasterio` is not installed: the file is then read
+    like any image.
     """
     return _opened(path, lambda file: _place(file) != {}) or False
 
@@ -35,9 +35,9 @@ def place_of(path):
     """The coordinate system and the transform of a GeoTIFF.
 
     Returns:
-        Tuple of a `rasterio.CRS`, or `None`, and an affine transform from
-        columns and rows, fitted to ground control points where there is
-        nothing else; `None` for a file that has neither.
+        Tuple of a `rasterio.CRS` or `None`, and an affine transform from
+        columns and rows, if need be fitted to ground control points; `None`
+        for a file without both.
     """
 
     def ask(file):
@@ -54,7 +54,7 @@ def place_of(path):
 
 
 def _place(file):
-    """What says where a file lies, as options of a new one."""
+    """The place of a file, as options for writing another."""
     place = {}
     if not file.transform.is_identity:
         place["transform"] = file.transform
@@ -69,11 +69,9 @@ def _place(file):
 
 
 def _opened(path, ask):
-    """What a function says of an open TIFF; `None` of another file."""
-    path = pathlib.Path(path)
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        return None
-    if not is_installed("rasterio"):
+    """`ask(file)` for an open TIFF; `None` for any other file."""
+    is_tiff = pathlib.Path(path).suffix.lower() in (".tif", ".tiff")
+    if not is_tiff or not is_installed("rasterio"):
         return None
     import rasterio
 
@@ -85,43 +83,33 @@ def _opened(path, ask):
 
 
 class GeoImage:
-    """A GeoTIFF that is read window by window: `image[rows, columns]`.
+    """A GeoTIFF of which windows are read, as `image[rows, columns]`.
 
-    Needs `keras-seg[geo]`. Close it, or use it as a context: within, GDAL
-    keeps 256 MiB of what was read, or what `GDAL_CACHEMAX` says.
+    Needs `keras-seg[geo]`. Close it, or use it in a `with` block, in which
+    GDAL caches 256 MiB, or as much as `GDAL_CACHEMAX` says. Pixels are those
+    of `read_image`.
 
     Args:
         path: str or path.
-        channels: int, the bands that the file must have besides alpha; 3
-            takes gray, too. `None` takes all, of whatever kind. Defaults
-            to 3.
-        bit_depth: optional int, of files of 16 bits. What is read is what
-            `read_image` reads.
+        channels: int, number of bands besides alpha; 3 takes gray as well.
+            `None` takes all bands, of any type. Defaults to 3.
+        bit_depth: optional int, see `read_image`.
 
     Attributes:
         shape: tuple `(height, width, channels)`.
 
     Raises:
-        DataError: the file is missing or damaged, has other bands, or others
-            than uint8 and uint16 ones, or is turned or colored by a tag that
-            windows do not follow.
+        DataError: If the file is missing or damaged, has other bands, bands
+            other than uint8 and uint16, an orientation, or colors that are
+            not RGB.
     """
 
     def __init__(self, path, channels=3, bit_depth=None):
         import rasterio
 
         self.path = pathlib.Path(path)
-        try:
-            with _silent():
-                self.file = rasterio.open(path, driver="GTiff")
-        except rasterio.RasterioIOError as error:
-            raise DataError(
-                "KS-D009",
-                path,
-                f"can't be opened ({error})",
-                "a complete GeoTIFF is expected",
-                fix="copy the file again from its source",
-            ) from error
+        with _silent(), self._reading("can't be opened"):
+            self.file = rasterio.open(path, driver="GTiff")
         self.bit_depth = bit_depth
         self._bands = list(range(1, self.file.count + 1))
         if channels is not None:
@@ -138,7 +126,7 @@ class GeoImage:
         return self._pixels(window=self._window(window))
 
     def valid(self, window):
-        """Which pixels of a window there is an image of, a bool array."""
+        """Which pixels of a window have data, a bool array."""
         with self._reading():
             return self.file.dataset_mask(window=self._window(window)) > 0
 
@@ -163,7 +151,7 @@ class GeoImage:
         self._limit.__exit__(*error)
 
     def _seen(self, channels):
-        """The bands that a network of so many channels sees, from 1."""
+        """The numbers, from 1, of the bands for so many channels."""
         from rasterio.enums import ColorInterp
 
         file = self.file
@@ -185,15 +173,8 @@ class GeoImage:
             )
         turned = tiff_tags(self.path).get(ExifTags.Base.Orientation, 1) != 1
         structure = file.tags(ns="IMAGE_STRUCTURE")
-        if (
-            turned
-            or structure.get("MINISWHITE")
-            or {
-                ColorInterp.palette,
-                ColorInterp.cyan,
-            }
-            & set(file.colorinterp)
-        ):
+        colored = {ColorInterp.palette, ColorInterp.cyan} & {*file.colorinterp}
+        if turned or colored or structure.get("MINISWHITE"):
             raise DataError(
                 "KS-D017",
                 self.path,
@@ -215,7 +196,7 @@ class GeoImage:
         return pixels
 
     @contextlib.contextmanager
-    def _reading(self):
+    def _reading(self, what="is incomplete or damaged"):
         import rasterio
 
         try:
@@ -224,7 +205,7 @@ class GeoImage:
             raise DataError(
                 "KS-D009",
                 self.path,
-                f"is incomplete or damaged ({error})",
+                f"{what} ({error})",
                 "a complete GeoTIFF is expected",
                 fix="copy the file again from its source",
             ) from error
@@ -240,11 +221,11 @@ class GeoImage:
 
 
 class GeoMask:
-    """A mask that is written window by window: `mask[rows, columns] = ids`.
+    """A mask that is written by windows, as `mask[rows, columns] = ids`.
 
-    It lies where its image lies, has the colors of the classes, and is void,
-    which is its `nodata`, where there is no image. The file appears as a
-    whole at the end of the `with` block, or not at all.
+    It has the place of its image, the colors of the classes, and void, its
+    `nodata`, where the image has no data. The file exists only after the
+    `with` block has ended without an error.
 
     Args:
         path: str or path ending in `.tif`.
@@ -298,7 +279,7 @@ class GeoMask:
 
     @staticmethod
     def preview(path, side):
-        """A finished mask in little, a uint8 array: see `GeoImage.preview`."""
+        """A small version of a finished mask, see `GeoImage.preview`."""
         import rasterio
 
         with rasterio.open(path, driver="GTiff") as file:
@@ -306,7 +287,7 @@ class GeoMask:
 
 
 def _fitted(shape, side):
-    """Rows and columns of a picture with sides of at most so many pixels."""
+    """Height and width scaled down to sides of at most so many pixels."""
     height, width = shape[:2]
     scale = min(1.0, side / max(height, width))
     return max(1, round(scale * height)), max(1, round(scale * width))
@@ -314,7 +295,7 @@ def _fitted(shape, side):
 
 @contextlib.contextmanager
 def _silent():
-    """A file without a place is no reason to warn: it is asked about."""
+    """Suppress warnings about files without a place."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

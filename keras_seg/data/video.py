@@ -1,4 +1,4 @@
-"""Videos: frames in, the way a player shows them, and frames out."""
+"""Reading and writing of videos, frame by frame."""
 
 import contextlib
 import fractions
@@ -19,16 +19,13 @@ __all__ = [
     "timed_frames",
 ]
 
-# Of what is written: divisible by the usual rates, 8 µs at most from others.
+# Of written times: exact for the usual rates, within 8 µs for others.
 _TICK = fractions.Fraction(1, 60000)
 SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm")
 
 
 def is_video(path):
     """Whether a path has the suffix of a video.
-
-    Args:
-        path: str or path.
 
     Example:
 
@@ -39,28 +36,23 @@ def is_video(path):
 
 
 def read_frames(path):
-    """Reads a video, frame by frame.
+    """Yield the frames of a video, uint8 RGB `(height, width, 3)`, upright.
 
     Args:
         path: str or path.
 
-    Yields:
-        uint8 arrays `(height, width, 3)`, RGB, upright.
-
     Raises:
-        DataError: the file is missing, is no video or is damaged, or is
-            turned by other than right angles, or PyAV is not installed.
+        DataError: If the file is missing, damaged or not a video, is turned
+            by other than right angles, or if PyAV is not installed.
     """
     for _, pixels in timed_frames(path):
         yield pixels
 
 
 def timed_frames(path):
-    """Reads a video as `read_frames` does, with the time of each frame.
+    """Yield tuples (time, frame) of a video, see `read_frames`.
 
-    Yields:
-        Tuples (time, frame): seconds from the start of the video, or `None`
-        where the file has no times.
+    The time is in seconds from the start, or `None` if the file has no times.
     """
     with _opened(path) as container:
         start = (container.start_time or 0) / 1e6  # In FFmpeg's microseconds.
@@ -73,9 +65,9 @@ def timed_frames(path):
 
 
 def _upright(frame, path):
-    """Turned and mirrored by the matrix that a telephone notes.
+    """A frame turned and mirrored by the display matrix of the file.
 
-    It takes x, y to x', y' = a x + c y, b x + d y, y downwards (ISO/IEC
+    It maps x, y to x', y' = a x + c y, b x + d y, with y downwards (ISO/IEC
     14496-12, 8.3.2).
     """
     pixels = frame.to_ndarray(format="rgb24")
@@ -97,21 +89,21 @@ def _upright(frame, path):
 
 
 def frame_rate(path):
-    """Frames a second of a video, a `fractions.Fraction`."""
+    """Frames per second of a video, a `fractions.Fraction`."""
     with _opened(path) as container:
         return container.streams.video[0].average_rate
 
 
 class VideoWriter:
-    """Writes frames as they come; the file appears whole or not at all.
+    """Writes frames to a video, which exists only if all were written.
 
-    Pictures go into H.264, which every player shows and which rounds. Class
-    ids go as gray values into FFV1, which keeps each: `read_frames` gives
-    them back, three times each.
+    RGB frames are encoded as H.264, with loss, for every player. Class ids
+    are encoded as gray values in FFV1, without loss: `read_frames` returns
+    them in all three channels.
 
     Args:
-        path: str or path: `.mp4` for pictures, `.mkv` for ids.
-        rate: frames a second.
+        path: str or path: `.mp4` for RGB frames, `.mkv` for ids.
+        rate: frames per second.
     """
 
     def __init__(self, path, rate):
@@ -136,11 +128,11 @@ class VideoWriter:
         Args:
             frame: uint8 array `(height, width, 3)`, or `(height, width)` of
                 ids.
-            time: optional float, the seconds at which it is shown, later
-                than the one before. Defaults to the next of the rate.
+            time: optional float, the time in seconds, later than the last.
+                Defaults to the next at `rate`.
 
         Raises:
-            ValueError: if it has another shape than the first.
+            ValueError: If its shape differs from the first frame's.
         """
         import av
 

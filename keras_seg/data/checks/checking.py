@@ -39,31 +39,29 @@ def check(
     progress=None,
     skip_unlabeled=False,
 ):
-    """Look at every image and mask, and say all that is wrong with them.
+    """Check every image and mask of a data set, and report all findings.
 
-    Each file is decoded once, on threads, and what is kept of it is a few
-    hundred bytes. Nothing is raised for a finding: `Report.ok` tells whether
-    the data can be trained on, `Report.raise_if_failed` raises if not. The
-    codes and what they mean are listed at `DataError`.
+    Each file is decoded once, on threads. A finding is not raised: `Report.ok`
+    is whether the data can be trained on, and `Report.raise_if_failed` raises
+    if it cannot. `DataError` lists the codes.
 
     Args:
         data: str or path of a folder, see `from_folder`; a `Folder`; a
             sequence of `(image, mask)` arrays; or a dictionary from names
-            such as "train" and "val" to any of the last two. Between its
-            parts an image must not come twice.
-        split: optional str, the one split of the folder to look at. By
-            default all of them.
+            such as "train" and "val" to any of the last two, which must have
+            no image in common.
+        split: optional str, the split of the folder to check. By default
+            all are checked.
         class_table: optional `ClassTable` or number of classes. By default
-            those of `data`, of `classes.csv`, or else the ids that are found.
-        mask_values: optional dictionary, of a path, see `from_folder`.
+            those of `data` or of `classes.csv`, or else the ids found.
+        mask_values, skip_unlabeled: for a path, see `from_folder`.
         progress: optional function of the number of pairs done and of all.
-        skip_unlabeled: bool, of a path, see `from_folder`.
 
     Returns:
         A `Report`.
 
     Raises:
-        DataError: a path is no data set at all, or lacks the split.
+        DataError: If a path is not a data set, or has no such split.
 
     Example:
 
@@ -101,37 +99,31 @@ def check(
         *images.find_few(found),
         *images.find_modes(found),
     ]
-    if not wrong_ids:  # Else what the ids say of the classes is nothing.
+    if not wrong_ids:  # Otherwise ids say nothing about classes.
         findings += [
             *ids.find_classes_without_pixels(found, statistics),
             *ids.find_balance(found, statistics),
             *ids.find_void(found, statistics),
         ]
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), f.code))
-    splits = {
-        name: SplitSummary(
-            len(pairs),
-            dict(
-                collections.Counter(
-                    pair.image.size for pair in pairs if pair.image
-                ).most_common()
-            ),
-            statistics.get(name),
+    splits = {}
+    for name, pairs in found.facts.items():
+        sizes = collections.Counter(p.image.size for p in pairs if p.image)
+        splits[name] = SplitSummary(
+            len(pairs), dict(sizes.most_common()), statistics.get(name)
         )
-        for name, pairs in found.facts.items()
-    }
     return Report(
         found.source, found.class_table, splits, tuple(findings), found.data
     )
 
 
-ALL = "all"  # the name of what is in no split
-_NO_DATA = ("KS-D001", "KS-D002")  # the path is wrong, not its files
+_ALL = "all"  # the name of a data set without splits
+_NO_DATA = ("KS-D001", "KS-D002")  # The path is wrong, not its files.
 
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """What the families of checks look at.
+    """What is known of a data set after every pair was read once.
 
     Args:
         source: str, the folder, or "data".
@@ -139,15 +131,15 @@ class Survey:
             another sequence of pairs.
         facts: dictionary from the names of the splits to a list of
             `PairFacts`, in order.
-        class_table: `ClassTable`, or `None` where not even that can be told.
+        class_table: `ClassTable`, or `None` if it is unknown.
         given: bool, whether the classes were given or in a table; otherwise
-            they are the ids that the masks have.
-        errors: list of `DataError`, on what is not a pair.
-        asides: list of `DataError`, the same of splits for tests, which no
-            training needs.
-        left_out: list of paths, images beside those of the pairs.
-        mapped: bool, whether the ids come through `mask_values`, colors or
-            shapes, and are not the values of the files.
+            they are the ids found in the masks.
+        errors: list of `DataError` on files that are in no pair.
+        asides: list of `DataError` on test splits, which are not needed for
+            training.
+        left_out: list of paths of images that are in no pair.
+        mapped: bool, whether ids come from `mask_values`, colors or shapes,
+            instead of being the values of the files.
     """
 
     source: str
@@ -168,10 +160,8 @@ class Survey:
     @property
     def ignore_classes(self):
         """The ids that mean void."""
-        return (
-            self.class_table.ignore_classes | {255}
-            if self.class_table
-            else {255}
+        return {255}.union(
+            self.class_table.ignore_classes if self.class_table else ()
         )
 
 
@@ -183,7 +173,7 @@ def survey(
     progress=None,
     skip_unlabeled=False,
 ):
-    """Find the pairs of a data set and read each once; see `check`."""
+    """Read every pair of a data set once; see `check` for the arguments."""
     errors: list[DataError] = []
     asides: list[DataError] = []
     left_out: list[pathlib.Path] = []
@@ -207,7 +197,7 @@ def survey(
             left_out = _left_out(parts)
     else:
         source = "data"
-        parts = data if isinstance(data, dict) else {split or ALL: data}
+        parts = data if isinstance(data, dict) else {split or _ALL: data}
     share_palettes(parts.values())
     if isinstance(class_table, int):
         class_table = None  # A reader that knows the names has compared it.
@@ -215,8 +205,7 @@ def survey(
         class_table = class_table or getattr(part, "class_table", None)
     if count is not None and class_table is None:
         class_table = ClassTable.default(count)
-    items = [(part, name, i) for name, part in parts.items()
-             for i in range(len(part))]  # fmt: skip
+    items = [(p, name, i) for name, p in parts.items() for i in range(len(p))]
     facts: dict[str, list[PairFacts]] = {name: [] for name in parts}
     read = map_threads(lambda item: read_facts(*item), items)
     for done, found in enumerate(read, start=1):
@@ -264,7 +253,7 @@ def _open(path, split, classes, mask_values, skip, errors, asides):
         if reader in (from_pairs, from_voc, from_cvat):
             options["problems"] = reports
         try:
-            parts[name or ALL] = reader(path, name, **options)
+            parts[name or _ALL] = reader(path, name, **options)
         except DataError as error:
             if whole and error.code in _NO_DATA:
                 raise

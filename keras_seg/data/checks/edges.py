@@ -1,4 +1,4 @@
-"""How the edges of a mask are crossed: at once, or through ids between."""
+"""Edges of a mask: steps from id to id, or slopes through ids between."""
 
 import dataclasses
 
@@ -14,27 +14,20 @@ SHORT = 2  # pixels; a longer run between two areas may well be a third
 
 @dataclasses.dataclass(frozen=True)
 class Edges:
-    """The crossings of a mask's edges, along its rows and its columns.
+    """Numbers of steps and slopes along the rows and columns of a mask.
 
-    A mask of ids has steps: an area of id a, then an area of id b. One that
-    was resized bilinearly or bicubically has slopes: between them come
-    pixels of ids between a and b, which say nothing but that there is an
-    edge. Exactly, with the pixels of a row or a column as runs of equal ids,
+    A mask of ids has steps from one area to the next. A mask that was resized
+    bilinearly or bicubically has slopes, with pixels of ids in between. In
+    runs of equal ids along a row or a column,
 
     - a step is two neighboring runs of at least 3 pixels whose ids differ
       by 2 or more, so that an id would fit between them;
     - a slope is two runs of at least 3 pixels with one or more runs of at
-      most 2 pixels between them, the ids strictly rising or strictly
-      falling from one to the other.
+      most 2 pixels between them, all ids strictly rising or falling.
 
-    Thin objects are no slopes unless what lies on their two sides has a
-    smaller and a larger id. Of CamVid's masks none has more than 5 % of
-    slopes; those of CamVid and PASCAL VOC, resized by factors of 0.37 to 4,
-    have 62 % at the least.
-
-    Args:
-        steps: int.
-        slopes: int.
+    A thin object is a slope only if its id lies between those on its sides.
+    In CamVid's masks at most 5 % are slopes; in those of CamVid and PASCAL
+    VOC resized by factors of 0.37 to 4, at least 62 %.
     """
 
     steps: int
@@ -42,7 +35,7 @@ class Edges:
 
     @property
     def smooth(self):
-        """Whether the mask looks interpolated: most crossings are slopes."""
+        """Whether the mask looks interpolated: most edges are slopes."""
         return self.slopes >= 20 and self.slopes > self.steps
 
 
@@ -65,7 +58,7 @@ def find_edges(mask):
 
 
 def ids_in_between(mask, share=0.9):
-    """The ids of which at least a share of the pixels lies on slopes."""
+    """The ids that have at least a share of their pixels on slopes."""
     between = np.zeros(mask.shape, bool)
     for lines, marks in ((mask, between), (mask.T, between.T)):
         runs = _Runs(lines)
@@ -81,11 +74,11 @@ def ids_in_between(mask, share=0.9):
 
 
 def loose_ids(mask):
-    """The ids that form no area, and how much of each lies between others.
+    """Count the pixels between others of each id that forms no area.
 
-    An id forms an area where 2x2 pixels have it. Noise along edges, as JPEG
-    makes, does not; nor does an object one pixel wide, but that seldom has a
-    smaller id on one side and a larger one on the other.
+    An area is 2x2 pixels of one id. Noise along edges, as of JPEG, forms
+    none; nor does an object one pixel wide, but it seldom has a smaller id on
+    one side and a larger one on the other.
 
     Returns:
         Dictionary from each id without an area to the number of its pixels
@@ -114,8 +107,8 @@ def loose_ids(mask):
 
 
 def _filtered(mask, choose):
-    """The least or the greatest of each pixel and its neighbors."""
-    for _ in range(2):  # down the columns, then, turned, along the rows
+    """Minimum or maximum over 3x3 pixels."""
+    for _ in range(2):  # along the columns, then, transposed, the rows
         padded = np.pad(mask, ((1, 1), (0, 0)), "edge")
         mask = choose(choose(padded[:-2], padded[1:-1]), padded[2:]).T
     return mask

@@ -1,4 +1,4 @@
-"""What one pass over the files of a pair tells, in a few hundred bytes."""
+"""Facts that the check keeps of each pair, in a few hundred bytes."""
 
 import dataclasses
 import hashlib
@@ -33,15 +33,15 @@ THUMBNAIL = 16
 
 @dataclasses.dataclass(frozen=True)
 class ImageFacts:
-    """What the check keeps of an image.
+    """Facts of an image.
 
     Args:
         size: tuple (height, width), orientation applied.
         mode: Pillow's mode of the file, "" for an array.
         orientation: int, EXIF's, 1 if there is none.
-        digest: bytes, the hash of the decoded pixels.
-        deviation: float, the standard deviation of the gray values.
-        thumbnail: uint8 array, the gray image in 16x16 averages.
+        digest: bytes, hash of the decoded pixels.
+        deviation: float, standard deviation of the gray values.
+        thumbnail: uint8 array, the gray image averaged to 16x16.
     """
 
     size: tuple[int, int]
@@ -54,16 +54,16 @@ class ImageFacts:
 
 @dataclasses.dataclass(frozen=True)
 class MaskFacts:
-    """What the check keeps of a mask.
+    """Facts of a mask.
 
     Args:
         size: tuple (height, width), orientation applied.
         orientation: int, EXIF's, 1 if there is none.
-        digest: bytes, the hash of the ids.
-        ids: int64 array, in order.
-        pixels: int64 array, the pixels of each id.
+        digest: bytes, hash of the ids.
+        ids: int64 array, sorted.
+        pixels: int64 array, number of pixels of each id.
         edges: `Edges`.
-        between: tuple of int, `ids_in_between` of an interpolated mask.
+        between: tuple of int, `ids_in_between` if the mask is interpolated.
         loose: dictionary, see `loose_ids`.
     """
 
@@ -79,10 +79,9 @@ class MaskFacts:
 
 @dataclasses.dataclass(frozen=True)
 class PairFacts:
-    """What the check keeps of a pair, `None` for what could not be read.
+    """Facts of a pair; the image or the mask is `None` if it is unreadable.
 
-    `index` is its place in the split; the files of arrays are names such as
-    "train[3]".
+    Arrays have names such as "train[3]" for files.
     """
 
     split: str
@@ -96,7 +95,7 @@ class PairFacts:
 
 
 def read_facts(data, split, index):
-    """Decode a pair once; what cannot be read is among its errors."""
+    """Decode a pair of a split once, and collect its facts and errors."""
     name = f"{split}[{index}]"
     stem, files = str(index), (name, name)
     mode, turned, mask_turned = "", 1, 1
@@ -120,10 +119,9 @@ def read_facts(data, split, index):
 
 
 def read_arrays(data, index, split):
-    """The image and the ids of a pair, each `None` if it cannot be read.
+    """Tuple (image, ids as written, list of `DataError`) of a pair.
 
-    The ids are as written, not yet compared with the classes. The third
-    element is the list of `DataError`s.
+    The image or the ids are `None` if they cannot be read.
     """
     errors = []
     if hasattr(data, "pairs"):
@@ -149,7 +147,7 @@ def read_arrays(data, index, split):
 
 
 def _integers(mask, name):
-    """A mask from memory as `(height, width)`, if it holds ids."""
+    """A mask from memory as an integer array `(height, width)`."""
     if mask.ndim == 3 and mask.shape[2] == 1:
         mask = mask[..., 0]
     if mask.ndim == 2 and mask.dtype.kind in "biu":
@@ -169,7 +167,7 @@ def _integers(mask, name):
 
 
 def _header(path):
-    """Mode and EXIF orientation of a file that is known to be good."""
+    """Mode and EXIF orientation of a readable file."""
     if is_npy(path):
         return "", 1
     try:
@@ -177,7 +175,7 @@ def _header(path):
     except UnidentifiedImageError:  # Of more channels than Pillow has.
         return "", 1
     with opened as image:
-        # A PNG without it would be decoded to look behind its pixels.
+        # Otherwise Pillow would decode a PNG to look for EXIF at its end.
         if image.format == "PNG" and "exif" not in image.info:
             return image.mode, 1
         return image.mode, image.getexif().get(ExifTags.Base.Orientation, 1)
@@ -199,7 +197,7 @@ def _image_facts(image, mode, orientation):
 def _mask_facts(mask, orientation):
     ids, pixels = count_ids(mask)
     edges = find_edges(mask)
-    # The same ids have the same hash, whatever the depth of the file.
+    # Equal ids have equal hashes, whatever the depth of their files.
     small = ids.size == 0 or (ids[0] >= 0 and ids[-1] <= 255)
     return MaskFacts(
         mask.shape,

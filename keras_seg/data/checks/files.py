@@ -1,4 +1,4 @@
-"""What is wrong with single files: encoding, ids, sizes, interpolation."""
+"""Findings on files: unreadable, left out, of wrong size or place, resized."""
 
 import collections
 import dataclasses
@@ -32,7 +32,7 @@ def find_unreadable(survey):
 
 
 def find_left_out(survey):
-    """What is not trained on, or without a mark: KS-D002, KS-D004."""
+    """Images that are left out or have no annotation: KS-D002, KS-D004."""
     findings = [
         dataclasses.replace(finding, severity="warning")
         for finding in merge(survey.asides)
@@ -54,7 +54,7 @@ def find_left_out(survey):
         roles = {role_of(name) for name in survey.data}
         findings.append(
             Finding.of(
-                # Without a split to train on these may be meant.
+                # If there is no split to train on, these may be meant.
                 "error" if roles <= {"val", "test"} else "note",
                 "KS-D002",
                 survey.left_out,
@@ -93,8 +93,8 @@ def find_sizes(survey):
         if image.size != mask.size:
             errors.append(_size_error(pair))
         elif image.orientation > 1 and mask.orientation == 1:
-            # Where turning exchanges the sides, equal sizes tell that the
-            # mask was drawn on the turned image.
+            # If the turn exchanges height and width, equal sizes prove that
+            # the mask was drawn on the turned image.
             if image.orientation < 5 or mask.size[0] == mask.size[1]:
                 unsure.append(pair)
     findings = merge(errors)
@@ -116,7 +116,7 @@ def find_sizes(survey):
 
 
 def find_interpolated(survey):
-    """Ids that come only along edges: KS-D020, see `Edges` and `loose_ids`."""
+    """Ids only along edges: KS-D020, see `Edges` and `loose_ids`."""
     smooth = [p for p in survey.pairs if p.mask and p.mask.edges.smooth]
     if smooth:
         first = smooth[0].mask
@@ -162,7 +162,7 @@ def _interpolated(pairs, found, guess):
 
 
 def _ids_along_edges(survey):
-    """The ids without an area in any mask, a quarter of them in between."""
+    """Ids that no mask has as an area, with many pixels between others."""
     pixels: collections.Counter = collections.Counter()
     between: collections.Counter = collections.Counter()
     solid = set(survey.ignore_classes)
@@ -213,10 +213,10 @@ TOLERANCE = 0.01  # pixels
 
 
 def find_elsewhere(survey):
-    """Masks of GeoTIFFs that lie elsewhere than their images: KS-D037.
+    """GeoTIFF masks with another place than their images: KS-D037.
 
-    Both are read as arrays, so a mask of the next tile, half a pixel off,
-    upside down or in another coordinate system would be trained on as it is.
+    Otherwise a mask that is of another tile, shifted, upside down or in
+    another coordinate system would be trained on.
     """
     found = []
     for pair in survey.pairs:
@@ -241,7 +241,7 @@ def find_elsewhere(survey):
 
 
 def _difference(pair):
-    """What follows the name of the mask in a sentence, or `None`."""
+    """The difference in place as a sentence about the mask, or `None`."""
     places = [place_of(file) for file in (pair.image_file, pair.mask_file)]
     if None in places:
         return None

@@ -1,4 +1,4 @@
-"""One thing that a check found."""
+"""`Finding`, an error, a warning or a note of the check."""
 
 import dataclasses
 import os
@@ -13,23 +13,15 @@ _NAMED = 5
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What is wrong or worth knowing, once for all files concerned.
-
-    It reads as `DataError` does: the file, what was found, what is allowed,
-    a guess, and the fix.
+    """A fault or a fact of a data set, with all files that it concerns.
 
     Args:
         severity: str. With an "error" the data cannot be trained on; a
-            "warning" spoils the result or its measurement; a "note" is a
-            fact to know.
-        code: str, see `DataError`.
+            "warning" spoils the result or its measurement; a "note" is
+            good to know.
+        code, found, allowed, fix, guess: see `DataError`.
         file: str, the first file at fault, or the folder.
-        found: str, what was found, the rest of a sentence that begins with
-            the file.
-        allowed: str, what is allowed instead, or what follows, a clause.
-        fix: str, what to do, a command where there is one.
-        guess: optional str, a sentence on the likely cause.
-        count: int, the files concerned.
+        count: int, number of files.
         files: tuple of str, the first few of them.
     """
 
@@ -52,7 +44,7 @@ class Finding:
 
     @classmethod
     def of(cls, severity, code, files, found, allowed, *, fix, guess=None):
-        """A finding on a list of files, the first of which `found` is on."""
+        """A finding on a list of files; `found` describes the first."""
         names = [str(file) for file in files]
         return cls(
             severity,
@@ -67,22 +59,16 @@ class Finding:
         )
 
     def to_error(self):
-        """The finding as the exception of the data room."""
-        return DataError(
-            self.code,
-            self.file,
-            self.found,
-            self.allowed,
-            fix=self.fix,
-            guess=self.guess,
-        )
+        """The finding as a `DataError`."""
+        what = self.code, self.file, self.found, self.allowed
+        return DataError(*what, fix=self.fix, guess=self.guess)
 
     def __str__(self):
         text = str(self.to_error())
         return text if self.count < 2 else f"{text} {self.listing()}"
 
     def listing(self, folder=None):
-        """The files concerned, seen from a folder; "" if there is one only."""
+        """The files, relative to a folder; "" if there is only one."""
         if self.count < 2:
             return ""
         start = f"{folder}{os.sep}"
@@ -93,19 +79,13 @@ class Finding:
 
 
 def merge(errors):
-    """One finding, that of the first, for errors of the same code and guess."""
+    """A finding for all errors with the same code and guess."""
     kinds: dict[tuple, list[DataError]] = {}
     for error in errors:
         kinds.setdefault((error.code, error.guess), []).append(error)
-    return [
-        Finding.of(
-            "error",
-            same[0].code,
-            [error.file for error in same],
-            same[0].found,
-            same[0].allowed,
-            fix=same[0].fix,
-            guess=same[0].guess,
-        )
-        for same in kinds.values()
-    ]
+    findings = []
+    for same in kinds.values():
+        files, first = [error.file for error in same], same[0]
+        what = "error", first.code, files, first.found, first.allowed
+        findings.append(Finding.of(*what, fix=first.fix, guess=first.guess))
+    return findings

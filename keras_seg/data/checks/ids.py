@@ -76,10 +76,7 @@ def find_wrong_ids(survey):
 
 
 def _guess_all(found, survey):
-    """What the ids of all masks together say, which no single mask does.
-
-    Gives a guess and its fix, each `None` where there is none.
-    """
+    """A guess from the ids of all masks together, and its fix, or `None`s."""
     outside = _outside(found, survey)
     if outside == [len(survey.class_table)] and 0 not in found:
         return (
@@ -103,7 +100,7 @@ def _outside(ids, survey):
 
 
 def _named(finding, masks, survey):
-    """The finding, with the ids at fault told from the others."""
+    """The finding with a guess that names the ids at fault."""
     if finding.guess is not None:
         return finding
     mask = next(p.mask for p in masks if p.mask_file == finding.file)
@@ -118,13 +115,13 @@ def _named(finding, masks, survey):
 
 
 def _from_one(found, survey):
-    """The fix for ids that start at 1: each becomes one less."""
+    """The fix for ids that start at 1."""
     ids = sorted(found - survey.ignore_classes)
     return _option({i: i - 1 for i in ids}, found, survey)
 
 
 def _without_gaps(found, survey):
-    """The fix for ids with gaps, such as gray levels: 0 and on, in order."""
+    """The fix for ids with gaps, such as gray levels."""
     ids = sorted(found - survey.ignore_classes)
     return _option({i: rank for rank, i in enumerate(ids)}, found, survey)
 
@@ -142,7 +139,7 @@ HALF = 0.5
 
 
 def find_classes_without_pixels(survey, statistics):
-    """Classes that are nowhere, or not in every split: KS-D027 to KS-D029."""
+    """Classes missing in all splits or in some: KS-D027 to KS-D029."""
     if survey.class_table is None or not statistics:
         return []
     total = sum(part.pixels for part in statistics.values())
@@ -150,7 +147,7 @@ def find_classes_without_pixels(survey, statistics):
     nowhere = [i for i, pixels in enumerate(total) if pixels == 0]
     if nowhere and any(total):
         findings.append(_nowhere(survey, nowhere))
-    # Train and train2017, too, but not both of train2014 and train2017.
+    # "train", or the only name with its role, such as train2017.
     trained_on = [name for name in statistics if role_of(name) == "train"]
     if "train" in statistics:
         trained_on = ["train"]
@@ -182,7 +179,7 @@ def find_classes_without_pixels(survey, statistics):
 
 
 def find_balance(survey, statistics):
-    """One class that is nearly everything: KS-D030."""
+    """Splits in which nearly all pixels are of one class: KS-D030."""
     findings = []
     for name, part in statistics.items():
         if len(part.pixels) < 2 or not part.labelled:
@@ -209,7 +206,7 @@ def find_balance(survey, statistics):
 
 
 def find_void(survey, statistics):
-    """More void than labels, in one mask or in all: KS-D031."""
+    """Splits or masks that are mostly void: KS-D031."""
     findings = []
     for name, part in statistics.items():
         if part.void_share > HALF:

@@ -5,6 +5,7 @@ import shlex
 
 import numpy as np
 
+from keras_seg import words
 from keras_seg.data.checks.finding import Finding
 
 __all__ = [
@@ -34,7 +35,7 @@ _MODES = {
 
 
 def find_constant(survey):
-    """Images whose pixels are all alike: KS-D032."""
+    """Images whose pixels are nearly all equal: KS-D032."""
     flat = [p for p in survey.pairs if p.image and p.image.deviation < CONSTANT]
     if not flat:
         return []
@@ -84,7 +85,7 @@ def find_few(survey):
             "note",
             "KS-D034",
             [survey.source],
-            f"({name}) has {len(pairs)} image{'s' * (len(pairs) != 1)}",
+            f"({name}) has {words.count(len(pairs), 'image')}",
             f"with fewer than {FEW} a measured difference is mostly chance",
             fix="label more images, or look at the pictures more than at the "
             "numbers",
@@ -113,13 +114,13 @@ def find_modes(survey):
     ]
 
 
-CONSTANT = 2.0  # gray levels; below this deviation an image shows nothing
+CONSTANT = 2.0  # gray levels; an image of a smaller deviation shows nothing
 CLOSE = 2  # gray levels between the cells of two thumbnails
-CONTRAST = 24  # gray levels; flatter thumbnails say too little
+CONTRAST = 24  # gray levels; flatter thumbnails are not compared
 
 
 def find_copies(survey):
-    """The same decoded pixels twice: KS-D021 to KS-D024."""
+    """Images with equal pixels: KS-D021 to KS-D024."""
     groups = collections.defaultdict(list)
     for pair in survey.pairs:
         if pair.image and pair.image.deviation >= CONSTANT:
@@ -183,11 +184,11 @@ def find_copies(survey):
 
 
 def find_lookalikes(survey):
-    """Images of two splits that are the same when small: KS-D025.
+    """Images of two splits with equal thumbnails: KS-D025.
 
-    Both are made gray and 16x16 by averaging; they look alike if no cell
-    differs by more than 2 of 255 gray levels. An image saved again with other
-    settings does, and so do neighboring frames of a camera at rest.
+    Their gray 16x16 averages differ by at most 2 of 255 gray levels, as those
+    of an image saved again with other settings, or of neighboring frames of a
+    camera at rest.
     """
     names = list(survey.facts)
     close = []
@@ -228,7 +229,7 @@ def find_lookalikes(survey):
 
 
 def find_same_masks(survey):
-    """The same mask on images that are not alike: KS-D026."""
+    """Different images with equal masks: KS-D026."""
     groups = collections.defaultdict(list)
     for pair in survey.pairs:
         # One id alone, such as all background, is common and says nothing.
@@ -257,7 +258,7 @@ def find_same_masks(survey):
 
 
 def _shared_stems(survey, leaked):
-    """Other images of the same stem: nothing wrong, but easily mixed up."""
+    """Different images of one stem in two splits: KS-D024."""
     known = {pair.stem for _, pair in leaked}
     seen: dict = {}
     found = []

@@ -1,10 +1,11 @@
-"""What a check found, with the figures, as text, JSON and pictures."""
+"""`Report`: findings and figures as text, JSON and a sheet of images."""
 
 import dataclasses
 import json
 import pathlib
 from typing import Any
 
+from keras_seg import words
 from keras_seg.atomic import replacing
 from keras_seg.data.checks.finding import SEVERITIES
 from keras_seg.data.checks.finding import Finding
@@ -20,11 +21,11 @@ class SplitSummary:
     """The figures of a split.
 
     Args:
-        pairs: int, all that were found, readable or not.
+        pairs: int, number of pairs, readable or not.
         sizes: dictionary from (height, width) to the number of images, the
             most frequent first.
-        statistics: `ClassStatistics` of the masks that could be read, or
-            `None` if the classes are unknown.
+        statistics: `ClassStatistics` of the readable masks, or `None` if the
+            classes are unknown.
     """
 
     pairs: int
@@ -34,7 +35,7 @@ class SplitSummary:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What `check` gives.
+    """The result of `check`.
 
     Args:
         source: str, the folder that was checked, or "data".
@@ -60,13 +61,10 @@ class Report:
         return tuple(f for f in self.findings if f.severity == severity)
 
     def raise_if_failed(self):
-        """Raise the first error, if there is one.
-
-        Returns:
-            The report itself.
+        """Raise the first error if there is one; otherwise return the report.
 
         Raises:
-            DataError: the first error; a note tells of the others.
+            DataError: The first error; its notes are the others.
         """
         errors = self.of("error")
         if not errors:
@@ -77,11 +75,11 @@ class Report:
         raise error
 
     def to_text(self):
-        """The report as plain text, to read."""
+        """The report as plain text."""
         return report_as_text(self)
 
     def to_json(self):
-        """The report as JSON, for programs."""
+        """The report as JSON."""
         known: dict[str, Any] = {"classes": None, "void_ids": None}
         if self.class_table:
             known = self.class_table.to_dict()
@@ -101,24 +99,17 @@ class Report:
         return json.dumps(content, indent=2, ensure_ascii=False)
 
     def sheet(self, tiles=12):
-        """Draw images with their masks over them, those at fault first.
+        """Draw at most `tiles` images and masks, those at fault first.
 
-        Args:
-            tiles: int, the most images that are shown.
-
-        Returns:
-            uint8 array `(height, width, 3)`.
+        A uint8 array `(height, width, 3)`.
         """
         return draw_sheet(self, tiles)
 
     def write(self, folder):
-        """Write report.txt, report.json and sheet.png, each whole or not.
+        """Write report.txt, report.json and sheet.png, and list their paths.
 
         Args:
-            folder: str or path; made if it does not exist.
-
-        Returns:
-            List of the paths written.
+            folder: str or path, created if it does not exist.
         """
         from keras_seg.visualization import save_image
 
@@ -157,10 +148,7 @@ _INDENT = " " * 9  # the width of a code and two spaces
 
 
 def report_as_text(report):
-    """Verdict, findings and tables.
-
-    Each sentence has a line of its own, so that paths can be copied.
-    """
+    """The text of a `Report`: verdict, findings and tables."""
     parts = [_verdict(report)]
     for severity in SEVERITIES:
         for finding in report.of(severity):
@@ -173,7 +161,7 @@ def report_as_text(report):
 
 
 def table(header, rows, left=(0,)):
-    """Aligned columns: numbers to the right, words (`left`) to the left.
+    """Align columns, those in `left` to the left, the others to the right.
 
     Example:
 
@@ -195,11 +183,8 @@ def table(header, rows, left=(0,)):
 
 
 def _verdict(report):
-    counts = []
-    for severity in SEVERITIES:
-        number = len(report.of(severity))
-        if number:
-            counts.append(f"{number} {severity}{'s' * (number > 1)}")
+    counts = [words.count(len(report.of(s)), s) for s in SEVERITIES]
+    counts = [count for count in counts if not count.startswith("0")]
     verdict = "can be trained on" if report.ok else "cannot be trained on"
     return f"{report.source} {verdict}: {', '.join(counts) or 'no finding'}."
 
@@ -235,7 +220,7 @@ def _splits(report):
 
 
 def _classes(report):
-    """By pixel: the share of what is labelled. By image: who has it."""
+    """A table of each class's share of labeled pixels, and of its images."""
     header = ["class"]
     columns = []
     for name, split in report.splits.items():
@@ -253,7 +238,7 @@ def _classes(report):
 
 
 def percent(share):
-    """A share in percent, never rounded to nothing.
+    """A share in percent, in which only 0 is 0 %.
 
     Example:
 

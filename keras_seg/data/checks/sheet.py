@@ -1,4 +1,4 @@
-"""The pictures of a report: images, and their masks over them."""
+"""The sheet of a report: images with their masks drawn over them."""
 
 import numpy as np
 from PIL import Image
@@ -39,7 +39,7 @@ def draw_sheet(report, tiles):
 
 
 def _at_fault(report):
-    """`((split, index), codes)` for the files that findings name.
+    """`((split, index), codes)` of files at fault.
 
     Every finding shows its first file before any shows its second.
     """
@@ -65,7 +65,7 @@ def _at_fault(report):
 
 
 def _samples(report, count):
-    """Pairs in equal distances, from all splits in turn."""
+    """Equally spaced pairs of all splits."""
     parts = []
     for name, data in report.data.items():
         number = min(count, len(data))
@@ -95,7 +95,7 @@ def _title(report, name, index):
 
 
 def _pictures(report, name, index):
-    """Image and overlay, made small first, so that outlines stay crisp."""
+    """Image and overlay, resized before drawing, so outlines stay crisp."""
     from keras_seg import visualization
 
     if name is None:
@@ -119,7 +119,7 @@ def _pictures(report, name, index):
 
 
 def _normal(ids, classes):
-    """0..C-1 and 255, and where there was anything else."""
+    """The mask of 0..C-1 and 255, and where it had any other id."""
     known = (ids >= 0) & (ids < len(classes))
     void = np.isin(ids, list(classes.ignore_classes | {VOID}))
     mask = np.where(known, ids, VOID).astype("uint8")

@@ -1,5 +1,4 @@
-"""Pixels that Pillow cannot hold: NumPy files, TIFF of many channels or with
-blocks that were never written."""
+"""Reading of files that Pillow cannot read: NumPy's, and some TIFFs."""
 
 import pathlib
 
@@ -44,16 +43,16 @@ def npy_shape(path):
 
 
 def read_npy(path):
-    """Array `(height, width)` or `(height, width, channels)` of a NumPy file.
+    """Read an array `(height, width)` or `(height, width, channels)`.
 
-    Pickled objects are never loaded; other shapes are a `DataError`.
+    Pickled objects and other shapes are a `DataError`.
     """
     with guarded(path):
         return np.array(_mapped(path))
 
 
 def needs_tifffile(path, page=None):
-    """Whether a page of a TIFF is one that Pillow does not read rightly."""
+    """Whether Pillow would misread a page of a TIFF, or not read it."""
     with guarded(path):
         with open(path, "rb") as file:
             if file.read(4) not in _TIFF:
@@ -70,16 +69,15 @@ def needs_tifffile(path, page=None):
         # A mode that Pillow has no name for.
         except (SyntaxError, ValueError):
             return True
-        # GDAL leaves out what it has nothing to write in, and Pillow gives
-        # what is elsewhere in the file in its place.
+        # Blocks that GDAL never wrote: Pillow reads other bytes of the file.
         if any(0 in tags.get(tag, ()) for tag in _BYTE_COUNTS):
             return True
         if samples > 1:
-            # Of colors Pillow keeps the high bytes, and it drops channels
-            # that the file does not explain.
+            # Pillow keeps only the high bytes of colors, and drops channels
+            # without a meaning.
             return bits > 8 or samples != bands
-        # Signed bytes would be unsigned ones, other signed values and floats
-        # come out mixed up from some files, and 0 is black where it is white.
+        # Pillow reads signed bytes as unsigned, garbles other signed values
+        # and floats in some files, and takes a deep white 0 for black.
         kinds = set(tags.get(_FORMAT, (1,)))
         floats = kinds == {3} and _TILE not in tags
         deep_white = bits > 8 and tags.get(_PHOTO) == 0
@@ -87,7 +85,7 @@ def needs_tifffile(path, page=None):
 
 
 def as_16_bits(pixels, bits):
-    """uint16 values of 9 to 16 bits on the scale of 16, rounded."""
+    """Scale uint16 values of 9 to 16 bits to 16 bits, rounded."""
     most = 2**bits - 1
     return ((pixels.astype("uint32") * 65535 + most // 2) // most).astype(
         "uint16"
@@ -95,7 +93,7 @@ def as_16_bits(pixels, bits):
 
 
 def tiff_tags(path):
-    """The tags of a TIFF's first page by number, whatever its pixels are."""
+    """The tags of a TIFF's first page, by number."""
     with guarded(path), open(path, "rb") as file:
         header = file.read(8)
         header += file.read(8) if header[2] == 43 else b""  # BigTIFF
@@ -110,15 +108,15 @@ def read_tiff(path, page=None, shown=True, alpha=True):
 
     Args:
         path: str or path.
-        page: optional int; `None` wants a file of one page.
-        shown: bool, whether to apply the palette, invert files in which 0 is
-            white, and scale 9 to 15 bits to 16. Otherwise the values are
-            those stored. Blocks that were never written are 0, or the file's
-            value for no data.
-        alpha: bool, whether alpha counts as a channel.
+        page: optional int; `None` requires a file of one page.
+        shown: bool, whether to apply the palette, invert values if 0 is
+            white, and scale 9 to 15 bits to 16. Otherwise values are as
+            stored. Blocks that were never written are 0, or the file's value
+            for no data.
+        alpha: bool, whether to keep alpha as a channel.
 
     Returns:
-        Array `(height, width, channels)`, the orientation applied.
+        Array `(height, width, channels)`, turned by its orientation.
     """
     with guarded(path), _tifffile(path).TiffFile(path) as file:
         sheet = _page(path, file, page)
@@ -166,7 +164,7 @@ def read_tiff(path, page=None, shown=True, alpha=True):
 
 
 def tiff_size(path, page=None):
-    """Height and width of one page, from the header, orientation applied."""
+    """Height and width of one upright page, from the header."""
     with guarded(path), _tifffile(path).TiffFile(path) as file:
         sheet = _page(path, file, page)
         size = (sheet.imagelength, sheet.imagewidth)
@@ -240,7 +238,7 @@ def _orientation(sheet):
 
 
 def _oriented(pixels, orientation):
-    """What the eight values of the tag mean (TIFF 6.0, page 36)."""
+    """Apply one of the eight orientations (TIFF 6.0, page 36)."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):

@@ -1,4 +1,4 @@
-"""Class ids in masks: which there are, how many, what is allowed."""
+"""Class ids of masks: finding, counting and checking them."""
 
 import dataclasses
 
@@ -23,9 +23,9 @@ __all__ = [
 
 
 def ids_of_mask(mask):
-    """The ids that occur in a mask, in order, as a list of int."""
+    """The sorted ids of a mask, a list of int."""
     ids = mask.ravel()
-    # Where an id differs from the one before: few pixels, and every id.
+    # Only pixels that differ from the one before: few, but with every id.
     changes = ids[1:] != ids[:-1]
     return np.unique(np.concatenate([ids[:1], ids[1:][changes]])).tolist()
 
@@ -67,9 +67,8 @@ def normalize_mask(mask, class_table, file, ids=None):
 def refuse_black_and_white(id_lists, class_table, files):
     """Refuse a data set whose masks hold nothing but 0 and 255.
 
-    Taken by itself such a mask is class 0 and void. Where all are alike, the
-    second class was written as white, and a model would learn to predict 0
-    everywhere.
+    One such mask is class 0 and void. If all are such, the second class was
+    written as white, and a model would learn to predict 0 everywhere.
 
     Args:
         id_lists: list of the ids of each mask.
@@ -99,7 +98,7 @@ def refuse_black_and_white(id_lists, class_table, files):
 
 
 def classes_of_ids(id_lists, files):
-    """The class table of masks that come without one: 0..max, 255 void."""
+    """The class table of masks without one: ids 0 to the largest but 255."""
     for ids, file in zip(id_lists, files, strict=True):
         if ids[0] < 0 or ids[-1] > VOID:
             raise DataError(
@@ -142,7 +141,7 @@ def _guess(ids, outside, class_table):
 
 @dataclasses.dataclass(frozen=True)
 class ClassStatistics:
-    """The histogram of the classes, by pixel and by image.
+    """Numbers of pixels and images of each class.
 
     Args:
         pixels: int64 array `(classes,)`, the pixels of each class.
@@ -221,7 +220,7 @@ def class_statistics(data, class_table=None):
 
 
 def count_ids(mask):
-    """The ids of a mask, in order, and the pixels of each, two int64 arrays."""
+    """The sorted ids of a mask and their pixels, two int64 arrays."""
     if mask.dtype == np.uint8:
         counts = np.bincount(mask.ravel(), minlength=256)
         ids = np.flatnonzero(counts)

@@ -1,4 +1,4 @@
-"""Image and mask files to arrays."""
+"""Reading of image files."""
 
 import numpy as np
 from PIL import ExifTags
@@ -32,16 +32,14 @@ _LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
 
 
 def read_image(path, channels=3, page=None, bit_depth=None):
-    """Read an image, the way a viewer shows it.
+    """Read an image as viewers show it, turned by its EXIF orientation.
 
-    The EXIF orientation is applied. With 3 channels palettes, gray and CMYK
-    become RGB, alpha is dropped, and 16 bits become uint8. Otherwise gray is
-    one channel, alpha is a channel, and 16 bits become float32. A channel
-    that is neither a color nor alpha, such as infrared, is never dropped: the
-    file has other channels then. Files of 16 bits are divided by 257, or by
-    what `bit_depth` says. Floating-point pixels are taken as they are, and
-    must be 0..255, not 0..1. Wider and signed integers are refused: their
-    range is not known.
+    With 3 channels palettes, gray and CMYK become RGB, alpha is dropped, and
+    16 bits become uint8. Otherwise gray is one channel, alpha is a channel,
+    and 16 bits become float32. A channel that is neither a color nor alpha,
+    such as infrared, is never dropped, but counted. 16-bit values are divided
+    by 257, or scaled by `bit_depth`. Floating-point pixels must be 0..255, not
+    0..1. Wider and signed integers, whose range is unknown, are refused.
 
     TIFF of more than 4 channels, or of more than 8 bits in several, needs
     `keras-seg[tiff]`. NumPy files are `(height, width)` or
@@ -50,16 +48,16 @@ def read_image(path, channels=3, page=None, bit_depth=None):
     Args:
         path: str or path of a PNG, JPEG, TIFF, BMP, WEBP, GIF or NPY file.
         channels: int, the number of channels that the file must have; 3, the
-            default, is RGB whatever it has. `None` takes what there is.
+            default, converts to RGB. `None` takes all channels of the file.
         page: optional int, the page of a TIFF stack.
-        bit_depth: optional int in 8..16, the bits that the values of 16-bit
-            files have: 12 scales 0..4095 to 0..255. `None` is 16.
+        bit_depth: optional int in 8..16, the bits of the values in 16-bit
+            files: 12 scales 0..4095 to 0..255. `None` is 16.
 
     Returns:
         uint8 or float32 array `(height, width, channels)` of 0..255.
 
     Raises:
-        DataError: the file is missing, damaged, too large, holds no image,
+        DataError: If the file is missing, damaged, too large or not an image,
             or has other channels or values.
     """
     if channels is not None and (type(channels) is not int or channels < 1):
@@ -72,7 +70,7 @@ def read_image(path, channels=3, page=None, bit_depth=None):
 
 
 def check_bit_depth(bit_depth):
-    """Refuses what is no number of bits in 8..16, nor `None`."""
+    """Refuse a bit depth that is neither an int in 8..16 nor `None`."""
     if bit_depth is None or type(bit_depth) is int and 8 <= bit_depth <= 16:
         return
     raise ValueError(
@@ -81,14 +79,14 @@ def check_bit_depth(bit_depth):
 
 
 def find_bit_depth(files):
-    """The bits that the largest value of the 16-bit files among some needs.
+    """The bit depth that fits the largest value of all 16-bit files.
 
     Args:
         files: iterable of tuples (path, page).
 
     Returns:
-        int, one of 8, 10, 12, 14 and 16, as cameras and scanners have them;
-        `None` where no file has 16 bits.
+        int, one of 8, 10, 12, 14 and 16, the depths of cameras and scanners;
+        `None` if no file has 16 bits.
     """
     largest = None
     for path, page in files:
@@ -111,7 +109,7 @@ def _is_deep(path, page):
 
 
 def _read(path, channels, page):
-    """Pixels of the file's own dtype, RGB where 3 channels are asked for."""
+    """Pixels of the file's own dtype, as RGB if `channels` is 3."""
     if is_npy(path):
         pixels = read_npy(path)
         return pixels[..., None] if pixels.ndim == 2 else pixels
@@ -123,7 +121,7 @@ def _read(path, channels, page):
 
 
 def read_size(path, page=None):
-    """(height, width) of a file, from its header, orientation applied."""
+    """(height, width) of an upright image, from the file's header."""
     if is_npy(path):
         return npy_shape(path)[:2]
     if needs_tifffile(path, page):
@@ -166,7 +164,7 @@ def _read_rgb(path, page):
 
 
 def _read_channels(path, page):
-    """All channels of a file, in the bits that it has."""
+    """All channels of a file, in its own bit depth."""
     with opened(path) as image:
         select_page(path, image, page)
         raw = rawmode(image)
@@ -187,7 +185,7 @@ def _read_channels(path, page):
 
 
 def _gray_of_16_bits(image, raw):
-    """Pillow may hold 16 bits in 32; those of a 32-bit file stay as such."""
+    """16-bit gray as uint16, which Pillow may hold in 32 bits."""
     pixels = np.asarray(image)[..., None]
     if raw == "I;12":
         return as_16_bits(pixels, 12)
@@ -196,7 +194,7 @@ def _gray_of_16_bits(image, raw):
 
 
 def _plain(image):
-    """Gray, RGB, or either with alpha: no palette, ink or single bits."""
+    """The image as gray or RGB, with or without alpha."""
     if image.mode == "1":
         return image.convert("L")
     if image.mode in ("P", "PA"):
@@ -208,7 +206,7 @@ def _plain(image):
 
 
 def _fitted(path, pixels, channels, bit_depth=None):
-    """Pixels of any dtype as 0..255, in the channels that are asked for."""
+    """Pixels of any dtype as 0..255, in the required channels."""
     count = pixels.shape[2]
     if channels == 3 and count == 1:
         pixels, count = np.repeat(pixels, 3, axis=2), 3
@@ -247,10 +245,9 @@ def _fitted(path, pixels, channels, bit_depth=None):
 
 
 def scaled(path, pixels, channels, bit_depth):
-    """uint16 values as 0..255: uint8 for 3 channels, float32 for others.
+    """Scale uint16 values to 0..255: uint8 for 3 channels, else float32.
 
-    A value that does not fit into `bit_depth` bits, by default 16, is a
-    `DataError`.
+    A value of more than `bit_depth` bits, by default 16, is a `DataError`.
     """
     bit_depth = bit_depth or 16
     most, largest = 2**bit_depth - 1, int(pixels.max())

@@ -1,9 +1,10 @@
-"""Where a folder keeps its images, masks, splits and class table."""
+"""Places of images, masks, splits and class tables in a folder."""
 
 import os
 import pathlib
 import re
 
+from keras_seg import words
 from keras_seg.data.errors import DataError
 from keras_seg.data.opening import SUFFIXES
 from keras_seg.data.text import text_head
@@ -37,9 +38,9 @@ _PEEK = 2**16
 
 
 def folder_splits(path):
-    """The splits of a data set of two folders: folders, or lists of stems.
+    """The splits of a folder of images and masks: folders, or lists of stems.
 
-    Images of `path/images` beside folders of validation and test images are
+    Images in `path/images` beside folders of validation and test images are
     the split "train". Images that would be in no split are a `DataError`.
     """
     path = existing(path)
@@ -59,7 +60,7 @@ def folder_splits(path):
 
 
 def _nested_splits(path):
-    """Folders in `images` that a folder of masks has as well."""
+    """Folders that exist both in `images` and in a folder of masks."""
     return [
         folder.name
         for folder in visible(path / "images")
@@ -75,7 +76,7 @@ def _beside(path, splits, loose, others, place):
     if loose:
         named = ", ".join(file.name for file in loose[:3])
         more = ", ..." if len(loose) > 3 else ""
-        images = f"{len(loose)} image{'s' * (len(loose) > 1)}"
+        images = words.count(len(loose), "image")
         found = f"has {images} ({named}{more}) in images"
     return DataError(
         "KS-D002",
@@ -89,7 +90,7 @@ def _beside(path, splits, loose, others, place):
 
 
 def role_of(name):
-    """What a split is for, by its name: "train", "val", "test" or `None`.
+    """The role of a split by its name: "train", "val", "test" or `None`.
 
     Example:
 
@@ -102,11 +103,11 @@ def role_of(name):
 
 
 def choose_split(names, role):
-    """The split for the role "train" or "val", `None` where there is none.
+    """The split for the role "train" or "val", or `None`.
 
-    A split named as the role itself, in any case, comes before longer names.
-    For "train" the only one without a role stands in: CVAT's is "default".
-    Several are a `DataError`.
+    The name of the role itself, in any case, is preferred to longer names. If
+    none is for training, the only split without a role is, such as CVAT's
+    "default". Several candidates are a `DataError`.
     """
     found = [name for name in names if role_of(name) == role]
     if role == "train" and not found:
@@ -127,16 +128,16 @@ def choose_split(names, role):
 
 
 def sorted_splits(names):
-    """Names of splits as a tuple; "train", "val" and "test" come first."""
+    """Sort names of splits, with "train", "val" and "test" first."""
     rank = {name: i for i, name in enumerate(_FIRST)}
     return tuple(sorted(names, key=lambda n: (rank.get(n, len(rank)), n)))
 
 
 def find_folders(path, split=None):
-    """The folder of images, that of masks, and the list of stems of a split.
+    """The folders of images and masks and the list of stems of a split.
 
-    `None` as the split takes everything of `path/images`; the list is `None`
-    where a split is a folder.
+    The split `None` is all of `path/images`. The list is `None` if the split
+    is a folder.
     """
     path = existing(path)
     names = folder_splits(path)
@@ -159,7 +160,7 @@ def find_folders(path, split=None):
 
 
 def how_to_hold_out(path):
-    """A sentence on where images of `folder_splits` go to be held out."""
+    """A sentence on where to move images of `folder_splits` to hold out."""
     path = existing(path)
     names = folder_splits(path)
     if any((path / f"{name}.txt").is_file() for name in names):
@@ -208,10 +209,10 @@ def missing_split(path, split, names, looked=""):
 
 
 def find_classes(path):
-    """`classes.csv` or `.yaml`, in the folder or the one above, or `None`.
+    """The class table in the folder or the one above, or `None`.
 
-    The folder above belongs to another data set where it has images of its
-    own and this folder is not named as one of its parts.
+    The folder above is another data set if it has images of its own, unless
+    this folder has the name of a split or of masks.
     """
     path = pathlib.Path(path).absolute()
     part = path.name in MASK_FOLDERS or role_of(path.name) is not None
@@ -233,9 +234,9 @@ def _is_data_set(folder, may_be_split):
 
 
 def visible(folder, *suffixes):
-    """What lies in a folder and is not hidden, sorted by name.
+    """The entries of a folder that are not hidden, sorted by name.
 
-    With suffixes, lower case, only files of one of these, in any case.
+    With suffixes, in lower case, only files that have one, in any case.
     """
     return [
         entry
@@ -277,7 +278,7 @@ def _folders(path):
 
 
 def _masks(path, split=""):
-    """The folder of masks: that with pictures, where there are several."""
+    """The folder of masks; if there are several, the one with pictures."""
     found = [path / m / split for m in MASK_FOLDERS]
     found = [folder for folder in found if folder.is_dir()]
     full = [folder for folder in found if visible(folder, *SUFFIXES)]
@@ -309,7 +310,7 @@ def _content(path):
 
 
 def _lists(file):
-    """Whether a text file lists stems of images, rather than prose."""
+    """Whether a text file lists stems of images."""
     if file.name in _NO_LISTS:
         return False
     lines = text_head(file, _PEEK).splitlines()[:100]

@@ -1,4 +1,4 @@
-"""The ids of masks that are pictures: values, palettes or colors."""
+"""`MaskFiles`: ids of masks from values, palettes or colors."""
 
 import dataclasses
 
@@ -26,10 +26,9 @@ _LARGEST = 65535  # of 16-bit masks
 
 @dataclasses.dataclass(frozen=True)
 class ColorCode:
-    """Which color stands for which id.
+    """A mapping from colors to ids, decoded exactly.
 
-    A color is one number of 24 bits, so a mask is decoded by a search in
-    a sorted list: exactly, never by the nearest color.
+    A color is one number of 24 bits, which is searched in a sorted list.
 
     Args:
         ids: tuple of int.
@@ -51,7 +50,7 @@ class ColorCode:
 
     @classmethod
     def of(cls, classes):
-        """The colors of a `ClassTable`, those of its void ids included."""
+        """The colors of a `ClassTable`, including those of void ids."""
         void = classes.ignore_colors
         return cls(
             (*range(len(classes)), *(i for i, _ in void)),
@@ -62,14 +61,14 @@ class ColorCode:
     def decode(self, pixels, file):
         """The ids `(height, width)` of colors, uint8 `(height, width, 3)`.
 
-        A color that stands for nothing, or for two classes, is a `DataError`.
+        A color of no class, or of two classes, is a `DataError`.
         """
         known = _packed(np.array(self.colors, "uint8"))
         order = np.argsort(known, kind="stable")
         known = known[order]
         packed = _packed(pixels)
         flat = packed.ravel()
-        # Neighbors are mostly alike: only where a run begins is looked up.
+        # Neighbors are mostly equal, so only starts of runs are looked up.
         starts = np.flatnonzero(np.diff(flat, prepend=flat[:1] ^ 1))
         found = flat[starts]
         places = np.searchsorted(known, found).clip(max=len(known) - 1)
@@ -141,10 +140,10 @@ def _unpacked(color):
 class MaskFiles:
     """Reads the mask file of a pair, as ids or through colors.
 
-    A palette whose colors the class table names is read by color: some tools
-    write one for each file, in the order in which they met the colors. One
-    that says nothing else than the table, or nothing of it, is indices, and
-    they must have the same colors in every file.
+    A palette whose colors in the class table have other ids is read by color:
+    some tools write a palette for each file, in the order in which they met
+    the colors. Any other palette is read as indices, which must have the same
+    colors in every file.
 
     Args:
         values: optional dictionary from values in one-channel masks to ids;
@@ -160,7 +159,7 @@ class MaskFiles:
     _decoded: set = dataclasses.field(
         default_factory=set, init=False, compare=False, repr=False
     )
-    # Which color each index of a palette had, and in which file.
+    # From each index of a palette to its color and the first such file.
     _seen: dict = dataclasses.field(
         default_factory=dict, init=False, compare=False, repr=False
     )
@@ -198,7 +197,7 @@ class MaskFiles:
 
     def _of(self, palette, ids, pair):
         if ids.max() >= len(palette):
-            return ids  # As damaged files have it; the ids are checked.
+            return ids  # A damaged file; the ids are checked later.
         colors = {i: tuple(palette[i].tolist()) for i in ids_of_mask(ids)}
         if self.colors:
             named: dict[tuple, tuple] = dict.fromkeys(self.colors.colors, ())
@@ -229,7 +228,7 @@ class MaskFiles:
 
 
 def _refuse_twins(colors, file):
-    """A palette in which two indices look alike does not tell them apart."""
+    """Refuse a palette with one color for two of its indices."""
     first: dict = {}
     for i, color in colors.items():
         if first.setdefault(color, i) != i:
@@ -245,9 +244,9 @@ def _refuse_twins(colors, file):
 
 
 def share_palettes(folders):
-    """Let the splits of a data set have one color for each index in all.
+    """Require one color for each index of palettes in all folders.
 
-    Each `Folder` that reads masks in the same way gets the same reader.
+    Folders that read masks in the same way get one `MaskFiles`.
     """
     known: list = []
     for folder in folders:

@@ -1,4 +1,4 @@
-"""Mask files to class ids, or to the colors that code them."""
+"""Reading of mask files, as class ids or as colors that code classes."""
 
 import numpy as np
 from PIL import ImageOps
@@ -26,13 +26,11 @@ _STRETCH = {"2": 85, "4": 17}
 def read_mask(path, page=None):
     """Read a mask as the class ids that were written.
 
-    One channel is read as it is stored: gray of 1 to 16 bits, also where 0
-    stands for white, and palettes as indices, never through their colors
-    (`read_palette`). A GIF has no ids, since those who write it number its
-    colors anew: one of grays is read by these, any other has colors. The
-    orientation is that of the
-    mask's own EXIF tag, as an image's is of its own: a mask that was drawn
-    over the image as viewers show it needs none.
+    One channel is read as stored: gray of 1 to 16 bits, even if 0 stands for
+    white, and palettes as indices, not as colors (`read_palette`). Programs
+    that write GIF number its colors anew, so a GIF of grays has these for
+    ids, and any other GIF has colors. The mask is turned by its own EXIF
+    orientation; one that was drawn over the upright image has none.
 
     Args:
         path: str or path of a PNG, TIFF, BMP, GIF or NPY file.
@@ -42,7 +40,7 @@ def read_mask(path, page=None):
         Integer array `(height, width)`.
 
     Raises:
-        DataError: the file is missing, damaged or too large, is a JPEG, or
+        DataError: If the file is missing, damaged, too large or a JPEG, or
             has colors or fractions instead of ids.
     """
     if is_npy(path):
@@ -72,10 +70,9 @@ def read_mask(path, page=None):
 
 
 def read_palette(path, page=None):
-    """The colors, uint8 `(entries, 3)`, that a mask file has for its indices.
+    """The palette of a mask file, uint8 `(entries, 3)`.
 
-    `None` where there is no palette, or one of grays in order, which says
-    nothing.
+    `None` if there is none, or one of all grays in order.
     """
     if is_npy(path):
         return None
@@ -83,7 +80,7 @@ def read_palette(path, page=None):
         select_page(path, image, page)
         if image.mode != "P" or _is_gif(image):
             return None
-        palette = np.array(image.getpalette("RGB"), "uint8").reshape(-1, 3)
+        palette = _palette(image)
         grays = np.arange(len(palette), dtype="uint8")[:, None]
         return None if (palette == grays).all() else palette
 
@@ -92,13 +89,17 @@ def _is_gif(image):
     return image.format == "GIF" and image.mode == "P"
 
 
+def _palette(image):
+    return np.array(image.getpalette("RGB"), "uint8").reshape(-1, 3)
+
+
 def _is_colored(image):
-    palette = np.array(image.getpalette("RGB"), "uint8").reshape(-1, 3)
+    palette = _palette(image)
     return bool((palette != palette[:, :1]).any())
 
 
 def has_colors(path):
-    """Whether a mask has colors rather than one channel, from its header."""
+    """Whether a mask has colors instead of one channel, from its header."""
     if is_npy(path):
         return False
     if needs_tifffile(path):
@@ -109,14 +110,11 @@ def has_colors(path):
 
 
 def read_colors(path, page=None):
-    """Read a mask that codes its classes as colors.
+    """Read a mask that codes classes as colors, uint8 `(height, width, 3)`.
 
-    Palettes and gray become their colors. The orientation is that of the
-    mask's own EXIF tag. JPEG, more than 8 bits a channel and transparency are
+    Palettes and grays become their colors, and the mask is turned by its own
+    EXIF orientation. JPEG, more than 8 bits a channel and transparency are
     refused with a `DataError`.
-
-    Returns:
-        uint8 array `(height, width, 3)`.
     """
     if needs_tifffile(path, page):
         pixels = read_tiff(path, page)
@@ -182,7 +180,7 @@ def _refuse_jpeg(path, image):
 
 
 def _without_alpha(image):
-    """Alpha that is 255 everywhere says nothing."""
+    """An image without its alpha channel if this is 255 everywhere."""
     if image.mode in ("LA", "RGBA", "PA"):
         if image.getchannel("A").getextrema() == (255, 255):
             return image.convert("L" if image.mode == "LA" else "RGB")

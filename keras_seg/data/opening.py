@@ -1,4 +1,4 @@
-"""Picture files: finding them, and opening them with errors that name them."""
+"""Finding and opening of picture files, with errors that name the file."""
 
 import contextlib
 import itertools
@@ -35,16 +35,17 @@ SUFFIXES = (
 
 @contextlib.contextmanager
 def opened(path):
-    """Open a picture with Pillow; whatever goes wrong is a `DataError`."""
+    """Open a picture with Pillow; any error inside is a `DataError`."""
     with guarded(path), Image.open(path, formats=FORMATS) as image:
         yield image
 
 
 @contextlib.contextmanager
 def guarded(path):
-    """Turn whatever a decoder raises inside into a `DataError` on a file."""
+    """Turn any exception of a decoder inside into a `DataError`."""
     path = pathlib.Path(path)
-    kinds = "NPY" if path.suffix.lower() == ".npy" else _kinds()
+    pictures = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+    kinds = "NPY" if path.suffix.lower() == ".npy" else pictures
     allowed = f"a complete {kinds} file is expected"
     if not path.is_file():
         found = "is a folder, a pipe or a device"
@@ -59,8 +60,8 @@ def guarded(path):
         Image.DecompressionBombWarning,
     ) as error:
         raise _too_large(path) from error
-    # Decoders raise whatever they like at a damaged file: OSError,
-    # SyntaxError, ValueError, struct.error, zlib.error, EOFError.
+    # Decoders of damaged files raise OSError, SyntaxError, ValueError,
+    # struct.error, zlib.error, EOFError and others.
     except Exception as error:
         unknown = isinstance(error, UnidentifiedImageError)
         raise DataError(
@@ -81,7 +82,7 @@ def limit_pixels(pixels):
     memory map need no higher one.
     """
     Image.MAX_IMAGE_PIXELS = pixels / 2
-    # Pillow warns from half the limit on, and who has set one knows of it.
+    # Pillow would warn from half the limit on.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
@@ -93,11 +94,10 @@ def refuse_large(path, pixels, channels=1):
 
 
 def page_frames(image):
-    """The numbers of the frames of an open file that are images of their own.
+    """The numbers of the frames of an open file that are full images.
 
-    Overviews and masks that a TIFF keeps beside its image are not (TIFF 6.0,
-    `NewSubfileType` and `SubfileType`), nor is what a phone puts behind a
-    JPEG.
+    Overviews and masks of a TIFF's image (TIFF 6.0, `NewSubfileType` and
+    `SubfileType`) and previews behind a JPEG are not counted.
     """
     if image.format not in _STACKS:
         return [0]
@@ -116,7 +116,7 @@ def page_frames(image):
 
 
 def select_page(path, image, page):
-    """Turn a picture to a page; `None` wants a file of one page."""
+    """Seek a page of an open picture; `None` requires a single page."""
     frames = page_frames(image)
     check_page(path, page, len(frames))
     if frames[page or 0]:
@@ -147,14 +147,10 @@ def check_page(path, page, pages):
 
 
 def rawmode(image):
-    """How the pixels lie in the file; known only until they are decoded."""
+    """Pillow's raw mode, the pixel layout in the file, before decoding."""
     arguments = image.tile[0][3] if image.tile else None
     first = arguments[0] if isinstance(arguments, tuple) else arguments
     return first if isinstance(first, str) else None  # GIF has its bits there.
-
-
-def _kinds():
-    return f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
 
 
 def _too_large(path):
@@ -180,22 +176,19 @@ def is_image_file(path):
 
 
 def find_images(paths, skip=lambda folder: False):
-    """Files as they are, folders as the images in them, sorted by name.
+    """List files, and the images in folders sorted by name.
 
-    Folders within folders are searched, too, but for hidden ones; a link to
-    a folder that was searched already is not followed.
+    Folders are searched recursively, except hidden ones and links to folders
+    that were already searched.
 
     Args:
-        paths: iterable of str or path. A file may have any name, and need
-            not exist.
-        skip: function of the path of a folder within one of `paths`, whether
-            it is left out.
-
-    Returns:
-        List of paths.
+        paths: iterable of str or path. Files may have any name, and need not
+            exist.
+        skip: function from the path of a folder inside one of `paths` to
+            whether it is left out.
 
     Raises:
-        DataError: a folder holds no image.
+        DataError: If a folder holds no image.
 
     Example:
 
@@ -222,7 +215,7 @@ def find_images(paths, skip=lambda folder: False):
 
 
 def _inside(folder, skip, seen):
-    """The images of a folder, and then of those in it."""
+    """The images of a folder, then those of its folders."""
     seen.add(folder.resolve())
     entries = sorted(folder.iterdir())
     yield from filter(is_image_file, entries)

@@ -1,4 +1,4 @@
-"""Text files of a data set: UTF-8, JSON and YAML, with errors by line."""
+"""Reading of text, JSON and YAML files, with errors that name the line."""
 
 import json
 import mmap
@@ -31,12 +31,12 @@ _short.maxlevel, _short.maxstring = 2, 60
 
 
 def brief(value):
-    """A value as text for an error: short, however large the value is."""
+    """A value as short text for an error."""
     return _short.repr(value)
 
 
 def listing(values) -> str:
-    """Values with commas between; of more than a dozen the first and last."""
+    """Values separated by commas; only the first and last of many."""
     values = list(values)
     if len(values) > 12:
         values = [*values[:6], "...", *values[-3:]]
@@ -44,18 +44,18 @@ def listing(values) -> str:
 
 
 def malformed(path, found, allowed, fix="export it again", guess=None):
-    """The `DataError` of a text file that is not as it must be."""
+    """The `DataError` of a malformed text file."""
     return DataError("KS-D013", path, found, allowed, fix=fix, guess=guess)
 
 
 def parse_id(text):
-    """A whole number of 0 or more, of at most nine digits, or `None`."""
+    """The int that up to nine decimal digits stand for, or `None`."""
     plain = text.isascii() and text.isdecimal() and len(text) <= 9
     return int(text) if plain else None
 
 
 def limit_annotations(size):
-    """Set how many bytes a text file may have, for this process.
+    """Set how many bytes a text file may have in this process.
 
     The default is 2 GiB. The largest public annotations have 1.2 GiB, and
     reading takes some ten times as much memory.
@@ -65,7 +65,7 @@ def limit_annotations(size):
 
 
 def read_text(path, limit=None):
-    """The text of a UTF-8 file, with or without a byte order mark.
+    """Read a UTF-8 file, with or without a byte order mark.
 
     A file larger than `limit` bytes, by default that of `limit_annotations`,
     a pipe and a device are refused with a `DataError`.
@@ -87,16 +87,16 @@ def read_text(path, limit=None):
 
 
 def text_head(path, size):
-    """The first `size` bytes of a file as text, whatever it holds."""
+    """The first `size` bytes of any file as text."""
     _check_regular(path)
     with open(path, "rb") as file:
         return file.read(size).decode("utf-8-sig", "replace")
 
 
 def text_holds(path, *patterns):
-    """Whether a file has a match for each of some patterns of bytes.
+    """Whether a file matches all patterns of bytes somewhere.
 
-    `False` for folders and for links to nothing.
+    `False` for folders and broken links.
     """
     try:
         if pathlib.Path(path).is_dir() or not _check_regular(path):
@@ -118,7 +118,7 @@ def text_holds(path, *patterns):
 
 
 def _check_regular(path, limit=None):
-    """The size of a file that ends, unlike a pipe or a device."""
+    """The size of a file, which must not be a pipe or a device."""
     facts = pathlib.Path(path).stat()
     if not (stat.S_ISREG(facts.st_mode) or stat.S_ISDIR(facts.st_mode)):
         raise malformed(
@@ -146,7 +146,7 @@ def _check_length(path, size, limit=None):
 
 
 def read_json(path):
-    """The value of a JSON file; NaN and infinities are refused."""
+    """Read a JSON file without NaN and infinities."""
     try:
         return json.loads(read_text(path), parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
@@ -173,7 +173,7 @@ def read_json(path):
 
 
 def read_yaml(path):
-    """The value of a YAML file of plain values; no key may come twice."""
+    """Read a YAML file of plain values, in which no key comes twice."""
     try:
         return yaml.load(read_text(path, _YAML_LIMIT), _Loader)  # noqa: S506
     except (yaml.YAMLError, RecursionError, ValueError) as error:

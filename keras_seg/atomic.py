@@ -10,6 +10,7 @@ import shutil
 import time
 import uuid
 import zlib
+from collections.abc import Iterator
 
 try:
     import fcntl
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 PREFIX = ".writing-"
-# Seconds without a change, after which a writer that can't be asked is dead.
+# Seconds without a change after which a folder without a lock is left over.
 _DEAD_AFTER = 24 * 60 * 60
 _FIXES = {
     errno.EACCES: "change its permissions, or choose another folder",
@@ -48,25 +49,18 @@ _FIXES[errno.EEXIST] = _FIXES[errno.ENOTDIR]
 class WriteError(OSError):
     """A file could not be written; the message says why, and the fix."""
 
-    def __str__(self):
-        return self.strerror
+    def __str__(self) -> str:
+        return self.strerror or ""
 
 
 @contextlib.contextmanager
-def replacing(path):
-    """Gives a name to write to, and moves what was written to `path`.
+def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a path to write to, and moves what was written to `path`.
 
     The file is written and synced in a hidden folder beside `path`, because
-    a move is atomic within one file system only; then it is moved, and the
-    folder of `path` synced, so that after a crash of the machine either the
-    old file is there or the new one. After an exception, `path` is what it
-    was before.
-
-    Args:
-        path: str or path. The name given is the same, in the hidden folder.
-
-    Raises:
-        WriteError: if the system does not let it be written.
+    a move is atomic within one file system only. Then it is moved and the
+    folder of `path` is synced: after a crash of the machine either the old
+    file is there or the new one. After an exception, `path` is unchanged.
 
     Example:
 
@@ -87,19 +81,13 @@ def replacing(path):
 
 
 @contextlib.contextmanager
-def hidden_folder(path):
-    """Gives a folder beside `path` to write in, which is removed at the end.
+def hidden_folder(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yields a folder beside `path` to write in, which is removed at the end.
 
-    It is locked as long as the process lives, so that another one can tell
-    whether what it meets is still being written, see `remove_leftovers`;
-    those of dead processes go when the first folder is made beside them.
-
-    Args:
-        path: str or path of what will be moved out of it.
-
-    Raises:
-        WriteError: if the system does not let it, or something in it, be
-            written.
+    It is locked as long as the process lives, so that other processes can tell
+    whether it is still in use, see `remove_leftovers`. Those of dead processes
+    are removed when the first folder is made beside them. A `WriteError` says
+    what the system refused.
     """
     path = pathlib.Path(path)
     try:
@@ -119,16 +107,8 @@ def hidden_folder(path):
         raise WriteError(error.errno, os_sentence(error, path)) from error
 
 
-def os_sentence(error, path=None):
-    """Says what the system did not allow, and what may help.
-
-    Args:
-        error: `OSError`.
-        path: str or path of what was to be written; `None` if something was
-            to be read.
-
-    Returns:
-        str.
+def os_sentence(error: OSError, path: str | os.PathLike | None = None) -> str:
+    """Says what the system refused, and the fix; `path` is for writing.
 
     Example:
 
@@ -136,7 +116,7 @@ def os_sentence(error, path=None):
     'a.png: Permission denied. Fix: change its permissions, or choose another folder.'
     """  # noqa: E501
     said = error.strerror or str(error) or type(error).__name__
-    fix = _FIXES.get(error.errno)
+    fix = _FIXES.get(error.errno or 0)
     fix = "" if fix is None else f" Fix: {fix}."
     if path is None:
         name = error.filename
@@ -154,8 +134,8 @@ def os_sentence(error, path=None):
     )
 
 
-def sync_folder(path):
-    """Makes the names in a folder last, where the system can."""
+def sync_folder(path: str | os.PathLike) -> None:
+    """Makes the names in a folder last a crash, where the system can."""
     if os.name != "posix":
         return
     try:
@@ -168,17 +148,13 @@ def sync_folder(path):
         os.close(folder)
 
 
-def remove_leftovers(folder):
-    """Removes what killed processes were about to write into a folder.
+def remove_leftovers(folder: str | os.PathLike) -> None:
+    """Removes hidden folders that killed processes left directly in a folder.
 
-    Whoever writes holds a lock, which the system takes away with the process
-    and shows to every process of the machine, those in containers too. Where
-    that says nothing, because the file system has no locks or another
-    machine, or this one before it was started again, wrote there, what has
-    not changed for a day is removed.
-
-    Args:
-        folder: str or path; folders inside it are not searched.
+    A writer holds a lock, which ends with its process and is visible to all
+    processes of the machine, those in containers too. If the file system has no
+    locks, or another machine or an earlier start of this one wrote there, a
+    hidden folder is removed when nothing in it has changed for a day.
     """
     for path in pathlib.Path(folder).glob(f"{PREFIX}*"):
         try:
@@ -192,12 +168,12 @@ def remove_leftovers(folder):
 
 
 @functools.lru_cache(maxsize=1024)
-def _remove_leftovers_once(folder):
-    """Not for each of a thousand masks: the folder is listed for that."""
+def _remove_leftovers_once(folder: pathlib.Path) -> None:
+    """Listing the folder for each of a thousand masks would be slow."""
     remove_leftovers(folder)
 
 
-def _new_folder(parent):
+def _new_folder(parent: pathlib.Path) -> tuple[pathlib.Path, int | None]:
     """A new hidden folder, and its lock."""
     while True:
         folder = parent / f"{PREFIX}{_machine()}-{uuid.uuid4().hex}"
@@ -210,11 +186,10 @@ def _new_folder(parent):
             _unlock(lock)
 
 
-def _lock(folder):
+def _lock(folder: pathlib.Path) -> int | None:
     """Locks a folder: a file descriptor, or None where there are no locks.
 
-    Raises:
-        OSError: if another process has it, or the folder is gone.
+    Raises an `OSError` if another process has it, or the folder is gone.
     """
     if fcntl is None:
         return None
@@ -230,14 +205,14 @@ def _lock(folder):
     return lock
 
 
-def _unlock(lock):
+def _unlock(lock: int | None) -> None:
     if lock is not None:
         os.close(lock)
 
 
 @functools.cache
-def _machine():
-    """The same for all who share the locks of one running kernel."""
+def _machine() -> str:
+    """Names the running kernel, whose processes see each other's locks."""
     try:
         boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_bytes()
     except OSError:
@@ -245,7 +220,7 @@ def _machine():
     return f"{zlib.crc32(boot):08x}"
 
 
-def _age(folder):
+def _age(folder: pathlib.Path) -> float:
     """Seconds since something in a folder changed."""
     times = [time.time()]
     with contextlib.suppress(OSError):

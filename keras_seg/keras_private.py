@@ -1,13 +1,19 @@
-"""What the package uses of Keras that is not public, in one place.
+"""All private attributes of Keras that the package uses.
 
 A graph of layers can be built with public names, but not read. Each function
-here stands on one private attribute, and `tests/test_keras_private.py` holds
-what it is expected to do: a new version of Keras that changes one of them fails
-there, and at run time with a message that names the attribute.
+here relies on one private attribute, and `tests/test_keras_private.py` tests
+it. A version of Keras that changes one fails there, and at run time with a
+message that names the attribute.
 """
 
+from collections.abc import Callable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
+
+if TYPE_CHECKING:
+    import keras
 
 __all__ = [
     "Call",
@@ -26,22 +32,17 @@ __all__ = [
 class Call(NamedTuple):
     """One call of a layer or of another operation in a graph.
 
-    Args:
-        operation: `keras.Operation`, such as a layer.
-        args: its arguments, tensors as `keras.KerasTensor`.
-        kwargs: its arguments by keyword.
-        inputs: list of `keras.KerasTensor`, those among the arguments.
-        outputs: list of `keras.KerasTensor`.
+    `inputs` are the tensors among `args` and `kwargs`.
     """
 
-    operation: Any
+    operation: "keras.Operation"
     args: tuple
-    kwargs: dict
-    inputs: list
-    outputs: list
+    kwargs: dict[str, Any]
+    inputs: "list[keras.KerasTensor]"
+    outputs: "list[keras.KerasTensor]"
 
 
-def _private(owner, name):
+def _private(owner: Any, name: str) -> Any:
     try:
         return getattr(owner, name)
     except AttributeError:
@@ -54,17 +55,17 @@ def _private(owner, name):
         ) from None
 
 
-def producer(tensor):
+def producer(tensor: "keras.KerasTensor") -> "keras.Operation":
     """Returns the operation, such as a layer, that made a `KerasTensor`."""
     return _private(tensor, "_keras_history").operation
 
 
-def output_number(tensor) -> int:
+def output_number(tensor: "keras.KerasTensor") -> int:
     """Returns which of the outputs of its operation a `KerasTensor` is."""
     return _private(tensor, "_keras_history").tensor_index
 
 
-def call_that_made(tensor) -> Call:
+def call_that_made(tensor: "keras.KerasTensor") -> Call:
     """Returns the call whose result a `KerasTensor` is.
 
     Example:
@@ -80,16 +81,15 @@ def call_that_made(tensor) -> Call:
     return _call(nodes[history.node_index])
 
 
-def number_of_calls(operation) -> int:
+def number_of_calls(operation: "keras.Operation") -> int:
     """Returns how often an operation was called, in any graph."""
     return len(_private(operation, "_inbound_nodes"))
 
 
-def calls_of(model) -> list[Call]:
-    """Returns the calls in the graph of a functional model, inputs left out.
+def calls_of(model: "keras.Model") -> list[Call]:
+    """Returns the calls in the graph of a functional model, without inputs.
 
-    They are in topological order: each call follows those that made its
-    inputs.
+    They are in topological order: each follows those that made its inputs.
     """
     by_depth = _private(model, "_nodes_by_depth")
     return [
@@ -100,7 +100,7 @@ def calls_of(model) -> list[Call]:
     ]
 
 
-def _call(node) -> Call:
+def _call(node: Any) -> Call:
     return Call(
         node.operation,
         node.arguments.args,
@@ -110,39 +110,33 @@ def _call(node) -> Call:
     )
 
 
-def run_through_graph(model, values, call):
+def run_through_graph(
+    model: "keras.Model", values: Sequence, call: Callable[..., Any]
+) -> Any:
     """Runs along the graph of a functional model, in topological order.
 
-    Args:
-        model: a functional `keras.Model`.
-        values: list, anything, one for each input of the model.
-        call: function `(operation, *args, **kwargs)`, called with each
-            operation and the arguments it has in the graph, the tensors among
-            them replaced by the values that stand for them. Returns a value
-            for each output of the operation.
-
-    Returns:
-        The values that stand for the outputs, in the structure they have.
+    `values` are anything, one for each input. `call(operation, *args,
+    **kwargs)` gets each operation with its arguments in the graph, where values
+    replace the tensors, and returns a value for each output. The result has the
+    values of the outputs, in the structure of these.
     """
     # `keras.models.clone_model(..., call_function=call)` is this walk for
     # tensors that start at an `Input`; this one carries other values as well.
     return _private(model, "_run_through_graph")(values, call_fn=call)
 
 
-def input_structure(model):
+def input_structure(model: "keras.Model") -> Any:
     """Returns the inputs of a functional model as they were given to it."""
     return _private(model, "_inputs_struct")
 
 
-def has_value(variable) -> bool:
-    """Whether a variable has been initialized.
-
-    Within a `keras.StatelessScope`, where Keras counts weights alone, it is
-    not yet.
-    """
+def has_value(variable: "keras.Variable") -> bool:
+    """Whether a variable is initialized: not in a `keras.StatelessScope`."""
     return _private(variable, "_value") is not None
 
 
-def variable_index(optimizer, variable) -> int:
+def variable_index(
+    optimizer: "keras.optimizers.Optimizer", variable: "keras.Variable"
+) -> int:
     """Returns the place of a variable among those an optimizer trains."""
     return _private(optimizer, "_get_variable_index")(variable)

@@ -1,23 +1,21 @@
-"""What is imported when it is first used, or when something else is."""
+"""Imports on first use, imports of optional packages, calls after an import."""
 
 import importlib
 import importlib.abc
 import importlib.util
 import sys
+import types
+from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = ["after_import", "getter", "is_installed", "optional"]
 
 
-def getter(package, files):
-    """Makes the `__getattr__` of a package.
+def getter(package: str, files: Mapping[str, str]) -> Callable[[str], Any]:
+    """Makes the `__getattr__` of a package, from names to the files with them.
 
-    No file may be named as what it gives: an imported file would hide it.
-
-    Args:
-        package: str, `__name__` of the package.
-        files: dictionary from names to the files of the package that have
-            them.
+    No file may have the name of its content: once imported, it would hide it.
 
     Example:
 
@@ -27,7 +25,7 @@ def getter(package, files):
     AttributeError: module 'keras_seg.data' has no attribute 'floor'
     """
 
-    def find(name):
+    def find(name: str) -> Any:
         if name not in files:
             raise AttributeError(
                 f"module {package!r} has no attribute {name!r}"
@@ -38,12 +36,8 @@ def getter(package, files):
     return find
 
 
-def after_import(name, call):
+def after_import(name: str, call: Callable[[], object]) -> None:
     """Calls a function once a package is imported: now, if it already is.
-
-    Args:
-        name: str, the name of the package.
-        call: function without arguments.
 
     Example:
 
@@ -59,7 +53,7 @@ def after_import(name, call):
 class _Watch(importlib.abc.MetaPathFinder):
     """Finds a package as others do, and runs a function after its code."""
 
-    def __init__(self, name, call):
+    def __init__(self, name: str, call: Callable[[], object]):
         self._name = name
         self._call = call
 
@@ -74,7 +68,7 @@ class _Watch(importlib.abc.MetaPathFinder):
         loader: Any = spec.loader
         run = loader.exec_module
 
-        def run_and_call(module):
+        def run_and_call(module: types.ModuleType) -> None:
             run(module)
             if self in sys.meta_path:
                 sys.meta_path.remove(self)
@@ -84,8 +78,8 @@ class _Watch(importlib.abc.MetaPathFinder):
         return spec
 
 
-def is_installed(name):
-    """Whether a package could be imported; it is not.
+def is_installed(name: str) -> bool:
+    """Whether a package can be imported, without importing it.
 
     Example:
 
@@ -95,16 +89,10 @@ def is_installed(name):
     return importlib.util.find_spec(name) is not None
 
 
-def optional(name, extra, user):
-    """Imports a package that an extra of keras-seg brings.
+def optional(name: str, extra: str, user: str) -> Any:
+    """Imports a module that an extra of keras-seg installs.
 
-    Args:
-        name: str, the module.
-        extra: str, the extra.
-        user: str, what needs it, the first words of the error.
-
-    Raises:
-        ImportError: If it is not installed. The message names the extra.
+    If it is missing, the `ImportError` says what needs it and names the extra.
 
     Example:
 

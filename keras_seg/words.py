@@ -1,9 +1,11 @@
 """Numbers and lists in sentences."""
 
+from collections.abc import Iterable
+
 __all__ = ["count", "duration", "listed"]
 
 
-def count(number, what):
+def count(number: int, what: str) -> str:
     """A number of things, in the singular or plural.
 
     Example:
@@ -14,7 +16,7 @@ def count(number, what):
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
     """A duration in seconds, minutes or hours.
 
     Example:
@@ -28,7 +30,7 @@ def duration(seconds):
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
-def listed(names, most=5):
+def listed(names: Iterable, most: int = 5) -> str:
     """The first names of many, and the number of the others.
 
     Example:
@@ -36,6 +38,6 @@ def listed(names, most=5):
     >>> listed(["a", "b"]), listed(["a", "b", "c", "d"], most=2)
     ('a, b', 'a, b and 2 more')
     """
-    names = list(map(str, names))
-    rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+    texts = list(map(str, names))
+    rest = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -48,7 +48,7 @@ def check(
             show_default=False,
         ),
     ] = None,
-):
+) -> None:
     """Check images and masks before anything is trained on them.
 
     It needs no backend. Exit code 3 if there is an error among the findings,

@@ -4,6 +4,7 @@ import re
 import signal
 import sys
 from typing import Annotated
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
@@ -31,7 +32,7 @@ NO_MEMORY = re.compile(
 class Commands(TyperGroup):
     """Reports a user's mistake in a sentence, with exit code 1."""
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -50,7 +51,7 @@ class Commands(TyperGroup):
             raise typer.Exit(1) from None
 
 
-def _sentence(error):
+def _sentence(error: Exception) -> str | None:
     """The sentence for an error; None for a bug."""
     if isinstance(error, OSError) and error.errno is not None:
         is_ours = isinstance(error, WriteError)
@@ -80,7 +81,7 @@ app = typer.Typer(
 )
 
 
-def _version(value: bool):
+def _version(value: bool) -> None:
     if value:
         console.say(f"keras-seg {keras_seg.__version__}")
         raise typer.Exit()
@@ -101,7 +102,7 @@ def options(
         bool,
         typer.Option("--debug", help="Show the traceback of an error."),
     ] = False,
-):
+) -> None:
     """Turn any Keras image classifier into a segmentation network.
 
     KERAS_BACKEND chooses tensorflow, jax or torch.

@@ -5,6 +5,10 @@ import os
 import sys
 import tempfile
 import warnings
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn
@@ -29,12 +33,12 @@ __all__ = [
 ]
 
 
-def say(text=""):
+def say(text: str = "") -> None:
     """Prints a line without wrapping it, so that paths can be copied."""
-    _console().print(text, soft_wrap=True, markup=False, highlight=False)
+    _Console().print(text, soft_wrap=True, markup=False, highlight=False)
 
 
-def complain(text):
+def complain(text: str) -> None:
     """Prints a line to the standard error, if that is possible."""
     with contextlib.suppress(OSError):
         Console(stderr=True).print(
@@ -42,19 +46,14 @@ def complain(text):
         )
 
 
-def warn(text):
+def warn(text: Any) -> None:
     """Prints a warning to the standard error, if there is a text."""
     if text:
         complain(f"Warning: {text}")
 
 
-def show_scores(rows, title):
-    """Prints a table of the scores of each class and their means.
-
-    Args:
-        rows: list of dictionaries, from `Evaluation.rows`.
-        title: str.
-    """
+def show_scores(rows: list[dict[str, Any]], title: str) -> None:
+    """Prints the table of `Evaluation.rows` and the means."""
     total = max(1, sum(row["pixels"] for row in rows))
     table = Table()
     table.add_column("class")
@@ -71,22 +70,22 @@ def show_scores(rows, title):
     means = [mean_of(row[name] for row in rows) for name in ("iou", "accuracy")]
     table.add_row("mean", *map(_number, means))
     say(title)
-    _console().print(table)
+    _Console().print(table)
 
 
-def mean_of(values):
+def mean_of(values: Iterable[float]) -> float:
     """The mean of the values that are not NaN; NaN if there are none."""
     known = [value for value in values if value == value]
     return sum(known) / len(known) if known else float("nan")
 
 
-def fit_verbosity():
+def fit_verbosity() -> int:
     """Keras's progress bar in a terminal, one line per epoch elsewhere."""
     return 1 if sys.stdout.isatty() else 2
 
 
 @contextlib.contextmanager
-def progress(text, total=None):
+def progress(text: str, total: int | None = None) -> Iterator[Callable]:
     """Shows a progress bar on the standard error, if that is a terminal.
 
     Yields a function of the number done and, if it was not known before, the
@@ -111,17 +110,13 @@ def progress(text, total=None):
 
 
 @contextlib.contextmanager
-def warnings_as_lines(category):
-    """Prints warnings of a category without file name and line number.
-
-    Args:
-        category: class of warnings.
-    """
+def warnings_as_lines(category: type[Warning]) -> Iterator[None]:
+    """Prints warnings of a category without file name and line number."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", category)
         others = warnings.showwarning
 
-        def show(message, kind, *args, **options):
+        def show(message: Any, kind: Any, *args: Any, **options: Any) -> None:
             if issubclass(kind, category):
                 warn(message)
             else:
@@ -132,12 +127,11 @@ def warnings_as_lines(category):
 
 
 @contextlib.contextmanager
-def quiet():
+def quiet() -> Iterator[None]:
     """Holds back what libraries print to the standard error.
 
-    TensorFlow writes to the file descriptor before it reads any setting. The
-    output is printed after all if there is an exception other than a
-    `ValueError`.
+    It redirects the file descriptor, to which TensorFlow writes before it reads
+    any setting. An exception other than a `ValueError` prints it after all.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -157,23 +151,21 @@ def quiet():
 
 
 class _Console(Console):
-    """Raises `BrokenPipeError` where rich would end the process."""
+    """Raises `BrokenPipeError` where rich would end the process.
 
-    def on_broken_pipe(self):
+    A new one for each output, as the standard output may be redirected.
+    """
+
+    def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
 class _Speed(ProgressColumn):
     """Steps per second."""
 
-    def render(self, task):
+    def render(self, task: Any) -> Text:
         return Text("" if task.speed is None else f"{task.speed:.1f}/s")
 
 
-def _console():
-    # A new one each time: the standard output may have been redirected.
-    return _Console()
-
-
-def _number(value):
+def _number(value: float) -> str:
     return "-" if value != value else f"{value:.3f}"

@@ -4,6 +4,7 @@ import pathlib
 import shlex
 import time
 from typing import Annotated
+from typing import Any
 
 import typer
 
@@ -25,7 +26,7 @@ def demo(
     ] = pathlib.Path("demo"),
     epochs: Annotated[int, typer.Option(min=1)] = 12,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-):
+) -> None:
     """Train a U-Net on synthetic cell membranes in two minutes.
 
     Nothing is downloaded. Data, run and pictures go into one folder.
@@ -80,7 +81,7 @@ def demo(
     console.say("  keras-seg train DATA --out RUN")
 
 
-def _draw(path, seed):
+def _draw(path: pathlib.Path, seed: int) -> None:
     """Writes synthetic membranes as a data set of images and masks."""
     from keras_seg.data import synthetic
 
@@ -91,7 +92,7 @@ def _draw(path, seed):
         )
 
 
-def _draw_panels(model, held_out, path):
+def _draw_panels(model: Any, held_out: Any, path: pathlib.Path) -> None:
     """Writes pictures of image, truth and prediction side by side."""
     from keras_seg import inference
     from keras_seg import visualization

@@ -3,7 +3,9 @@
 import json
 import pathlib
 import shlex
+from typing import TYPE_CHECKING
 from typing import Annotated
+from typing import Any
 
 import typer
 
@@ -18,10 +20,15 @@ from keras_seg.cli.prediction_cache import digest
 from keras_seg.cli.start import use_backend
 from keras_seg.words import count
 
+if TYPE_CHECKING:
+    from keras_seg.data import Folder
+    from keras_seg.inference import Evaluation
+    from keras_seg.runs import RunFolder
+
 __all__ = ["evaluate"]
 
 EXAMPLES = 8
-# Suffixes of the files of an evaluation.
+# Endings of the files of an evaluation.
 PARTS = (
     *(".csv", "_images.csv", "_worst.png", "_confusion.png"),
     *("_trimap.csv", "_trimap.png"),
@@ -72,7 +79,7 @@ def evaluate(
         bool,
         typer.Option("--overwrite", help="Replace those of other data."),
     ] = False,
-):
+) -> None:
     """Compare the predictions of a run with the masks of a folder.
 
     Written into the run folder: evaluation_SPLIT.csv, the scores of each
@@ -131,7 +138,12 @@ def evaluate(
     console.say(f"Next: keras-seg predict {quoted} IMAGE... --out predictions")
 
 
-def _read(path, split, run, skip_unlabeled):
+def _read(
+    path: pathlib.Path,
+    split: str | None,
+    run: "RunFolder",
+    skip_unlabeled: bool,
+) -> "Folder":
     """Reads the pairs, in the classes of the run."""
     from keras_seg.data import ClassTable
     from keras_seg.data import from_folder
@@ -175,7 +187,13 @@ def _read(path, split, run, skip_unlabeled):
     return pairs
 
 
-def _report(run, name, found, pairs, model):
+def _report(
+    run: "RunFolder",
+    name: str,
+    found: "Evaluation",
+    pairs: "Folder",
+    model: Any,
+) -> list[pathlib.Path]:
     """Writes the tables, and the pictures that can be drawn here."""
     from keras_seg import visualization
     from keras_seg.inference import predict
@@ -217,15 +235,9 @@ def _report(run, name, found, pairs, model):
 
 
 class _Record:
-    """The JSON file that says which data and model an evaluation is of.
+    """The JSON file of facts about the data and the model of an evaluation."""
 
-    Args:
-        run: `keras_seg.runs.RunFolder`.
-        name: str, prefix of the names of the files.
-        facts: dictionary about the data and the model of this evaluation.
-    """
-
-    def __init__(self, run, name, facts):
+    def __init__(self, run: "RunFolder", name: str, facts: dict[str, Any]):
         self._run, self._name, self._facts = run, name, facts
         try:
             text = (run.path / f"{name}.json").read_text(encoding="utf-8")
@@ -233,7 +245,7 @@ class _Record:
         except (OSError, ValueError, TypeError):
             self._earlier = {}
 
-    def refuse_other_data(self):
+    def refuse_other_data(self) -> None:
         """Refuses to replace the evaluation of other data."""
         table = self._run.path / f"{self._name}.csv"
         same = self._earlier.get("fingerprint") == self._facts["fingerprint"]
@@ -244,37 +256,38 @@ class _Record:
                 "--name NAME for other names of the files, or --overwrite."
             )
 
-    def remove_earlier(self):
+    def remove_earlier(self) -> None:
         """Removes the files of an earlier, different evaluation."""
         known = {key: self._earlier.get(key) for key in self._facts}
         for part in () if known == self._facts else PARTS:
             (self._run.path / f"{self._name}{part}").unlink(missing_ok=True)
 
-    def write(self):
+    def write(self) -> None:
         text = json.dumps(self._facts, indent=2) + "\n"
         self._run.write_text(f"{self._name}.json", text)
 
 
-def _trained_on(run, pairs, fingerprint):
+def _trained_on(run: "RunFolder", pairs: "Folder", fingerprint: str) -> str:
     """A sentence on how many of the images the run was trained on, or "".
 
-    The fingerprint tells whether it was all of them. Otherwise the contents
-    of the files are compared, if the training data are where they were.
+    Equal fingerprints mean all of them. Otherwise the contents of the files are
+    compared, if the training data are where they were.
     """
     facts = (run.data or {}).get("train")
     if isinstance(facts, dict) and facts.get("fingerprint") == fingerprint:
-        count = len(pairs)
+        shared = len(pairs)
     else:
-        count = _shared(run, pairs)
-    if not count:
+        shared = _shared(run, pairs)
+    if not shared:
         return ""
     return (
-        f"{count} of the {len(pairs)} images were trained on: their scores "
+        f"{shared} of the {len(pairs)} images were trained on: their scores "
         "say nothing of images that the model has not seen."
     )
 
 
-def _shared(run, pairs):
+def _shared(run: "RunFolder", pairs: "Folder") -> int:
+    """How many images have the contents of a file the run was trained on."""
     from keras_seg.runs.source import recorded_source
 
     source = recorded_source(run)

@@ -5,6 +5,7 @@ import shlex
 from typing import Annotated
 
 import typer
+from numpy.typing import NDArray
 
 from keras_seg.cli import console
 from keras_seg.cli.options import Last
@@ -66,7 +67,7 @@ def export(
         bool,
         typer.Option(help="Run what was written, and compare with the model."),
     ] = True,
-):
+) -> None:
     """Write a trained model for a runtime that needs no Python.
 
     The file takes RGB images of 0...255, which it preprocesses by itself, and
@@ -129,7 +130,9 @@ def export(
     console.say(f"Next: keras-seg predict --model {quoted} IMAGE...")
 
 
-def _images(folder, size, bit_depth):
+def _images(
+    folder: pathlib.Path, size: tuple[int, int] | None, bit_depth: int | None
+) -> list[NDArray]:
     """Images of a folder, resized if the network takes only one size."""
     from keras_seg.data import find_images
     from keras_seg.data import read_image

@@ -2,7 +2,9 @@
 
 import json
 import pathlib
+from collections.abc import Collection
 from typing import Annotated
+from typing import Any
 
 import typer
 
@@ -79,13 +81,10 @@ MaxPixels = Annotated[
 ]
 
 
-def set_limits(max_pixels=None, max_annotation_bytes=None):
-    """Limits the sizes of images and annotations that are read.
-
-    Args:
-        max_pixels: int, or None to keep the limit.
-        max_annotation_bytes: int, or None to keep the limit.
-    """
+def set_limits(
+    max_pixels: int | None = None, max_annotation_bytes: int | None = None
+) -> None:
+    """Limits the sizes of files that are read; None keeps the limit."""
     from keras_seg.data.opening import limit_pixels
     from keras_seg.data.text import limit_annotations
 
@@ -95,20 +94,10 @@ def set_limits(max_pixels=None, max_annotation_bytes=None):
         limit_pixels(max_pixels)
 
 
-def parse_numbers(option, text, low, high):
-    """Parses numbers that are separated by commas.
-
-    Args:
-        option: str, name of the option, for the error.
-        text: str.
-        low: float, smallest allowed number.
-        high: float, largest allowed number.
-
-    Returns:
-        Tuple of floats.
-
-    Raises:
-        ValueError: If the text is anything else.
+def parse_numbers(
+    option: str, text: str, low: float, high: float
+) -> tuple[float, ...]:
+    """Parses numbers from `low` to `high` that are separated by commas.
 
     Example:
 
@@ -127,15 +116,8 @@ def parse_numbers(option, text, low, high):
     return found
 
 
-def parse_size(option, text):
+def parse_size(option: str, text: str) -> tuple[int, int] | None:
     """Returns "240x320" as (240, 320), "256" as (256, 256), "none" as None.
-
-    Args:
-        option: str, name of the option, for the error.
-        text: str.
-
-    Raises:
-        typer.BadParameter: If the text is anything else.
 
     Example:
 
@@ -154,7 +136,7 @@ def parse_size(option, text):
     return int(sides[0]), int(sides[-1])
 
 
-def parse_option(text):
+def parse_option(text: str) -> tuple[str, Any]:
     """Returns "filters=32" as ("filters", 32).
 
     Example:
@@ -174,16 +156,12 @@ def parse_option(text):
         return name, value
 
 
-def refuse_options(ctx, allowed, reason):
-    """Refuses options that cannot be combined with another one.
+def refuse_options(
+    ctx: typer.Context, allowed: Collection[str], reason: str
+) -> None:
+    """Refuses parameters that were given and are not among those allowed.
 
-    Args:
-        ctx: `typer.Context`.
-        allowed: names of the parameters that may be given.
-        reason: str, the rest of a sentence that begins with the option.
-
-    Raises:
-        typer.BadParameter: If any other parameter was given.
+    `reason` is the rest of a sentence that begins with the option.
     """
     for parameter in ctx.command.params:
         source = ctx.get_parameter_source(parameter.name)

@@ -5,6 +5,7 @@ import dataclasses
 import pathlib
 import shlex
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
 
@@ -17,6 +18,9 @@ from keras_seg.cli.options import parse_numbers
 from keras_seg.cli.options import refuse_options
 from keras_seg.cli.options import set_limits
 from keras_seg.cli.start import use_backend
+
+if TYPE_CHECKING:
+    from keras_seg.data import ClassTable
 
 __all__ = ["predict"]
 
@@ -100,7 +104,7 @@ def predict(
             "--overwrite", help="Predict again what was predicted before."
         ),
     ] = False,
-):
+) -> None:
     """Predict the class of every pixel of images of any size.
 
     Each image gets a mask of class ids with the colors of the classes as its
@@ -188,22 +192,15 @@ def predict(
 
 @dataclasses.dataclass(frozen=True)
 class _Source:
-    """A network that may still have to be loaded.
-
-    Args:
-        path: path of its file or folder.
-        class_table: `keras_seg.data.ClassTable`.
-        bit_depth: int or None, of the 16-bit images it was trained on.
-        load: function without arguments that returns the network.
-    """
+    """A network that may still have to be loaded, by `load()`."""
 
     path: pathlib.Path
-    class_table: Any
+    class_table: "ClassTable"
     bit_depth: int | None
     load: Callable[[], Any]
 
 
-def _trained(path, last):
+def _trained(path: pathlib.Path, last: bool) -> _Source:
     use_backend()
 
     from keras_seg import runs
@@ -219,7 +216,7 @@ def _trained(path, last):
     )
 
 
-def _exported(path):
+def _exported(path: pathlib.Path) -> _Source:
     from keras_seg.deployment import ExportedModel
 
     network = ExportedModel(path)
@@ -228,7 +225,13 @@ def _exported(path):
     )
 
 
-def _altered(model, scales, mirror, output_stride, crf):
+def _altered(
+    model: Any,
+    scales: tuple[float, ...],
+    mirror: bool,
+    output_stride: int | None,
+    crf: bool,
+) -> Any:
     """Applies the options of prediction to a Keras model."""
     from keras_seg import surgery
     from keras_seg.inference.scores import warn_of_weights

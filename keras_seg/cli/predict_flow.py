@@ -5,14 +5,21 @@ import concurrent.futures
 import functools
 import os
 import pathlib
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg import inference
 from keras_seg import visualization
 from keras_seg.atomic import replacing
 from keras_seg.cli import console
 from keras_seg.cli.prediction_cache import RECORD
+from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data import find_images
 from keras_seg.data.geotiff import GeoImage
@@ -28,6 +35,9 @@ from keras_seg.inference.scores import image_shape
 
 __all__ = ["output_names", "plan", "predict_all"]
 
+# From each image to its mask, its overlay, and maybe its probabilities.
+Targets = dict[pathlib.Path, tuple[pathlib.Path, ...]]
+
 # Largest side of the overlay of a GeoTIFF that is predicted in tiles.
 PREVIEW = 2048
 # Largest side of a JPEG.
@@ -38,27 +48,21 @@ SMALLEST_LEGEND = 48
 WAITING = 4
 
 
-def output_names(paths, out):
-    """Finds images and their names in the output, as in their folders.
+def output_names(
+    paths: Iterable[pathlib.Path], out: pathlib.Path
+) -> dict[pathlib.Path, pathlib.Path]:
+    """Finds images, and their relative paths in the output, without suffix.
 
     Folders are searched recursively, except for hidden ones, the output, and
     folders of predictions or runs, which are reported. If images are in
     several folders, their numbers are reported.
-
-    Args:
-        paths: paths of images and of folders.
-        out: path of the folder to write to.
-
-    Returns:
-        Dictionary from the path of each image to its name in the output, a
-        relative path without suffix.
     """
     names: dict[pathlib.Path, pathlib.Path] = {}
     for path in paths:
         counts: collections.Counter = collections.Counter()
         left_out: list[pathlib.Path] = []
 
-        def skip(folder, left_out=left_out):
+        def skip(folder: pathlib.Path, left_out: list = left_out) -> bool:
             marks = (folder / RECORD, folder / "environment.txt")
             ours = folder.resolve() == out.resolve() or any(
                 mark.is_file() for mark in marks
@@ -80,24 +84,18 @@ def output_names(paths, out):
     return names
 
 
-def plan(names, out, probabilities=False):
-    """Plans which files are written for each image.
+def plan(
+    names: dict[pathlib.Path, pathlib.Path],
+    out: pathlib.Path,
+    probabilities: bool = False,
+) -> Targets:
+    """Plans which files are written for each image of `output_names`.
 
-    Args:
-        names: dictionary from `output_names`.
-        out: path of the folder to write to.
-        probabilities: bool, whether those are written.
-
-    Returns:
-        Dictionary from each image to (mask, overlay), or (mask, overlay,
-        probabilities).
-
-    Raises:
-        ValueError: If an input would be overwritten, or two images have the
-            same name.
+    A `ValueError` is raised if an input would be overwritten, or if two images
+    have the same name.
     """
     inputs = {image.resolve() for image in names}
-    targets: dict[pathlib.Path, tuple[pathlib.Path, ...]] = {}
+    targets: Targets = {}
     taken: dict[str, pathlib.Path] = {}
     for image, name in names.items():
         if is_video(image):
@@ -125,38 +123,29 @@ def plan(names, out, probabilities=False):
 
 
 def predict_all(
-    network,
-    targets,
-    class_table,
+    network: Any,
+    targets: Targets,
+    class_table: ClassTable,
     *,
-    tiles,
-    batch_size,
-    probabilities,
-    progress,
-    bit_depth=None,
-    written=lambda image, paths: None,
-):
-    """Predicts images and writes the files; goes on after an error.
+    tiles: inference.Tiles | None,
+    batch_size: int,
+    probabilities: bool,
+    progress: Callable[[int], object],
+    bit_depth: int | None = None,
+    written: Callable[[pathlib.Path, Iterable], object] = lambda image, paths: (
+        None
+    ),
+) -> tuple[int, list[DataError]]:
+    """Predicts the images of `plan` and writes the files, also after errors.
 
-    Args:
-        network: `keras.Model` or `keras_seg.deployment.ExportedModel`.
-        targets: dictionary from `plan`.
-        class_table: `keras_seg.data.ClassTable`.
-        tiles: `keras_seg.inference.Tiles` or None.
-        batch_size: int.
-        probabilities: bool.
-        progress: function of the number of images done.
-        bit_depth: int or None, of images of 16 bits.
-        written: function of an image and the paths of its files, called when
-            these are written.
-
-    Returns:
-        Tuple of the number of images written and a list of `DataError`.
+    `progress` is called with the number of images done, `written` with an image
+    and its files when these are written. Returns the number of images written,
+    and the errors.
     """
     errors: list[DataError] = []
     done = 0
     # Videos, and GeoTIFFs in tiles, go from file to file.
-    apart = {".mkv": _predict_video}
+    apart: dict[str, Callable] = {".mkv": _predict_video}
     if tiles is not None and not probabilities:
         apart[".tif"] = functools.partial(_predict_raster, bit_depth)
     plain = []
@@ -196,7 +185,7 @@ def predict_all(
     return done, errors
 
 
-def _padded(path, bucket=32):
+def _padded(path: pathlib.Path) -> tuple[int, ...]:
     """The bucket of an image, from the header of its file.
 
     Images of one size are predicted in a row, as what is compiled for a size
@@ -204,12 +193,17 @@ def _padded(path, bucket=32):
     """
     try:
         with opened(path) as image:
-            return tuple(-(-side // bucket) for side in image.size)
+            return tuple(-(-side // 32) for side in image.size)
     except DataError:  # It will be reported when the image is read.
         return ()
 
 
-def _write(targets, class_table, written, found):
+def _write(
+    targets: Targets,
+    class_table: ClassTable,
+    written: Callable,
+    found: inference.Prediction,
+) -> None:
     mask, overlay, *npz = targets[found.source]
     mask.parent.mkdir(parents=True, exist_ok=True)
     picture = visualization.overlay_with_legend(
@@ -224,19 +218,26 @@ def _write(targets, class_table, written, found):
             out[:, :] = found.ids
     else:
         visualization.save_mask(mask, found.ids, class_table.colors)
-    for path in npz:
-        with replacing(path) as temporary:
+    if npz and found.probabilities is not None:
+        with replacing(npz[0]) as temporary:
             np.savez_compressed(temporary, probabilities=found.probabilities)
     written(found.source, targets[found.source])
 
 
-def _save_overlay(path, picture):
+def _save_overlay(path: pathlib.Path, picture: NDArray) -> None:
     """Saves as JPEG, in a tenth of the time of PNG."""
     step = -(-max(picture.shape) // LARGEST_SIDE)
     visualization.save_image(path, picture[::step, ::step])
 
 
-def _predict_raster(bit_depth, network, path, tiles, targets, class_table):
+def _predict_raster(
+    bit_depth: int | None,
+    network: Any,
+    path: pathlib.Path,
+    tiles: inference.Tiles | None,
+    targets: tuple[pathlib.Path, ...],
+    class_table: ClassTable,
+) -> None:
     """Predicts a GeoTIFF from file to file, in the memory of some tiles."""
     mask, overlay = targets
     with GeoImage(path, image_shape(network)[-1], bit_depth) as image:
@@ -248,15 +249,22 @@ def _predict_raster(bit_depth, network, path, tiles, targets, class_table):
     _save_overlay(overlay, picture)
 
 
-def _predict_video(network, path, tiles, targets, class_table):
+def _predict_video(
+    network: Any,
+    path: pathlib.Path,
+    tiles: inference.Tiles | None,
+    targets: tuple[pathlib.Path, ...],
+    class_table: ClassTable,
+) -> None:
     """Writes a video of ids as gray values, and one of overlays.
 
     The legend shows all classes, since all frames of a video must have one
     size. Frames keep their times.
     """
-    rate, key, times = frame_rate(path), None, []
+    rate, key = frame_rate(path), None
+    times = []
 
-    def frames():
+    def frames() -> Iterator[NDArray]:
         for time, frame in timed_frames(path):
             times.append(time)
             yield frame
@@ -283,9 +291,6 @@ def _predict_video(network, path, tiles, targets, class_table):
 class _Writer:
     """Calls a function on a thread, in order, and raises its errors.
 
-    Args:
-        write: function of an item.
-
     Example:
 
     >>> with _Writer(print) as writer:
@@ -295,21 +300,21 @@ class _Writer:
     second
     """
 
-    def __init__(self, write):
+    def __init__(self, write: Callable[[Any], object]):
         self._write = write
         self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._waiting: collections.deque = collections.deque()
 
-    def submit(self, item):
+    def submit(self, item: Any) -> None:
         """Submits an item; waits if too many others are to be written."""
         self._waiting.append(self._pool.submit(self._write, item))
         while len(self._waiting) > WAITING:
             self._waiting.popleft().result()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         self._pool.shutdown(wait=True)
         if kind is None:
             for written in self._waiting:

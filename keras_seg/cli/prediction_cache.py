@@ -2,7 +2,11 @@
 
 import hashlib
 import json
+import os
 import pathlib
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
 from keras_seg.words import listed
 
@@ -10,21 +14,25 @@ __all__ = ["RECORD", "PredictionCache", "digest"]
 
 RECORD = "predict.jsonl"
 
+# From each image to the files of its prediction.
+Targets = Mapping[pathlib.Path, Iterable[pathlib.Path]]
+
 
 class PredictionCache:
     """The predictions in a folder: of which images, by which model.
 
     A JSON Lines file in the folder has a line for each command, with its
     model, its options and the files it is about to write, and a line for each
-    predicted image, with the states of the image and of its files.
-
-    Args:
-        folder: path of the folder of predictions.
-        model: path of the file or folder of the model.
-        options: dictionary of the options that change predictions.
+    predicted image, with the states of the image and of its files. `options`
+    are those that change predictions.
     """
 
-    def __init__(self, folder, model, options):
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        model: str | os.PathLike,
+        options: Mapping[str, Any],
+    ):
         self._folder = pathlib.Path(folder)
         facts = {
             "model": str(pathlib.Path(model).absolute()),
@@ -34,9 +42,9 @@ class PredictionCache:
         text = json.dumps(facts, sort_keys=True, default=str)
         self._facts = json.loads(text)
         self._made_with = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._images: dict = {}
+        self._images: dict[pathlib.Path, list | None] = {}
         # The last line about each file, by its name.
-        self._lines: dict = {}
+        self._lines: dict[str, dict[str, Any]] = {}
         try:
             record = (self._folder / RECORD).read_text(encoding="utf-8")
         except (OSError, ValueError):
@@ -44,14 +52,10 @@ class PredictionCache:
         for line in record.splitlines():
             self._remember(line)
 
-    def has(self, image, targets):
+    def has(self, image: pathlib.Path, targets: Iterable[pathlib.Path]) -> bool:
         """Whether the predictions of an image are up to date.
 
         The state of the image is noted here, before it is read.
-
-        Args:
-            image: path.
-            targets: paths of its files.
         """
         self._images[image] = known = _identity(image)
         return known is not None and all(
@@ -62,16 +66,10 @@ class PredictionCache:
             for target in targets
         )
 
-    def refuse_foreign(self, targets, overwrite):
+    def refuse_foreign(self, targets: Targets, overwrite: bool) -> None:
         """Refuses to replace files that are not as a command left them.
 
-        Args:
-            targets: dictionary from images to the paths of their files.
-            overwrite: bool, whether to replace them nevertheless.
-
-        Raises:
-            ValueError: If there is a file that no command wrote, or that was
-                changed since, such as a mask corrected by hand.
+        Such as a mask that was corrected by hand; unless `overwrite`.
         """
         files = [file for file in _files(targets) if self._is_foreign(file)]
         if files and not overwrite:
@@ -81,15 +79,11 @@ class PredictionCache:
                 "or replace it with --overwrite."
             )
 
-    def begin(self, targets):
+    def begin(self, targets: Targets) -> str:
         """Records the start of a command.
 
-        Args:
-            targets: dictionary from images to the paths of their files.
-
-        Returns:
-            str, a sentence about masks of other images of the same names that
-            will be replaced, or "".
+        Returns a sentence about masks of other images of the same names that
+        will be replaced, or "".
         """
         others = [
             target
@@ -107,7 +101,9 @@ class PredictionCache:
         names = listed(others, 3)
         return f"{names}: of other images of that name, to be replaced."
 
-    def note(self, image, targets):
+    def note(
+        self, image: pathlib.Path, targets: Iterable[pathlib.Path]
+    ) -> None:
         """Records that an image, as `has` saw it, was predicted."""
         self._add(
             made_with=self._made_with,
@@ -115,12 +111,8 @@ class PredictionCache:
             files={self._name(target): _state(target) for target in targets},
         )
 
-    def left_over(self):
-        """Names the files in the folder of other images, models or options.
-
-        Returns:
-            str, a sentence, or "" if there are none.
-        """
+    def left_over(self) -> str:
+        """A sentence on files of other images, models or options, or ""."""
         current = {
             (self._made_with, *image)
             for image in self._images.values()
@@ -139,35 +131,35 @@ class PredictionCache:
             "images, or with another model or other options."
         )
 
-    def _name(self, target):
+    def _name(self, target: pathlib.Path) -> str:
         return target.relative_to(self._folder).as_posix()
 
-    def _is_as_written(self, target):
+    def _is_as_written(self, target: pathlib.Path) -> bool:
         """Whether a file is in the state that the last line about it has."""
         line = self._lines.get(self._name(target))
         state = line and line["files"][self._name(target)]
         return state is not None and state == _state(target)
 
-    def _is_foreign(self, target):
+    def _is_foreign(self, target: pathlib.Path) -> bool:
         if not target.exists() or self._is_as_written(target):
             return False
         line = self._lines.get(self._name(target))
         # A command that was stopped may have written it.
         return line is None or line["image"] is not None
 
-    def _is_of_another(self, image, target):
+    def _is_of_another(self, image: pathlib.Path, target: pathlib.Path) -> bool:
         line = self._lines.get(self._name(target))
         before, now = line and line["image"], self._images[image]
-        return before and now and before[0] != now[0] and target.exists()
+        return bool(before and now and before[0] != now[0] and target.exists())
 
-    def _add(self, **line):
+    def _add(self, **line: Any) -> None:
         text = json.dumps(line)
         with open(self._folder / RECORD, "a", encoding="utf-8") as record:
             # Ends the unfinished line of a killed process.
             record.write(f"\n{text}\n")
         self._remember(text)
 
-    def _remember(self, text):
+    def _remember(self, text: str) -> None:
         try:
             line = json.loads(text)
             known = {key: line[key] for key in ("made_with", "image", "files")}
@@ -176,7 +168,7 @@ class PredictionCache:
             pass  # An empty, unfinished or damaged line.
 
 
-def _identity(image):
+def _identity(image: pathlib.Path) -> list | None:
     """Path and version of an image, without reading it.
 
     The inode and its time count, too: a file that replaces the image may have
@@ -185,20 +177,19 @@ def _identity(image):
     state = _state(image)
     if state is None:
         return None
-    inode = pathlib.Path(image).stat()
-    path = str(pathlib.Path(image).absolute())
-    return [path, *state, inode.st_ctime_ns, inode.st_ino]
+    inode = image.stat()
+    return [str(image.absolute()), *state, inode.st_ctime_ns, inode.st_ino]
 
 
-def _state(file):
+def _state(file: pathlib.Path) -> list[int] | None:
     try:
-        found = pathlib.Path(file).stat()
+        found = file.stat()
     except OSError:
         return None
     return [found.st_size, found.st_mtime_ns]
 
 
-def digest(model):
+def digest(model: pathlib.Path) -> str:
     """The SHA-256 of a file, or of all files of a folder."""
     files = sorted(model.rglob("*")) if model.is_dir() else [model]
     total = hashlib.sha256()
@@ -209,5 +200,5 @@ def digest(model):
     return total.hexdigest()
 
 
-def _files(targets):
+def _files(targets: Targets) -> list[pathlib.Path]:
     return [file for files in targets.values() for file in files]

@@ -12,6 +12,10 @@ import pathlib
 import signal
 import sys
 import threading
+import types
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
 
 from keras_seg.lazy import is_installed
 
@@ -33,20 +37,16 @@ _errors = None
 
 
 class Ended(KeyboardInterrupt):
-    """SIGINT, SIGTERM or SIGHUP asks the process to end.
+    """SIGINT, SIGTERM or SIGHUP asks the process to end."""
 
-    Args:
-        number: int, of the signal.
-    """
-
-    def __init__(self, number):
+    def __init__(self, number: int):
         name = signal.Signals(number).name
         text = "Interrupted." if name == "SIGINT" else f"Ended by {name}."
         super().__init__(text)
         self.number = number
 
 
-def main():
+def main() -> None:
     """Runs the command line; the entry point of `keras-seg`.
 
     Exit codes: 0 for success; 1 for a mistake in files or settings, explained
@@ -78,13 +78,13 @@ def main():
         flush_output()
 
 
-def _end(number, frame):
+def _end(number: int, frame: types.FrameType | None) -> None:
     error = Ended(number)
     if _errors is not None:
         os.write(_errors, f"{error}\n".encode())
         os._exit(128 + number)
-    # JAX swallows exceptions in some places. The next command removes what
-    # is half-written then.
+    # JAX swallows exceptions in some places. The next command then removes
+    # half-written files.
     timer = threading.Timer(SECONDS, os._exit, [128 + number])
     timer.daemon = True
     timer.start()
@@ -92,7 +92,7 @@ def _end(number, frame):
 
 
 @contextlib.contextmanager
-def _at_once():
+def _at_once() -> Iterator[None]:
     """Lets a signal end the process at once, while libraries are imported.
 
     They swallow a `KeyboardInterrupt`, or turn it into another error.
@@ -107,13 +107,13 @@ def _at_once():
         _errors = None
 
 
-def mend_streams():
+def mend_streams() -> None:
     """Makes sure that anything can be printed.
 
     A stream that was closed (`>&-`) becomes the null device; otherwise the
-    next file that is opened would get its number, and what is printed. Bytes
-    of paths that are not text are printed as they are, characters outside the
-    encoding of the terminal by their number.
+    next file that is opened would get its number and the output. Bytes of
+    paths that are not text are printed as they are, characters outside the
+    encoding of the terminal are escaped.
     """
     codecs.register_error("keras_seg", _readable)
     for number, name in enumerate(("stdin", "stdout", "stderr")):
@@ -127,7 +127,7 @@ def mend_streams():
             stream.reconfigure(errors="keras_seg")
 
 
-def flush_output():
+def flush_output() -> None:
     """Prints what is buffered; if that fails, to the null device."""
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         try:
@@ -136,7 +136,7 @@ def flush_output():
             _open_null(number)
 
 
-def _open_null(number):
+def _open_null(number: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     if null != number:
         os.dup2(null, number)
@@ -144,7 +144,7 @@ def _open_null(number):
     os.set_inheritable(number, True)
 
 
-def _readable(error):
+def _readable(error: Any) -> Any:
     try:
         return codecs.lookup_error("surrogateescape")(error)
     except UnicodeError:
@@ -155,16 +155,13 @@ class BackendError(ValueError):
     """There is no backend, or not the one that was asked for."""
 
 
-def use_backend():
+def use_backend() -> None:
     """Chooses an installed backend and imports Keras with it.
 
     Every command that runs a Keras model begins with this. `KERAS_BACKEND` is
     obeyed. Without it, the backend in Keras's settings is taken if it is
     installed, or else the first one that is: Keras writes TensorFlow into its
     settings whether it is installed or not.
-
-    Raises:
-        BackendError: If there is none, or not the one asked for.
     """
     if "keras" in sys.modules:
         return
@@ -204,19 +201,15 @@ def use_backend():
         importlib.import_module("keras")
 
 
-def prefer_backend(names):
-    """Prefers some backends for a command, unless `KERAS_BACKEND` is set.
-
-    Args:
-        names: tuple of str, the best first.
-    """
+def prefer_backend(names: Iterable[str]) -> None:
+    """Prefers some backends, the best first, unless `KERAS_BACKEND` is set."""
     for name in names:
         if is_installed(name):
             os.environ.setdefault("KERAS_BACKEND", name)
             return
 
 
-def _keras_setting():
+def _keras_setting() -> str:
     """The backend in Keras's settings."""
     home = os.environ.get("KERAS_HOME") or os.path.expanduser("~/.keras")
     try:
@@ -227,5 +220,5 @@ def _keras_setting():
     return chosen if chosen in BACKENDS else "tensorflow"
 
 
-def _install(backend):
+def _install(backend: str) -> str:
     return f'pip install "keras-seg[{backend}]"'

@@ -19,6 +19,12 @@ from keras_seg.cli.start import use_backend
 
 __all__ = ["train"]
 
+# Parameters that can be given with --resume.
+WITH_RESUME = (
+    *("resume", "data", "max_pixels", "max_annotation_bytes"),
+    *("json_lines", "quiet"),
+)
+
 
 def train(
     ctx: typer.Context,
@@ -151,7 +157,7 @@ def train(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Print warnings and errors only.")
     ] = False,
-):
+) -> None:
     """Train a network on your own images and masks.
 
     All files are checked before anything is written. After a crash, continue
@@ -160,14 +166,7 @@ def train(
     if resume is not None:
         refuse_options(
             ctx,
-            (
-                "resume",
-                "data",
-                "max_pixels",
-                "max_annotation_bytes",
-                "json_lines",
-                "quiet",
-            ),
+            WITH_RESUME,
             "--resume goes on in the settings of the run.",
         )
     elif data is None:

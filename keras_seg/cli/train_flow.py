@@ -4,8 +4,12 @@ import contextlib
 import dataclasses
 import json
 import math
+import pathlib
 import shlex
 import time
+from collections.abc import Collection
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import typer
@@ -13,7 +17,9 @@ import typer
 from keras_seg import training
 from keras_seg import visualization
 from keras_seg.cli import console
+from keras_seg.data import ClassTable
 from keras_seg.data import DataError
+from keras_seg.data import Folder
 from keras_seg.data import check
 from keras_seg.data.readers.recognize import how_to_hold_out
 from keras_seg.inference import Evaluation
@@ -33,22 +39,17 @@ NO_DATA = ("KS-D001", "KS-D002")  # The path is wrong, not its files.
 
 
 class Reporter:
-    """Prints text, JSON or nothing on the standard output.
+    """Prints text, JSON only, or nothing on the standard output."""
 
-    Args:
-        json_lines: bool, whether to print JSON only.
-        quiet: bool, whether to print nothing.
-    """
-
-    def __init__(self, json_lines, quiet):
+    def __init__(self, json_lines: bool, quiet: bool):
         self.json = json_lines
         self.text = not (json_lines or quiet)
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         if self.text:
             console.say(text)
 
-    def fit_options(self, class_table):
+    def fit_options(self, class_table: ClassTable) -> dict[str, Any]:
         """Arguments of `train` and `resume` for the output of each epoch."""
         if self.json:
             return {"callbacks": [JSONLines(class_table)], "verbose": 0}
@@ -58,8 +59,8 @@ class Reporter:
         return {"verbose": 0}
 
     @contextlib.contextmanager
-    def over_keras(self):
-        """Keeps Keras's line about a NaN off JSON and a quiet output."""
+    def over_keras(self) -> Iterator[None]:
+        """Keeps Keras's line about a NaN out of JSON and of a quiet output."""
         spoke = keras.config.is_interactive_logging_enabled()
         if not self.text:
             keras.config.disable_interactive_logging()
@@ -70,7 +71,13 @@ class Reporter:
                 keras.config.enable_interactive_logging()
 
 
-def begin(settings, source, out, reporter, chosen):
+def begin(
+    settings: training.Settings,
+    source: training.DataSource,
+    out: pathlib.Path,
+    reporter: Reporter,
+    chosen: Collection[str],
+) -> None:
     """Trains a new run, with settings fitted to the data unless chosen."""
     find_application(settings.model)
     training.RunFolder.check_free(out)
@@ -94,10 +101,12 @@ def begin(settings, source, out, reporter, chosen):
     _report(out, len(data if held_out is None else held_out), source, reporter)
 
 
-def resume(path, moved_to, reporter):
+def resume(
+    path: pathlib.Path, moved_to: pathlib.Path | None, reporter: Reporter
+) -> None:
     """Trains a stopped run to its end."""
     run = training.RunFolder.open(path)
-    source, data = recorded_source(run), (None, None)
+    source, data = recorded_source(run), ()
     if source is not None and moved_to is not None:
         source = dataclasses.replace(source, path=str(moved_to))
         data = source.read(check=False)
@@ -107,7 +116,13 @@ def resume(path, moved_to, reporter):
     _report(path, facts["images"], source, reporter)
 
 
-def try_out(settings, source, out, reporter, chosen):
+def try_out(
+    settings: training.Settings,
+    source: training.DataSource,
+    out: pathlib.Path,
+    reporter: Reporter,
+    chosen: Collection[str],
+) -> None:
     """Takes a few steps and reports the memory and time of a run."""
     find_application(settings.model)
     data, held_out = _read(source, reporter)
@@ -142,7 +157,9 @@ def try_out(settings, source, out, reporter, chosen):
         reporter.say(line)
 
 
-def _read(source, reporter):
+def _read(
+    source: training.DataSource, reporter: Reporter
+) -> tuple[Folder, Folder | None]:
     """Reads the pairs; exits with code 3 if they fail the check."""
     try:
         data, held_out = source.read(check=False)
@@ -177,7 +194,12 @@ def _read(source, reporter):
     return data, held_out
 
 
-def _fitted(settings, data, chosen, reporter):
+def _fitted(
+    settings: training.Settings,
+    data: Folder,
+    chosen: Collection[str],
+    reporter: Reporter,
+) -> training.Settings:
     """Fits the settings that were not chosen to the data."""
     names = [name for name in FITTED if name not in chosen]
     settings = suggest_settings(data, settings, names)
@@ -193,7 +215,7 @@ def _fitted(settings, data, chosen, reporter):
 
 
 @contextlib.contextmanager
-def _watched(path, reporter):
+def _watched(path: pathlib.Path, reporter: Reporter) -> Iterator[None]:
     """Prints warnings, and how to resume after an interruption."""
     try:
         with (
@@ -208,7 +230,12 @@ def _watched(path, reporter):
         raise
 
 
-def _report(path, images, source, reporter):
+def _report(
+    path: pathlib.Path,
+    images: int,
+    source: training.DataSource | None,
+    reporter: Reporter,
+) -> None:
     """Prints the scores of a finished run, and what was written."""
     run = training.RunFolder.open(path)
     rows = run.scores()
@@ -251,7 +278,7 @@ def _report(path, images, source, reporter):
     console.say(f"Next: keras-seg predict {quoted} IMAGE... --out predictions")
 
 
-def _verdict(mean_iou):
+def _verdict(mean_iou: float) -> str:
     if mean_iou >= OVERFIT_IOU:
         return (
             f"Mean IoU {mean_iou:.3f}: images and masks belong together, and "
@@ -265,14 +292,9 @@ def _verdict(mean_iou):
 
 
 class ClassLines(keras.callbacks.Callback):
-    """Prints the IoU of each class on the validation images.
+    """Prints the lowest IoUs of classes on the validation images."""
 
-    Args:
-        class_table: `keras_seg.data.ClassTable`.
-        most: int, number of classes to print, those with the lowest IoU.
-    """
-
-    def __init__(self, class_table, most=8):
+    def __init__(self, class_table: ClassTable, most: int = 8):
         super().__init__()
         self.class_table = class_table
         self.most = most
@@ -300,13 +322,9 @@ class ClassLines(keras.callbacks.Callback):
 
 
 class JSONLines(keras.callbacks.Callback):
-    """Prints a JSON object on a line after every epoch.
+    """Prints a JSON object on a line after every epoch."""
 
-    Args:
-        class_table: `keras_seg.data.ClassTable`.
-    """
-
-    def __init__(self, class_table):
+    def __init__(self, class_table: ClassTable):
         super().__init__()
         self.class_table = class_table
 
@@ -323,17 +341,20 @@ class JSONLines(keras.callbacks.Callback):
         _print_json(line)
 
 
-def _print_json(value):
+def _print_json(value: dict[str, Any]) -> None:
     """Prints a dictionary as one line of JSON; NaN becomes null."""
     print(json.dumps(_plain(value)), flush=True)
 
 
-def _rows(model, logs, class_table):
+def _rows(
+    model: keras.Model, logs: dict | None, class_table: ClassTable
+) -> list[dict[str, Any]]:
+    """The scores of each class at the end of an epoch, empty if not known."""
     matrix = validation_matrix(model, logs)
     return [] if matrix is None else Evaluation(matrix, class_table, 0).rows()
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

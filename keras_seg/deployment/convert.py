@@ -4,13 +4,18 @@ import contextlib
 import gc
 import io
 import logging
+import os
 import warnings
+from collections.abc import Iterator
+from typing import Any
 from unittest import mock
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg.deployment.formats import ExportError
+from keras_seg.deployment.formats import Format
 from keras_seg.deployment.formats import first_line
 from keras_seg.ops.backend import portable_forms
 
@@ -20,19 +25,17 @@ __all__ = ["convert"]
 MANY = 10_000_000
 
 
-def convert(model, path, known, size, quantization=None, samples=None):
-    """Writes a model for images of any size, or of one.
+def convert(
+    model: keras.Model,
+    path: str | os.PathLike,
+    known: Format,
+    size: tuple[int, int] | None,
+    quantization: str | None = None,
+    samples: list[NDArray] | None = None,
+) -> None:
+    """Writes a model in a format, for images of one size or of any.
 
-    Args:
-        model: `keras.Model` of one image and one map of scores.
-        path: path to write to.
-        known: `Format`.
-        size: pair of ints, or None for any size.
-        quantization: None, `"float16"` or `"int8"`, for LiteRT.
-        samples: list of arrays `(height, width, channels)`, for `"int8"`.
-
-    Raises:
-        ExportError: If the converter fails.
+    Raises an `ExportError` if the converter fails. `samples` are for `"int8"`.
     """
     options = {}
     if quantization is not None:
@@ -61,7 +64,9 @@ def convert(model, path, known, size, quantization=None, samples=None):
         ) from error
 
 
-def _litert_options(quantization, samples):
+def _litert_options(
+    quantization: str, samples: list[NDArray] | None
+) -> dict[str, Any]:
     """Attributes of `tf.lite.TFLiteConverter`.
 
     `"float16"` stores the kernels in half precision. `"int8"` computes in
@@ -70,20 +75,22 @@ def _litert_options(quantization, samples):
     """
     import tensorflow
 
-    options: dict = {"optimizations": [tensorflow.lite.Optimize.DEFAULT]}
+    options: dict[str, Any] = {
+        "optimizations": [tensorflow.lite.Optimize.DEFAULT]
+    }
     if quantization == "float16":
         options["target_spec"] = {"supported_types": [tensorflow.float16]}
         return options
 
-    def each():
-        for image in samples:
+    def each() -> Iterator[list[NDArray]]:
+        for image in samples or ():
             yield [np.asarray(image, "float32")[None]]
 
     return {**options, "representative_dataset": each}
 
 
 @contextlib.contextmanager
-def _copies_collected(known, model):
+def _copies_collected(known: Format, model: keras.Model) -> Iterator[None]:
     """Collects garbage before each pass of tf2onnx, which copies the graph.
 
     The copies are cycles of few, large objects: Python would collect them
@@ -97,7 +104,7 @@ def _copies_collected(known, model):
 
     inner = GraphOptimizerBase.optimize
 
-    def optimize(*arguments):
+    def optimize(*arguments: Any) -> Any:
         gc.collect()
         return inner(*arguments)
 
@@ -113,7 +120,7 @@ def _copies_collected(known, model):
 
 
 @contextlib.contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
     """Holds back the warnings and logs of the converters."""
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)

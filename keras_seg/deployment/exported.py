@@ -4,10 +4,15 @@ import os
 import pathlib
 import types
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from keras_seg.deployment.formats import ExportError
+from keras_seg.deployment.formats import Format
 from keras_seg.deployment.formats import first_line
 from keras_seg.deployment.formats import format_of
 from keras_seg.deployment.metadata import ExportMetadata
@@ -41,7 +46,7 @@ class ExportedModel:
 
     data_format = "channels_last"
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = pathlib.Path(path)
         self._format = format_of(self.path)
         if not self.path.exists():
@@ -58,7 +63,7 @@ class ExportedModel:
             self.path, self._format, RUNTIMES[self._format.name]
         )
 
-    def predict_on_batch(self, images):
+    def predict_on_batch(self, images: ArrayLike) -> NDArray[np.float32]:
         """Returns the scores of a batch of images.
 
         Args:
@@ -70,22 +75,22 @@ class ExportedModel:
         Raises:
             ValueError: If the network takes only images of another size.
         """
-        images = np.ascontiguousarray(images, "float32")
+        batch = np.ascontiguousarray(images, "float32")
         size = self.metadata.size
         if size is None:
-            return self._run(images)
-        if images.shape[1:3] != size:
+            return self._run(batch)
+        if batch.shape[1:3] != size:
             raise ValueError(
                 f"{self.path} takes images of {size[0]}×{size[1]} pixels "
-                f"only. Received: {images.shape[1]}×{images.shape[2]}. Fix: "
+                f"only. Received: {batch.shape[1]}×{batch.shape[2]}. Fix: "
                 "export it for images of any size, with KERAS_BACKEND="
                 "tensorflow, or predict in tiles of that size."
             )
         # A network of one size takes one image.
-        return np.concatenate([self._run(image[None]) for image in images])
+        return np.concatenate([self._run(image[None]) for image in batch])
 
 
-def _metadata(path, known):
+def _metadata(path: pathlib.Path, known: Format) -> ExportMetadata:
     if known.name == "onnx":
         session = _opened(path, known, _onnx_session)
         text = session.get_modelmeta().custom_metadata_map.get("keras_seg", "")
@@ -102,7 +107,7 @@ def _metadata(path, known):
     return ExportMetadata.from_json(text, path)
 
 
-def _opened(path, known, how):
+def _opened(path: pathlib.Path, known: Format, how: Callable) -> Any:
     try:
         return how(path)
     except ImportError as error:
@@ -119,11 +124,7 @@ def _opened(path, known, how):
         ) from error
 
 
-# Each function takes the path of an exported file and returns a function from
-# float32 images to scores.
-
-
-def _onnx_session(path):
+def _onnx_session(path: pathlib.Path) -> Any:
     import onnxruntime
 
     return onnxruntime.InferenceSession(
@@ -131,13 +132,17 @@ def _onnx_session(path):
     )
 
 
-def _onnx(path):
+# Each of these functions opens an exported file and returns what runs it.
+Runner = Callable[[NDArray], NDArray]
+
+
+def _onnx(path: pathlib.Path) -> Runner:
     session = _onnx_session(path)
     (image,) = session.get_inputs()
     return lambda images: session.run(None, {image.name: images})[0]
 
 
-def _litert(path):
+def _litert(path: pathlib.Path) -> Runner:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
@@ -150,7 +155,7 @@ def _litert(path):
     (image,) = interpreter.get_input_details()
     (scores,) = interpreter.get_output_details()
 
-    def run(images):
+    def run(images: NDArray) -> NDArray:
         details = interpreter.get_input_details()[0]
         if tuple(details["shape"]) != images.shape:
             interpreter.resize_tensor_input(image["index"], images.shape)
@@ -162,7 +167,7 @@ def _litert(path):
     return run
 
 
-def _openvino(path):
+def _openvino(path: pathlib.Path) -> Runner:
     import openvino
 
     # It would compute in bfloat16 where the processor can.
@@ -171,15 +176,15 @@ def _openvino(path):
     return lambda images: compiled(images)[0]
 
 
-def _saved_model(path):
+def _saved_model(path: pathlib.Path) -> Runner:
     import tensorflow
 
     loaded = tensorflow.saved_model.load(str(path))
     # `loaded` owns the variables, so it must live as long.
-    return lambda images, kept=loaded: np.asarray(kept.serve(images))
+    return lambda images: np.asarray(loaded.serve(images))
 
 
-def _torch(path):
+def _torch(path: pathlib.Path) -> Runner:
     import torch
 
     with warnings.catch_warnings():
@@ -187,7 +192,7 @@ def _torch(path):
         warnings.simplefilter("ignore", UserWarning)
         network = torch.export.load(str(path)).module()
 
-    def run(images):
+    def run(images: NDArray) -> NDArray:
         with torch.no_grad():
             return network(torch.from_numpy(images)).numpy()
 

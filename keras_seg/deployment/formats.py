@@ -1,6 +1,7 @@
 """The export formats: which backends write them and what runs them."""
 
 import dataclasses
+import os
 import pathlib
 
 from keras_seg.lazy import is_installed
@@ -14,7 +15,7 @@ class ExportError(ValueError):
     """A network cannot be exported, or an exported file cannot be run."""
 
 
-def first_line(error):
+def first_line(error: BaseException) -> str:
     """The first line of a library's error message.
 
     Example:
@@ -27,43 +28,23 @@ def first_line(error):
 
 @dataclasses.dataclass(frozen=True)
 class Format:
-    """A format of exported networks.
+    """A format of exported networks; `FORMATS` has all of them."""
 
-    Args:
-        name: str, the `format` of `keras.Model.export`.
-        title: str, the name for texts.
-        suffix: str, of its files; "" for a folder.
-        any_size: tuple of str, the backends that can write a network for
-            images of any size.
-        one_size: tuple of str, the backends that can write it for images of
-            one size only.
-        writers: dictionary from backend to tuple of str, the packages that
-            writing needs beside the backend.
-        runtimes: tuple of str, the packages that can run it; one is enough.
-    """
-
-    name: str
-    title: str
-    suffix: str
-    any_size: tuple[str, ...]
-    one_size: tuple[str, ...]
-    writers: dict[str, tuple[str, ...]]
-    runtimes: tuple[str, ...]
+    name: str  # the `format` of `keras.Model.export`
+    title: str  # for texts
+    suffix: str  # of its files; "" for a folder
+    any_size: tuple[str, ...]  # backends that write it for images of any size
+    one_size: tuple[str, ...]  # backends that write it for one size only
+    writers: dict[str, tuple[str, ...]]  # packages needed beside a backend
+    runtimes: tuple[str, ...]  # packages that run it, one of which is enough
 
     @property
-    def backends(self):
+    def backends(self) -> tuple[str, ...]:
         """The backends that write it, those for any size first."""
         return self.any_size + self.one_size
 
-    def check_installed(self, backend):
-        """Checks that the packages to write and run the format are there.
-
-        Args:
-            backend: str, the backend that writes it.
-
-        Raises:
-            ExportError: If one is not installed.
-        """
+    def check_installed(self, backend: str) -> None:
+        """Refuses it if a package to write or run the format is missing."""
         missing = [
             package
             for package in self.writers.get(backend, ())
@@ -130,17 +111,8 @@ FORMATS = (
 )
 
 
-def format_of(path):
+def format_of(path: str | os.PathLike) -> Format:
     """The format of a path, by its suffix.
-
-    Args:
-        path: str or path.
-
-    Returns:
-        `Format`.
-
-    Raises:
-        ExportError: If no format has that suffix.
 
     Example:
 

@@ -1,9 +1,13 @@
 """Compares the scores of an exported network with those of its model."""
 
 import dataclasses
+from collections.abc import Sequence
 
+import keras
 import numpy as np
+from numpy.typing import NDArray
 
+from keras_seg.deployment.exported import ExportedModel
 from keras_seg.deployment.formats import ExportError
 from keras_seg.deployment.formats import first_line
 from keras_seg.inference.scores import predict_scores
@@ -32,16 +36,10 @@ class Agreement:
     scale: float
 
 
-def probe_images(size, channels):
-    """Makes three smooth images, of three sizes if the network takes any.
-
-    Args:
-        size: pair of ints, or None for any.
-        channels: int.
-
-    Returns:
-        List of float32 arrays `(height, width, channels)` in 0...255.
-    """
+def probe_images(
+    size: tuple[int, int] | None, channels: int
+) -> list[NDArray[np.float32]]:
+    """Makes three smooth images in 0...255, of three sizes without `size`."""
     generator = np.random.default_rng(0)
     images = []
     for height, width in [size] * 3 if size else _SIZES:
@@ -54,22 +52,17 @@ def probe_images(size, channels):
     return images
 
 
-def compare(model, exported, images, exact=True):
-    """Predicts with both networks and compares their scores.
+def compare(
+    model: keras.Model,
+    exported: ExportedModel,
+    images: Sequence[NDArray],
+    exact: bool = True,
+) -> list[Agreement]:
+    """Predicts images with both networks and compares their scores.
 
-    Args:
-        model: `keras.Model`.
-        exported: `ExportedModel`.
-        images: list of arrays `(height, width, channels)`.
-        exact: bool, whether scores may differ only by rounding: by
-            `LARGEST_DIFFERENCE`, relative to the largest score if that is
-            above 1.
-
-    Returns:
-        List of `Agreement`.
-
-    Raises:
-        ExportError: If they differ by more, or the file cannot be run.
+    With `exact`, scores may differ only by rounding: by `LARGEST_DIFFERENCE`,
+    relative to the largest score if that is above 1. An `ExportError` is raised
+    if they differ by more, or if the file cannot be run.
     """
     found = []
     for image in images:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Iterable
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
@@ -27,6 +26,7 @@ from keras_seg.data.images import check_bit_depth
 from keras_seg.data.video import is_video
 from keras_seg.data.video import read_frames
 from keras_seg.from_logits import resolve_from_logits
+from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import ids_of
 from keras_seg.inference.scores import image_shape
@@ -36,11 +36,6 @@ from keras_seg.inference.scores import probabilities_of
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.tiles import predict_tiled
-
-if TYPE_CHECKING:
-    import keras
-
-    from keras_seg.deployment import ExportedModel
 
 __all__ = ["Prediction", "buckets", "predict"]
 
@@ -66,7 +61,7 @@ class Prediction(NamedTuple):
 
 
 def predict(
-    model: "keras.Model | ExportedModel",
+    model: Model,
     images: Any,
     tiles: Tiles | None = None,
     out: Any = None,
@@ -188,7 +183,7 @@ def predict(
 
 
 def buckets(
-    model: Any,
+    model: Model,
     pairs: Iterable[tuple[Any, NDArray]],
     batch_size: int,
     bucket: int,
@@ -218,7 +213,7 @@ def _padded(image: NDArray, size: tuple[int, int]) -> NDArray:
 
 
 def _predict_stream(
-    model: Any,
+    model: Model,
     images: Any,
     tiles: Tiles | None,
     batch_size: int,
@@ -241,7 +236,7 @@ def _predict_stream(
 
 
 def _predict_whole(
-    model: Any,
+    model: Model,
     arrays: Iterable[tuple[Any, NDArray]],
     batch_size: int,
     bucket: int,

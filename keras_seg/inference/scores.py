@@ -1,16 +1,14 @@
 """Scores and class ids of images of one size."""
 
 import warnings
-from typing import TYPE_CHECKING
 from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import keras
-
 __all__ = [
+    "Model",
     "check_image",
     "compiles_each_size",
     "ids_of",
@@ -22,11 +20,21 @@ __all__ = [
 ]
 
 
-def predict_batch(model: "keras.Model", images: NDArray) -> NDArray:
+class Model(Protocol):
+    """A `keras.Model`, or a `keras_seg.deployment.ExportedModel`."""
+
+    inputs: list
+    output_shape: tuple
+
+    def predict_on_batch(self, images: NDArray) -> Any: ...
+
+
+def predict_batch(model: Model, images: NDArray) -> NDArray:
     """Predicts the class ids of images of one size.
 
     Args:
-        model: `keras.Model`, images to scores of the same size.
+        model: `keras.Model`, images to scores of the same size, or a
+            `keras_seg.deployment.ExportedModel`.
         images: array `(batch, height, width, channels)`, RGB in 0...255.
 
     Returns:
@@ -41,16 +49,14 @@ def predict_batch(model: "keras.Model", images: NDArray) -> NDArray:
         return ids_of(predict_scores(model, images))
     from keras_seg.inference.keras_models import ids_network
 
-    classes = model.outputs[0].shape[-1]
-    ids = _predict(ids_network(model), images)
+    network: Any = model
+    classes = network.outputs[0].shape[-1]
+    ids = _predict(ids_network(network), images)
     _check_size(images, (*ids.shape, classes))
     return ids.astype(_smallest(classes), copy=False)
 
 
-# Below, a model is a `keras.Model` or a `keras_seg.deployment.ExportedModel`.
-
-
-def image_shape(model: Any) -> tuple[int | None, int | None, int]:
+def image_shape(model: Model) -> tuple[int | None, int | None, int]:
     """`(height, width, channels)` of a model's images, None for any length."""
     shape = list(model.inputs[0].shape[1:])
     channels = shape.pop(0 if _takes_channels_first(model) else -1)
@@ -58,7 +64,7 @@ def image_shape(model: Any) -> tuple[int | None, int | None, int]:
     return height, width, channels
 
 
-def _takes_channels_first(model: Any) -> bool:
+def _takes_channels_first(model: Model) -> bool:
     data_format = getattr(model, "data_format", None)
     if data_format is None:
         from keras_seg.surgery.graph import data_format_of
@@ -96,7 +102,7 @@ def probabilities_of(scores: NDArray, from_logits: bool) -> NDArray:
     return scores
 
 
-def predict_scores(model: Any, images: NDArray) -> NDArray:
+def predict_scores(model: Model, images: NDArray) -> NDArray:
     """Predicts the scores of images of one size, by a model's first output.
 
     Images are `(batch, height, width, channels)`, scores `(batch, height,
@@ -108,7 +114,7 @@ def predict_scores(model: Any, images: NDArray) -> NDArray:
     return scores
 
 
-def _predict(model: Any, images: NDArray) -> Any:
+def _predict(model: Model, images: NDArray) -> Any:
     if images.dtype.kind == "f" and 0 < images.max() <= 1:
         _warn_of_range(model)
     if _is_keras(model):
@@ -122,7 +128,7 @@ def _predict(model: Any, images: NDArray) -> Any:
     return model.predict_on_batch(images)
 
 
-def _warn_of_range(model: Any) -> None:
+def _warn_of_range(model: Model) -> None:
     """Floats of 0...1 are black to a network that takes 0...255."""
     layers = getattr(model, "layers", ())
     names = {type(layer).__name__ for layer in layers}
@@ -135,11 +141,11 @@ def _warn_of_range(model: Any) -> None:
         )
 
 
-def _is_keras(model: Any) -> bool:
+def _is_keras(model: Model) -> bool:
     return hasattr(model, "make_predict_function")
 
 
-def compiles_each_size(model: Any) -> bool:
+def compiles_each_size(model: Model) -> bool:
     """Whether a model is compiled for each size of images: Keras on JAX."""
     if not _is_keras(model):
         return False
@@ -148,7 +154,7 @@ def compiles_each_size(model: Any) -> bool:
     return keras.config.backend() == "jax"
 
 
-def warn_of_weights(model: Any, again: bool = True) -> None:
+def warn_of_weights(model: Model, again: bool = True) -> None:
     """Warns of the first weight of a Keras model that is NaN or infinite.
 
     Unless `again`, a model is not checked twice while its last weight, which

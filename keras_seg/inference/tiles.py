@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_seg.arguments import check_positive
+from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import ids_of
 from keras_seg.inference.scores import predict_scores
 
@@ -214,7 +215,7 @@ def _next_start(places: list, index: int, end: int) -> int:
 
 
 def predict_tiled(
-    model: Any,
+    model: Model,
     image: Any,
     tiles: Tiles,
     out: Any = None,
@@ -244,7 +245,7 @@ def predict_tiled(
 
 
 def _predict(
-    model: Any, image: Any, tiles: Tiles, out: Any, keep: Callable | None
+    model: Model, image: Any, tiles: Tiles, out: Any, keep: Callable | None
 ) -> tuple[Any, NDArray[np.float16] | None]:
     kept = None
     blocks = tiles.blocks(

@@ -1,6 +1,6 @@
 """Test-time augmentation (TTA) by flips and quarter turns."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,18 +8,16 @@ from numpy.typing import ArrayLike
 from numpy.typing import NDArray
 
 from keras_seg.from_logits import resolve_from_logits
+from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import predict_scores
 from keras_seg.inference.scores import probabilities_of
-
-if TYPE_CHECKING:
-    import keras
 
 __all__ = ["predict_turned"]
 
 
 def predict_turned(
-    model: "keras.Model | list[keras.Model] | tuple[keras.Model, ...]",
+    model: Model | Sequence[Model],
     image: ArrayLike,
     *,
     from_logits: bool | None = None,
@@ -64,7 +62,9 @@ def predict_turned(
     """
     picture = np.asarray(image)
     check_image(picture)
-    models = list(model) if isinstance(model, list | tuple) else [model]
+    models: list[Any] = (
+        list(model) if isinstance(model, list | tuple) else [model]
+    )
     if not models:
         raise ValueError("`model` must be at least one. Received: model=[]")
     sums = [
@@ -80,7 +80,7 @@ def predict_turned(
     return (np.sum(sums, axis=0) / (8 * len(models))).astype("float32")
 
 
-def _sum_of_eight(model: Any, image: NDArray, from_logits: bool) -> NDArray:
+def _sum_of_eight(model: Model, image: NDArray, from_logits: bool) -> NDArray:
     total: Any = 0.0
     for flip in (1, -1):
         for turns in range(4):

@@ -102,8 +102,7 @@ def overlay(
     ids = np.minimum(ids, count - 1)
     shown = np.sum(palette, axis=1) > 0
     width = max(1, round(min(ids.shape) / 400))
-    # What becomes of each value below each id, and below its outline, is
-    # looked up.
+    # A table has the mixture of each value with each id, and its outline.
     key = ids + count * _contour(ids, width).astype(np.intp)
     key *= 256
     weight = np.where(shown, alpha, 0.0)[:, None]
@@ -163,7 +162,7 @@ def save_image(path: str | Path, array: ArrayLike) -> None:
 
 
 def full_palette(colors: ArrayLike, void_color: Sequence[int]) -> Picture:
-    """256 colors: those of the classes, black, and void at 255."""
+    """256 colors: those of the classes, then black, and void at 255."""
     palette = np.zeros((256, 3), np.uint8)
     for name, value in (("colors", colors), ("void_color", [void_color])):
         table = np.asarray(value)

@@ -1,4 +1,8 @@
-"""What a network saw, should have said, said, and where it was wrong."""
+"""Sheets of images, their masks, predictions and errors."""
+
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +16,9 @@ from keras_seg.visualization.coloring import colorize
 from keras_seg.visualization.sheets import legend
 from keras_seg.visualization.sheets import panel
 
+if TYPE_CHECKING:
+    from keras_seg.data import ClassTable
+
 __all__ = ["comparison", "errors"]
 
 WRONG = (230, 0, 230)  # magenta: no class of VOC is near it
@@ -20,10 +27,10 @@ WRONG = (230, 0, 230)  # magenta: no class of VOC is near it
 def errors(
     image: ArrayLike, truth: ArrayLike, prediction: ArrayLike
 ) -> Picture:
-    """Marks the pixels of which the class was taken for another.
+    """Marks the pixels that got a wrong class.
 
-    Wrong pixels are magenta, void ones have the color of void, right ones show
-    the image, gray and pale.
+    Wrong pixels are magenta, void ones have the color of void, correct ones
+    show the image, gray and pale.
 
     Args:
         image: array `(height, width, 3)`, or gray, RGB in 0...255.
@@ -56,12 +63,15 @@ def errors(
     return canvas
 
 
-def comparison(examples, class_table, side: int = 256) -> Picture:
+def comparison(
+    examples: Sequence[tuple[str, ArrayLike, ArrayLike, ArrayLike]],
+    class_table: "ClassTable",
+    side: int = 256,
+) -> Picture:
     """Draws image, truth, prediction and error, a row for each example.
 
-    Below them is the key to the classes that are in one of the masks. The
-    title of the last column says which share of the pixels is wrong, void
-    left out.
+    Below them is a legend of the classes in the masks. The title of the last
+    column is the share of wrong pixels, without void.
 
     Args:
         examples: sequence of tuples `(title, image, truth, prediction)`, see
@@ -84,7 +94,8 @@ def comparison(examples, class_table, side: int = 256) -> Picture:
         np.concatenate([np.ravel(x) for e in examples for x in e[2:]])
     )
     key = _key(ids, class_table, colors, max(row.shape[1] for row in rows))
-    parts = [part for row in rows for part in (row, _white(8, 1))] + [key]
+    gap = np.full((8, 1, 3), 255, np.uint8)
+    parts = [part for row in rows for part in (row, gap)] + [key]
     width = max(part.shape[1] for part in parts)
     return np.concatenate(
         [
@@ -98,7 +109,7 @@ def comparison(examples, class_table, side: int = 256) -> Picture:
     )
 
 
-def _row(example, colors, side):
+def _row(example: tuple, colors: np.ndarray, side: int) -> Picture:
     title, image, truth, prediction = example
     wrong, counted = np.not_equal(truth, prediction), np.not_equal(truth, VOID)
     share = (wrong & counted).sum() / max(1, counted.sum())
@@ -108,21 +119,23 @@ def _row(example, colors, side):
     scale = min(1.0, side / longest)
     # Wider than their titles, so that columns stand below each other.
     scale = max(scale, min(8.0, 160 / picture.shape[1]) if longest < 160 else 0)
-    size = [max(1, round(scale * n)) for n in picture.shape[1::-1]]
-    smooth = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST
-    pictures = [_resize(picture, size, smooth)] + [
-        _resize(part, size, Image.Resampling.NEAREST)
-        for part in (
-            colorize(truth, colors),
-            colorize(prediction, colors),
-            marks,
-        )
+    height, width = (max(1, round(scale * n)) for n in picture.shape[:2])
+    nearest = Image.Resampling.NEAREST
+    smooth = Image.Resampling.LANCZOS if scale < 1 else nearest
+    masks = colorize(truth, colors), colorize(prediction, colors), marks
+    pictures = [_resize(picture, (width, height), smooth)] + [
+        _resize(mask, (width, height), nearest) for mask in masks
     ]
     titles = [title, "truth", "prediction", f"error: {100 * share:.1f} %"]
     return panel(pictures, titles)
 
 
-def _key(ids, class_table, colors, width):
+def _key(
+    ids: Iterable[int],
+    class_table: "ClassTable",
+    colors: np.ndarray,
+    width: int,
+) -> Picture:
     """The legend, in as many columns as fit below the rows."""
     names = [class_table.names[i] for i in ids if i != VOID] + ["wrong"]
     swatches = [colors[i] for i in ids if i != VOID] + [np.array(WRONG)]
@@ -136,9 +149,7 @@ def _key(ids, class_table, colors, width):
     return legend(names, np.stack(swatches))
 
 
-def _white(height, width):
-    return np.full((height, width, 3), 255, np.uint8)
-
-
-def _resize(picture, size, how):
+def _resize(
+    picture: Picture, size: tuple[int, int], how: Image.Resampling
+) -> Picture:
     return np.asarray(Image.fromarray(picture).resize(size, how))

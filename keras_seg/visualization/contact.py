@@ -1,6 +1,7 @@
 """A contact sheet: many pictures in rows, with titles and marks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -112,10 +113,16 @@ def contact_sheet(
     return np.asarray(canvas)
 
 
-def _title(draw, place, title, mark):
+def _title(
+    draw: ImageDraw.ImageDraw,
+    place: tuple[int, int, int, int],
+    title: str,
+    mark: str,
+) -> None:
     left, upper, width, bar = place
     font, _ = text_font(mark, 14)
-    middle, start = upper + bar / 2, left + 2
+    middle = upper + bar / 2
+    start: float = left + 2
     if mark:
         end = left + 12 + font.getlength(mark)
         draw.rectangle((left, upper, end, upper + bar - 3), fill=MARK)
@@ -126,7 +133,13 @@ def _title(draw, place, title, mark):
     draw.text((start, middle - 1), text, INK, font=font, anchor="lm")
 
 
-def _place(canvas, draw, picture, corner, box):
+def _place(
+    canvas: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    picture: ArrayLike | None,
+    corner: tuple[int, int],
+    box: tuple[int, int],
+) -> None:
     left, upper = corner
     height, width = box
     draw.rectangle((left, upper, left + width - 1, upper + height - 1), BED)
@@ -148,7 +161,7 @@ def _place(canvas, draw, picture, corner, box):
     canvas.paste(Image.fromarray(np.ascontiguousarray(array)), place)
 
 
-def _fitted(text, font, width):
+def _fitted(text: str, font: Any, width: float) -> str:
     """The text, shortened at its front, where a path says least."""
     if font.getlength(text) <= width:
         return text

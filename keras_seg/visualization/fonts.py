@@ -1,4 +1,4 @@
-"""Letters of any script in pictures, or what stands for them: no boxes."""
+"""Fonts for text of any script in pictures; escapes where there is none."""
 
 import functools
 import importlib.util
@@ -9,6 +9,8 @@ import subprocess
 import sys
 import unicodedata
 import warnings
+from collections.abc import Iterable
+from collections.abc import Iterator
 
 from PIL import ImageFont
 from PIL import features
@@ -19,23 +21,16 @@ FOLDERS = {
     "win32": ("C:/Windows/Fonts", "~/AppData/Local/Microsoft/Windows/Fonts"),
     "darwin": ("/System/Library/Fonts", "/Library/Fonts", "~/Library/Fonts"),
 }.get(sys.platform, ("/usr/share/fonts", "~/.local/share/fonts", "~/.fonts"))
-_SAID: set = set()
+_SAID: set[str] = set()
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 FIX = "Fix: install a font that has them, such as fonts-noto-cjk."
 
 
-def text_font(text, size):
-    """A font that has all letters of a text, and the text to draw with it.
+def text_font(text: str, size: int) -> tuple[Font, str]:
+    """A font of `size` pixels for all letters of a text, and the text to draw.
 
-    Pillow's own font for plain English; else matplotlib's, or one of the
-    system. Where none has them, the other letters are written by their
-    numbers, as in Python: `\\\\u9053`.
-
-    Args:
-        text: str.
-        size: int, pixels.
-
-    Returns:
-        Tuple (font, str).
+    Pillow's own font for plain English, else matplotlib's, or one of the
+    system. Letters that no font has are escaped as in Python: `\\\\u9053`.
     """
     if not _is_writable(text):
         text = plain_text(text)
@@ -47,17 +42,11 @@ def text_font(text, size):
     return ImageFont.truetype(path, size), text
 
 
-def plotted(text):
-    """A text as matplotlib can draw it, and the font to do so.
+def plotted(text: str) -> tuple[str, str | None]:
+    """A text that matplotlib can draw; the path of the font, None for its own.
 
-    Matplotlib puts letters from left to right as they come, which is wrong
-    of Arabic, Hebrew and the scripts of India.
-
-    Args:
-        text: str.
-
-    Returns:
-        Tuple (str, path or `None` for matplotlib's own font).
+    Matplotlib draws letters from left to right as they come, which is wrong
+    for Arabic, Hebrew and the scripts of India: these are escaped.
     """
     if not _is_writable(text) or any(map(_is_shaped, text)):
         text = plain_text(text)
@@ -66,12 +55,8 @@ def plotted(text):
     return text, path if isinstance(path, str) else None
 
 
-def plain_text(text):
-    """A text in ASCII, other letters by their numbers; says so once.
-
-    Args:
-        text: str.
-    """
+def plain_text(text: str) -> str:
+    """A text in ASCII, other letters escaped; warns once of each text."""
     plain = "".join(
         letter
         if " " <= letter <= "~"
@@ -88,15 +73,15 @@ def plain_text(text):
     return plain
 
 
-def _is_writable(text):
-    """Whether letters are visible ones, which Pillow can put in order."""
+def _is_writable(text: str) -> bool:
+    """Whether Pillow can draw a text, given a font."""
     if not text.isprintable():
         return False
     return features.check("raqm") or not any(map(_is_shaped, text))
 
 
-def _is_shaped(letter):
-    """Whether a letter goes to the left, or looks as its neighbors want."""
+def _is_shaped(letter: str) -> bool:
+    """Whether a letter runs to the left, or its form depends on neighbors."""
     return (
         unicodedata.bidirectional(letter) in ("R", "AL", "AN")
         or unicodedata.category(letter) in ("Mn", "Mc", "Me")
@@ -107,7 +92,7 @@ def _is_shaped(letter):
 
 
 @functools.lru_cache(1024)
-def _path_for(letters):
+def _path_for(letters: str) -> str | None:
     """The path of a font, "" for Pillow's own, `None` if no font has all."""
     if all(" " <= letter <= "~" for letter in letters):
         return ""
@@ -120,8 +105,8 @@ def _path_for(letters):
     return None
 
 
-def _candidates(letters):
-    """Paths of fonts: what is most likely, and is found soonest, first."""
+def _candidates(letters: str) -> Iterator[str]:
+    """Yields paths of fonts, the likely and quickly found ones first."""
     yield ""
     package = importlib.util.find_spec("matplotlib")
     if package is not None and package.origin:
@@ -146,7 +131,7 @@ def _candidates(letters):
                     yield os.path.join(at, name)
 
 
-def _rank(path):
+def _rank(path: str) -> tuple[bool, bool, str]:
     name = os.path.basename(path).lower()
     plain = "regular" in name or not any(
         word in name
@@ -155,8 +140,8 @@ def _rank(path):
     return not plain, "sans" not in name and "gothic" not in name, path
 
 
-def _has(path, letters):
-    """Whether a font draws letters otherwise than one that is not assigned."""
+def _has(path: str, letters: Iterable[str]) -> bool:
+    """Whether a font draws no letter like a code point that is not assigned."""
     font = ImageFont.truetype(path, 24) if path else ImageFont.load_default(24)
     none = font.getmask("\U0010fffe")
     box = none.size, bytes(none)

@@ -4,6 +4,7 @@ import math
 import pathlib
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,11 +20,7 @@ TRAINING, VALIDATION = "#0072B2", "#D55E00"  # blue and vermilion of Okabe-Ito
 
 
 def can_plot() -> bool:
-    """Whether `curves` and `confusion` can draw: matplotlib is installed.
-
-    Returns:
-        bool.
-    """
+    """Whether `curves` and `confusion` can draw: matplotlib is installed."""
     return is_installed("matplotlib")
 
 
@@ -186,7 +183,13 @@ def confusion(matrix: ArrayLike, names: Sequence[str]) -> Picture:
     return _rendered(figure)
 
 
-def _plot(axes, rows, epochs, name, best):
+def _plot(
+    axes: Any,
+    rows: Sequence[Mapping],
+    epochs: list[int],
+    name: str,
+    best: int | None,
+) -> None:
     lines = (
         ("training", name, TRAINING),
         ("validation", f"val_{name}", VALIDATION),
@@ -206,17 +209,17 @@ def _plot(axes, rows, epochs, name, best):
             label=f"{label}: {known[-1]:.3g}",
         )
         if best in epochs and key.startswith("val_"):
+            value = values[epochs.index(best)]
             axes.plot(
                 best,
-                values[epochs.index(best)],
+                value,
                 marker="o",
                 markersize=9,
                 markerfacecolor="none",
                 markeredgecolor=color,
                 markeredgewidth=1.6,
                 linestyle="none",
-                label=f"best model, epoch {best}: "
-                f"{values[epochs.index(best)]:.3g}",
+                label=f"best model, epoch {best}: {value:.3g}",
             )
     title = name.replace("_", " ").replace("iou", "IoU")
     axes.set_title(title, fontsize=11)
@@ -230,31 +233,31 @@ def _plot(axes, rows, epochs, name, best):
     axes.legend(fontsize=9, frameon=False)
 
 
-def _number(value):
+def _number(value: Any) -> float:
     number = float(value) if value != "" else math.nan
     return number if math.isfinite(number) else math.nan
 
 
-def _cell(percent):
+def _cell(percent: float) -> str:
     if percent < 0.5:
         return "·"
     return "99+" if 99.5 <= percent < 100 else f"{percent:.0f}"
 
 
-def _share(share):
+def _share(share: float) -> str:
     if share == 0:
         return "none"
     return "<0.1 %" if share < 0.001 else f"{100 * share:.1f} %"
 
 
-def _style(axes):
+def _style(axes: Any) -> None:
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 
 
-def _figure(width, height):
+def _figure(width: float, height: float) -> Any:
     """A figure of so many inches that belongs to no window."""
     agg = optional("matplotlib.backends.backend_agg", "viz", "A plot")
     figures = optional("matplotlib.figure", "viz", "A plot")
@@ -263,7 +266,7 @@ def _figure(width, height):
     return figure
 
 
-def _rendered(figure):
+def _rendered(figure: Any) -> Picture:
     """The figure as a uint8 array `(height, width, 3)`."""
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()

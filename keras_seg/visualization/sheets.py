@@ -1,6 +1,7 @@
 """Legends, and pictures side by side."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +15,9 @@ from keras_seg.visualization.coloring import as_rgb
 from keras_seg.visualization.coloring import full_palette
 from keras_seg.visualization.coloring import overlay
 from keras_seg.visualization.fonts import text_font
+
+if TYPE_CHECKING:
+    from keras_seg.data import ClassTable
 
 __all__ = ["legend", "overlay_with_legend", "panel"]
 
@@ -88,7 +92,10 @@ def legend(
 
 
 def overlay_with_legend(
-    image: ArrayLike, mask: ArrayLike, class_table, alpha: float = 0.5
+    image: ArrayLike,
+    mask: ArrayLike,
+    class_table: "ClassTable",
+    alpha: float = 0.5,
 ) -> Picture:
     """Draws `overlay` and, at its right, the classes that are in the mask.
 
@@ -184,7 +191,13 @@ def _pad(picture: Picture, height: int) -> Picture:
     return np.pad(picture, ((0, missing), (0, 0), (0, 0)), constant_values=255)
 
 
-def _column(names, colors, percent, row, size) -> Picture:
+def _column(
+    names: Sequence[str],
+    colors: Picture,
+    percent: Sequence[str],
+    row: int,
+    size: int,
+) -> Picture:
     """One column of a legend."""
     margin, swatch = row // 2, row * 2 // 3
     text = margin + swatch + row // 3

@@ -78,6 +78,8 @@ test-slow: $(VENV)/.test
 LOWEST = .venv-lowest-$*
 LOWEST_INSTALL = $(LOWEST)/bin/python -m uv pip install --quiet \
   --resolution lowest-direct
+# Keras writes what JAX exports by TensorFlow.
+LOWEST_EXTRAS_jax := ,tensorflow
 
 test-lowest: $(BACKENDS:%=test-lowest-%)
 
@@ -87,7 +89,7 @@ $(BACKENDS:%=test-lowest-%): test-lowest-%:
 	$(LOWEST_INSTALL) --editable ".[$*]" --torch-backend cpu 2>/dev/null || \
 	  $(LOWEST_INSTALL) --editable ".[$*]"
 	KERAS_BACKEND=$* $(LOWEST)/bin/keras-seg demo --epochs 2 --out $(LOWEST)/demo
-	$(LOWEST_INSTALL) --editable ".[$*,test,classical,tiff,viz]"
+	$(LOWEST_INSTALL) --editable ".[$*$(LOWEST_EXTRAS_$*),test,classical,tiff,viz]"
 	env -u KERAS_SEG_PARITY KERAS_BACKEND=$* \
 	  $(LOWEST)/bin/python -m pytest -m "not slow" \
 	  --doctest-ignore-import-errors --durations=5 \

@@ -1,4 +1,4 @@
-"""Batch norms folded into convolutions, and the biases they cancel."""
+"""Batch norms: folded into convolutions, or without biases before them."""
 
 import collections
 
@@ -18,29 +18,30 @@ __all__ = ["drop_biases", "fold_batch_norm", "norms_behind"]
 def fold_batch_norm(model, *, verify=True):
     """Rebuilds a network with its batch norms folded into its convolutions.
 
-    For prediction, where a batch norm is `scale · x + offset` with constants
-    for each channel:
+    In prediction a batch norm is `scale · x + offset`, with constants for
+    each channel, so:
 
         scale · (conv(x; kernel) + bias) + offset
             == conv(x; scale · kernel) + (scale · bias + offset)
 
-    The result is the same to rounding, without the norm's way over the map.
-    It is not for training: statistics are no longer taken. A norm that does
-    not stand right behind a convolution, or inside a layer such as `ASPP`,
-    or has a `call` of its own or stands behind a layer with one, stays.
+    The result is equal up to rounding and faster, as norms no longer pass over
+    the maps. It is not for training: there are no statistics to update. A
+    norm is kept if it does not directly follow a convolution, if it is inside
+    a layer such as `ASPP`, or if it or the layer before it has a `call` of
+    its own.
 
     Args:
         model: functional `keras.Model`.
-        verify: bool, whether the equation is checked on a small random
-            image. Defaults to True.
+        verify: bool, whether to check the equation on a small random image.
+            Defaults to True.
 
     Returns:
-        A functional `keras.Model` for images of any size, with the layer
-        names of `model` but for the norms that are gone.
+        A functional `keras.Model` for images of any size, with the layers of
+        `model` except for the folded norms.
 
     Raises:
-        ValueError: if the model has no graph of layers; for a layer behind
-            which the equation does not hold, by name.
+        ValueError: If the model has no graph of layers, or if the equation
+            does not hold after a layer. The message names it.
 
     Example:
 
@@ -53,32 +54,50 @@ def fold_batch_norm(model, *, verify=True):
     """
     model = graph.functional(model)
     norms = norms_behind(model)
-    gone = set(norms.values())
+    changes: dict = {
+        layer: (_scaled(layer, norm), {"use_bias": True})
+        for layer, norm in norms.items()
+    }
+    rebuilt, reached = _rebuild(fold_batch_norm, model, norms, changes)
+    if verify:
+        verification.verify("fold_batch_norm", model, rebuilt, reached)
+    return rebuilt
+
+
+def _rebuild(surgery, model, norms, changes):
+    """Copies a network, with other weights in some of its layers.
+
+    Args:
+        surgery: the public function, for models inside the model.
+        model: functional `keras.Model`.
+        norms: dict from the layers in front of batch norms to these. Norms
+            that are not in `changes` are left out.
+        changes: dict from a layer to the `adapt` and the config of its copy.
+
+    Returns:
+        The network, and what stands for the old tensors: see `graph.rebuild`.
+    """
+    gone = set(norms.values()) - changes.keys()
     copier = graph.Copier()
     inner: dict = {}
 
     def call(operation, *args, **kwargs):
         if isinstance(operation, keras.Model):
             if operation not in inner:
-                inner[operation] = fold_batch_norm(operation, verify=False)
+                inner[operation] = surgery(operation, verify=False)
             return inner[operation](*args, **kwargs)
         if operation in gone:
             return args[0]
-        if operation in norms:
-            adapt = _scaled(operation, norms[operation])
-            copy = copier.copy(operation, adapt=adapt, use_bias=True)
-        else:
-            copy = copier.copy(operation)
+        adapt, config = changes.get(operation, (None, {}))
+        copy = copier.copy(operation, adapt=adapt, **config)
         return copy(*args, **kwargs)
 
     reached: dict = {}
     rebuilt = graph.rebuild(model, lambda x: x, call, copier, reached=reached)
-    if verify:
-        # What goes into a norm is not what it was.
-        for layer in norms:
-            del reached[id(layer.output)]
-        verification.verify("fold_batch_norm", model, rebuilt, reached)
-    return rebuilt
+    # The inputs of the norms are not what they were.
+    for layer in norms:
+        del reached[id(layer.output)]
+    return rebuilt, reached
 
 
 def _scaled(layer, norm):
@@ -94,7 +113,7 @@ def _scaled(layer, norm):
 
 
 def _constants(norm):
-    """What the norm multiplies by and adds, in float64."""
+    """The scale and offset of a norm, in float64."""
     mean, variance, gamma, beta = (
         None
         if weight is None
@@ -113,7 +132,7 @@ def _constants(norm):
 
 
 def _along(layer, kernel, scale):
-    """The scales in the axes of a kernel that its output's channels lie in."""
+    """The scales, shaped to multiply the output channels of a kernel."""
     if isinstance(layer, layers.Conv2DTranspose):
         return scale[:, None]
     if isinstance(layer, layers.DepthwiseConv2D):
@@ -124,32 +143,31 @@ def _along(layer, kernel, scale):
 def drop_biases(model, *, verify=True):
     """Rebuilds a network without the biases in front of its batch norms.
 
-    Batch norm subtracts the mean of what comes in, and with it whatever a
-    convolution has added to all of a channel. So, where its mean is moved,
+    Batch norm subtracts the mean of its input, and with it any constant that
+    a convolution has added to a channel. So a bias can be moved into the mean:
 
         norm(conv(x) + bias; mean) == norm(conv(x); mean - bias)
 
-    to rounding, and in training mode without: such a bias is a number more
-    to store that learns nothing. The ResNets of `keras.applications` have
-    one in every convolution, those of the papers in none: with their
-    pretrained weights they become the papers' networks, with the papers'
-    numbers of weights.
+    up to rounding. In training, the batch's own mean cancels the bias, which
+    learns nothing. The ResNets of `keras.applications` have a bias in every
+    convolution, those of the papers in none: this function turns the former,
+    pretrained weights included, into the latter.
 
-    Biases that matter are kept: those of layers with an activation, or
-    whose output goes anywhere but into one batch norm of its channels.
+    Other biases are kept: those of layers with an activation, or whose output
+    is used by anything but one batch norm of its channels.
 
     Args:
         model: functional `keras.Model`.
-        verify: bool, whether the equation is checked on a small random
-            image. Defaults to True.
+        verify: bool, whether to check the equation on a small random image.
+            Defaults to True.
 
     Returns:
-        A functional `keras.Model` for images of any size, with the layer
-        names of `model` and, but for these biases and means, its weights.
+        A functional `keras.Model` for images of any size, with the layers of
+        `model` and, except for these biases and means, its weights.
 
     Raises:
-        ValueError: if the model has no graph of layers; for a layer behind
-            which the equation does not hold, by name.
+        ValueError: If the model has no graph of layers, or if the equation
+            does not hold after a layer. The message names it.
 
     Example:
 
@@ -166,30 +184,12 @@ def drop_biases(model, *, verify=True):
         for layer, norm in norms_behind(model).items()
         if layer.use_bias
     }
-    before = {norm: layer for layer, norm in biased.items()}
-    copier = graph.Copier()
-    inner: dict = {}
-
-    def call(operation, *args, **kwargs):
-        if isinstance(operation, keras.Model):
-            if operation not in inner:
-                inner[operation] = drop_biases(operation, verify=False)
-            return inner[operation](*args, **kwargs)
-        if operation in biased:
-            copy = copier.copy(operation, adapt=_all_but_last, use_bias=False)
-        elif operation in before:
-            adapt = _move_mean(before[operation])
-            copy = copier.copy(operation, adapt=adapt)
-        else:
-            copy = copier.copy(operation)
-        return copy(*args, **kwargs)
-
-    reached: dict = {}
-    rebuilt = graph.rebuild(model, lambda x: x, call, copier, reached=reached)
+    changes: dict = {}
+    for layer, norm in biased.items():
+        changes[layer] = _all_but_last, {"use_bias": False}
+        changes[norm] = _move_mean(layer), {}
+    rebuilt, reached = _rebuild(drop_biases, model, biased, changes)
     if verify:
-        # What goes into a norm is not what it was.
-        for layer in biased:
-            del reached[id(layer.output)]
         verification.verify("drop_biases", model, rebuilt, reached)
     return rebuilt
 
@@ -217,18 +217,16 @@ LINEAR = (
 
 
 def norms_behind(model):
-    """The batch norms that alone take what a convolution gives.
+    """Finds convolutions whose output is used by one batch norm alone.
 
-    Convolutions with an activation, those whose output goes anywhere else,
-    layers that are used twice and those with a `call` of their own are left
-    out, and norms that are called with `training=True`.
+    Left out are convolutions with an activation, layers that are used twice or
+    have a `call` of their own, and norms that are called with `training=True`.
 
     Args:
         model: functional `keras.Model`.
 
     Returns:
-        Dictionary from a layer, a convolution or dense, to the norm of its
-        channels.
+        Dict from a layer, a convolution or dense, to its norm.
     """
     users = collections.defaultdict(list)
     calls: collections.Counter = collections.Counter()

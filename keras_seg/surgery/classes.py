@@ -1,4 +1,4 @@
-"""Another number of classes."""
+"""Networks for another number of classes."""
 
 import dataclasses
 from typing import Any
@@ -25,7 +25,7 @@ from keras_seg.surgery import verification
 
 __all__ = ["LIKE_ANOTHER", "replace_classes"]
 
-# Whose channels are a number of their own, not that of their input.
+# Layers that choose the number of channels they make.
 MAKERS = (
     ASPP,
     AtrousConv,
@@ -40,38 +40,38 @@ MAKERS = (
     layers.SeparableConv2D,
 )
 
-# Their second argument is a size or an image, and no scores.
+# Layers whose second argument is a size or an image, not scores.
 LIKE_ANOTHER = (CRFAsRNN, CropLike, DenseCRF, ResizeLike)
 
-# What can join several scores of one class to scores of one class.
+# Operations that join several scores of a class into one.
 SUMS = ("Add", "Average", "Maximum", "Minimum")
 
 
 def replace_classes(model, classes, verify=True):
-    """Rebuilds a classifier or a segmentation network for other classes.
+    """Rebuilds a classifier or segmentation network for other classes.
 
-    The scores are followed back from the outputs. The layers that make them
-    (one, or several whose scores are summed, and those of an auxiliary head)
-    are made anew for the new number, with the initializers they were built
-    with, and so is what has weights for every class behind them, such as
-    batch norm or a learned enlarging. All other weights are kept to the bit.
+    Scores are traced back from the outputs to the layers that make them: one,
+    several whose scores are summed, and those of auxiliary heads. These are
+    created anew for the new number, with their initializers, as are the layers
+    after them that have weights for every class, such as a batch norm or a
+    transposed convolution. All other weights are kept exactly.
 
     Args:
         model: functional `keras.Model` whose outputs are scores or
             probabilities of classes.
         classes: int, the new number.
-        verify: bool, whether what is kept is compared with `model` on a small
-            random image. Defaults to True.
+        verify: bool, whether to compare the layers that are kept with those of
+            `model` on a small random image. Defaults to True.
 
     Returns:
         A functional `keras.Model` with the layer names of `model`.
 
     Raises:
-        ValueError: for a number below 1; if the outputs have different
-            numbers of classes; for a layer on the way back from the output
-            of which it can't be told what it would be for other classes, by
-            name: an inner model, a concatenation of classes, one that reads
-            scores as features; if `verify` finds what is kept to differ.
+        ValueError: If `classes` is below 1, if the outputs have different
+            numbers of classes, or if a layer between the scores and the
+            output has no counterpart for other classes: an inner model, a
+            concatenation of classes, a layer that uses scores as features.
+            The message names it.
 
     Example:
 
@@ -107,7 +107,7 @@ def replace_classes(model, classes, verify=True):
 
 
 def _class_axis(tensor):
-    """Of the output of a network whose layers have channels first."""
+    """The axis of the classes in an output of a channels-first network."""
     while True:
         operation, arguments = _history(tensor)
         if isinstance(operation, (layers.Permute, layers.Reshape)):
@@ -120,7 +120,7 @@ def _class_axis(tensor):
 
 
 def _history(tensor):
-    """The operation that made a tensor, and what it was called with."""
+    """The operation that made a tensor, and the arguments of its call."""
     call = call_that_made(tensor)
     return call.operation, (call.args, call.kwargs)
 
@@ -145,10 +145,10 @@ class _Renewal:
         self.classes = classes
         self.old = keras.tree.flatten(model.outputs)[0].shape[axis]
         self.inputs = {id(tensor) for tensor in model.inputs}
-        # By id: the makers of scores, and what is behind them.
+        # By id: the layers that make scores, and operations on scores.
         self.makers: dict[int, Any] = {}
         self.behind: dict[int, Any] = {}
-        # The axis of the classes, of every tensor of scores by its id.
+        # From the id of a tensor of scores to the axis of its classes.
         self.axes: dict[int, int] = {}
         for tensor in keras.tree.flatten(model.outputs):
             self._follow(tensor, axis % len(tensor.shape))
@@ -182,7 +182,7 @@ class _Renewal:
         return rebuilt
 
     def _follow(self, tensor, axis):
-        """Goes back from scores to what makes them."""
+        """Traces scores back to the layers that make them."""
         if id(tensor) in self.axes:
             return
         self.axes[id(tensor)] = axis
@@ -257,7 +257,7 @@ class _Renewal:
         return keras.tree.map_structure(lambda x: _Part(x, True), result)
 
     def _check(self, operation, new, old):
-        """Scores must be what they were, but for the number of classes."""
+        """Shapes may differ in the number of classes only."""
         wanted = list(old.shape)
         if id(old) in self.axes:
             wanted[self.axes[id(old)]] = self.classes
@@ -268,7 +268,7 @@ class _Renewal:
             )
 
     def _renew(self, operation):
-        """The operation for the new number, with weights as at first."""
+        """The operation for the new number, with new weights."""
         if id(operation) in self.renewed:
             return self.renewed[id(operation)][1]
         config, old = operation.get_config(), self.old

@@ -1,4 +1,4 @@
-"""A fully connected CRF behind a network."""
+"""A fully connected CRF at the end of a network."""
 
 import keras
 
@@ -12,33 +12,34 @@ __all__ = ["add_crf"]
 
 
 def add_crf(model, preset="deeplab_v1", from_logits=None, **settings):
-    """Refines what a network says by a fully connected CRF on the image.
+    """Refines the scores of a network with a fully connected CRF.
 
-    For networks that were trained without one, as DeepLab v1 and v2 were:
-    their borders then follow those of the image, at its full resolution.
-    Reference:
+    For networks that were trained without one, such as DeepLab v1 and v2: the
+    borders of regions then follow those of the image. Reference:
 
     - [Semantic Image Segmentation with Deep Convolutional Nets and Fully
       Connected CRFs](https://arxiv.org/abs/1412.7062)
 
     Args:
         model: `keras.Model`, images `(batch, height, width, 3)` in 0 … 255,
-            or with the channels first, to scores `(batch, height, width,
-            classes)` of the same size; of several outputs the first counts.
-        preset: str, whose settings, see `keras_seg.crf.DenseCRF`. They are
-            fitted to the scores of one network: `keras_seg.crf_search` finds
-            those for another. Defaults to `"deeplab_v1"`.
-        from_logits: bool, whether the model gives logits, or probabilities.
-            Defaults to None: its graph says so.
-        **settings: of `keras_seg.crf.DenseCRF`, instead of the preset's.
+            or with channels first, to scores `(batch, height, width,
+            classes)` of the same size; of several outputs the first is used.
+        preset: str, name of published settings, see
+            `keras_seg.crf.DenseCRF`. They were fitted to one network:
+            `keras_seg.crf_search` fits them to another. Defaults to
+            `"deeplab_v1"`.
+        from_logits: bool, whether the outputs are logits rather than
+            probabilities. Defaults to None: read from the model's graph.
+        **settings: arguments of `keras_seg.crf.DenseCRF` that replace those of
+            the preset.
 
     Returns:
-        A functional `keras.Model` with the weights of `model`, not copies of
-        them, which gives logits.
+        A functional `keras.Model` that shares the weights of `model` and
+        returns logits.
 
     Raises:
-        ValueError: for settings that can't be, or where it is not known what
-            the model gives.
+        ValueError: If a setting is out of range, or if `from_logits` is
+            unknown.
 
     Example:
 

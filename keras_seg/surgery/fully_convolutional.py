@@ -1,4 +1,4 @@
-"""A classifier's fully connected layers as convolutions."""
+"""Fully connected layers of a classifier as convolutions."""
 
 import dataclasses
 
@@ -30,10 +30,10 @@ def fully_convolutional(
     dropout=0.0,
     verify=True,
 ):
-    """Turns the head of a classifier into convolutions, with its own weights.
+    """Turns the head of a classifier into convolutions with the same weights.
 
     A fully connected layer on a map of 7×7×512 is a convolution of 7×7 whose
-    output has one position; on a larger map it has more. So
+    output has one position; on a larger map it has more. So:
 
     * `Flatten` and the dense layer after it become a convolution as large as
       the map the classifier was built for (VGG's `fc1`: 7×7),
@@ -41,11 +41,11 @@ def fully_convolutional(
       size, with stride 1,
     * every further dense layer becomes a 1×1 convolution.
 
-    On an image of the classifier's own size the result is the classifier's,
-    in one position. On a larger one it is the classifier's head slid over
-    the feature map. That is the classifier slid over the image only where
-    the network does not pad: padding shows every window of the image a
-    border of zeros where the larger image has more of itself.
+    On an image of the classifier's own size, the result equals that of the
+    classifier, at one position. On a larger image it is the classifier's head
+    slid over the feature map. This equals the classifier slid over the image
+    only if the network does not pad: with padding, the classifier sees zeros
+    around every window, the new network the rest of the image.
 
     Source: [Fully Convolutional Networks](https://arxiv.org/abs/1411.4038),
     section 3.1.
@@ -53,27 +53,26 @@ def fully_convolutional(
     Args:
         classifier: functional `keras.Model` with a head of dense layers,
             built for a fixed input size.
-        classifier_activation: name of an activation or None. The last
-            activation of the classifier is left off, so that the result are
-            logits, and this one put in its place. Defaults to None.
-        padding: `"valid"`, or `"same"`: the windows are padded, and the maps
-            keep the size of the feature map. Defaults to `"valid"`.
+        classifier_activation: str, name of the activation that replaces the
+            last one of the classifier. Defaults to None: logits.
+        padding: `"valid"`, or `"same"`: windows are padded, and the output has
+            the size of the feature map. Defaults to `"valid"`.
         dropout: float, rate of a dropout added after each hidden layer of
             the head: the classifiers of `keras.applications` come without
             the one they were trained with. Defaults to 0, none.
-        verify: bool, whether both equations are checked on random numbers: a
-            layer that extends one of Keras's is converted as that one, if
-            they hold. Defaults to True.
+        verify: bool, whether to check both equations on random numbers. Only
+            then are layers converted that extend a layer of Keras by a `call`
+            of their own. Defaults to True.
 
     Returns:
-        A functional `keras.Model` for images of any size that is not less
-        than the classifier's own (any size at all with `padding="same"`),
-        with the classifier's layer names. Its output has the rank of a map.
+        A functional `keras.Model` with the classifier's layer names, for
+        images of the classifier's size or larger (of any size with
+        `padding="same"`). Its output is a map.
 
     Raises:
-        ValueError: if the classifier has no such head or no fixed size; for
-            a layer of the head that can't be converted, or behind which the
-            network computes something else, by name.
+        ValueError: If the classifier has no such head or no fixed size, if a
+            layer of the head can't be converted, or if the network computes
+            something else after a layer. The message names it.
 
     Example:
 
@@ -127,9 +126,8 @@ class _Part:
 
     Attributes:
         tensor: `KerasTensor`.
-        window: None in front of the head. In the head, what each position
-            holds: the height and width of the flattened map, (1, 1) for a
-            vector.
+        window: None before the head. In the head, the height and width of
+            the flattened map that a position holds, (1, 1) for a vector.
     """
 
     tensor: keras.KerasTensor
@@ -170,7 +168,7 @@ class _Surgery:
         return self._vector(operation, args, kwargs)
 
     def _root(self, layer, part):
-        """`Flatten` or global pooling: where the head begins."""
+        """Converts `Flatten` or global pooling, where the head begins."""
         self.begin[id(layer.input)] = layer.input, part.tensor
         if layer.data_format != self.data_format:
             _refuse(
@@ -228,7 +226,7 @@ class _Surgery:
         return _Part(tensor, (1, 1))
 
     def _check_activation(self, layer):
-        """Keras takes a softmax along the last axis, whatever that is."""
+        """Refuses activations along the last axis if it is not the channels."""
         if self.data_format == "channels_last":
             return
         if not pointwise_rules.is_elementwise(layer.activation):
@@ -240,7 +238,7 @@ class _Surgery:
             )
 
     def _vector(self, operation, args, kwargs):
-        """An operation on vectors, which now are positions of a map."""
+        """Converts an operation on vectors to one on positions of a map."""
         part = keras.tree.flatten(args)[0]
         if isinstance(operation, (layers.Flatten, layers.Reshape)):
             shape = operation.output.shape[1:]
@@ -281,7 +279,7 @@ class _Surgery:
 
 
 def _verify(classifier, converted, surgery, reached):
-    """Checks the layers in front of the head, then the head on windows."""
+    """Checks the layers before the head, then the head on windows of a map."""
     old_begin, begin = map(list, zip(*surgery.begin.values(), strict=True))
     if not surgery.begin.keys() & set(map(id, classifier.inputs)):
         verification.verify(
@@ -313,7 +311,7 @@ def _verify(classifier, converted, surgery, reached):
     )
 
     def align(operation, old, new):
-        """What a layer makes of every window, and of the map."""
+        """The outputs for every window, and those at the map's positions."""
         new = np.moveaxis(new, channel_axis(surgery.data_format), -1)
         new = new[:, rows : rows + 2, columns : columns + 3]
         new = new.reshape(len(old), -1)
@@ -347,10 +345,10 @@ def _refuse(layer, reason):
 
 
 def find_head(classifier):
-    """Finds where the head begins, and the operations that end it.
+    """Finds the operations that begin and end the head of a classifier.
 
-    A global pooling whose result comes back to a map (in a squeeze-and-excite
-    block) does not begin the head: what ends as the model's output does.
+    A global pooling that is multiplied with a map again, as in
+    squeeze-and-excite blocks, does not begin a head.
 
     Returns:
         `(roots, last)`, two sets of ids of operations.

@@ -1,8 +1,9 @@
-"""One walk over the graph of a functional model, and copies of its parts."""
+"""Reading, copying and rebuilding the graph of a functional model."""
 
 import contextlib
 
 import keras
+from keras import layers
 from keras import ops
 
 from keras_seg.keras_private import input_structure
@@ -14,6 +15,7 @@ from keras_seg.ops.backend import spatial_axes
 from keras_seg.ops.backend import standardize_data_format
 
 __all__ = [
+    "CONVOLUTIONS",
     "Copier",
     "Pad",
     "check_plain",
@@ -29,11 +31,17 @@ __all__ = [
     "with_outputs",
 ]
 
+CONVOLUTIONS = (
+    layers.Conv2D,
+    layers.DepthwiseConv2D,
+    layers.SeparableConv2D,
+)
+
 # The operation of `keras.ops.pad`, which is not public.
 Pad = type(producer(ops.pad(keras.KerasTensor((1, 1)), 1)))
 
 
-# What a class may override and compute what the one it extends does.
+# What a subclass can override without computing something else.
 PLAIN = (
     "__annotations__",
     "__dict__",
@@ -55,7 +63,7 @@ def functional(model):
         model: a functional or a built sequential `keras.Model`.
 
     Raises:
-        ValueError: if it has no graph of layers.
+        ValueError: If it has no graph of layers.
     """
     if isinstance(model, keras.Sequential) and model.built:
         return keras.Model(model.inputs[0], model.outputs[0], name=model.name)
@@ -69,21 +77,21 @@ def functional(model):
 
 
 def values_of(kind, *structures):
-    """The values of a class among the arguments of a walk's call."""
+    """Returns the values of a class among the arguments of a call."""
     found = keras.tree.flatten(structures)
     return [value for value in found if isinstance(value, kind)]
 
 
 def tensors(*structures):
-    """The arguments of a walk's call with tensors for what holds one."""
+    """Replaces values by their `tensor`, in the arguments of a call."""
     return keras.tree.map_structure(_tensor, structures)
 
 
 def has_own_call(operation):
-    """Whether a layer is of a class outside of Keras that computes by itself.
+    """Whether a layer's class, outside of Keras, computes something of its own.
 
-    A class that extends one of Keras's, or of this package, and overrides
-    nothing of it but its constructor and config computes what that does.
+    A class that extends one of Keras or of this package and overrides only its
+    constructor and config does not.
     """
     for cls in type(operation).__mro__:
         if cls.__module__.split(".")[0] in ("keras", "keras_seg"):
@@ -105,10 +113,7 @@ def data_format_of(model):
 
 @contextlib.contextmanager
 def dtype_policy_of(model):
-    """Gives new layers the dtype policy of a model, not the global one.
-
-    It is that of the first layer of the model that has weights.
-    """
+    """Gives new layers the dtype policy of the first layer with weights."""
     before = keras.config.dtype_policy()
     for layer in nested_layers(model)[1:]:
         if layer.weights and not isinstance(layer, keras.Model):
@@ -124,15 +129,15 @@ def declared_pyramid(model):
     """Returns the maps that a model names in `pyramid_outputs`, or none.
 
     Returns:
-        A dict from name to tensor of the model, as the backbones of
-        keras-hub have it: `{"P2": …, "P3": …}`.
+        A dict from name to tensor, such as `{"P2": …, "P3": …}` of the
+        backbones of keras-hub.
     """
     declared = getattr(model, "pyramid_outputs", None)
     return dict(declared) if isinstance(declared, dict) else {}
 
 
 def with_outputs(model, outputs):
-    """Returns the model of the same graph that ends in other tensors of it."""
+    """Returns a model of the same graph with other outputs."""
     ended = keras.Model(model.inputs, outputs, name=model.name)
     return _declare(ended, declared_pyramid(model))
 
@@ -147,8 +152,8 @@ class Copier:
     """Copies the operations of a model, each once, and then their weights.
 
     Args:
-        new_weights: bool, whether copies keep the weights they draw. Defaults
-            to False: none are drawn, and `copy_weights` must be called.
+        new_weights: bool, whether copies draw new weights. Defaults to False:
+            they are zero until `copy_weights` is called.
     """
 
     def __init__(self, new_weights=False):
@@ -163,13 +168,12 @@ class Copier:
             operation: a layer or an operation such as `+`.
             layer_class: class of the copy. Defaults to the operation's own.
             adapt: function from the arrays of the layer's weights to those
-                of the copy; None where they are the same numbers.
+                of the copy. Defaults to None, the same weights.
             **changes: values of its config.
 
         Raises:
-            ValueError: if it has been copied with other changes: a layer
-                used twice can't become two layers. If it is quantized, or
-                has low-rank (LoRA) weights beside its kernel.
+            ValueError: If the operation was copied before with other changes,
+                or if it is quantized or has low-rank (LoRA) weights.
         """
         check_plain(operation)
         layer_class = layer_class or type(operation)
@@ -194,7 +198,7 @@ class Copier:
         return copy
 
     def _draw_nothing(self, copy):
-        """Zeros until it has its weights: draws of a VGG16 take seconds."""
+        """Starts from zeros: random weights of a VGG16 take seconds."""
         for name, initializer in list(vars(copy).items()):
             if isinstance(initializer, keras.initializers.Initializer):
                 self._initializers.append((copy, name, initializer))
@@ -227,7 +231,7 @@ class Copier:
 
 
 def check_plain(layer):
-    """Refuses a layer whose kernel is not one variable of numbers."""
+    """Refuses layers that are quantized or have low-rank (LoRA) weights."""
     policy = getattr(layer, "dtype_policy", None)
     if isinstance(policy, keras.dtype_policies.QuantizedDTypePolicy):
         what, fix = "quantized", "quantize the network that surgery makes"
@@ -252,8 +256,8 @@ def copy_model(model, input_tensor=None, class_of=type, reached=None):
     Args:
         model: functional `keras.Model`.
         input_tensor: tensor to build upon. Defaults to an input of any size.
-        class_of: function from an operation to the class of its copy, which
-            takes the same config. Defaults to that of the operation.
+        class_of: function from an operation to the class of its copy, with
+            the same config. Defaults to the operation's own class.
         reached: see `rebuild`.
 
     Returns:
@@ -285,20 +289,20 @@ def rebuild(
 
     Args:
         model: a functional `keras.Model`.
-        start: function from a new input tensor to the value the walk starts
-            with: a tensor, or what holds one as `.tensor`.
-        call: function of the walk, see `run_through_graph`.
-        copier: the `Copier` that `call` makes its layers with.
+        start: function from a new input tensor to the value passed to `call`:
+            a tensor, or an object with one as `.tensor`.
+        call: see `keras_seg.keras_private.run_through_graph`.
+        copier: the `Copier` with which `call` copies layers.
         input_tensor: tensor to build upon. Defaults to a new input.
-        any_size: bool, whether that takes images of any size, or of the size
-            that `model` takes. Defaults to True.
-        reached: dict to fill, from the id of a tensor of `model` to what
-            stands for it, for `keras_seg.surgery.verification.verify`.
+        any_size: bool, whether the new input takes images of any size rather
+            than of the size that `model` takes. Defaults to True.
+        reached: dict to fill, from the id of a tensor of `model` to the value
+            that stands for it, for `keras_seg.surgery.verification.verify`.
 
     Returns:
         A `keras.Model` of the same name, with the `pyramid_outputs` of
-        `model`. Upon an `input_tensor` it is a part of another network, and
-        its own `Metadata` is left out.
+        `model`. With an `input_tensor` it is a part of another network, and
+        the `Metadata` of `model` is left out.
     """
     if input_tensor is None:
         data_format = data_format_of(model)

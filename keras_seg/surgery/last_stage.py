@@ -1,4 +1,4 @@
-"""The last stage of a network: other rates, and copies of it."""
+"""The last stage of a network: its dilation rates, and copies of it."""
 
 import keras
 import numpy as np
@@ -16,13 +16,13 @@ __all__ = ["cascade", "multi_grid"]
 
 
 def multi_grid(model, rates, *, verify=True):
-    """Spreads the kernels of the last stage, each by a rate of its own.
+    """Dilates the kernels of the last stage, each by a rate of its own.
 
-    DeepLab v3's multi-grid: the units behind the last stride see at the
-    rates (1, 2, 4) of what they saw. Removing strides afterwards multiplies
-    these by the base rate: at output stride 16 they become 2, 4, 8. The
-    network no longer computes what it did; its weights are kept, to be
-    trained on. Reference:
+    This is DeepLab v3's multi-grid: the convolutions after the last stride get
+    rates such as (1, 2, 4). Removing strides afterwards multiplies these by
+    the base rate: at output stride 16 they become 2, 4, 8. The weights are
+    kept, but the network computes something else and must be trained on.
+    Reference:
 
     - [Rethinking Atrous Convolution for Semantic Image Segmentation](
       https://arxiv.org/abs/1706.05587), section 3.2
@@ -31,18 +31,18 @@ def multi_grid(model, rates, *, verify=True):
         model: functional `keras.Model`, an encoder with its strides.
         rates: ints, one for each convolution larger than 1×1 behind the last
             stride, in the order of the graph: three in every ResNet.
-        verify: bool, whether it is checked on random maps that a spread
-            convolution computes of every `rate`-th position what it did of
-            the positions. Defaults to True.
+        verify: bool, whether to check, on random maps, that a dilated
+            convolution computes from every `rate`-th position what the
+            original computes from neighboring ones. Defaults to True.
 
     Returns:
         A functional `keras.Model` for images of any size, with the layer
         names and the weights of `model`.
 
     Raises:
-        ValueError: for rates below 1, or another number of them than of
-            such convolutions; for a convolution that can't be spread, by
-            name.
+        ValueError: If a rate is below 1, if there are not as many rates as
+            convolutions, or if a convolution can't be dilated. The message
+            names it.
 
     Example:
 
@@ -92,7 +92,7 @@ def multi_grid(model, rates, *, verify=True):
 
 
 def _check_spread(layer, spread, rate):
-    """Compares the two on what lies `rate` positions apart."""
+    """Compares the two on positions that are `rate` apart."""
     axes = spatial_axes(layer.data_format)
     shape = [2, *layer.input.shape[1:]]
     every = [slice(None)] * 4
@@ -134,15 +134,15 @@ def last_convolutions(model):
 
 
 def cascade(model, copies, *, verify=True):
-    """Appends copies of a network's last stage, as DeepLab v3's block5 … 7.
+    """Appends copies of a network's last stage: DeepLab v3's block5 … block7.
 
-    A copy is everything behind the map that goes into the last stride, the
-    stride too: a ResNet of stride 32 reaches 64, 128 and 256. Removing the
-    strides by `keras_seg.surgery.set_output_stride` then gives the paper's
-    rates: at output stride 16 the last stage sees at rate 2, its copies at 4,
-    8 and 16, each times the multi-grid rates (`keras_seg.surgery.multi_grid`,
-    applied before) of its units. The copies' weights are new, drawn by the
-    layers' initializers. Reference:
+    The last stage begins with the last stride, so each copy adds a stride: a
+    ResNet of stride 32 reaches 64, 128 and 256. Removing the strides with
+    `keras_seg.surgery.set_output_stride` then gives the paper's rates: at
+    output stride 16 the last stage has rate 2 and its copies 4, 8 and 16, each
+    multiplied by the multi-grid rates if `keras_seg.surgery.multi_grid` was
+    applied before. The weights of the copies are new, drawn by the layers'
+    initializers. Reference:
 
     - [Rethinking Atrous Convolution for Semantic Image Segmentation](
       https://arxiv.org/abs/1706.05587), section 3.2
@@ -150,18 +150,17 @@ def cascade(model, copies, *, verify=True):
     Args:
         model: functional `keras.Model`, an encoder with its strides.
         copies: int, at least 1: the paper's 1, 2 or 3.
-        verify: bool, whether it is checked on a small random image that the
-            stages in front of the copies compute what they did. Defaults to
-            True.
+        verify: bool, whether to check on a small random image that the
+            stages before the copies compute what they did. Defaults to True.
 
     Returns:
         A functional `keras.Model` for images of any size, with the layer
-        names and the weights of `model`; names in the copies end in
-        `_cascade1`, `_cascade2` and so on.
+        names and weights of `model`. Names in the copies end in `_cascade1`,
+        `_cascade2` and so on.
 
     Raises:
-        ValueError: if the network has but one stage, or one that can't be
-            repeated on its own output.
+        ValueError: If the network has only one stage, or if the last one
+            can't be applied to its own output.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Strides by measurement: of an operation that does not state it, of maps."""
+"""Strides by measurement: of unknown operations, and of maps."""
 
 import keras
 import numpy as np
@@ -18,10 +18,10 @@ SIZE = 224
 
 
 def measured_strides(operation, args, kwargs, data_format):
-    """Finds strides from the sizes of what is made of a map of 224×224.
+    """Finds strides from the sizes of an operation's outputs.
 
-    For blocks of other packages, which are one layer with convolutions and
-    strides within. Nothing is computed: shapes are inferred.
+    For layers of other packages with convolutions and strides inside, such as
+    blocks. Shapes are inferred for a map of 224×224; nothing is computed.
 
     Args:
         operation: a layer or an operation such as slicing.
@@ -30,12 +30,12 @@ def measured_strides(operation, args, kwargs, data_format):
         data_format: `"channels_last"` or `"channels_first"`.
 
     Returns:
-        A list with an int for each output: its stride, or 0 where the
-        output is no map, or one of a single position.
+        A list with the stride of each output, as int: 0 if it is not a map,
+        or one of a single position.
 
     Raises:
-        ValueError: if rows and columns have different strides, or the map is
-            enlarged.
+        ValueError: If rows and columns have different strides, or if the map
+            is enlarged.
 
     Example:
 
@@ -80,18 +80,18 @@ def _stride(operation, shape, axes):
 
 
 def verify_strides(model, levels):
-    """Checks that maps have the strides that they are named by.
+    """Checks by running a model that maps have the strides read from its graph.
 
-    The model is run on two random images of different sizes: by what the one
-    is larger, divided by the stride, must each map be larger. A model that
-    takes images of one size must make of them maps that are so much smaller.
+    The shapes of the maps are compared for two images: if one is larger by
+    `n` pixels, its maps must be larger by `n / stride` positions. For a model
+    that takes images of one size, the ratio of sizes must be the stride.
 
     Args:
         model: functional `keras.Model`.
         levels: dict from stride to tensor of `model`.
 
     Raises:
-        ValueError: if a map has another stride, by name.
+        ValueError: If a map has another stride. The message names its layer.
     """
     named = np.array(list(levels))[:, None]
     # Maps whose strides were removed grow by several positions at once.
@@ -121,7 +121,7 @@ def verify_strides(model, levels):
 
 
 def _strides(model, levels, growth):
-    """The strides that maps are measured to have, `(levels, 2)`, or None."""
+    """The measured strides, `(levels, 2)`; None if the model does not run."""
     axes = spatial_axes(graph.data_format_of(model))
     ended = keras.Model(model.inputs, list(levels.values()))
     pads = [(0, growth if axis in axes else 0) for axis in range(4)]

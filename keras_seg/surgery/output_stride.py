@@ -21,41 +21,36 @@ OUTPUT_STRIDES = (1, 2, 4, 8, 16, 32)
 
 
 def set_output_stride(model, output_stride, *, input_tensor=None, verify=True):
-    """Rebuilds a network so that its maps are denser, with its own weights.
+    """Rebuilds a network with denser maps and the same weights.
 
-    Strides that would take the maps beyond `output_stride` are removed; the
-    layers behind them work with holes instead ("à trous"), the pools too. The
-    network computes what it computed before, at more places: where the old
-    network had a stride of `s`, and `k = s / output_stride`,
+    Strides beyond `output_stride` are removed, and the kernels and pools after
+    them are dilated instead ("à trous"). The network computes what it did, at
+    more positions: if the old map has stride `s` and `k = s / output_stride`,
 
         dense_map[:, ::k, ::k] == old_map
 
-    to rounding, at every size, odd or even. Convolutions (depthwise and
-    separable too), pooling, zero padding, cropping and everything pointwise
-    are carried. Means over the whole map, in squeeze-and-excite blocks and
-    group normalization, are taken over the dense map, so these networks
-    differ from the strided ones: a warning says how much, measured on the
-    network at hand.
+    up to rounding, at every size, odd or even. There are rules for
+    convolutions (depthwise and separable too), pooling, zero padding, cropping
+    and everything pointwise. Squeeze-and-excite blocks and group normalization
+    take means over the whole map, now the dense one, so these networks differ
+    from the strided ones; a warning says by how much.
 
     The equation is checked on a small random image before the network is
-    returned. A layer that extends one of Keras's is carried as that one, if
-    the check shows that it holds.
+    returned. A layer that extends one of Keras's is treated as that one if
+    the equation holds.
 
-    A "same" convolution with a stride looks at other places of odd maps than
-    of even ones, and goes on doing so without it: what stands on a dense map
-    of an even size lies one position further. So that a head behind it finds
-    things at one place, give images whose sides are a multiple of the
-    network's stride plus 1, as `keras_seg.applications` does
+    A "same" convolution with a stride is aligned differently on odd and even
+    maps, and so is the dilated one: on even maps, all is shifted by one
+    position. To have one alignment, give images whose sides are a multiple of
+    the network's stride plus 1, as `keras_seg.applications` does
     (`keras_seg.layers.PadToMultiple(32, 1)`).
 
-    A whole segmentation network is carried like its encoder: the rates of an
-    `ASPP` grow with the map, and logits stay at the size of the image. A
-    DeepLab v3 trained at output stride 16 is so evaluated at 8, with its own
-    weights.
+    Whole segmentation networks are treated like encoders: the rates of an
+    `ASPP` grow with the map, and logits stay at the size of the image. For
+    example, a DeepLab v3 trained at output stride 16 can be evaluated at 8.
 
-    The way back is the same call with a larger output stride: the network
-    carries the config of the one that had the strides, which is rebuilt with
-    the weights that the dense one has now.
+    A larger output stride gives the strides back: the dense network carries
+    the config of the strided one, which is rebuilt with the present weights.
 
     Source: the hole algorithm of
     [DeepLab](https://arxiv.org/abs/1412.7062), section 3.1.
@@ -65,16 +60,16 @@ def set_output_stride(model, output_stride, *, input_tensor=None, verify=True):
         output_stride: int, one of 1, 2, 4, 8, 16, 32.
         input_tensor: tensor `(batch, height, width, channels)` to build
             upon. Defaults to a new input of any size.
-        verify: bool, whether the equation is checked. Defaults to True.
+        verify: bool, whether to check the equation. Defaults to True.
 
     Returns:
         A functional `keras.Model` for images of any size, with the layer
-        names and the weights of `model`.
+        names and weights of `model`.
 
     Raises:
-        ValueError: for another output stride, or one above that of the
-            network that had the strides; for a layer that can't be carried,
-            or behind which the equation does not hold, by name.
+        ValueError: If `output_stride` is another number or above that of the
+            strided network, if there is no rule for a layer, or if the
+            equation does not hold after one. The message names it.
 
     Example:
 
@@ -129,7 +124,7 @@ def set_output_stride(model, output_stride, *, input_tensor=None, verify=True):
 
 
 def _is_part(tensor):
-    """Whether what stands upon a tensor is a part of a network with facts."""
+    """Whether a tensor is in a network that has a `Metadata`."""
     if tensor is None:
         return False
     before = keras.Model(keras.utils.get_source_inputs(tensor), tensor)
@@ -137,9 +132,9 @@ def _is_part(tensor):
 
 
 def _rebuild(model, output_stride, input_tensor, is_part, verify):
-    """Returns the dense network, and the surgery that made it.
+    """Returns the dense network and the `Surgery` that made it.
 
-    Unless it is a part of another one, it has a `Metadata` behind its image.
+    A `Metadata` follows the image, unless the network is a part of another.
     """
     surgery = Surgery(output_stride, graph.data_format_of(model), verify)
     kept = input_tensor is None and facts_of(model) is not None
@@ -168,15 +163,15 @@ def _rebuild(model, output_stride, input_tensor, is_part, verify):
 
 
 def _restore(config, dense, output_stride):
-    """The strided network, with what its layers are by now.
+    """Returns the strided network with the present weights of its layers.
 
     Args:
         config: str, JSON of the strided network.
-        dense: the network that is to get its strides back.
-        output_stride: int, its own.
+        dense: the network without the strides.
+        output_stride: int, that of `dense`.
 
     Raises:
-        ValueError: if other surgery has changed it meanwhile.
+        ValueError: If other surgery has changed `dense` meanwhile.
     """
     model = keras.saving.deserialize_keras_object(json.loads(config))
     trainable = {layer.name: layer.trainable for layer in dense.layers}
@@ -197,7 +192,7 @@ def _restore(config, dense, output_stride):
 
 
 def _kinds(model):
-    """How many layers of each class and config there are, by any name."""
+    """Counts the layers of each class and config, whatever their names."""
     kinds: collections.Counter = collections.Counter()
     for layer in model.layers:
         if isinstance(layer, keras.Model):

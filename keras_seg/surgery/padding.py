@@ -1,6 +1,7 @@
-"""Padding that follows the size of a map, and networks without any."""
+"""Padding: by the parity of a map's size, or none at all."""
 
 import keras
+import numpy as np
 from keras import layers
 
 from keras_seg.keras_private import producer
@@ -14,30 +15,24 @@ from keras_seg.surgery import pointwise_rules
 
 __all__ = ["check_unpadded", "pad_by_parity"]
 
-CONVOLUTIONS = (
-    layers.Conv2D,
-    layers.DepthwiseConv2D,
-    layers.SeparableConv2D,
-)
-
 
 def pad_by_parity(model):
-    """Lets strided convolutions pad by what the size of their map is.
+    """Replaces padding for even maps by padding that follows the map's size.
 
-    The MobileNets and EfficientNets of `keras.applications` pad a map in
-    front of a stride of 2 by a layer: evenly if its size is odd, and by one
-    more behind than in front if it is even, or if it is not known. For a
-    network of any size that is wrong at odd ones: its map has a position
-    less than aligned corners need, and each lies half a stride off. The
-    padding `"same"` is what they do at sizes that are known (but for the
-    first MobileNet, which takes all for even).
+    The MobileNets and EfficientNets of `keras.applications` pad a map with a
+    `ZeroPadding2D` before a stride of 2: evenly if its size is odd, and by one
+    more at the end if it is even or unknown. If the size is unknown and turns
+    out to be odd, the next map has one position too few for aligned corners,
+    and each is half a stride off. Padding `"same"` does at every size what
+    these networks do at known ones (except for the first MobileNet, which
+    takes every size for even).
 
     Args:
         model: functional `keras.Model`.
 
     Returns:
         A functional `keras.Model` for images of any size, with the weights
-        of `model`, which computes the same where maps are even.
+        of `model`. Where maps are even, it computes the same.
 
     Example:
 
@@ -55,12 +50,12 @@ def pad_by_parity(model):
         for tensor in keras.tree.flatten(operation.input):
             made_by = producer(tensor)
             consumers.setdefault(id(made_by), []).append(operation)
-    # From each padding that goes to the convolution that takes it over.
+    # From each padding that is removed to the convolution that replaces it.
     fitted = {
         made_by: operations[0]
         for made_by, operations in consumers.items()
         if len(operations) == 1
-        and isinstance(operations[0], CONVOLUTIONS)
+        and isinstance(operations[0], graph.CONVOLUTIONS)
         and _is_for_even_maps(operations[0])
     }
     if not fitted:
@@ -78,7 +73,7 @@ def pad_by_parity(model):
 
 
 def _is_for_even_maps(convolution):
-    """Whether it is padded for its stride as even maps have to be."""
+    """Whether the layer before it pads as even maps need for its stride."""
     padding = producer(convolution.input)
     if not isinstance(padding, layers.ZeroPadding2D):
         return False
@@ -97,9 +92,7 @@ def _is_for_even_maps(convolution):
 
 
 WINDOWS = (
-    layers.Conv2D,
-    layers.DepthwiseConv2D,
-    layers.SeparableConv2D,
+    *graph.CONVOLUTIONS,
     layers.MaxPooling2D,
     layers.AveragePooling2D,
     RemovedStride,
@@ -117,22 +110,22 @@ WHOLE = (
 
 
 def check_unpadded(classifier, head=(), data_format=None):
-    """Checks that nothing in a classifier depends on where its input ends.
+    """Checks that a classifier can slide over an image.
 
-    Then what it computes of a window is what it computes there of a whole
-    image. It is not so where a layer pads, or takes in the whole map. What
-    `keras_seg.surgery.set_output_stride` refuses is not looked for.
+    What it computes from a window must not depend on where the window ends, so
+    no layer may pad or use statistics of the whole map. Layers that
+    `keras_seg.surgery.set_output_stride` refuses are not checked here.
 
     Args:
         classifier: functional `keras.Model`.
-        head: set of ids of operations, which may take in the whole map: see
+        head: set of ids of operations that may use the whole map: see
             `keras_seg.surgery.fully_convolutional`.
         data_format: `"channels_last"`, `"channels_first"`, or None for that
             of the first layer that has one.
 
     Raises:
-        ValueError: for such a layer, by name; for layers of two data
-            formats.
+        ValueError: If there is such a layer, or one of another data format.
+            The message names it.
 
     Example:
 
@@ -189,9 +182,9 @@ def _is_whole(operation, data_format):
 
 def _pads(layer):
     if isinstance(layer, layers.ZeroPadding2D):
-        return any(amount for pair in layer.padding for amount in pair)
+        return np.any(layer.padding)
     if isinstance(layer, graph.Pad):
-        return any(amount for pair in layer.pad_width for amount in pair)
+        return np.any(layer.pad_width)
     if not isinstance(layer, WINDOWS):
         return False
     if isinstance(layer, RemovedStride) and layer.removed_stride > 1:

@@ -1,4 +1,4 @@
-"""Which layers and operations work on every position by itself."""
+"""Layers and operations that treat every position by itself."""
 
 import keras
 import numpy as np
@@ -90,7 +90,7 @@ OPERATION_NAMES_ALONG_AN_AXIS = ("Concatenate", "Split")
 
 
 def is_elementwise(activation):
-    """Whether a function makes of every number another one, by itself.
+    """Whether a function is applied to each number by itself.
 
     Example:
 
@@ -112,9 +112,9 @@ def is_elementwise(activation):
 
 
 def is_pointwise(operation, data_format):
-    """Whether what an operation makes of a position depends on it alone.
+    """Whether an operation's output at a position depends on that one only.
 
-    Group normalization counts as pointwise although it takes means over the
+    Group normalization counts as pointwise, although it takes means over the
     whole map: see `keras_seg.surgery.set_output_stride`.
 
     Args:

@@ -15,12 +15,7 @@ from keras_seg.surgery.measuring import verify_strides
 
 __all__ = ["pyramid", "stride_of"]
 
-CONVOLUTIONS = (
-    layers.Conv2D,
-    layers.DepthwiseConv2D,
-    layers.SeparableConv2D,
-)
-STRIDED = (*CONVOLUTIONS, layers.MaxPooling2D, layers.AveragePooling2D)
+STRIDED = (*graph.CONVOLUTIONS, layers.MaxPooling2D, layers.AveragePooling2D)
 PADDING = (
     layers.ZeroPadding2D,
     layers.Cropping2D,
@@ -35,37 +30,36 @@ ENLARGING = (layers.Conv2DTranspose, layers.UpSampling2D)
 def pyramid(model, *, pools=False, verify=True):
     """Finds the last map of a network before each of its strides.
 
-    The strides are read from the graph, not from layer names or indices, so
-    any functional encoder will do. Where several tensors go into a stride
-    (two branches of a block), the one computed last is taken; explicit
-    padding in front of a strided layer is left out. A network whose strides
-    were removed by `keras_seg.surgery.set_output_stride` has fewer levels.
+    Strides are read from the graph, not from layer names or indices, so any
+    functional encoder will do. If several tensors lead to a stride, such as
+    two branches of a block, the one computed last is taken. Padding before a
+    strided layer is left out. A network whose strides were removed by
+    `keras_seg.surgery.set_output_stride` has fewer levels.
 
-    Where a model names its maps itself, in a dict `model.pyramid_outputs`
-    from any name to tensor, as the backbones of keras-hub do, these are
-    taken for the strides they have; the last map is still the network's. A
-    layer of another package that does several things at once has the stride
-    that is measured of it, in each of its outputs.
+    If a model names its maps in a dict `model.pyramid_outputs`, from any name
+    to a tensor, as the backbones of keras-hub do, these are taken for their
+    strides; the last map is still that of the network. The strides of a layer
+    of another package, a block for example, are measured.
 
     Args:
         model: functional `keras.Model`, a classifier or an encoder.
-        pools: bool. Where a max pooling alone makes a stride, as in VGG,
-            take what it pools, the first map of that stride, in place of the
-            last: FCN and its kin call these maps pool1 … pool4. Defaults to
-            False.
-        verify: bool, whether the strides are checked on random images.
-            Defaults to True.
+        pools: bool, whether to take the output of a max pooling, the first
+            map of its stride, instead of the last, where a max pooling alone
+            makes a stride, as in VGG. FCN calls these maps pool1 … pool4.
+            Defaults to False.
+        verify: bool, whether to check the strides on random images. Defaults
+            to True.
 
     Returns:
-        A dict from stride (pixels of the image for a position) to tensor of
-        `model`, in ascending order; the last one is the last map before the
-        classifier, if there is one. Stride 1 is there where layers with
-        weights work at the size of the image.
+        A dict from stride, in pixels of the image, to tensor of `model`, in
+        ascending order. The last one is the last map, before the classifier
+        if there is one. Stride 1 is included if layers with weights work at
+        the size of the image.
 
     Raises:
-        ValueError: if the model enlarges its maps, or makes of them a
-            sequence; if a layer has different strides for rows and columns;
-            if a map has another stride when the model runs.
+        ValueError: If the model enlarges its maps or turns them into a
+            sequence, if a layer has different strides for rows and columns,
+            or if a map has another stride when the model runs.
 
     Example:
 
@@ -109,9 +103,10 @@ def pyramid(model, *, pools=False, verify=True):
 
 @dataclasses.dataclass(frozen=True)
 class _Level:
-    """A tensor and its stride; `weighted` once a convolution made it.
+    """A tensor and its stride.
 
-    `sequence` is the operation that made a sequence of the map, if one did.
+    `weighted` says whether there is a convolution before it; `sequence` is the
+    operation that turned the map into a sequence, if there is one.
     """
 
     tensor: keras.KerasTensor
@@ -136,11 +131,7 @@ class _Climb:
         self.reached = {}
 
     def call(self, operation, *args, **kwargs):
-        levels = [
-            value
-            for value in keras.tree.flatten((args, kwargs))
-            if isinstance(value, _Level)
-        ]
+        levels = graph.values_of(_Level, args, kwargs)
         level = max(levels, key=lambda x: (x.is_map, x.stride))
         outputs = keras.tree.flatten(operation.output)
         is_map = any(len(tensor.shape) == 4 for tensor in outputs)
@@ -169,7 +160,7 @@ class _Climb:
         return keras.tree.pack_sequence_as(operation.output, reached)
 
     def _leave(self, operation, level, outputs):
-        """What stands for a map that is one no more: a vector, a sequence."""
+        """The level of a map that became a vector or a sequence."""
         sequence = any(len(tensor.shape) > 2 for tensor in outputs)
         if not sequence or isinstance(operation, GLOBAL):
             return dataclasses.replace(level, is_map=False, sequence=None)
@@ -178,23 +169,17 @@ class _Climb:
         return dataclasses.replace(level, is_map=False, sequence=operation)
 
     def _strides(self, operation, args, kwargs, outputs):
-        """The stride of each output, 0 for what has no place; if weighted."""
-        maps = [
-            value
-            for value in keras.tree.flatten((args, kwargs))
-            if isinstance(value, _Level) and value.is_map
-        ]
+        """The stride of each output, 0 if it is not a map; whether weighted."""
+        maps = [x for x in graph.values_of(_Level, args, kwargs) if x.is_map]
         if len(maps) > 1 or _states_its_stride(operation, self.data_format):
             stride, weighted = stride_of(operation)
             return [stride] * len(outputs), weighted
-        args, kwargs = keras.tree.map_structure(
-            lambda x: x.tensor if isinstance(x, _Level) else x, (args, kwargs)
-        )
+        args, kwargs = graph.tensors(args, kwargs)
         strides = measured_strides(operation, args, kwargs, self.data_format)
         return strides, _has_weights(operation)
 
     def _record(self, operation, level, reached):
-        """Keeps what is the last map of its stride so far."""
+        """Keeps the last map of each stride so far."""
         maps = [x for x in reached if x.is_map]
         for x in maps:
             self.reached[id(x.tensor)] = x
@@ -218,7 +203,7 @@ def _has_weights(operation):
 
 
 def _states_its_stride(operation, data_format):
-    """Keras' own layers do, and what keeps every position where it is."""
+    """Whether the stride can be read: of Keras's layers, and pointwise ones."""
     of_keras = type(operation).__module__.startswith("keras.")
     return (
         isinstance(operation, (keras.Model, *STRIDED))
@@ -235,7 +220,7 @@ def _refuse(operation, what):
 
 
 def stride_of(operation):
-    """The stride of an operation, and whether a convolution is in it.
+    """Returns the stride of an operation, and whether it is a convolution.
 
     Args:
         operation: a layer, an inner model, or an operation such as `+`.
@@ -244,7 +229,7 @@ def stride_of(operation):
         `(stride, weighted)`, an int and a bool.
 
     Raises:
-        ValueError: if rows and columns have different strides.
+        ValueError: If rows and columns have different strides.
     """
     if isinstance(operation, keras.Model):
         model = graph.functional(operation)
@@ -258,4 +243,4 @@ def stride_of(operation):
             f"The strides of the layer '{operation.name}' differ: "
             f"strides={operation.strides}"
         )
-    return operation.strides[0], isinstance(operation, CONVOLUTIONS)
+    return operation.strides[0], isinstance(operation, graph.CONVOLUTIONS)

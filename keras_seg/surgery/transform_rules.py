@@ -1,4 +1,4 @@
-"""How a layer is carried to a network of another output stride."""
+"""Rules that carry a layer to a network of another output stride."""
 
 import dataclasses
 import functools
@@ -21,22 +21,21 @@ __all__ = ["Map", "Surgery", "carry", "refuse"]
 
 @dataclasses.dataclass(frozen=True)
 class Map:
-    """A tensor of the new network, and how it lies over the old one's.
+    """A tensor of the new network and its geometry relative to the old one.
 
-    Where the old map has n positions, the new one has at least
-    `(n - 1) · rate + 1` and at most `n · rate`, and every `rate`-th of them
-    is the old one's.
+    If the old map has `n` positions, the new one has at least
+    `(n - 1) · rate + 1` and at most `n · rate`. Every `rate`-th of them equals
+    a position of the old map.
 
-    Attributes:
-        tensor: `KerasTensor`, or None for a value without a place.
-        stride: int, pixels of the image for a position.
-        rate: int, positions for each position of the old map.
-        origin: object that maps of one history share.
-        shift: pair of ints, by how much the height and the width differ
-            from those that the origin stands for. Maps of equal origin and
-            shift have equal sizes.
-        padded: pair of ints, rows and columns that are explicit padding.
-        is_map: bool, False once the height and width are pooled away.
+    Args:
+        tensor: `KerasTensor`, or None.
+        stride: int, pixels of the image from one position to the next.
+        rate: int, new positions for each position of the old map.
+        origin: object that stands for a size.
+        shift: pair of ints, the difference of height and width from `origin`.
+            Maps with equal origin and shift have equal sizes.
+        padded: pair of ints, rows and columns of explicit padding.
+        is_map: bool, False after the height and width are pooled.
     """
 
     tensor: keras.KerasTensor
@@ -56,16 +55,16 @@ class Map:
 
 
 class Surgery:
-    """What is being done to one model.
+    """The state of one removal of strides.
 
     Args:
-        output_stride: int, the stride the maps may reach.
+        output_stride: int, the largest stride of the new maps.
         data_format: `"channels_last"` or `"channels_first"`.
-        verify: bool, whether it is checked what the new network computes.
+        verify: bool, whether the new network will be verified.
 
     Attributes:
         reached: dict from the id of an old tensor to its `Map`.
-        changed: list of the layers whose output is not the old one's.
+        changed: list of the layers whose output differs from the old one.
     """
 
     def __init__(self, output_stride, data_format, verify=True):
@@ -95,7 +94,10 @@ class Surgery:
         return result
 
     def apply(self, layer, args, kwargs, **changes):
-        """Calls a layer on the tensors of maps; `changes` says what it did."""
+        """Calls a layer on the tensors of maps.
+
+        Its output has the geometry of the first map, with `changes`.
+        """
         first = graph.values_of(Map, args, kwargs)[0]
         args, kwargs = graph.tensors(args, kwargs)
         return keras.tree.map_structure(
@@ -105,7 +107,7 @@ class Surgery:
 
 
 def refuse(layer, reason):
-    """Raises the error for a layer that can't be carried."""
+    """Raises the error for a layer without a rule."""
     raise ValueError(
         f"The layer '{layer.name}' ({type(layer).__name__}) can't be carried "
         f"to another output stride: {reason}."
@@ -118,7 +120,7 @@ def carry(layer, surgery, maps, args, kwargs):
 
     Args:
         layer: the layer or operation of the old network.
-        surgery: what is being done: output stride, data format, copier.
+        surgery: `Surgery`.
         maps: list of the `Map`s among the arguments.
         args: tuple, the positional arguments it was called with.
         kwargs: dict, the keyword arguments.
@@ -204,7 +206,7 @@ def _(model, surgery, maps, args, kwargs):
 
 @carry.register(ASPP)
 def _(layer, surgery, maps, args, kwargs):
-    """Its rates are distances on the map. The mean stays one of the map."""
+    """Multiplies its rates. Its image pooling is over the dense map."""
     (x,) = maps
     if x.rate > 1 and layer.version == "v3":
         surgery.changed.append(layer)
@@ -215,7 +217,7 @@ def _(layer, surgery, maps, args, kwargs):
 
 @carry.register(ResizeLike)
 def _(layer, surgery, maps, args, kwargs):
-    """What is resized comes to lie where the reference does."""
+    """The output takes the position and stride of the reference map."""
     x, reference = maps
     if x.rate > reference.rate:
         surgery.changed.append(layer)
@@ -241,7 +243,7 @@ def _(layer, surgery, maps, args, kwargs):
 
 @carry.register(layers.Permute)
 def _(layer, surgery, maps, args, kwargs):
-    """Only what ends a channels-first system: logits with channels last."""
+    """Only for the logits of a channels-first network, moved to the end."""
     (x,) = maps
     if x.rate > 1 or tuple(layer.dims) != (2, 3, 1):
         refuse(

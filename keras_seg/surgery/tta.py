@@ -1,4 +1,4 @@
-"""One network that sees an image at several scales, and mirrored."""
+"""Test-time augmentation as a network: several scales, and mirrored."""
 
 import keras
 from keras import layers
@@ -16,14 +16,14 @@ __all__ = ["average_views", "first_output", "image_of", "log_of"]
 def average_views(
     model, scales=(1.0,), mirror=False, merge="mean", from_logits=None
 ):
-    """Makes a network of what a network says of several views of an image.
+    """Builds a network that merges the predictions for views of an image.
 
-    Each view goes through the network, and what it says is brought back to
-    the image. DeepLab v3 takes the mean of the probabilities at the scales
-    0.5, 0.75, 1, 1.25, 1.5 and 1.75, each mirrored too (78.51 to 79.77 for
-    ResNet-101 at output stride 8), DeepLab v2 the maximum of the scores at 1,
-    0.75 and 0.5. A side of n pixels becomes `floor((n - 1) · scale) + 1`, with
-    aligned corners, as in the authors' codes. References:
+    Every view is predicted and the scores are resized to the image. DeepLab v3
+    takes the mean of the probabilities at the scales 0.5, 0.75, 1, 1.25, 1.5
+    and 1.75, each mirrored as well (78.51 to 79.77 mean IoU for ResNet-101 at
+    output stride 8), DeepLab v2 the maximum of the scores at 1, 0.75 and 0.5.
+    A side of `n` pixels becomes `floor((n - 1) · scale) + 1`, with aligned
+    corners, as in the authors' code. References:
 
     - [Rethinking Atrous Convolution for Semantic Image Segmentation](
       https://arxiv.org/abs/1706.05587)
@@ -33,24 +33,24 @@ def average_views(
 
     Args:
         model: `keras.Model`, images to scores `(batch, height, width,
-            classes)` of the same size; of several outputs the first counts.
-        scales: floats above 0. Defaults to the image as it is.
-        mirror: bool, whether each is seen mirrored, left for right, as well.
+            classes)` of the same size; of several outputs the first is used.
+        scales: floats above 0. Defaults to `(1.0,)`.
+        mirror: bool, whether to add every scale mirrored left to right.
             Defaults to False.
         merge: `"mean"` of the probabilities, or `"max"` of the scores.
             Defaults to `"mean"`.
-        from_logits: bool, whether the model gives logits, or probabilities.
-            Defaults to None: its graph says so.
+        from_logits: bool, whether the outputs are logits rather than
+            probabilities. Defaults to None: read from the model's graph.
 
     Returns:
-        A functional `keras.Model` with the weights of `model`, not copies of
-        them: images to scores of the same size. They are logits if those of
-        the model are: for a mean, the logarithm of the mean probabilities.
+        A functional `keras.Model` that shares the weights of `model`: images
+        to scores of the same size. They are logits if those of the model are:
+        for a mean, the logarithm of the mean probabilities.
 
     Raises:
-        ValueError: if a scale is no number above 0, `merge` is none of the
-            two, it is not known what the model gives, or the model has one
-            size, which other scales have not.
+        ValueError: If a scale is not above 0, if `merge` is neither of the
+            two, if `from_logits` is needed and unknown, or if there are other
+            scales than 1 and the model takes images of one size.
 
     Example:
 
@@ -123,14 +123,7 @@ SMALLEST = 1e-37
 
 
 def image_of(model):
-    """A new input for a model, and the image with its channels last.
-
-    Args:
-        model: `keras.Model` of images.
-
-    Returns:
-        Tuple of tensors, one and the same where the model takes channels last.
-    """
+    """Returns a new input for a model, and that image with channels last."""
     image = keras.Input(batch_shape=model.inputs[0].shape, name="image")
     if data_format_of(model) != "channels_first":
         return image, image
@@ -139,11 +132,11 @@ def image_of(model):
 
 
 def first_output(outputs):
-    """The scores of a model that may have auxiliary ones behind them."""
+    """Returns the first of a model's outputs, in float32."""
     scores = outputs[0] if isinstance(outputs, list | tuple) else outputs
     return scores if scores.dtype == "float32" else ops.cast(scores, "float32")
 
 
 def log_of(probabilities):
-    """Logits of probabilities, finite where one is 0."""
+    """Returns the logarithm of probabilities, finite where one is 0."""
     return ops.log(ops.maximum(probabilities, SMALLEST))

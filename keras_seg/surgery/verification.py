@@ -1,4 +1,4 @@
-"""Whether a network that surgery made computes what its equation says."""
+"""Checks on random images that surgery kept what a network computes."""
 
 import dataclasses
 import warnings
@@ -22,10 +22,10 @@ __all__ = ["TOLERANCE", "compare_layers", "doubt", "verify"]
 # Of the largest value of a tensor.
 TOLERANCE = 1e-4
 
-# What is more than any tolerance of it is more than zero.
+# Stands for zero as a divisor.
 TINY = 1e-30
 
-# What these make of a position depends on the whole map.
+# Layers whose output at a position depends on the whole map.
 WHOLE = (
     layers.GlobalAveragePooling2D,
     layers.GlobalMaxPooling2D,
@@ -48,44 +48,43 @@ def verify(
 ):
     """Checks on a small random image that two networks compute the same.
 
-    `reached` says which tensors of the new network stand for which of the
-    old one, and at which rate; for each of them
+    `reached` says which tensors of the new network stand for which of the old
+    one, and at which rate. For each of them
 
         new[:, ::rate, ::rate] == old
 
-    must hold to 1e-4 of the largest value, or to what rounding makes of it.
-    Layers that take in the whole map (a mean for squeeze-and-excite, group
-    normalization) see more of a denser map. For the check
-    they are given what they made in the old network, and one warning says
-    how far the network is from it without.
+    must hold up to 1e-4 of the largest value, or up to rounding errors if these
+    are larger. Layers that use the whole map, such as the pooling of
+    squeeze-and-excite blocks and group normalization, differ on a denser map.
+    For the check their outputs are replaced by those of the old network, and a
+    warning says by how much the network differs otherwise.
 
-    Weights, statistics and seeds stay as they are.
+    Weights, statistics and seeds are not changed.
 
     Args:
-        operation: str, the name of the function that made the network.
+        operation: str, name of the function that made the network.
         old: functional `keras.Model`.
         new: functional `keras.Model`.
         reached: dict from the id of a tensor of `old` to the tensor of `new`
-            that stands for it, or to what has that as `.tensor` and its rate
-            as `.rate`: see `keras_seg.surgery.graph.rebuild`. A tensor that
-            is not in it is not compared.
-        changed: operations of `old` that are meant to compute something
-            else: they and what depends on them are not compared.
-        adapt: function from the list of arrays that `old` is given to that
-            for `new`. Defaults to None, the same.
-        begin: list of the tensors of `new` that are given them. Defaults to
-            None, its inputs.
-        old_begin: list of the tensors of `old` that are given them. Defaults
-            to None, its inputs.
-        probes: iterable of lists of arrays, the first of which that both
-            networks run on is used. Defaults to None, random images.
-        align: function `(operation, array of old, array of new)`, from what
-            an operation of `old` makes and what stands for it to two arrays
-            that should be equal. Defaults to None, the equation above.
+            that stands for it, or to an object with that as `.tensor` and its
+            rate as `.rate`: see `keras_seg.surgery.graph.rebuild`. Other
+            tensors are not compared.
+        changed: operations of `old` that were changed on purpose. They and
+            all that depend on them are not compared.
+        adapt: function from the list of input arrays of `old` to that of
+            `new`. Defaults to None, the same arrays.
+        begin: list of the tensors of `new` that are given these arrays.
+            Defaults to None, its inputs.
+        old_begin: the same of `old`. Defaults to None, its inputs.
+        probes: iterable of lists of arrays. The first on which both networks
+            run is used. Defaults to None, random images.
+        align: function `(operation, array of old, array of new)` that returns
+            two arrays which should be equal. Defaults to None, the equation
+            above.
 
     Raises:
-        ValueError: if a tensor differs. The message names the first layer
-            behind which one does.
+        ValueError: If a tensor differs. The message names the first layer
+            whose output does.
     """
     pairs = _pairs(old, reached, changed)
     probe = None
@@ -150,7 +149,7 @@ def doubt(operation, model, reason):
 
 @dataclasses.dataclass(frozen=True)
 class _Pair:
-    """Which tensor of the new network stands for one of the old."""
+    """A tensor of the old network and the one of the new that stands for it."""
 
     operation: object
     old: int
@@ -191,7 +190,7 @@ def _pairs(model, reached, changed):
 
 
 class _Probe:
-    """What both networks make of one batch of images."""
+    """The tensors of both networks for one batch of images."""
 
     def __init__(self, old, new, pairs, arrays, adapt, begin, old_begin, align):
         self.old, self.new, self.pairs = old, new, pairs
@@ -220,7 +219,7 @@ class _Probe:
         return "a random input"
 
     def parting(self):
-        """The first layer behind which they part, and by how much."""
+        """The first layer whose outputs differ, and by how much; or None."""
         found = [self._difference(*x) for x in self._aligned(self.after)]
         if max(found, default=0) <= TOLERANCE:
             return None
@@ -233,7 +232,7 @@ class _Probe:
         return None
 
     def blind(self):
-        """The first layer of those to an end that show nothing, or None."""
+        """The first layer whose output is constant, if one of the ends is."""
         blind = [
             pair
             for pair, x in zip(self.pairs, self.before, strict=True)
@@ -244,7 +243,7 @@ class _Probe:
         return blind[0].operation
 
     def natural_difference(self):
-        """How far the ends are, if whole maps are what they are."""
+        """The difference of the ends if layers use their own whole maps."""
         if not self.whole:
             return 0.0
         (free,) = compute(
@@ -270,7 +269,7 @@ class _Probe:
             yield old, new
 
     def _difference(self, old, new):
-        """Of the largest value of each image."""
+        """The largest difference, relative to the largest value of an image."""
         if old.shape != new.shape:
             return np.inf
         if not np.isfinite(old).all():
@@ -283,7 +282,7 @@ class _Probe:
         return float(np.nan_to_num(ratio, nan=np.inf).max())
 
     def _rounding(self):
-        """What rounding may make of the old network: ten times its own."""
+        """Ten times the differences that rounding the inputs makes."""
         dtypes = [x.compute_dtype for x in nested_layers(self.old)]
         epsilon = 2.0**-20
         if "bfloat16" in dtypes or "float16" in dtypes:
@@ -333,7 +332,7 @@ class _Probe:
         return values
 
     def _place(self, old, new, rate):
-        """A map with what another one has at every position of its grid."""
+        """The new map with the old one at every `rate`-th position."""
         if old.shape == new.shape:
             return old
         is_old = True
@@ -348,7 +347,7 @@ class _Probe:
 
 
 def compare_layers(old, x, new, y, positions=()):
-    """How far `new(y)[positions]` is from `old(x)`, of the largest value."""
+    """The difference of `new(y)[positions]` and `old(x)`, relative."""
 
     def both(x, y):
         return [old(x[0]), new(y[0])]
@@ -359,7 +358,7 @@ def compare_layers(old, x, new, y, positions=()):
 
 
 def _is_seen(x):
-    """Whether an array tells one image from another."""
+    """Whether an array is finite and differs between images."""
     if not np.isfinite(x).all():
         return False
     return bool(np.ptp(x, axis=0).any() if len(x) > 1 else np.ptp(x) > 0)

@@ -1,4 +1,4 @@
-"""Fewer taps and filters, other input channels, another one's weights."""
+"""Weights: taps, filters and input channels changed, weights copied."""
 
 import dataclasses
 
@@ -19,14 +19,13 @@ __all__ = ["decimate", "inflate_input", "transplant"]
 def decimate(
     model, name, *, kernel_size=None, filters=None, dilation_rate=None, seed=0
 ):
-    """Drops taps of a convolution's kernel, and filters at random.
+    """Keeps evenly spaced taps of a convolution, and some filters at random.
 
-    Taps are dropped evenly, the outermost stay: of 7, a kernel of 3 keeps
-    0, 3, 6 and one of 4 keeps 0, 2, 4, 6. They stay where they were, so the
-    rate grows, by 3 or by 2: DeepLab's 7×7 at rate 4 becomes 3×3 at rate 12
-    or 4×4 at rate 8. The result is that of the whole kernel with zeros for
-    what was dropped. The filters that stay are drawn, and the next layer with
-    weights keeps what belongs to them. Source:
+    The outermost taps are kept: of 7, a kernel of 3 keeps 0, 3, 6 and one of 4
+    keeps 0, 2, 4, 6. They stay in place, so the dilation rate grows by 3 or 2:
+    DeepLab's 7×7 at rate 4 becomes 3×3 at rate 12 or 4×4 at rate 8. The result
+    equals that of the whole kernel with the other taps set to zero. If filters
+    are dropped, so are the channels of the next layer with weights. Source:
 
     - [DeepLab](https://arxiv.org/abs/1412.7062), section 3.2, and
       [v2](https://arxiv.org/abs/1606.00915), section 4.1.1
@@ -34,22 +33,22 @@ def decimate(
     Args:
         model: functional `keras.Model`.
         name: str, name of a `Conv2D` without a stride.
-        kernel_size: int, taps of each side that stay; one less must divide
-            the taps less one. Defaults to None, all.
-        filters: int, how many filters stay, in their order. Defaults to
+        kernel_size: int, taps to keep along each side. `kernel_size - 1` must
+            divide the present size less one. Defaults to None, all.
+        filters: int, how many filters to keep, in their order. Defaults to
             None, all.
-        dilation_rate: int, another one than that which keeps the taps in
+        dilation_rate: int. Defaults to None, the rate that keeps the taps in
             place.
-        seed: int, of the draw of filters.
+        seed: int, of the random choice of filters. Defaults to 0.
 
     Returns:
         A functional `keras.Model` for images of any size, with the layer
         names of `model`.
 
     Raises:
-        ValueError: if there is no such convolution, it has fewer taps or
-            filters, or taps would not stay in place; for a layer behind it
-            that can't be told which channels are gone, by name.
+        ValueError: If there is no such convolution, if it has fewer taps or
+            filters, if the taps can't be spaced evenly, or if a layer after
+            it can't lose channels. The message names it.
 
     Example:
 
@@ -70,7 +69,7 @@ def decimate(
 
 @dataclasses.dataclass(frozen=True)
 class _Kept:
-    """A tensor of the new network, and which channels of the old are left."""
+    """A tensor of the new network, and the channels of the old one it keeps."""
 
     tensor: keras.KerasTensor
     kept: np.ndarray | None = None
@@ -180,29 +179,27 @@ PADDING = (layers.ZeroPadding2D, layers.Cropping2D, graph.Pad)
 
 
 def inflate_input(model, channels, *, verify=True):
-    """Rebuilds a network for pictures of more channels, or of fewer.
+    """Rebuilds a network for images with more or fewer channels.
 
-    The kernels of the channels that stay are kept to the bit, those of new
-    ones begin at zero: at first the network computes what it did, whatever
-    the new channels hold, and learns to use them.
+    Kernels of present channels are kept exactly, those of new channels start
+    at zero. So at first the network ignores the new channels and computes what
+    it did before.
 
     Args:
         model: functional `keras.Model` with one input, whose first layers
             with weights are convolutions.
-        channels: int, the channels of the new input: those that there were,
-            then the new ones.
-        verify: bool, whether it is checked on a small random image that the
-            network computes what it did, where it has as many channels or
-            more. Defaults to True.
+        channels: int, the channels of the new input. New ones come last.
+        verify: bool, whether to check on a small random image that the network
+            computes what it did, unless it loses channels. Defaults to True.
 
     Returns:
         A functional `keras.Model` for images of any size, with the layer
-        names and the weights of `model`.
+        names and weights of `model`.
 
     Raises:
-        ValueError: for a number below 1; for a layer in front of the first
-            convolution that has weights or mixes positions, by name; for a
-            layer behind which the network is another, by name.
+        ValueError: If `channels` is below 1, if a layer before the first
+            convolution has weights or mixes positions, or if the network
+            computes something else after a layer. The message names it.
 
     Example:
 
@@ -232,8 +229,8 @@ def inflate_input(model, channels, *, verify=True):
         return [np.pad(kept, [(0, 0), (0, 0), (0, missing), (0, 0)]), *others]
 
     def call(operation, *args, **kwargs):
-        values = keras.tree.flatten((args, kwargs))
-        of_image = any(isinstance(x, _OfImage) and x.of_image for x in values)
+        values = graph.values_of(_OfImage, args, kwargs)
+        of_image = any(x.of_image for x in values)
         adapt = None
         if of_image and isinstance(operation, layers.Conv2D):
             if missing < 0 and graph.has_own_call(operation):
@@ -273,7 +270,7 @@ def inflate_input(model, channels, *, verify=True):
 
 @dataclasses.dataclass(frozen=True)
 class _OfImage:
-    """A tensor of the new network; `of_image` before the first convolution."""
+    """A tensor of the new network, before or after the first convolution."""
 
     tensor: keras.KerasTensor
     of_image: bool = True
@@ -303,21 +300,21 @@ def _refuse_channels(operation, reason):
 
 
 def transplant(source, target):
-    """Gives layers the weights of the layers of their names.
+    """Copies weights between layers of the same name.
 
-    As FCN-16s begins from a trained FCN-32s, and FCN-8s from FCN-16s: layers
-    that only one of the two has are left alone.
+    For example, FCN-16s is trained from the weights of FCN-32s, and FCN-8s
+    from those of FCN-16s. Layers that only one of the models has are skipped.
 
     Args:
         source: `keras.Model`.
         target: `keras.Model`, changed in place.
 
     Returns:
-        The names of the layers that got weights.
+        List of the names of the layers that were given weights.
 
     Raises:
-        ValueError: if layers of one name have weights of other shapes, or
-            no name is shared.
+        ValueError: If layers of the same name have weights of different
+            shapes, or if no name is shared.
 
     Example:
 

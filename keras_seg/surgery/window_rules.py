@@ -1,4 +1,4 @@
-"""How layers that slide a window, and paddings, are carried."""
+"""Rules that carry sliding windows and padding to another output stride."""
 
 import dataclasses
 
@@ -88,7 +88,7 @@ def _(layer, surgery, maps, args, kwargs):
 
 
 class Window:
-    """A layer that slides a window over a map, with or without a stride."""
+    """A layer that slides a window over a map, and the fate of its stride."""
 
     def __init__(self, layer, surgery, x, kernel_size):
         strides = set(layer.strides)
@@ -108,7 +108,7 @@ class Window:
 
     @property
     def must_pad(self):
-        """Whether the padding is not what the layer itself can do."""
+        """Whether a layer of its own must pad the map."""
         if self.layer.padding == "same":
             even = any(size % 2 == 0 for size in self.kernel_size)
             return self.kernel_size != (1, 1) and (self.stride > 1 or even)
@@ -129,7 +129,7 @@ class Window:
         )
 
     def finish(self, dense):
-        """What stands for the layer's output, given its map at stride 1."""
+        """The layer's output, given its output at stride 1."""
         dense = dataclasses.replace(dense, **self._size())
         if not self.kept:
             return dataclasses.replace(dense, rate=dense.rate * self.stride)
@@ -146,7 +146,7 @@ class Window:
         )
 
     def _size(self):
-        """What changes in the size of the map."""
+        """The changes of the map's size."""
         size: dict[str, object] = {"padded": (0, 0)}
         if self.stride > 1 and (self.kept or self.must_pad):
             size["origin"] = object()
@@ -160,18 +160,31 @@ class Window:
 @carry.register(layers.ZeroPadding2D)
 def _(layer, surgery, maps, args, kwargs):
     (x,) = maps
-    padding = tuple(
-        tuple(amount * x.rate for amount in pair) for pair in layer.padding
-    )
+    padding = _at_rate(x, layer.padding)
     copy = surgery.copier.copy(layer, padding=padding)
-    added = tuple(map(sum, padding))
-    return surgery.apply(
-        copy,
-        args,
-        kwargs,
-        shift=x.longer_by(*added),
-        padded=tuple(map(sum, zip(x.padded, added, strict=True))),
-    )
+    return surgery.apply(copy, args, kwargs, **_padded(x, padding))
+
+
+@carry.register(layers.Cropping2D)
+def _(layer, surgery, maps, args, kwargs):
+    (x,) = maps
+    cropping = _at_rate(x, layer.cropping)
+    copy = surgery.copier.copy(layer, cropping=cropping)
+    shift = x.longer_by(*(-sum(pair) for pair in cropping))
+    return surgery.apply(copy, args, kwargs, shift=shift)
+
+
+def _at_rate(x, pairs):
+    return tuple(tuple(amount * x.rate for amount in pair) for pair in pairs)
+
+
+def _padded(x, padding):
+    """The changes of a map that is padded by these pairs."""
+    rows, columns = map(sum, padding)
+    return {
+        "shift": x.longer_by(rows, columns),
+        "padded": (x.padded[0] + rows, x.padded[1] + columns),
+    }
 
 
 @carry.register(graph.Pad)
@@ -184,21 +197,18 @@ def _(operation, surgery, maps, args, kwargs):
         refuse(operation, f"it pads more than maps: pad_width={padding}")
     if operation.mode != "constant" and x.rate > 1:
         refuse(operation, f"it pads by what is there: mode={operation.mode!r}")
-    for axis in (rows, columns):
-        padding[axis] = tuple(amount * x.rate for amount in padding[axis])
-    added = sum(padding[rows]), sum(padding[columns])
+    padding = list(_at_rate(x, padding))
     return surgery.apply(
         surgery.copier.copy(operation, pad_width=padding),
         args,
         kwargs,
-        shift=x.longer_by(*added),
-        padded=tuple(map(sum, zip(x.padded, added, strict=True))),
+        **_padded(x, (padding[rows], padding[columns])),
     )
 
 
 @carry.register(RemovedStride)
 def _(layer, surgery, maps, args, kwargs):
-    """A layer whose stride an earlier surgery removed."""
+    """A layer whose stride was removed before."""
     (x,) = maps
     copy = surgery.copier.copy(
         layer,
@@ -206,14 +216,3 @@ def _(layer, surgery, maps, args, kwargs):
         padded=tuple(amount * x.rate for amount in layer.padded),
     )
     return surgery.apply(copy, args, kwargs, origin=object(), padded=(0, 0))
-
-
-@carry.register(layers.Cropping2D)
-def _(layer, surgery, maps, args, kwargs):
-    (x,) = maps
-    cropping = tuple(
-        tuple(amount * x.rate for amount in pair) for pair in layer.cropping
-    )
-    copy = surgery.copier.copy(layer, cropping=cropping)
-    shift = x.longer_by(*(-sum(pair) for pair in cropping))
-    return surgery.apply(copy, args, kwargs, shift=shift)

@@ -33,35 +33,29 @@ def find_unreadable(survey):
 
 def find_left_out(survey):
     """Images that are left out or have no annotation: KS-D002, KS-D004."""
-    findings = [
-        dataclasses.replace(finding, severity="warning")
-        for finding in merge(survey.asides)
-    ]
+    for finding in merge(survey.asides):
+        yield dataclasses.replace(finding, severity="warning")
     parts = [part for part in survey.data.values() if hasattr(part, "pairs")]
     skipped = [path for part in parts for path in part.skipped]
     if skipped:
-        findings.append(
-            Finding.of(
-                "warning",
-                "KS-D004",
-                skipped,
-                "has no mask and is left out",
-                "--skip-unlabeled asks for it",
-                fix="nothing, or add the masks",
-            )
+        yield Finding.of(
+            "warning",
+            "KS-D004",
+            skipped,
+            "has no mask and is left out",
+            "--skip-unlabeled asks for it",
+            fix="nothing, or add the masks",
         )
     if survey.left_out:
         roles = {role_of(name) for name in survey.data}
-        findings.append(
-            Finding.of(
-                # If there is no split to train on, these may be meant.
-                "error" if roles <= {"val", "test"} else "note",
-                "KS-D002",
-                survey.left_out,
-                "is in no split",
-                "it is neither trained on nor measured",
-                fix="nothing, or add it, with its mask, to a split",
-            )
+        yield Finding.of(
+            # If there is no split to train on, these may be meant.
+            "error" if roles <= {"val", "test"} else "note",
+            "KS-D002",
+            survey.left_out,
+            "is in no split",
+            "it is neither trained on nor measured",
+            fix="nothing, or add it, with its mask, to a split",
         )
     bare = [
         pair.image
@@ -70,17 +64,14 @@ def find_left_out(survey):
         if hasattr(part.masks, "is_bare") and part.masks.is_bare(pair)
     ]
     if bare:
-        findings.append(
-            Finding.of(
-                "note",
-                "KS-D004",
-                bare,
-                "has no annotation, and is all background",
-                "in this format an image without annotations has no object",
-                fix="nothing, or annotate it, or remove it",
-            )
+        yield Finding.of(
+            "note",
+            "KS-D004",
+            bare,
+            "has no annotation, and is all background",
+            "in this format an image without annotations has no object",
+            fix="nothing, or annotate it, or remove it",
         )
-    return findings
 
 
 def find_sizes(survey):
@@ -97,22 +88,19 @@ def find_sizes(survey):
             # the mask was drawn on the turned image.
             if image.orientation < 5 or mask.size[0] == mask.size[1]:
                 unsure.append(pair)
-    findings = merge(errors)
+    yield from merge(errors)
     if unsure:
         first = unsure[0]
-        findings.append(
-            Finding.of(
-                "warning",
-                "KS-D036",
-                [pair.image_file for pair in unsure],
-                f"is turned by EXIF (orientation {first.image.orientation}), "
-                f"its mask {first.mask_file} is not",
-                "a mask belongs to the image as a viewer shows it",
-                guess="The sizes agree either way, so only the eye can tell.",
-                fix="look at sheet.png of keras-seg check DATA --out REPORT",
-            )
+        yield Finding.of(
+            "warning",
+            "KS-D036",
+            [pair.image_file for pair in unsure],
+            f"is turned by EXIF (orientation {first.image.orientation}), "
+            f"its mask {first.mask_file} is not",
+            "a mask belongs to the image as a viewer shows it",
+            guess="The sizes agree either way, so only the eye can tell.",
+            fix="look at sheet.png of keras-seg check DATA --out REPORT",
         )
-    return findings
 
 
 def find_interpolated(survey):
@@ -125,27 +113,24 @@ def find_interpolated(survey):
         only = (
             f"; the ids {listing(ids)} come nearly nowhere else" if ids else ""
         )
-        return [
-            _interpolated(
-                smooth,
-                f"has ids between the two sides at {first.edges.slopes} of "
-                f"{crossings} crossings of an edge{only}",
-                "The mask was resized by interpolation, or smoothed.",
-            )
-        ]
+        yield _interpolated(
+            smooth,
+            f"has ids between the two sides at {first.edges.slopes} of "
+            f"{crossings} crossings of an edge{only}",
+            "The mask was resized by interpolation, or smoothed.",
+        )
+        return
     ids = _ids_along_edges(survey)
     if len(ids) < _LOOSE:
-        return []
+        return
     noisy = [p for p in survey.pairs if p.mask and ids & p.mask.loose.keys()]
     there = sorted(ids & noisy[0].mask.loose.keys())
-    return [
-        _interpolated(
-            noisy,
-            f"has the ids {listing(there)}, which in no mask fill 2x2 "
-            "pixels and come along edges",
-            "The masks may have been JPEG files, or smoothed.",
-        )
-    ]
+    yield _interpolated(
+        noisy,
+        f"has the ids {listing(there)}, which in no mask fill 2x2 "
+        "pixels and come along edges",
+        "The masks may have been JPEG files, or smoothed.",
+    )
 
 
 def _interpolated(pairs, found, guess):
@@ -225,19 +210,17 @@ def find_elsewhere(survey):
             if text:
                 found.append((pair.mask_file, text))
     if not found:
-        return []
-    return [
-        Finding.of(
-            "error",
-            "KS-D037",
-            [file for file, _ in found],
-            found[0][1],
-            "a mask lies where its image lies",
-            guess="It may be the mask of another tile, or warped by itself.",
-            fix="cut the mask anew from its source, with the bounds and the "
-            "grid of the image (gdalwarp -te -tr)",
-        )
-    ]
+        return
+    yield Finding.of(
+        "error",
+        "KS-D037",
+        [file for file, _ in found],
+        found[0][1],
+        "a mask lies where its image lies",
+        guess="It may be the mask of another tile, or warped by itself.",
+        fix="cut the mask anew from its source, with the bounds and the "
+        "grid of the image (gdalwarp -te -tr)",
+    )
 
 
 def _difference(pair):

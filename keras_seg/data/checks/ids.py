@@ -141,18 +141,17 @@ HALF = 0.5
 def find_classes_without_pixels(survey, statistics):
     """Classes missing in all splits or in some: KS-D027 to KS-D029."""
     if survey.class_table is None or not statistics:
-        return []
+        return
     total = sum(part.pixels for part in statistics.values())
-    findings = []
     nowhere = [i for i, pixels in enumerate(total) if pixels == 0]
     if nowhere and any(total):
-        findings.append(_nowhere(survey, nowhere))
+        yield _nowhere(survey, nowhere)
     # "train", or the only name with its role, such as train2017.
     trained_on = [name for name in statistics if role_of(name) == "train"]
     if "train" in statistics:
         trained_on = ["train"]
     if len(trained_on) != 1 or len(statistics) < 2:
-        return findings
+        return
     train = statistics[trained_on[0]].pixels
     rest = total - train
     for code, severity, some, none, text in (
@@ -162,68 +161,59 @@ def find_classes_without_pixels(survey, statistics):
         missing = [i for i in range(len(total)) if some[i] > 0 and none[i] == 0]
         if missing and none.any():
             learn = code == "KS-D028"
-            findings.append(
-                Finding.of(
-                    severity,
-                    code,
-                    [survey.source],
-                    f"has pixels of {_names(survey, missing)}, but {text}",
-                    "a model learns only what it is trained on"
-                    if learn
-                    else "what has no pixel cannot be measured",
-                    fix="divide the images anew, so that every class is in "
-                    "train" + ("" if learn else " and in val"),
-                )
+            yield Finding.of(
+                severity,
+                code,
+                [survey.source],
+                f"has pixels of {_names(survey, missing)}, but {text}",
+                "a model learns only what it is trained on"
+                if learn
+                else "what has no pixel cannot be measured",
+                fix="divide the images anew, so that every class is in "
+                "train" + ("" if learn else " and in val"),
             )
-    return findings
 
 
 def find_balance(survey, statistics):
     """Splits in which nearly all pixels are of one class: KS-D030."""
-    findings = []
     for name, part in statistics.items():
         if len(part.pixels) < 2 or not part.labelled:
             continue
         largest = int(part.pixels.argmax())
         share = part.shares[largest]
         if share > DOMINANT:
-            findings.append(
-                Finding.of(
-                    "warning",
-                    "KS-D030",
-                    [survey.source],
-                    f"({name}) has {100 * share:.2f} % of its pixels in "
-                    f"{_names(survey, [largest])}",
-                    "a model that says nothing else is then nearly always "
-                    "right",
-                    guess="Pixel accuracy will look excellent; read the IoU "
-                    "of each class instead.",
-                    fix="weigh the classes in the loss, or crop around the "
-                    "rare ones",
-                )
+            yield Finding.of(
+                "warning",
+                "KS-D030",
+                [survey.source],
+                f"({name}) has {100 * share:.2f} % of its pixels in "
+                f"{_names(survey, [largest])}",
+                "a model that says nothing else is then nearly always right",
+                guess="Pixel accuracy will look excellent; read the IoU "
+                "of each class instead.",
+                fix="weigh the classes in the loss, or crop around the "
+                "rare ones",
             )
-    return findings
 
 
 def find_void(survey, statistics):
     """Splits or masks that are mostly void: KS-D031."""
-    findings = []
+    mostly_void = False
     for name, part in statistics.items():
         if part.void_share > HALF:
-            findings.append(
-                Finding.of(
-                    "warning",
-                    "KS-D031",
-                    [survey.source],
-                    f"({name}) is void in {100 * part.void_share:.0f} % of "
-                    "its pixels",
-                    "void is not trained on and not measured",
-                    guess="The background may have been written as void.",
-                    fix="check which ids mean void",
-                )
+            mostly_void = True
+            yield Finding.of(
+                "warning",
+                "KS-D031",
+                [survey.source],
+                f"({name}) is void in {100 * part.void_share:.0f} % of "
+                "its pixels",
+                "void is not trained on and not measured",
+                guess="The background may have been written as void.",
+                fix="check which ids mean void",
             )
-    if findings:
-        return findings
+    if mostly_void:
+        return
     voids = []
     for pair in survey.pairs:
         if pair.mask is not None:
@@ -234,18 +224,16 @@ def find_void(survey, statistics):
             if share > HALF:
                 voids.append((pair, share))
     if not voids:
-        return []
+        return
     pair, share = voids[0]
-    return [
-        Finding.of(
-            "warning" if any(s == 1 for _, s in voids) else "note",
-            "KS-D031",
-            [pair.mask_file for pair, _ in voids],
-            f"is void in {100 * share:.0f} % of its pixels",
-            "void is not trained on and not measured",
-            fix="label more of it, or leave the pair out",
-        )
-    ]
+    yield Finding.of(
+        "warning" if any(s == 1 for _, s in voids) else "note",
+        "KS-D031",
+        [pair.mask_file for pair, _ in voids],
+        f"is void in {100 * share:.0f} % of its pixels",
+        "void is not trained on and not measured",
+        fix="label more of it, or leave the pair out",
+    )
 
 
 def _nowhere(survey, missing):

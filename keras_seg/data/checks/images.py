@@ -38,20 +38,18 @@ def find_constant(survey):
     """Images whose pixels are nearly all equal: KS-D032."""
     flat = [p for p in survey.pairs if p.image and p.image.deviation < CONSTANT]
     if not flat:
-        return []
+        return
     deviation = flat[0].image.deviation
-    return [
-        Finding.of(
-            "warning",
-            "KS-D032",
-            [pair.image_file for pair in flat],
-            f"has gray values of standard deviation {deviation:.1f}",
-            "an image shows something",
-            guess="It may be blank, or have been scaled to 0..1 before it "
-            "was saved.",
-            fix="look at it; save it again from its source, or leave it out",
-        )
-    ]
+    yield Finding.of(
+        "warning",
+        "KS-D032",
+        [pair.image_file for pair in flat],
+        f"has gray values of standard deviation {deviation:.1f}",
+        "an image shows something",
+        guess="It may be blank, or have been scaled to 0..1 before it "
+        "was saved.",
+        fix="look at it; save it again from its source, or leave it out",
+    )
 
 
 def find_varying_sizes(survey):
@@ -61,26 +59,24 @@ def find_varying_sizes(survey):
         key=lambda size: size[0] * size[1],
     )
     if len(sizes) < 2:
-        return []
+        return
     small, large = (
         f"{width}x{height}" for height, width in (sizes[0], sizes[-1])
     )
-    return [
-        Finding.of(
-            "note",
-            "KS-D033",
-            [survey.source],
-            f"has images of {len(sizes)} sizes, from {small} to {large}",
-            "a batch has one size, so smaller images are padded with void up "
-            "to the largest",
-            fix="nothing, or train on crops of one size",
-        )
-    ]
+    yield Finding.of(
+        "note",
+        "KS-D033",
+        [survey.source],
+        f"has images of {len(sizes)} sizes, from {small} to {large}",
+        "a batch has one size, so smaller images are padded with void up "
+        "to the largest",
+        fix="nothing, or train on crops of one size",
+    )
 
 
 def find_few(survey):
     """Splits of very few images: KS-D034."""
-    return [
+    yield from (
         Finding.of(
             "note",
             "KS-D034",
@@ -92,7 +88,7 @@ def find_few(survey):
         )
         for name, pairs in survey.facts.items()
         if 0 < len(pairs) < FEW
-    ]
+    )
 
 
 def find_modes(survey):
@@ -101,7 +97,7 @@ def find_modes(survey):
     for pair in survey.pairs:
         if pair.image and pair.image.mode not in ("", "RGB"):
             modes[pair.image.mode].append(pair.image_file)
-    return [
+    yield from (
         Finding.of(
             "note",
             "KS-D035",
@@ -111,7 +107,7 @@ def find_modes(survey):
             fix="nothing, if that is meant",
         )
         for mode, files in modes.items()
-    ]
+    )
 
 
 CONSTANT = 2.0  # gray levels; an image of a smaller deviation shows nothing
@@ -136,51 +132,44 @@ def find_copies(survey):
                 doubled.append((first, pair))
             if _digest(pair) != _digest(first):
                 torn.append((first, pair))
-    findings = []
     if leaked:
         first, pair = leaked[0]
         one_file = first.image_file == pair.image_file
-        findings.append(
-            Finding.of(
-                "error",
-                "KS-D021",
-                [pair.image_file for _, pair in leaked],
-                f"is in {first.split} and in {pair.split}"
-                if one_file
-                else f"({pair.split}) has the very pixels of "
-                f"{first.image_file} ({first.split})",
-                "what a model is measured on must not be trained on",
-                fix=f"take the stem {pair.stem} out of one of the two lists"
-                if one_file
-                else _removal(pair),
-            )
+        yield Finding.of(
+            "error",
+            "KS-D021",
+            [pair.image_file for _, pair in leaked],
+            f"is in {first.split} and in {pair.split}"
+            if one_file
+            else f"({pair.split}) has the very pixels of "
+            f"{first.image_file} ({first.split})",
+            "what a model is measured on must not be trained on",
+            fix=f"take the stem {pair.stem} out of one of the two lists"
+            if one_file
+            else _removal(pair),
         )
     if doubled:
         first, pair = doubled[0]
-        findings.append(
-            Finding.of(
-                "warning",
-                "KS-D022",
-                [pair.image_file for _, pair in doubled],
-                f"has the very pixels and the mask of {first.image_file}",
-                "an image that comes twice weighs double",
-                fix=_removal(pair),
-            )
+        yield Finding.of(
+            "warning",
+            "KS-D022",
+            [pair.image_file for _, pair in doubled],
+            f"has the very pixels and the mask of {first.image_file}",
+            "an image that comes twice weighs double",
+            fix=_removal(pair),
         )
     if torn:
         first, pair = torn[0]
-        findings.append(
-            Finding.of(
-                "warning",
-                "KS-D023",
-                [pair.image_file for _, pair in torn],
-                f"has the very pixels of {first.image_file}, but the masks "
-                f"{pair.mask_file} and {first.mask_file} differ",
-                "an image has one truth",
-                fix="keep the better mask and remove the other pair",
-            )
+        yield Finding.of(
+            "warning",
+            "KS-D023",
+            [pair.image_file for _, pair in torn],
+            f"has the very pixels of {first.image_file}, but the masks "
+            f"{pair.mask_file} and {first.mask_file} differ",
+            "an image has one truth",
+            fix="keep the better mask and remove the other pair",
         )
-    return findings + _shared_stems(survey, leaked)
+    yield from _shared_stems(survey, leaked)
 
 
 def find_lookalikes(survey):
@@ -211,21 +200,18 @@ def find_lookalikes(survey):
                     close.append((other, pair))
                     break
     if not close:
-        return []
+        return
     first, pair = close[0]
-    return [
-        Finding.of(
-            "note",
-            "KS-D025",
-            [pair.image_file for _, pair in close],
-            f"({pair.split}) and {first.image_file} ({first.split}) differ "
-            f"by at most {CLOSE} of 255 gray levels in 16x16 averages",
-            "images that are nearly one make a measurement look better than "
-            "it is",
-            guess="They may be one image saved twice, or neighboring frames.",
-            fix="look at both; split by scene or by day, not by frame",
-        )
-    ]
+    yield Finding.of(
+        "note",
+        "KS-D025",
+        [pair.image_file for _, pair in close],
+        f"({pair.split}) and {first.image_file} ({first.split}) differ "
+        f"by at most {CLOSE} of 255 gray levels in 16x16 averages",
+        "images that are nearly one make a measurement look better than it is",
+        guess="They may be one image saved twice, or neighboring frames.",
+        fix="look at both; split by scene or by day, not by frame",
+    )
 
 
 def find_same_masks(survey):
@@ -242,19 +228,17 @@ def find_same_masks(survey):
             if np.abs(cells[0] - cells[1]).max() > 16:
                 found.append((first, pair))
     if not found:
-        return []
+        return
     first, pair = found[0]
-    return [
-        Finding.of(
-            "warning",
-            "KS-D026",
-            [pair.mask_file for _, pair in found],
-            f"is the mask {first.mask_file} once more, and their images differ",
-            "every image has a mask of its own",
-            guess="A mask may have been copied, or saved under a wrong name.",
-            fix="look at both pairs, and export the wrong mask again",
-        )
-    ]
+    yield Finding.of(
+        "warning",
+        "KS-D026",
+        [pair.mask_file for _, pair in found],
+        f"is the mask {first.mask_file} once more, and their images differ",
+        "every image has a mask of its own",
+        guess="A mask may have been copied, or saved under a wrong name.",
+        fix="look at both pairs, and export the wrong mask again",
+    )
 
 
 def _shared_stems(survey, leaked):
@@ -268,18 +252,16 @@ def _shared_stems(survey, leaked):
         if files and first.split != pair.split and pair.stem not in known:
             found.append((first, pair))
     if not found:
-        return []
+        return
     first, pair = found[0]
-    return [
-        Finding.of(
-            "note",
-            "KS-D024",
-            [pair.image_file for _, pair in found],
-            f"and {first.image_file} have one stem and are different images",
-            "this is allowed, but the two cannot be put into one folder",
-            fix="nothing, or rename one of them and its mask",
-        )
-    ]
+    yield Finding.of(
+        "note",
+        "KS-D024",
+        [pair.image_file for _, pair in found],
+        f"and {first.image_file} have one stem and are different images",
+        "this is allowed, but the two cannot be put into one folder",
+        fix="nothing, or rename one of them and its mask",
+    )
 
 
 def _telling(pairs):

@@ -3,6 +3,8 @@
 Each takes arguments by name and raises a `ValueError` that names the argument.
 """
 
+from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ __all__ = [
     "check_not_negative",
     "check_positive",
     "check_share",
+    "fitted_size",
     "pair_of",
 ]
 
@@ -85,3 +88,27 @@ def pair_of(name: str, value: Any) -> tuple[int, int]:
     for side in sides:
         check_positive(**{name: side})
     return int(sides[0]), int(sides[1])
+
+
+def fitted_size(
+    size: Sequence[Any], longest: int, maximum: Callable = max
+) -> tuple[Any, Any]:
+    """The size of an image that is shrunk to a longest side, if it is larger.
+
+    Args:
+        size: pair of ints, or of integer tensors, height and width.
+        longest: int, the longest side.
+        maximum: function of two of them, `keras.ops.maximum` for tensors.
+
+    Example:
+
+    >>> fitted_size((2700, 3600), 480), fitted_size((270, 360), 480)
+    ((360, 480), (270, 360))
+    """
+    height, width = size
+    most = maximum(maximum(height, width), longest)
+
+    def shrunk(side):
+        return maximum((2 * side * longest + most) // (2 * most), 1)
+
+    return shrunk(height), shrunk(width)

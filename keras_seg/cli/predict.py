@@ -235,14 +235,18 @@ def _altered(
     """Applies the options of prediction to a Keras model."""
     from keras_seg import surgery
     from keras_seg.inference.scores import warn_of_weights
+    from keras_seg.surgery.tta import without_shrinking
 
     # Before surgery, which folds some of the weights into others.
     with console.warnings_as_lines(UserWarning):
         warn_of_weights(model)
+    model, longest_side = without_shrinking(model)
     if output_stride is not None:
         model = surgery.set_output_stride(model, output_stride)
     with contextlib.suppress(ValueError):  # A model without a graph.
         model = surgery.fold_batch_norm(model)
     if scales != (1.0,) or mirror:
         model = surgery.average_views(model, scales, mirror)
+    if longest_side is not None:
+        model = surgery.shrink_input(model, longest_side)
     return surgery.add_crf(model) if crf else model

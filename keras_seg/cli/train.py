@@ -72,6 +72,15 @@ def train(
         int | None,
         typer.Option(min=1, show_default="8, or as many images as there are"),
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|none",
+            help="Longest side in pixels that larger images are shrunk to. "
+            "Masks are predicted at the size of the images all the same.",
+            show_default="by the size of the objects",
+        ),
+    ] = None,
     crop: Annotated[
         str | None,
         typer.Option(
@@ -195,6 +204,9 @@ def train(
         return
     chosen: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size}
     chosen = {key: value for key, value in chosen.items() if value is not None}
+    if size is not None:
+        sides = parse_size("--size", size)
+        chosen["size"] = sides and max(sides)
     if crop is not None:
         chosen["crop"] = parse_size("--crop", crop)
     whole = crop is not None and chosen["crop"] is None

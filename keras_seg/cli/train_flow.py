@@ -203,7 +203,11 @@ def _fitted(
     """Fits the settings that were not chosen to the data."""
     names = [name for name in FITTED if name not in chosen]
     settings = suggest_settings(data, settings, names)
+    size = "images as they are (--size)"
+    if settings.size is not None:
+        size = f"images shrunk to {settings.size} pixels (--size)"
     words = {
+        "size": size,
         "crop": "crops of {}×{} (--crop)".format(*(settings.crop or (0, 0))),
         "batch_size": f"batches of {settings.batch_size} (--batch-size)",
         "epochs": f"{settings.epochs} epochs (--epochs)",

@@ -30,6 +30,8 @@ from keras_seg.data.readers import from_stack
 from keras_seg.data.readers import from_voc
 from keras_seg.data.readers import from_yolo
 from keras_seg.data.readers import splits
+from keras_seg.data.shrunk import Shrunk
+from keras_seg.data.shrunk import suggest_longest_side
 from keras_seg.lazy import getter
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ __all__ = [
     "Folder",
     "Pair",
     "Report",
+    "Shrunk",
     "Windows",
     "augment",
     "check",
@@ -61,6 +64,7 @@ __all__ = [
     "read_image",
     "read_mask",
     "splits",
+    "suggest_longest_side",
     "synthetic",
     "voc_colormap",
 ]

@@ -55,6 +55,7 @@ class ExportedModel:
         self.class_table = self.metadata.class_table
         self.bit_depth = self.metadata.bit_depth
         self.from_logits = self.metadata.from_logits
+        self.longest_side = self.metadata.longest_side
         height, width = self.metadata.size or (None, None)
         shape = (None, height, width, self.metadata.channels)
         self.inputs = [types.SimpleNamespace(shape=shape)]

@@ -3,10 +3,8 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
 
 import keras
-from numpy.typing import NDArray
 
 import keras_seg
 from keras_seg.atomic import hidden_folder
@@ -15,7 +13,6 @@ from keras_seg.deployment.convert import convert
 from keras_seg.deployment.exported import ExportedModel
 from keras_seg.deployment.formats import QUANTIZATIONS
 from keras_seg.deployment.formats import ExportError
-from keras_seg.deployment.formats import Format
 from keras_seg.deployment.formats import first_line
 from keras_seg.deployment.formats import format_of
 from keras_seg.deployment.metadata import ExportMetadata
@@ -24,6 +21,7 @@ from keras_seg.deployment.verification import Agreement
 from keras_seg.deployment.verification import compare
 from keras_seg.deployment.verification import probe_images
 from keras_seg.from_logits import gives_logits
+from keras_seg.inference.scores import longest_side_of
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.runs.model_file import class_table_of
 from keras_seg.surgery.graph import data_format_of
@@ -34,13 +32,13 @@ __all__ = ["Export", "export"]
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """The result of `export`: the file, and how well it agrees with the model.
+    """What `export` wrote, and how closely it agrees with the model.
 
     Args:
         path: path of the file or folder.
-        metadata: `keras_seg.deployment.metadata.ExportMetadata`.
+        metadata: `keras_seg.deployment.metadata.ExportMetadata`, in the file.
         agreements: tuple of `Agreement`, one for each image compared.
-        bytes: int, size of all files together.
+        bytes: int, of all that was written.
     """
 
     path: pathlib.Path
@@ -50,16 +48,16 @@ class Export:
 
 
 def export(
-    model: keras.Model,
-    path: str | os.PathLike,
+    model,
+    path,
     *,
-    class_table: ClassTable | None = None,
-    size: Sequence[int] | None = None,
-    quantization: str | None = None,
-    samples: Sequence[NDArray] | None = None,
-    verify: bool = True,
-    bit_depth: int | None = None,
-) -> Export:
+    class_table=None,
+    size=None,
+    quantization=None,
+    samples=None,
+    verify=True,
+    bit_depth=None,
+):
     """Writes a model for another runtime and compares their predictions.
 
     The file takes float32 images `(batch, height, width, channels)`, RGB in
@@ -117,8 +115,8 @@ def export(
         ) from error
     known = format_of(path)
     network = _network(model)
-    fixed = _size(network, size, known)
-    images = _samples(samples, quantization, known, fixed)
+    size = _size(network, size, known)
+    samples = _samples(samples, quantization, known, size)
     known.check_installed(keras.config.backend())
     count = network.output_shape[-1]
     class_table = class_table or class_table_of(model)
@@ -132,27 +130,30 @@ def export(
         model=model.name,
         format=known.name,
         class_table=class_table,
-        size=fixed,
+        size=size,
         channels=network.inputs[0].shape[-1],
         quantization=quantization,
         version=keras_seg.__version__,
         backend=keras.config.backend(),
         bit_depth=bit_depth,
         from_logits=gives_logits(model),
+        longest_side=longest_side_of(model),
     )
     warn_of_weights(model)
     _check_free(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with hidden_folder(path) as hidden:
         written = hidden / path.name
-        convert(network, written, known, fixed, quantization, images)
+        convert(network, written, known, size, quantization, samples)
         _write_metadata(written, known, metadata)
         agreements: list[Agreement] = []
         if verify:
-            probes = images[:3] or probe_images(fixed, metadata.channels)
+            images = samples[:3] or probe_images(
+                size, metadata.channels, metadata.longest_side
+            )
             exported = _opened(written, known)
             agreements = compare(
-                network, exported, probes, exact=quantization is None
+                network, exported, images, exact=quantization is None
             )
         total = sum(
             file.stat().st_size for file in hidden.rglob("*") if file.is_file()
@@ -161,7 +162,7 @@ def export(
     return Export(path, metadata, tuple(agreements), total)
 
 
-def _network(model: keras.Model) -> keras.Model:
+def _network(model):
     """The model without auxiliary outputs: one image, one map of scores."""
     try:
         network = functional(model)
@@ -184,10 +185,7 @@ def _network(model: keras.Model) -> keras.Model:
     return network
 
 
-def _size(
-    model: keras.Model, size: Sequence[int] | None, known: Format
-) -> tuple[int, int] | None:
-    """The one size that the file will take, None for any."""
+def _size(model, size, known):
     backend = keras.config.backend()
     if backend not in known.backends:
         raise ExportError(
@@ -196,15 +194,16 @@ def _size(
             "keras-seg export does so by itself."
         )
     own = tuple(model.inputs[0].shape[1:3])
-    fixed = None if None in own else own
     if size is not None:
-        height, width = fixed = tuple(map(int, size))
-        if own[0] not in (None, height) or own[1] not in (None, width):
+        size = tuple(map(int, size))
+        if any(n not in (None, m) for n, m in zip(own, size, strict=True)):
             raise ExportError(
                 f"The model takes images of {own[0]}×{own[1]}. "
-                f"Received: size={fixed}"
+                f"Received: size={size}"
             )
-    if fixed is None and backend not in known.any_size:
+    elif None not in own:
+        size = own
+    if size is None and backend not in known.any_size:
         other = "".join(
             f", or export with KERAS_BACKEND={name}, which writes it for any"
             for name in known.any_size
@@ -213,15 +212,10 @@ def _size(
             f"{backend} writes {known.title} for images of one size. Fix: "
             f"pass it, such as size=(512, 512){other}."
         )
-    return fixed
+    return size
 
 
-def _samples(
-    samples: Sequence[NDArray] | None,
-    quantization: str | None,
-    known: Format,
-    size: tuple[int, int] | None,
-) -> list[NDArray]:
+def _samples(samples, quantization, known, size):
     if quantization is not None:
         if quantization not in QUANTIZATIONS:
             raise ExportError(
@@ -248,7 +242,7 @@ def _samples(
     return samples
 
 
-def _check_free(path: pathlib.Path) -> None:
+def _check_free(path):
     """A file may replace a file, a folder only a folder that was exported."""
     is_ours = path.is_file() if path.suffix else metadata_path(path).is_file()
     if path.exists() and not is_ours:
@@ -258,9 +252,7 @@ def _check_free(path: pathlib.Path) -> None:
         )
 
 
-def _write_metadata(
-    path: pathlib.Path, known: Format, metadata: ExportMetadata
-) -> None:
+def _write_metadata(path, known, metadata):
     text = metadata.to_json()
     if known.name != "onnx":
         metadata_path(path).write_text(text + "\n", encoding="utf-8")
@@ -272,7 +264,7 @@ def _write_metadata(
     onnx.save(network, path)
 
 
-def _opened(path: pathlib.Path, known: Format) -> ExportedModel:
+def _opened(path, known):
     try:
         return ExportedModel(path)
     except ExportError as error:
@@ -283,7 +275,7 @@ def _opened(path: pathlib.Path, known: Format) -> ExportedModel:
         ) from error
 
 
-def _move(hidden: pathlib.Path, path: pathlib.Path) -> None:
+def _move(hidden, path):
     """Moves what was written into place, the network itself last.
 
     The old one goes first: killed in between, this leaves no network beside

@@ -1,11 +1,8 @@
-"""Metadata of exported networks: classes, sizes, versions."""
+"""ExportMetadata of exported networks: classes, sizes, versions."""
 
 import dataclasses
 import json
-import os
 import pathlib
-from typing import Any
-from typing import Self
 
 from keras_seg.data import ClassTable
 from keras_seg.deployment.formats import ExportError
@@ -20,7 +17,7 @@ _OUTPUT = "float32 (batch, height, width, classes), the size of the image"
 
 @dataclasses.dataclass(frozen=True)
 class ExportMetadata:
-    """The metadata in an exported file, `ExportedModel.metadata`.
+    """What an exported file says of its network.
 
     Args:
         model: str, the name of the network.
@@ -33,6 +30,7 @@ class ExportMetadata:
         version: str, of keras_seg.
         backend: str, the one that wrote it.
         bit_depth: int or None, of the 16-bit images it was trained on.
+        longest_side: int or None, the side to which it shrinks images.
         from_logits: bool, whether it returns logits or probabilities;
             None if that is not known.
     """
@@ -47,9 +45,10 @@ class ExportMetadata:
     backend: str
     bit_depth: int | None = None
     from_logits: bool | None = None
+    longest_side: int | None = None
 
-    def to_json(self) -> str:
-        """Returns the metadata as JSON, with input and output described."""
+    def to_json(self):
+        """Returns the metadata as JSON, input and output described."""
         known = dataclasses.asdict(self)
         del known["class_table"]
         known |= self.class_table.to_dict()
@@ -57,10 +56,18 @@ class ExportMetadata:
         return json.dumps(known, indent=2)
 
     @classmethod
-    def from_json(cls, text: str | bytes, path: str | os.PathLike) -> Self:
-        """Reads the metadata of the network at `path` and checks every value.
+    def from_json(cls, text, path):
+        """Reads metadata and checks every value.
 
-        Raises an `ExportError` if one is missing or of the wrong type.
+        Args:
+            text: str or bytes.
+            path: path of the network, for error messages.
+
+        Returns:
+            `ExportMetadata`.
+
+        Raises:
+            ExportError: If a value is missing or of the wrong type.
         """
         try:
             if len(text) > LARGEST:
@@ -74,13 +81,14 @@ class ExportMetadata:
             ) from None
 
 
-def _checked(known: dict[str, Any]) -> dict[str, Any]:
+def _checked(known):
     size = known["size"]
     if size is not None:
         height, width = (_whole(n, 1 << 31) for n in size)
         size = height, width
     quantization = known["quantization"]
     bit_depth = known.get("bit_depth")
+    longest_side = known.get("longest_side")
     from_logits = known.get("from_logits")
     if from_logits not in (True, False, None):
         raise TypeError(f"{from_logits!r:.40} is no bool")
@@ -88,6 +96,7 @@ def _checked(known: dict[str, Any]) -> dict[str, Any]:
         "class_table": ClassTable.from_dict(known),
         "size": size,
         "bit_depth": bit_depth and _whole(bit_depth, 16),
+        "longest_side": longest_side and _whole(longest_side, 1 << 31),
         "channels": _whole(known["channels"], 1 << 16),
         "from_logits": from_logits,
         "quantization": quantization and _text(quantization),
@@ -97,20 +106,25 @@ def _checked(known: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _text(value: Any) -> str:
+def _text(value):
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.40} is no text")
     return value
 
 
-def _whole(value: Any, largest: int) -> int:
+def _whole(value, largest):
     if type(value) is not int or not 0 <= value <= largest:
         raise TypeError(f"{value!r:.40} is no integer of 0...{largest}")
     return value
 
 
-def metadata_path(path: str | os.PathLike) -> pathlib.Path:
-    """The file of metadata beside a network, or inside the folder of one.
+def metadata_path(path):
+    """The path of the metadata of a format that cannot hold them itself.
+
+    It is beside a file and inside a folder.
+
+    Args:
+        path: path of the network.
 
     Example:
 

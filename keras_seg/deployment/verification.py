@@ -37,12 +37,20 @@ class Agreement:
 
 
 def probe_images(
-    size: tuple[int, int] | None, channels: int
+    size: tuple[int, int] | None,
+    channels: int,
+    longest_side: int | None = None,
 ) -> list[NDArray[np.float32]]:
-    """Makes three smooth images in 0...255, of three sizes without `size`."""
+    """Makes three smooth images in 0...255, of three sizes without `size`.
+
+    The last is larger than a model's `longest_side`.
+    """
+    sizes = [size] * 3 if size else list(_SIZES)
+    if longest_side and not size:
+        sizes[2] = longest_side + 61, 2 * longest_side
     generator = np.random.default_rng(0)
     images = []
-    for height, width in [size] * 3 if size else _SIZES:
+    for height, width in sizes:
         grid = generator.uniform(0, 255, (9, 9, channels))
         rows = np.linspace(0, 8, height).astype(int)
         columns = np.linspace(0, 8, width).astype(int)

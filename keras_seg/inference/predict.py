@@ -30,6 +30,7 @@ from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import ids_of
 from keras_seg.inference.scores import image_shape
+from keras_seg.inference.scores import longest_side_of
 from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.scores import predict_scores
 from keras_seg.inference.scores import probabilities_of
@@ -194,7 +195,8 @@ def buckets(
     right and at the bottom, to multiples of `bucket`, unless the model takes
     only one size. Yields lists of pairs and arrays of their padded images.
     """
-    if None not in image_shape(model):
+    # Padding would change how far an image is shrunk.
+    if None not in image_shape(model) or longest_side_of(model):
         bucket = 1
 
     def kind(pair: tuple[Any, NDArray]) -> tuple:

@@ -7,12 +7,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_seg.layers.resizing import ShrinkToFit
+
 __all__ = [
     "Model",
     "check_image",
     "compiles_each_size",
     "ids_of",
     "image_shape",
+    "longest_side_of",
     "predict_batch",
     "predict_scores",
     "probabilities_of",
@@ -177,3 +180,15 @@ def _check_size(images: NDArray, shape: tuple[int, ...]) -> None:
             f"size of the image. Received: images of shape {images.shape}, "
             f"scores of shape {shape}"
         )
+
+
+def longest_side_of(model: Any) -> int | None:
+    """The side to which a model, or an exported one, shrinks images.
+
+    See `keras_seg.surgery.shrink_input`.
+    """
+    if hasattr(model, "longest_side"):
+        return model.longest_side
+    layers = getattr(model, "layers", ())
+    shrinking = [x for x in layers if isinstance(x, ShrinkToFit)]
+    return shrinking[0].longest_side if shrinking else None

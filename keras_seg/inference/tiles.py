@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from keras_seg.arguments import check_positive
 from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import ids_of
+from keras_seg.inference.scores import longest_side_of
 from keras_seg.inference.scores import predict_scores
 
 __all__ = ["Tiles", "predict_tiled"]
@@ -229,6 +230,12 @@ def predict_tiled(
     Returns `out` or a new array of the ids; the probabilities that `keep` makes
     of the scores, if it is given; and the tiles used in the end.
     """
+    side = longest_side_of(model)
+    if side is not None:
+        raise ValueError(
+            f"`tiles` would be shrunk each by itself by a model that shrinks "
+            f"images to {side} pixels. It needs no tiles: leave them out."
+        )
     while True:
         try:
             return *_predict(model, image, tiles, out, keep), tiles

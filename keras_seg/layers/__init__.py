@@ -24,6 +24,7 @@ from keras_seg.layers.resizing import AlignedScale
 from keras_seg.layers.resizing import BilinearUpsampling
 from keras_seg.layers.resizing import CropLike
 from keras_seg.layers.resizing import ResizeLike
+from keras_seg.layers.resizing import ShrinkToFit
 from keras_seg.layers.unpooling import MaxPoolWithIndices
 from keras_seg.layers.unpooling import MaxUnpool
 from keras_seg.layers.upsampling import BedOfNails
@@ -59,4 +60,5 @@ __all__ = [
     "RemovedStridePadding",
     "ResizeLike",
     "SeparableConv",
+    "ShrinkToFit",
 ]

@@ -30,11 +30,13 @@ class PadToMultiple(SpatialLayer):
             DeepLab's 321 and 513, every stride keeps the first and the last
             position. Defaults to 0.
         minimum: int, the smallest size of a side afterwards. Defaults to 1.
-        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)` for `"channels_last"`.
+        `(batch, height, width, channels)`, or with the channels second for
+        `data_format="channels_first"`.
 
     Output shape:
         Each side the next multiple.
@@ -88,6 +90,14 @@ class PadToMultiple(SpatialLayer):
     def compute_output_shape(self, input_shape):
         return self.with_sizes(input_shape, lambda n: n + self._missing(n))
 
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "multiple": self.multiple,
+            "remainder": self.remainder,
+            "minimum": self.minimum,
+        }
+
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class CropToSmallest(SpatialLayer):
@@ -97,7 +107,8 @@ class CropToSmallest(SpatialLayer):
     can differ by a few positions behind the last one of the strided network.
 
     Args:
-        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
@@ -156,11 +167,13 @@ class ReflectionPadding(SpatialLayer):
     Args:
         padding: int, at least 0, of all sides; or a pair of ints, `(vertical,
             horizontal)`; or `((top, bottom), (left, right))`.
-        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)` for `"channels_last"`.
+        `(batch, height, width, channels)`, or with the channels second for
+        `data_format="channels_first"`.
 
     Output shape:
         Each side longer by its padding.
@@ -201,6 +214,9 @@ class ReflectionPadding(SpatialLayer):
         return self.with_sizes(
             input_shape, lambda n, pad: n + sum(pad), self.padding
         )
+
+    def get_config(self):
+        return {**super().get_config(), "padding": self.padding}
 
 
 def _mirrored(size: Any, before: int, after: int) -> Any:

@@ -7,6 +7,8 @@ import keras
 from keras import ops
 
 from keras_seg.arguments import check_integer
+from keras_seg.arguments import check_positive
+from keras_seg.arguments import fitted_size
 from keras_seg.arguments import pair_of
 from keras_seg.layers.base import SpatialLayer
 from keras_seg.ops.resize import resize
@@ -16,6 +18,7 @@ __all__ = [
     "BilinearUpsampling",
     "CropLike",
     "ResizeLike",
+    "ShrinkToFit",
 ]
 
 
@@ -27,11 +30,13 @@ class BilinearUpsampling(SpatialLayer):
         factor: int or pair of ints, for the rows and the columns.
         align_corners: bool, whether the centers of the corner pixels stay in
             the corners: see `keras_seg.ops.resize`. Defaults to False.
-        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)` for `"channels_last"`.
+        `(batch, height, width, channels)`, or with the channels second for
+        `data_format="channels_first"`.
 
     Output shape:
         Each side times the factor.
@@ -73,6 +78,13 @@ class BilinearUpsampling(SpatialLayer):
     def compute_output_shape(self, input_shape):
         return self.with_sizes(input_shape, operator.mul, self.factor)
 
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "factor": self.factor,
+            "align_corners": self.align_corners,
+        }
+
 
 class _Like(SpatialLayer):
     def __init__(self, data_format: str | None = None, **kwargs: Any):
@@ -95,7 +107,8 @@ class ResizeLike(_Like):
     Args:
         align_corners: bool, whether the centers of the corner pixels stay in
             the corners: see `keras_seg.ops.resize`. Defaults to False.
-        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -103,7 +116,8 @@ class ResizeLike(_Like):
         reference: maps of any number of channels, of the size wanted.
 
     Input shape:
-        `(batch, height, width, channels)` each, for `"channels_last"`.
+        `(batch, height, width, channels)` each, or with the channels second
+        for `data_format="channels_first"`.
 
     Output shape:
         The batch and the channels of `inputs`, the size of `reference`.
@@ -135,6 +149,9 @@ class ResizeLike(_Like):
             data_format=self.data_format,
         )
 
+    def get_config(self):
+        return {**super().get_config(), "align_corners": self.align_corners}
+
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class CropLike(_Like):
@@ -143,7 +160,8 @@ class CropLike(_Like):
     Args:
         offset: int, at least 0, rows cropped at the top and columns cropped
             at the left. Defaults to 0.
-        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -151,7 +169,8 @@ class CropLike(_Like):
         reference: maps of any number of channels, of the size wanted.
 
     Input shape:
-        `(batch, height, width, channels)` each, for `"channels_last"`.
+        `(batch, height, width, channels)` each, or with the channels second
+        for `data_format="channels_first"`.
 
     Output shape:
         The batch and the channels of `inputs`, the size of `reference`.
@@ -199,6 +218,9 @@ class CropLike(_Like):
             window[axis] = slice(self.offset, self.offset + size)
         return inputs[tuple(window)]
 
+    def get_config(self):
+        return {**super().get_config(), "offset": self.offset}
+
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class AlignedScale(SpatialLayer):
@@ -209,11 +231,13 @@ class AlignedScale(SpatialLayer):
 
     Args:
         factor: float above 0.
-        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)` for `"channels_last"`.
+        `(batch, height, width, channels)`, or with the channels second for
+        `data_format="channels_first"`.
 
     Output shape:
         The same with scaled sides.
@@ -256,3 +280,67 @@ class AlignedScale(SpatialLayer):
 
     def compute_output_shape(self, input_shape):
         return self.with_sizes(input_shape, self._scaled)
+
+    def get_config(self):
+        return {**super().get_config(), "factor": self.factor}
+
+
+@keras.saving.register_keras_serializable(package="keras_seg")
+class ShrinkToFit(SpatialLayer):
+    """Shrinks images whose longer side is too long; others stay as they are.
+
+    Bilinear, with antialiasing: to 1e-3 what Pillow's `BILINEAR` gives before
+    it rounds.
+
+    Args:
+        longest_side: int, pixels.
+        data_format: `"channels_last"`, `"channels_first"` or None for the
+            Keras setting.
+        **kwargs: of `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, channels)`, or with the channels second for
+        `data_format="channels_first"`.
+
+    Output shape:
+        The same with sides of `keras_seg.arguments.fitted_size`.
+
+    Raises:
+        ValueError: If `longest_side` is not an int of 1 or more.
+
+    Example:
+
+    >>> import numpy as np
+    >>> tuple(ShrinkToFit(480)(np.zeros((1, 2700, 3600, 3))).shape)
+    (1, 360, 480, 3)
+    """
+
+    def __init__(
+        self, longest_side: int, data_format: str | None = None, **kwargs: Any
+    ):
+        super().__init__(data_format=data_format, **kwargs)
+        check_positive(longest_side=longest_side)
+        self.longest_side = longest_side
+
+    def call(self, inputs):
+        inputs = ops.cast(inputs, self.compute_dtype)
+        shape = ops.shape(inputs)
+        sides = [shape[axis] for axis in self.spatial_axes]
+        known = all(isinstance(side, int) for side in sides)
+        maximum = max if known else ops.maximum
+        size = fitted_size(sides, self.longest_side, maximum)
+        if known and list(size) == sides:
+            return inputs
+        return resize(
+            inputs, size, antialias=True, data_format=self.data_format
+        )
+
+    def compute_output_shape(self, input_shape):
+        sides = [input_shape[axis] for axis in self.spatial_axes]
+        if None in sides:
+            return self.with_spatial_shape(input_shape, None, None)
+        size = fitted_size(sides, self.longest_side)
+        return self.with_spatial_shape(input_shape, *size)
+
+    def get_config(self):
+        return {**super().get_config(), "longest_side": self.longest_side}

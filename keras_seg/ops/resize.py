@@ -9,7 +9,14 @@ from keras_seg.ops.backend import torch_can
 __all__ = ["resize"]
 
 
-def resize(x, size, *, align_corners=False, data_format="channels_last"):
+def resize(
+    x,
+    size,
+    *,
+    align_corners=False,
+    antialias=False,
+    data_format="channels_last",
+):
     """Resizes maps to `size` by bilinear interpolation.
 
     Interpolation is linear in the map, and separable: two products with
@@ -17,7 +24,9 @@ def resize(x, size, *, align_corners=False, data_format="channels_last"):
     one for the columns. So the gradient is a product as well, the same from
     run to run, and a size known only at run time costs nothing extra. On a
     CPU, PyTorch's own function does the same faster.
-    Shrinking does not smooth first: neither do Caffe nor the papers.
+    Shrinking does not smooth first, as in Caffe and the papers, unless
+    `antialias` widens the triangle of the weights to the shrinking factor
+    n / m, as Pillow's `BILINEAR` does.
 
     Position `d` of the result comes from the position
 
@@ -33,6 +42,8 @@ def resize(x, size, *, align_corners=False, data_format="channels_last"):
         align_corners: bool, whether the corner pixels' centers stay where
             they are (Caffe's `Interp`, DeepLab in TensorFlow), instead of
             the corners of the picture.
+        antialias: bool, whether every position of a larger map counts. Not
+            with `align_corners`.
         data_format: `"channels_last"` or `"channels_first"`.
 
     Returns:
@@ -49,15 +60,25 @@ def resize(x, size, *, align_corners=False, data_format="channels_last"):
     """
     x = as_floats(x)
     if torch_can(x):
-        return _torch_resize(x, size, align_corners, data_format)
+        return _torch_resize(x, size, align_corners, antialias, data_format)
     rows, columns = spatial_axes(data_format)
     shape = ops.shape(x)
-    down = _weights(shape[rows], size[0], align_corners, x.dtype)
-    across = _weights(shape[columns], size[1], align_corners, x.dtype)
+    down, across = (
+        _smooth_weights(shape[axis], new, x.dtype)
+        if antialias
+        else _weights(shape[axis], new, align_corners, x.dtype)
+        for axis, new in zip((rows, columns), size, strict=True)
+    )
     if data_format == "channels_first":
         return ops.matmul(ops.matmul(down, x), ops.transpose(across))
-    # The last product is the largest, and one for all columns and channels.
     batch, channels = shape[0], shape[3]
+    if antialias:  # Which shrinks: rows first, to be fewer for the columns.
+        x = ops.reshape(x, (batch, shape[1], shape[2] * channels))
+        x = ops.reshape(
+            ops.matmul(down, x), (batch, size[0], shape[2], channels)
+        )
+        return ops.matmul(across, x)
+    # The last product is the largest, and one for all columns and channels.
     x = ops.reshape(
         ops.matmul(across, x), (batch, shape[1], size[1] * channels)
     )
@@ -80,14 +101,26 @@ def _weights(old, new, align_corners, dtype):
     return ops.cast(ops.maximum(1.0 - distance, 0.0), dtype)
 
 
-def _torch_resize(x, size, align_corners, data_format):
+def _smooth_weights(old, new, dtype):
+    """The weights where each new position is a mean over `old / new`."""
+    scale = ops.cast(old, "float32") / ops.cast(new, "float32")
+    source = (ops.cast(ops.arange(new), "float32") + 0.5) * scale - 0.5
+    neighbor = ops.cast(ops.arange(old), "float32")
+    distance = ops.abs(ops.expand_dims(source, 1) - neighbor)
+    weights = ops.maximum(1.0 - distance / ops.maximum(scale, 1.0), 0.0)
+    return ops.cast(weights / ops.sum(weights, 1, keepdims=True), dtype)
+
+
+def _torch_resize(x, size, align_corners, antialias, data_format):
     from torch.nn.functional import interpolate
 
     last = data_format == "channels_last"
+    wide = x.float() if antialias else x  # It has none for half precision.
     y = interpolate(
-        x.permute(0, 3, 1, 2) if last else x,
+        wide.permute(0, 3, 1, 2) if last else wide,
         [int(n) for n in size],
         mode="bilinear",
         align_corners=align_corners,
-    )
+        antialias=antialias,
+    ).to(x.dtype)
     return y.permute(0, 2, 3, 1) if last else y

@@ -24,6 +24,9 @@ class Settings:
         batch_size: int.
         validation_batch_size: int; used where all validation images have
             one size. Images of different sizes go one by one.
+        size: optional int, the longest side in pixels to which larger images
+            are shrunk; `None` leaves them as they are. The saved model does
+            it by itself, see `keras_seg.surgery.shrink_input`.
         crop: optional int or tuple (height, width), the size of a random
             crop.
         scale: optional tuple (low, high) of a random factor; needs `crop`.
@@ -56,6 +59,7 @@ class Settings:
     epochs: int = 20
     batch_size: int = 8
     validation_batch_size: int = 4
+    size: int | None = None
     crop: tuple[int, int] | None = (256, 256)
     scale: tuple[float, float] | None = (0.75, 1.5)
     flip: bool = True
@@ -69,6 +73,8 @@ class Settings:
         for name in ("epochs", "batch_size", "validation_batch_size"):
             self._refuse(name, _is_int(getattr(self, name), 1), "an int >= 1")
         self._refuse("seed", _is_int(self.seed, 0), "an int >= 0")
+        good = self.size is None or _is_int(self.size, 1)
+        self._refuse("size", good, "an int >= 1, or None")
         self._refuse(
             "learning_rate",
             _is_number(self.learning_rate) and self.learning_rate > 0,

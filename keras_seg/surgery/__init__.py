@@ -12,6 +12,7 @@ from keras_seg.surgery.pyramid import pyramid
 from keras_seg.surgery.receptive_field import ReceptiveField
 from keras_seg.surgery.receptive_field import receptive_field
 from keras_seg.surgery.tta import average_views
+from keras_seg.surgery.tta import shrink_input
 from keras_seg.surgery.weights import decimate
 from keras_seg.surgery.weights import inflate_input
 from keras_seg.surgery.weights import transplant
@@ -31,5 +32,6 @@ __all__ = [
     "receptive_field",
     "replace_classes",
     "set_output_stride",
+    "shrink_input",
     "transplant",
 ]

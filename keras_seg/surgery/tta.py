@@ -1,4 +1,4 @@
-"""Test-time augmentation as a network: several scales, and mirrored."""
+"""Networks that see an image at other scales: several, mirrored, shrunk."""
 
 import keras
 from keras import layers
@@ -6,11 +6,21 @@ from keras import ops
 
 from keras_seg.from_logits import resolve_from_logits
 from keras_seg.layers import AlignedScale
+from keras_seg.layers import Metadata
 from keras_seg.layers import ResizeLike
+from keras_seg.layers import ShrinkToFit
+from keras_seg.layers.metadata import facts_of
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery.graph import data_format_of
 
-__all__ = ["average_views", "first_output", "image_of", "log_of"]
+__all__ = [
+    "average_views",
+    "first_output",
+    "image_of",
+    "log_of",
+    "shrink_input",
+    "without_shrinking",
+]
 
 
 def average_views(
@@ -60,6 +70,10 @@ def average_views(
     >>> average_views(model, (0.5, 1.0), mirror=True).output_shape
     (None, None, None, 3)
     """
+    inner, longest_side = without_shrinking(model)
+    if longest_side is not None:  # The views are of the shrunk image.
+        inner = average_views(inner, scales, mirror, merge, from_logits)
+        return shrink_input(inner, longest_side)
     _check_views(model, scales, merge)
     if merge == "mean":
         from_logits = resolve_from_logits(model, from_logits)
@@ -140,3 +154,62 @@ def first_output(outputs):
 def log_of(probabilities):
     """Returns the logarithm of probabilities, finite where one is 0."""
     return ops.log(ops.maximum(probabilities, SMALLEST))
+
+
+def shrink_input(model: keras.Model, longest_side: int) -> keras.Model:
+    """Shrinks large images before a network, and enlarges its scores back.
+
+    A network trained on images of 480 pixels does not know what the same
+    things look like at 3,600. With the layer `keras_seg.layers.ShrinkToFit`
+    in front, `predict`, `evaluate` and exported files take images as they
+    are, and masks have their size. Smaller images are not changed.
+
+    Args:
+        model: `keras.Model`, images of any size to scores `(batch, height,
+            width, classes)`; of several outputs the first counts.
+        longest_side: int, pixels of the longer side that `model` sees at most.
+
+    Returns:
+        A functional `keras.Model` with the weights of `model`, not copies of
+        them: images to float32 scores of the same size.
+
+    Raises:
+        ValueError: If `longest_side` is not an int of 1 or more, or the model
+            takes images of one size.
+
+    Example:
+
+    >>> from keras_seg.applications import FCN8s
+    >>> from keras_seg.surgery import shrink_input
+    >>> model = FCN8s("mobilenet_v2", weights=None, classes=3)
+    >>> model = shrink_input(model, 64)
+    >>> tuple(model(keras.ops.zeros((1, 128, 96, 3))).shape)
+    (1, 128, 96, 3)
+    """
+    data_format = data_format_of(model)
+    image, like = image_of(model)
+    sides = [x for x in model.inputs[0].shape[1:] if x is None]
+    if len(sides) < 2:
+        raise ValueError(
+            "`model` must take images of any size. Received: a model of "
+            f"inputs {tuple(model.inputs[0].shape)}"
+        )
+    table = (facts_of(model) or {}).get("class_table")
+    x = Metadata(table and {"class_table": table}, name="metadata")(image)
+    shrink = ShrinkToFit(
+        longest_side, data_format=data_format, dtype="float32", name="shrink"
+    )
+    scores = first_output(model(shrink(x)))
+    enlarge = ResizeLike(
+        data_format="channels_last", dtype="float32", name="enlarge"
+    )
+    return keras.Model(image, enlarge(scores, like), name=model.name)
+
+
+def without_shrinking(model) -> tuple[keras.Model, int | None]:
+    """The network inside of `shrink_input`, and its longest side or None."""
+    kinds = [type(x) for x in getattr(model, "layers", ())]
+    if ShrinkToFit not in kinds:
+        return model, None
+    inner = [x for x in model.layers if isinstance(x, keras.Model)]
+    return inner[0], model.layers[kinds.index(ShrinkToFit)].longest_side

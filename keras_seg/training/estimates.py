@@ -19,8 +19,10 @@ from keras_seg.runs.files import RunWarning
 from keras_seg.runs.folder import RunFolder
 from keras_seg.training.callbacks import run_callbacks
 from keras_seg.training.finish import finish
+from keras_seg.training.setup import at_size
 from keras_seg.training.setup import compiled_model
 from keras_seg.training.setup import run_classes
+from keras_seg.training.setup import shrunk
 from keras_seg.training.setup import training_batches
 from keras_seg.training.setup import whole_images
 
@@ -194,7 +196,7 @@ def _run_folder_seconds(model, settings, class_table, seen):
         run = RunFolder.create(
             pathlib.Path(folder) / "run", settings, class_table
         )
-        callbacks = run_callbacks(run, seen)
+        callbacks = run_callbacks(run, shrunk(settings, seen))
         for callback in callbacks:
             callback.set_model(model)
             callback.on_train_begin()
@@ -209,7 +211,8 @@ def _run_folder_seconds(model, settings, class_table, seen):
         first = _timed(end_epoch, 0)  # It compiles for pictures.
         saved = _timed(end_epoch, 1)
         ended = _timed(finish, run, few[:1], False, callbacks[-1])
-        each = _timed(evaluate, model, few, class_table=class_table) / len(few)
+        whole = at_size(model, settings)
+        each = _timed(evaluate, whole, few, class_table=class_table) / len(few)
     return saved, ended + max(0.0, first - saved) + each * (len(seen) - 1)
 
 

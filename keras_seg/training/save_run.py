@@ -9,11 +9,13 @@ from keras_seg import visualization
 from keras_seg.inference import Evaluation
 from keras_seg.metrics import ConfusionMatrix
 from keras_seg.runs.files import writing
+from keras_seg.runs.model_file import without_optimizer
 from keras_seg.training.checkpoint import generator_states
 from keras_seg.training.checkpoint import read_checkpoint
 from keras_seg.training.checkpoint import restore_variables
 from keras_seg.training.checkpoint import set_generator_states
 from keras_seg.training.checkpoint import write_checkpoint
+from keras_seg.training.setup import at_size
 
 __all__ = ["SaveRun", "validation_matrix"]
 
@@ -108,10 +110,14 @@ class SaveRun(keras.callbacks.Callback):
         if logs.get(self.monitor, -math.inf) > self.best:
             self.best = logs[self.monitor]
             self.best_epoch = epoch + 1
-            self.run.save_model(self.model, "best.keras")
-        self.run.save_model(self.model, "model.keras")
+            self._save_model("best.keras")
+        self._save_model("model.keras")
         self.draw_curves()
         self._write_state(epoch)
+
+    def _save_model(self, name):
+        model = without_optimizer(self.model)
+        self.run.save_model(at_size(model, self.run.settings), name)
 
     def draw_curves(self, always=False):
         """Draws `curves.png`, if it is time and matplotlib is installed.

@@ -10,17 +10,22 @@ from keras_seg import applications
 from keras_seg.applications.backbones import backbone_layers
 from keras_seg.applications.batch_norm import freeze_batch_norm
 from keras_seg.data import Batches
+from keras_seg.data import Shrunk
 from keras_seg.data import augment
+from keras_seg.data import suggest_longest_side
 from keras_seg.runs.settings import Settings
 from keras_seg.runs.settings import did_you_mean
+from keras_seg.surgery import shrink_input
 from keras_seg.training.recipes import finetune
 from keras_seg.training.recipes import momentum_for
 from keras_seg.training.recipes import set_batch_norm_momentum
 
 __all__ = [
     "FITTED",
+    "at_size",
     "build_model",
     "run_classes",
+    "shrunk",
     "compiled_model",
     "find_application",
     "suggest_settings",
@@ -33,7 +38,7 @@ LARGEST_BATCH = 8
 FEWEST_UPDATES = 1000
 EPOCHS = (20, 100)
 # The settings that `suggest_settings` fits to the images.
-FITTED = ("crop", "batch_size", "epochs")
+FITTED = ("size", "crop", "batch_size", "epochs")
 # Builders' arguments that are no options: settings of their own, or what the
 # loss or the data fixes, such as one output of the size of the image.
 _NO_OPTIONS = (
@@ -51,11 +56,12 @@ _NO_OPTIONS = (
 
 
 def suggest_settings(data, settings=None, names=FITTED):
-    """Fits crop, batch size and number of epochs to the images there are.
+    """Fits size, crop, batch size and number of epochs to the images.
 
     | | |
     |---|---|
-    | crop | 256×256, no side longer than half of the images have |
+    | size | see `keras_seg.data.suggest_longest_side` |
+    | crop | 256×256, no side longer than half of the (shrunk) images have |
     | batch size | 8, no more than there are images |
     | epochs | as many as make 1,000 updates, in 20 … 100 |
 
@@ -69,7 +75,7 @@ def suggest_settings(data, settings=None, names=FITTED):
         data: `keras_seg.data.Folder`, or any sequence of `(image, mask)`.
         settings: `Settings` that all else is taken from. Defaults to
             `Settings()`.
-        names: strs, those of the three that are to be fitted; the others are
+        names: strs, those of the four that are to be fitted; the others are
             taken as they are. Defaults to all.
 
     Returns:
@@ -85,8 +91,11 @@ def suggest_settings(data, settings=None, names=FITTED):
     ((64, 64), 6, 100)
     """
     settings = settings or Settings()
+    if "size" in names:
+        size = suggest_longest_side(data)
+        settings = dataclasses.replace(settings, size=size)
     if "crop" in names:
-        sides = zip(*_sizes(data), strict=True)
+        sides = zip(*_sizes(shrunk(settings, data)), strict=True)
         crop = tuple(
             min(LARGEST_CROP, statistics.median_low(side)) for side in sides
         )
@@ -198,6 +207,20 @@ def _parameters(function):
     return inspect.signature(function).parameters
 
 
+def shrunk(settings, data):
+    """The data at the size that a run trains on."""
+    if settings.size is None or data is None:
+        return data
+    return Shrunk(data, settings.size)
+
+
+def at_size(model, settings):
+    """The model of a run for images as they are, see `Settings.size`."""
+    if settings is None or settings.size is None:
+        return model
+    return shrink_input(model, settings.size)
+
+
 def training_batches(settings, data):
     """The batches of a run, augmented, in a new order every epoch.
 
@@ -216,7 +239,7 @@ def training_batches(settings, data):
     if settings.flip:
         transforms.append(augment.RandomFlip())
     return Batches(
-        data,
+        shrunk(settings, data),
         settings.batch_size,
         transforms,
         shuffle=True,
@@ -236,6 +259,7 @@ def whole_images(settings, data):
     """
     if data is None:
         return None
+    data = shrunk(settings, data)
     one_size = len(set(_sizes(data))) == 1
     return Batches(data, settings.validation_batch_size if one_size else 1)
 

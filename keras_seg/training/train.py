@@ -18,8 +18,10 @@ from keras_seg.training.callbacks import run_callbacks
 from keras_seg.training.callbacks import warn_of_small_batches
 from keras_seg.training.estimates import check_space
 from keras_seg.training.finish import finish
+from keras_seg.training.setup import at_size
 from keras_seg.training.setup import compiled_model
 from keras_seg.training.setup import run_classes
+from keras_seg.training.setup import shrunk
 from keras_seg.training.setup import training_batches
 from keras_seg.training.setup import whole_images
 
@@ -105,7 +107,7 @@ def train(
         verbose=verbose,
     )
     _refuse_divergence(history.history["loss"], settings)
-    return model, history
+    return at_size(model, settings), history
 
 
 def resume(path, data=None, validation=None, *, callbacks=(), verbose="auto"):
@@ -178,8 +180,8 @@ def _fit_in_folder(
 ):
     """Trains from the first epoch that `run` does not have, to the end."""
     seen = data if validation is None else validation
-    *watchers, saving = run_callbacks(run, seen)
     settings = run.settings
+    *watchers, saving = run_callbacks(run, shrunk(settings, seen))
     with lock(run.path / "classes.csv"):
         begin = saving.restore(model, batches)
         run.log(f"Training, on {keras.config.backend()}, after epoch {begin}.")
@@ -198,7 +200,7 @@ def _fit_in_folder(
         facts = run.data
         others = facts["validation"] not in (None, facts["train"])
         finish(run, seen, others, saving)
-    return model, _history(saving.rows)
+    return at_size(model, settings), _history(saving.rows)
 
 
 def _history(rows):

@@ -56,8 +56,8 @@ def test_dry_run(data, invoke, tmp_path):
     lines = result.stdout.splitlines()
     assert lines[0] == "4 images to train on, 3 images held out, 2 classes."
     assert lines[1] == (
-        "Fitted to these images: crops of 48×48 (--crop), batches of 4 "
-        "(--batch-size), 100 epochs (--epochs)."
+        "Fitted to these images: images as they are (--size), crops of 48×48 "
+        "(--crop), batches of 4 (--batch-size), 100 epochs (--epochs)."
     )
     # U-Net of 4 filters and depth 2, counted by Keras.
     assert lines[2] == "7,474 parameters, 7,474 are trained."

@@ -1,12 +1,17 @@
+from fractions import Fraction
+
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from keras import ops
 
 from keras_seg.layers import AlignedScale
 from keras_seg.layers import BilinearUpsampling
 from keras_seg.layers import CropLike
 from keras_seg.layers import ResizeLike
+from keras_seg.layers import ShrinkToFit
 from keras_seg.ops import resize
 from tests.layer_check import check_layer
 
@@ -94,3 +99,27 @@ def test_sizes_of_deeplab_v2(scale, size):
 def test_bad_arguments(scale):
     with pytest.raises(ValueError, match="Received: factor="):
         AlignedScale(scale)
+
+
+def test_shrink_to_fit():
+    x = np.random.default_rng(0).normal(size=(2, 20, 9, 3)).astype("float32")
+    expected = ops.convert_to_numpy(resize(x, (10, 5), antialias=True))
+    check_layer(ShrinkToFit, {"longest_side": 10}, x, expected_output=expected)
+    check_layer(ShrinkToFit, {"longest_side": 20}, x, expected_output=x)
+
+
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 100))
+def test_sizes_of_shrink_to_fit(height, width, side):
+    """Nearest integers to the scaled sides, halves up; none is 0."""
+    factor = Fraction(min(1, Fraction(side, max(height, width))))
+    expected = [
+        max(1, int(n * factor + Fraction(1, 2))) for n in (height, width)
+    ]
+    shape = ShrinkToFit(side).compute_output_shape((1, height, width, 3))
+    assert list(shape[1:3]) == expected and max(expected) <= max(1, side)
+
+
+@pytest.mark.parametrize("side", [0, 2.5, True, None])
+def test_bad_longest_side(side):
+    with pytest.raises(ValueError, match="Received: longest_side="):
+        ShrinkToFit(side)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from keras import ops
+from PIL import Image
 
 from keras_seg.ops import resize
 from tests.gradients import gradient
@@ -153,3 +154,26 @@ def test_half_precision_keeps_its_dtype():
         HALF_PIXEL,
         rtol=1e-2,
     )
+
+
+@given(st.tuples(st.integers(1, 40), st.integers(1, 40)), st.integers(1, 60))
+def test_antialias_is_that_of_pillow(size, side):
+    """`Image.resize(…, BILINEAR)` of float images, shrunk and enlarged."""
+    x = np.random.default_rng(0).normal(size=(1, *size, 2)).astype("float32")
+    new = side, 61 - side
+    y = ops.convert_to_numpy(resize(x, new, antialias=True))
+    for channel in range(2):
+        expected = Image.fromarray(x[0, ..., channel]).resize(
+            new[::-1], Image.Resampling.BILINEAR
+        )
+        np.testing.assert_allclose(
+            y[0, ..., channel], np.asarray(expected), atol=2e-5
+        )
+    first = resize(
+        np.moveaxis(x, -1, 1),
+        new,
+        antialias=True,
+        data_format="channels_first",
+    )
+    first = np.moveaxis(ops.convert_to_numpy(first), 1, -1)
+    np.testing.assert_allclose(first, y, atol=2e-5)

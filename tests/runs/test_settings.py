@@ -38,7 +38,7 @@ def test_unknown_key():
     assert str(caught.value) == (
         "There is no setting 'epoch'. Did you mean 'epochs'? Settings are: "
         "model, backbone, weights, options, epochs, batch_size, "
-        "validation_batch_size, crop, scale, flip, learning_rate, "
+        "validation_batch_size, size, crop, scale, flip, learning_rate, "
         "backbone_rate, weight_decay, freeze_batch_norm, seed."
     )
 

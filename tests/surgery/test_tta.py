@@ -5,8 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_seg.applications import FCN8s
+from keras_seg.inference import Tiles
+from keras_seg.inference import predict
+from keras_seg.inference.scores import longest_side_of
 from keras_seg.ops.resize import resize
 from keras_seg.surgery import average_views
+from keras_seg.surgery import shrink_input
+from keras_seg.surgery.tta import without_shrinking
 from tests.networks import outputs
 from tests.networks import randomize
 from tests.networks import relative_difference
@@ -161,3 +166,56 @@ def test_one_size_has_no_other_scales():
     with pytest.raises(ValueError, match="any size"):
         average_views(model, (0.5,))
     assert average_views(model, mirror=True).output_shape == (None, 8, 8, 2)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_shrunk_input(data_format, tmp_path):
+    """Shrunk, then the network, then enlarged: each by its own function."""
+    model = network(data_format)
+    shrunk = shrink_input(model, 24)
+    shrunk.save(tmp_path / "a.keras")
+    for size, small in (((50, 31), (24, 15)), ((24, 9), (24, 9))):
+        x = picture(*size)
+        seen = x if small == size else resize(x, small, antialias=True)
+        seen = keras.ops.convert_to_numpy(seen)
+        if data_format == "channels_first":
+            x, seen = np.moveaxis(x, -1, 1), np.moveaxis(seen, -1, 1)
+        expected = keras.ops.convert_to_numpy(
+            resize(outputs(model, seen), size)
+        )
+        for other in (shrunk, keras.models.load_model(tmp_path / "a.keras")):
+            found = outputs(other, x)
+            assert found.shape == (1, *size, 3)
+            np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.once
+def test_views_are_of_the_shrunk_image():
+    model = network()
+    views = average_views(shrink_input(model, 24), (0.5, 1.0), mirror=True)
+    expected = shrink_input(average_views(model, (0.5, 1.0), mirror=True), 24)
+    x = picture(50, 31)
+    np.testing.assert_allclose(
+        outputs(views, x), outputs(expected, x), atol=1e-5
+    )
+    assert without_shrinking(views)[1] == longest_side_of(views) == 24
+    assert longest_side_of(model) is None
+
+
+@pytest.mark.once
+def test_what_can_not_be_done_with_shrunk_images():
+    shrunk = shrink_input(network(), 24)
+    with pytest.raises(ValueError, match="shrinks images to 24 pixels"):
+        predict(shrunk, np.zeros((64, 64, 2), "uint8"), Tiles(32, 0))
+    image = keras.Input((32, 32, 2))
+    model = keras.Model(image, keras.layers.Conv2D(3, 1)(image))
+    with pytest.raises(ValueError, match="must take images of any size"):
+        shrink_input(model, 24)
+
+
+@pytest.mark.once
+def test_padding_does_not_change_how_far_images_are_shrunk():
+    shrunk = shrink_input(network(), 24)
+    image = np.random.default_rng(0).integers(0, 255, (50, 41, 2), "uint8")
+    (found,) = predict(shrunk, [image], bucket=32)
+    np.testing.assert_array_equal(found.ids, predict(shrunk, image))

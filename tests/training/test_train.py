@@ -10,8 +10,12 @@ import pytest
 from keras_seg.applications import UNet
 from keras_seg.data import Batches
 from keras_seg.data import ClassTable
+from keras_seg.data import Shrunk
 from keras_seg.data import augment
 from keras_seg.data import synthetic
+from keras_seg.inference import evaluate
+from keras_seg.inference.scores import longest_side_of
+from keras_seg.ops import resize
 from keras_seg.runs import RunError
 from keras_seg.runs import RunFolder
 from keras_seg.runs import RunWarning
@@ -22,6 +26,7 @@ from keras_seg.training import resume
 from keras_seg.training import train
 from keras_seg.training.recipes import finetune
 from keras_seg.visualization import can_plot
+from tests.networks import outputs
 from tests.networks import randomize
 from tests.training.runs import assert_same_run
 from tests.training.runs import check_whole_files
@@ -368,3 +373,38 @@ def test_one_process_at_a_time(tmp_path, pairs, whole):
             "HERE/run is being trained by another process. Fix: wait for it, "
             "or end it."
         )
+
+
+def test_images_are_shrunk(tmp_path, pairs):
+    """Trained on 24 pixels, it predicts and is scored on whole images."""
+    settings = change(size=24, crop=(16, 16), epochs=1)
+    model, history = fit(settings, pairs[:6], pairs[6:], tmp_path / "run")
+    run = RunFolder.open(tmp_path / "run")
+    assert run.settings.size == 24
+    image, mask = pairs[7]
+    (part,) = (x for x in model.layers if isinstance(x, keras.Model))
+    seen, _ = Shrunk(pairs, 24)[7]
+    expected = resize(outputs(part, seen[None].astype("float32")), mask.shape)
+    for whole in (model, run.load_model()):
+        assert class_table_of(whole) == synthetic.MEMBRANE_CLASSES
+        assert longest_side_of(whole) == 24
+        found = outputs(whole, image[None].astype("float32"))
+        # What is trained on is rounded to whole grays.
+        np.testing.assert_allclose(
+            found, keras.ops.convert_to_numpy(expected), atol=0.05
+        )
+    scored = evaluate(run.load_model(), pairs[6:], class_table=run.class_table)
+    assert scored.matrix.sum() == 2 * 48 * 48
+    rows = [float(row["iou"]) for row in run.scores()]
+    assert rows == pytest.approx(scored.scores.per_class_iou.tolist())
+    # Validation is at the size that is trained on.
+    small = evaluate(part, Shrunk(pairs[6:], 24))
+    found = history.history["val_mean_iou"][0]
+    assert found == pytest.approx(small.scores.mean_iou)
+
+
+@pytest.mark.once
+def test_bad_sizes():
+    for size in (0, 2.5, "480"):
+        with pytest.raises(ValueError, match="Received: size="):
+            change(size=size)

@@ -7,8 +7,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_seg.layers.resizing import ShrinkToFit
-
 __all__ = [
     "Model",
     "check_image",
@@ -187,8 +185,9 @@ def longest_side_of(model: Any) -> int | None:
 
     See `keras_seg.surgery.shrink_input`.
     """
-    if hasattr(model, "longest_side"):
-        return model.longest_side
-    layers = getattr(model, "layers", ())
-    shrinking = [x for x in layers if isinstance(x, ShrinkToFit)]
-    return shrinking[0].longest_side if shrinking else None
+    # Not by its class: an exported model is run without Keras.
+    sides = (
+        getattr(x, "longest_side", None)
+        for x in (model, *getattr(model, "layers", ()))
+    )
+    return next((side for side in sides if side is not None), None)

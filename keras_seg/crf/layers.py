@@ -146,9 +146,6 @@ class DenseCRF(_CRF):
             transforms = [-penalties_of(self.compatibility, classes)] * 2
         return self._refine(inputs, image, self.settings, transforms, True)
 
-    def get_config(self):
-        return {**super().get_config(), "compatibility": self.compatibility}
-
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class CRFAsRNN(_CRF):
@@ -254,9 +251,3 @@ class CRFAsRNN(_CRF):
             for weights in self.kernel_weights
         ]
         return self._refine(inputs, image, settings, transforms, False)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "training_iterations": self.training_iterations,
-        }

@@ -56,7 +56,7 @@ class Calibration:
     slope: float
     intercept: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         finite = np.isfinite([self.slope, self.intercept]).all()
         if not finite or self.slope < 0:
             raise ValueError(
@@ -109,7 +109,7 @@ class Calibration:
             )
         logits = _logit(p)
 
-        def cross_entropy(parameters):
+        def cross_entropy(parameters: NDArray) -> tuple[float, list[float]]:
             slope, intercept = parameters
             z = slope * logits + intercept
             wrong = _sigmoid(z) - y

@@ -70,7 +70,7 @@ class Tiles:
     margin: int | None = None
     multiple: int = 32
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_positive(multiple=self.multiple)
         for name in ("size", "overlap"):
             value = getattr(self, name)

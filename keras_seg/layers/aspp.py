@@ -399,11 +399,15 @@ class _JoinedPyramid(SpatialLayer):
         x = self._normed(x, self.project_norm, training)
         return self.drop(x, training=training)
 
-    def _normed(self, x, norm, training):
+    def _normed(
+        self, x: keras.KerasTensor, norm: keras.layers.Layer, training: bool
+    ) -> keras.KerasTensor:
         training = training and self.normalization != "frozen"
         return ops.relu(norm(x, training=training))
 
-    def _warn_of_dead_pooling(self, inputs, training):
+    def _warn_of_dead_pooling(
+        self, inputs: keras.KerasTensor, training: bool
+    ) -> None:
         if (
             training is True
             and self.normalization == "batch"

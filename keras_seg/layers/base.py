@@ -72,7 +72,9 @@ class SpatialLayer(keras.layers.Layer):
         if not self.keeps_integers:
             return specs
 
-        def as_given(spec, x):
+        def as_given(
+            spec: keras.KerasTensor, x: keras.KerasTensor
+        ) -> keras.KerasTensor:
             floats = keras.backend.is_float_dtype(x.dtype)
             return keras.KerasTensor(
                 spec.shape, spec.dtype if floats else x.dtype

@@ -279,7 +279,7 @@ class AtrousAveragePool(_AtrousPool):
         inside = ops.ones_like(inputs[:1][one_channel])
         return self._sum(inputs) / self._sum(inside)
 
-    def _sum(self, x):
+    def _sum(self, x: keras.KerasTensor) -> keras.KerasTensor:
         return sum_pool(
             self.pad(x),
             self.pool_size,

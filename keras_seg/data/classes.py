@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import itertools
 import pathlib
-import unicodedata
 
 import numpy as np
 
@@ -19,9 +18,7 @@ __all__ = [
     "ClassTable",
     "MAX_CLASSES",
     "VOID",
-    "composed",
     "names_by_id",
-    "refuse_alike",
     "voc_colormap",
 ]
 
@@ -242,28 +239,6 @@ def names_by_id(names, path):
         _check_id(path, i, f"for the name {brief(name)}")
         _check_name(path, i, name)
     return names
-
-
-def composed(name):
-    """A name in Unicode's composed form, in which é is one character."""
-    return unicodedata.normalize("NFC", name)
-
-
-def refuse_alike(names, file):
-    """Refuse names that differ only by case or spaces, or come twice."""
-    seen: dict[str, str] = {}
-    for name in names:
-        plain = " ".join(composed(name).casefold().split())
-        if plain in seen:
-            raise DataError(
-                "KS-D015",
-                file,
-                f"has the class {seen[plain]} and the class {name}",
-                "names that differ by case or spaces only are one class "
-                "written in two ways",
-                fix="write the name in one way everywhere",
-            )
-        seen[plain] = name
 
 
 # Both return {id: (name, color or `None`, whether it is void)}.

@@ -8,7 +8,6 @@ import pathlib
 
 from keras_seg.data.arrays import tiff_pages
 from keras_seg.data.classes import ClassTable
-from keras_seg.data.classes import refuse_alike
 from keras_seg.data.errors import DataError
 from keras_seg.data.ids import classes_of_ids
 from keras_seg.data.ids import ids_of_mask
@@ -22,6 +21,7 @@ from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.mask_files import color_code
 from keras_seg.data.pairs import Pair
 from keras_seg.data.pairs import find_pairs
+from keras_seg.data.text import refuse_alike
 
 __all__ = [
     "Folder",

@@ -6,10 +6,10 @@ import os
 import pathlib
 
 from keras_seg import words
-from keras_seg.data.classes import composed
 from keras_seg.data.errors import DataError
 from keras_seg.data.layout import visible
 from keras_seg.data.opening import SUFFIXES
+from keras_seg.data.text import composed
 from keras_seg.data.text import read_text
 
 __all__ = ["Pair", "find_pairs", "pictures_below", "read_stems"]

@@ -324,14 +324,6 @@ def _paint(rng, texture, window):
 # Approximate signed distances to outlines of radius 1, negative inside.
 
 
-def _disc(u, v):
-    return np.hypot(u, v) - 1
-
-
-def _square(u, v):
-    return np.maximum(np.abs(u), np.abs(v)) - 0.88
-
-
 def _triangle(u, v):
     side = np.sqrt(3) / 2
     slopes = np.maximum(0.5 * v + side * u, 0.5 * v - side * u)
@@ -344,21 +336,19 @@ def _cross(u, v):
     return np.minimum(*bars)
 
 
-def _ring(u, v):
-    return np.abs(np.hypot(u, v) - 0.78) - 0.24
-
-
 def _crescent(u, v):
     return np.maximum(np.hypot(u, v) - 1, 0.85 - np.hypot(u - 0.6, v))
 
 
 _OUTLINES = {
-    "disc": _disc,
-    "square": _square,
+    "disc": lambda u, v: np.hypot(u, v) - 1,
+    "square": lambda u, v: np.maximum(np.abs(u), np.abs(v)) - 0.88,
     "triangle": _triangle,
     "cross": _cross,
-    "ring": _ring,
-    "crescent": _crescent,
+    "ring": lambda u, v: np.abs(np.hypot(u, v) - 0.78) - 0.24,
+    "crescent": lambda u, v: np.maximum(
+        np.hypot(u, v) - 1, 0.85 - np.hypot(u - 0.6, v)
+    ),
 }
 
 

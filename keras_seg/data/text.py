@@ -5,6 +5,7 @@ import mmap
 import pathlib
 import reprlib
 import stat
+import unicodedata
 
 import yaml
 
@@ -12,6 +13,7 @@ from keras_seg.data.errors import DataError
 
 __all__ = [
     "brief",
+    "composed",
     "limit_annotations",
     "listing",
     "malformed",
@@ -19,6 +21,7 @@ __all__ = [
     "read_json",
     "read_text",
     "read_yaml",
+    "refuse_alike",
     "text_head",
     "text_holds",
 ]
@@ -52,6 +55,28 @@ def parse_id(text):
     """The int that up to nine decimal digits stand for, or `None`."""
     plain = text.isascii() and text.isdecimal() and len(text) <= 9
     return int(text) if plain else None
+
+
+def composed(name):
+    """A name in Unicode's composed form, in which é is one character."""
+    return unicodedata.normalize("NFC", name)
+
+
+def refuse_alike(names, file):
+    """Refuse names that differ only by case or spaces, or come twice."""
+    seen: dict[str, str] = {}
+    for name in names:
+        plain = " ".join(composed(name).casefold().split())
+        if plain in seen:
+            raise DataError(
+                "KS-D015",
+                file,
+                f"has the class {seen[plain]} and the class {name}",
+                "names that differ by case or spaces only are one class "
+                "written in two ways",
+                fix="write the name in one way everywhere",
+            )
+        seen[plain] = name
 
 
 def limit_annotations(size):

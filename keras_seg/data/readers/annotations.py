@@ -8,11 +8,11 @@ import numpy as np
 from keras_seg.data.classes import MAX_CLASSES
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
-from keras_seg.data.classes import composed
-from keras_seg.data.classes import refuse_alike
 from keras_seg.data.errors import DataError
 from keras_seg.data.text import brief
+from keras_seg.data.text import composed
 from keras_seg.data.text import malformed
+from keras_seg.data.text import refuse_alike
 
 __all__ = [
     "NO_OUTLINE",

@@ -8,7 +8,6 @@ import re
 from keras_seg.data.classes import MAX_CLASSES
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
-from keras_seg.data.classes import refuse_alike
 from keras_seg.data.classes import voc_colormap
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
@@ -28,6 +27,7 @@ from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
 from keras_seg.data.text import parse_id
 from keras_seg.data.text import read_text
+from keras_seg.data.text import refuse_alike
 from keras_seg.data.text import text_holds
 
 __all__ = [

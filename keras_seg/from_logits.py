@@ -1,5 +1,9 @@
 """What the scores of a model are: logits, or probabilities."""
 
+from typing import Any
+
+import keras
+
 from keras_seg.keras_private import call_that_made
 from keras_seg.keras_private import output_number
 from keras_seg.keras_private import producer
@@ -30,19 +34,18 @@ ENDS = {
 }
 
 
-def gives_logits(model, output=0):
-    """Asks the graph of a model what its scores are.
+def gives_logits(model: Any, output: int = 0) -> bool | None:
+    """Returns whether a model gives logits, from its graph.
 
     Args:
         model: `keras.Model`, or a `keras_seg.deployment.ExportedModel`, which
-            says so itself.
+            states it itself.
         output: int, which of several outputs. Defaults to the first.
 
     Returns:
-        True for logits: the model ends in a layer without an activation.
-        False for probabilities: it ends in a softmax. None where that is not
-        known: for a model without a graph, a layer with code of its own, or
-        another activation.
+        True for logits: the model ends in a layer without an activation. False
+        for probabilities: it ends in a softmax. None if not known: for a model
+        without a graph, a custom layer, or another activation.
 
     Example:
 
@@ -59,18 +62,10 @@ def gives_logits(model, output=0):
     return _of_tensor(model.outputs[output])
 
 
-def resolve_from_logits(model, from_logits=None):
-    """What a model gives, by its graph or by what the caller says.
+def resolve_from_logits(model: Any, from_logits: bool | None = None) -> bool:
+    """Returns what a model gives, by its graph or by what the caller says.
 
-    Args:
-        model: see `gives_logits`.
-        from_logits: bool, or None to ask the model.
-
-    Returns:
-        bool.
-
-    Raises:
-        ValueError: if the model does not know, or knows better.
+    Raises a `ValueError` if neither says it, or if they contradict each other.
     """
     found = gives_logits(model)
     if from_logits is None and found is None:
@@ -89,11 +84,11 @@ def resolve_from_logits(model, from_logits=None):
     return bool(from_logits) if found is None else found
 
 
-def _name(model):
+def _name(model: Any) -> str:
     return getattr(model, "name", type(model).__name__)
 
 
-def _of_tensor(tensor):
+def _of_tensor(tensor: keras.KerasTensor) -> bool | None:
     operation = producer(tensor)
     name = type(operation).__name__
     if not type(operation).__module__.startswith(("keras.", "keras_seg.")):

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from typing import Any
 
 import keras
 
@@ -11,26 +12,16 @@ __all__ = ["AdamW", "CaffeSGD"]
 
 
 class _Multipliers(keras.optimizers.Optimizer):
-    """What an optimizer needs for a factor of the rate of some weights.
+    """Mixin before a Keras optimizer: a factor of the rate for some weights.
 
-    `keras.optimizers.MultiOptimizer` can do it with an optimizer for each
-    factor; it has no `learning_rate` to be read or set then, and counts
-    batches for updates where gradients are accumulated.
-
-    In front of an optimizer of Keras among the bases of a class.
-
-    Args:
-        *args: of that optimizer.
-        multipliers: dict from regular expressions to factors. The first that
-            is found in the path of a weight (`"fc8/kernel"`) counts; others
-            have 1. Defaults to none.
-        **kwargs: of that optimizer.
-
-    Raises:
-        ValueError: if a factor is not a number of at least 0.
+    `keras.optimizers.MultiOptimizer` needs an optimizer for each factor; it
+    then has no `learning_rate` to read or set, and counts batches as updates
+    when gradients are accumulated.
     """
 
-    def __init__(self, *args, multipliers=None, **kwargs):
+    def __init__(
+        self, *args, multipliers: dict[str, float] | None = None, **kwargs
+    ):
         super().__init__(*args, **kwargs)
         self.multipliers = dict(multipliers or {})
         for value in self.multipliers.values():
@@ -41,14 +32,14 @@ class _Multipliers(keras.optimizers.Optimizer):
                     f"Received: multipliers={multipliers!r}"
                 )
 
-    def multiplier(self, path):
+    def multiplier(self, path: str) -> float:
         """Returns the factor of the weight of that path."""
         for pattern, value in self.multipliers.items():
             if re.search(pattern, path):
                 return value
         return 1.0
 
-    def build(self, variables):
+    def build(self, variables: list[keras.Variable]) -> None:
         if self.built:
             return
         super().build(variables)
@@ -63,29 +54,31 @@ class _Multipliers(keras.optimizers.Optimizer):
                 )
         self._factors = tuple(map(self.multiplier, paths))
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: Any, variable: keras.Variable, learning_rate: Any
+    ) -> None:
         factor = self._factors[variable_index(self, variable)]
         super().update_step(gradient, variable, learning_rate * factor)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "multipliers": self.multipliers}
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class AdamW(_Multipliers, keras.optimizers.AdamW):
-    """`keras.optimizers.AdamW`, whose rate has a factor for some weights.
+    """`keras.optimizers.AdamW` with a factor of the rate for some weights.
 
     Weights decay at the rate without its factor.
 
     Args:
         *args: of `keras.optimizers.AdamW`.
-        multipliers: dict from regular expressions to factors. The first that
-            is found in the path of a weight counts; others have 1. Defaults
-            to none.
+        multipliers: dict from regular expressions to factors. A weight gets
+            the factor of the first one found in its path, or 1. Defaults to
+            none.
         **kwargs: of `keras.optimizers.AdamW`.
 
     Raises:
-        ValueError: if a factor is not a number of at least 0.
+        ValueError: If a factor is not a number of at least 0.
 
     Example:
 
@@ -98,30 +91,29 @@ class AdamW(_Multipliers, keras.optimizers.AdamW):
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class CaffeSGD(_Multipliers, keras.optimizers.SGD):
-    """SGD with momentum, whose rate has a factor for some of the weights.
+    """SGD with momentum, and a factor of the rate for some weights.
 
-    With the momentum μ, the rate λ of this update and the factor m of a
-    weight w, Caffe's rule is
+    With the momentum μ, the rate λ of this update and the factor m of a weight
+    w, Caffe's rule is
 
         V ← μ · V + λ · m · gradient
         w ← w - V
 
-    where the gradient has the weight decay in it: `add_weight_decay`. The
-    factors are Caffe's `lr_mult`; those of biases, of new scores and of the
-    rest differ in the papers' networks.
+    where the gradient includes the weight decay, see `add_weight_decay`. The
+    factors are Caffe's `lr_mult`.
 
     Args:
         learning_rate: float or a schedule, such as `keras_seg.schedules.Poly`.
             Defaults to 0.01.
         momentum: float. Defaults to 0.9.
-        multipliers: dict from regular expressions to factors. The first that
-            is found in the path of a weight (`"fc8/kernel"`) counts; others
-            have 1. Defaults to none.
+        multipliers: dict from regular expressions to factors. A weight gets
+            the factor of the first one found in its path (`"fc8/kernel"`), or
+            1. Defaults to none.
         **kwargs: of `keras.optimizers.SGD`. `gradient_accumulation_steps` is
-            Caffe's `iter_size`: the mean of so many batches makes an update.
+            Caffe's `iter_size`: an update takes the mean of so many batches.
 
     Raises:
-        ValueError: if a factor is not a number of at least 0.
+        ValueError: If a factor is not a number of at least 0.
 
     Example:
 
@@ -133,7 +125,12 @@ class CaffeSGD(_Multipliers, keras.optimizers.SGD):
     """
 
     def __init__(
-        self, learning_rate=0.01, momentum=0.9, multipliers=None, **kwargs
+        self,
+        learning_rate: float
+        | keras.optimizers.schedules.LearningRateSchedule = 0.01,
+        momentum: float = 0.9,
+        multipliers: dict[str, float] | None = None,
+        **kwargs,
     ):
         super().__init__(
             learning_rate, momentum, multipliers=multipliers, **kwargs

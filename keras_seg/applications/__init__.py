@@ -4,7 +4,7 @@ from keras_seg.applications.deconvnet import DeconvNet
 from keras_seg.applications.deeplab_v1 import DeepLabV1
 from keras_seg.applications.deeplab_v2 import DeepLabV2
 from keras_seg.applications.deeplab_v3 import DeepLabV3
-from keras_seg.applications.deeplab_v3_plus import DeepLabV3Plus
+from keras_seg.applications.deeplab_v3 import DeepLabV3Plus
 from keras_seg.applications.fcn import FCN8s
 from keras_seg.applications.fcn import FCN16s
 from keras_seg.applications.fcn import FCN32s

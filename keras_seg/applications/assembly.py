@@ -1,5 +1,9 @@
 """What every system begins and ends with."""
 
+import os
+from collections.abc import Callable
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 
@@ -37,11 +41,13 @@ __all__ = [
 ]
 
 
-def image_input(input_tensor, input_shape, data_format, channels=3):
-    """Returns the tensor of the image, a new input unless there is one.
-
-    Behind it stands the `Metadata` of the network.
-    """
+def image_input(
+    input_tensor: keras.KerasTensor | None,
+    input_shape: Sequence[int | None] | None,
+    data_format: str,
+    channels: int = 3,
+) -> keras.KerasTensor:
+    """Returns the image, by default a new input, behind a `Metadata` layer."""
     if input_tensor is not None:
         if not keras.utils.is_keras_tensor(input_tensor):
             raise ValueError(
@@ -65,25 +71,27 @@ def image_input(input_tensor, input_shape, data_format, channels=3):
     return Metadata(name="metadata")(keras.Input(input_shape, name="image"))
 
 
-def as_rgb(image, data_format):
-    """Takes a gray image for red, green and blue alike; others as they are."""
+def as_rgb(image: keras.KerasTensor, data_format: str) -> keras.KerasTensor:
+    """Repeats a gray image for red, green and blue; others are unchanged."""
     axis = channel_axis(data_format)
     if image.shape[axis] != 1:
         return image
     return layers.Concatenate(axis=axis, name="gray_to_rgb")([image] * 3)
 
 
-def prepare(image, mode, multiple, data_format, remainder=0, minimum=1):
+def prepare(
+    image: keras.KerasTensor,
+    mode: str | None,
+    multiple: int,
+    data_format: str,
+    remainder: int = 0,
+    minimum: int = 1,
+) -> keras.KerasTensor:
     """Preprocesses the image and pads it for the strides of a network.
 
-    Args:
-        image: tensor of RGB images of 0 … 255, of any size.
-        mode: of `keras_seg.layers.Preprocess`, or None.
-        multiple: int, the largest stride of the network.
-        data_format: `"channels_last"` or `"channels_first"`.
-        remainder: int, what sides are above a multiple: 1 for networks whose
-            every map has a position on the first and the last pixel.
-        minimum: int, the smallest size: some networks take no smaller one.
+    Sides become a multiple of `multiple`, the largest stride, plus
+    `remainder`: 1 for networks whose every map has a position on the first and
+    the last pixel.
     """
     x = image
     if mode is not None:
@@ -94,50 +102,45 @@ def prepare(image, mode, multiple, data_format, remainder=0, minimum=1):
 
 
 def begin(
-    backbone,
-    weights,
+    backbone: str | keras.Model,
+    weights: str | os.PathLike | None,
     *,
-    input_tensor,
-    input_shape,
-    classes,
-    include_preprocessing,
-    data_format,
-    dropout=0.0,
-    dropout_elsewhere=True,
-    padding="same",
-    freeze_batch_norm=False,
-    multiple=32,
-    remainder=0,
-    minimum=1,
-    convert=None,
-):
+    input_tensor: keras.KerasTensor | None,
+    input_shape: Sequence[int | None] | None,
+    classes: int,
+    include_preprocessing: bool,
+    data_format: str,
+    dropout: float = 0.0,
+    dropout_elsewhere: bool = True,
+    padding: str = "same",
+    freeze_batch_norm: bool = False,
+    multiple: int | None = 32,
+    remainder: int = 0,
+    minimum: int = 1,
+    convert: Callable[[keras.Model], keras.Model] | None = None,
+) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.Model, keras.Model]:
     """Checks what all builders share, and builds the encoder on the image.
 
-    An image of other channels than the encoder's is brought to it: a gray
-    one is taken for red, green and blue alike; for other numbers the
-    encoder's input is inflated, the first three are red, green and blue.
+    A gray image is repeated for red, green and blue; for other numbers of
+    channels the encoder's input is inflated, the first three being red, green
+    and blue.
 
     Args:
-        backbone, weights, input_tensor, input_shape, classes,
-            include_preprocessing, dropout, freeze_batch_norm: as in
-            `keras_seg.applications.FCN32s`.
-        data_format: `"channels_last"` or `"channels_first"`.
-        dropout_elsewhere: bool, whether the builder uses `dropout` in other
-            places, too.
+        dropout_elsewhere: whether the builder uses `dropout` in other places,
+            too.
         padding: of the convolutions that were fully connected layers.
-        multiple, remainder, minimum: of `prepare`. None for the encoder's
-            own largest stride: with a remainder of 1 all maps then have odd
-            sides, those behind strides that `convert` removes too. A "same"
-            convolution with a stride looks at other places of odd maps than
-            of even ones, so that what stands on a dense map would else lie a
-            position further for every second size of the image.
-        convert: function from the encoder to another model, such as its
-            surgery. Defaults to None.
+        multiple, remainder, minimum: of `prepare`. A `multiple` of None is the
+            encoder's own largest stride: with a remainder of 1 all maps then
+            have odd sides, also behind strides that `convert` removes. A
+            strided "same" convolution samples odd maps at other places than
+            even ones, so that a dense map would otherwise shift by a position
+            for every second size.
+        convert: from the encoder to another model, such as its surgery.
 
     Returns:
-        `(image, padded, network, strided)`: the tensor of the image, that of
-        the preprocessed and padded image, a `keras.Model` from there, and the
-        encoder before `convert`.
+        `(image, padded, network, strided)`: the image, the preprocessed and
+        padded image, a `keras.Model` from there, and the encoder before
+        `convert`.
     """
     check_weights(weights)
     check_positive(classes=classes)
@@ -176,7 +179,7 @@ def begin(
     return image, padded, network, strided
 
 
-def freeze_batch_norm_of(network):
+def freeze_batch_norm_of(network: keras.Model) -> None:
     """Freezes the batch norm of a backbone, which must have some."""
     norm = keras.layers.BatchNormalization
     if not any(isinstance(layer, norm) for layer in nested_layers(network)):
@@ -185,11 +188,13 @@ def freeze_batch_norm_of(network):
     freeze(network)
 
 
-def _smallest(network, multiple, remainder, minimum):
-    """The smallest size from `minimum` on that leaves an encoder a map.
+def _smallest(
+    network: keras.Model, multiple: int, remainder: int, minimum: int
+) -> int:
+    """Returns the smallest size from `minimum` on that leaves an encoder a map.
 
-    Unpadded convolutions, as in Inception, take no image that is smaller
-    than their windows.
+    Unpadded convolutions, as in Inception, take no image smaller than their
+    windows.
     """
     shape = [1, *network.inputs[0].shape[1:]]
     first = minimum + (remainder - minimum) % multiple
@@ -204,16 +209,13 @@ def _smallest(network, multiple, remainder, minimum):
     return minimum
 
 
-def map_of_stride(network, strided, stride):
-    """The tensor that is the last map of a stride in the strided network.
+def map_of_stride(
+    network: keras.Model, strided: keras.Model, stride: int
+) -> keras.KerasTensor:
+    """Returns what is the last map of a stride in the strided network.
 
-    Args:
-        network: `keras.Model`, the encoder in use.
-        strided: the encoder before its strides were removed.
-        stride: int.
-
-    Raises:
-        ValueError: if it has no such map.
+    `strided` is the encoder before its strides were removed, `network` the one
+    in use.
     """
     levels = pyramid(strided, verify=False)
     if stride not in levels:
@@ -227,17 +229,12 @@ def map_of_stride(network, strided, stride):
     return keras.tree.flatten(operation.output)[number]
 
 
-def crf_preset(crf, default, include_preprocessing):
-    """The settings of the CRF that a builder is asked for, or None.
+def crf_preset(
+    crf: bool | str, default: str, include_preprocessing: bool
+) -> str | None:
+    """Returns the settings of the CRF that a builder is asked for, or None.
 
-    Args:
-        crf: bool or str, of a builder.
-        default: str, what True stands for.
-        include_preprocessing: bool, of a builder.
-
-    Raises:
-        ValueError: for an unknown name, and where the image is preprocessed
-            already: its colors are not those that the settings are for.
+    A preprocessed image is refused: the settings are for other colors.
     """
     if crf is False:
         return None
@@ -258,46 +255,34 @@ def crf_preset(crf, default, include_preprocessing):
 
 
 def finish(
-    scores,
-    image,
-    classifier_activation,
-    data_format,
-    name,
-    padded=None,
-    align_corners=False,
-    auxiliary=None,
-    enlarge=True,
-    crop=True,
-    offset=0,
-    crf=None,
-):
-    """Brings scores to the image and makes the model.
+    scores: keras.KerasTensor,
+    image: keras.KerasTensor,
+    classifier_activation: str | None,
+    data_format: str,
+    name: str,
+    padded: keras.KerasTensor | None = None,
+    align_corners: bool = False,
+    auxiliary: keras.KerasTensor | dict[str, keras.KerasTensor] | None = None,
+    enlarge: bool = True,
+    crop: bool = True,
+    offset: int = 0,
+    crf: str | None = None,
+) -> keras.Model:
+    """Enlarges scores to the padded image, crops them, and makes the model.
 
-    The scores are enlarged to the padded image and cropped to the image, in
-    float32 whatever the dtype policy is.
+    The logits are float32 whatever the dtype policy is, and channels-last.
+    With auxiliary scores the model has a list of them, the others behind the
+    first.
 
     Args:
-        scores: tensor of class scores.
-        image: tensor of the images.
-        classifier_activation: name of an activation, or None for logits.
-        data_format: `"channels_last"` or `"channels_first"`.
-        name: str, name of the model.
-        padded: tensor, what `prepare` returned; None where nothing is
-            enlarged.
-        align_corners: bool, of the enlarging.
-        auxiliary: tensor, the scores of an auxiliary head, or a dict of
-            several by the prefix of their layers' names; or None. They are
-            enlarged and cropped whatever the others need.
-        enlarge: bool, False where the scores have the size of the padded
-            image already.
-        crop: bool, whether the scores are cropped to the image.
-        offset: int, where the crop begins, from the top left.
-        crf: str, settings of the CRF that refines the scores at last, the
-            auxiliary ones not; or None for no CRF.
-
-    Returns:
-        A `keras.Model` with logits `(batch, height, width, classes)`; with
-        auxiliary scores, a list of these, the others behind the first.
+        padded: what `prepare` returned; None where nothing is enlarged.
+        auxiliary: scores of an auxiliary head, or a dict of several by the
+            prefix of their layers' names. They are always enlarged and
+            cropped.
+        enlarge: False if the scores have the size of the padded image already.
+        offset: where the crop begins, from the top left.
+        crf: settings of the CRF that refines the scores, but not auxiliary
+            ones.
     """
 
     def bring(x, prefix, enlarge, crop, crf=None):

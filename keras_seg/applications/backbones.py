@@ -2,6 +2,9 @@
 
 import contextlib
 import inspect
+import os
+from collections.abc import Callable
+from collections.abc import Iterator
 
 import keras
 from keras import layers
@@ -45,15 +48,10 @@ MODES = {
 WIDENED = "block_16_project_BN"
 
 
-def find_builder(name):
+def find_builder(name: str) -> Callable[..., keras.Model]:
     """Returns the builder of `keras.applications` of that name.
 
     Case and underscores do not count.
-
-    Raises:
-        ValueError: if there is none.
-
-    Example:
 
     >>> find_builder("mobilenet_v2").__name__
     'MobileNetV2'
@@ -72,17 +70,10 @@ def find_builder(name):
     return builders[_plain(name)]
 
 
-def preprocessing_mode(name):
-    """Returns the mode of `keras_seg.layers.Preprocess` of a network.
+def preprocessing_mode(name: str) -> str | None:
+    """Returns the mode of `Preprocess` for a name of `keras.applications`.
 
-    Args:
-        name: str, a name of `keras.applications`.
-
-    Returns:
-        `"caffe"`, `"tf"`, `"torch"`, or None for a network that takes
-        pictures of 0 … 255 as they are.
-
-    Example:
+    None for a network that takes images of 0 … 255 as they are.
 
     >>> preprocessing_mode("resnet50"), preprocessing_mode("resnet50v2")
     ('caffe', 'tf')
@@ -97,39 +88,34 @@ def preprocessing_mode(name):
 
 
 def encoder(
-    backbone,
-    weights,
+    backbone: str | keras.Model,
+    weights: str | os.PathLike | None,
     *,
-    include_preprocessing,
-    dropout=0.0,
-    dropout_elsewhere=True,
-    padding="same",
-    data_format,
-):
-    """Returns a classifier's network without what names the classes.
+    include_preprocessing: bool,
+    dropout: float = 0.0,
+    dropout_elsewhere: bool = True,
+    padding: str = "same",
+    data_format: str,
+) -> tuple[keras.Model, str | None]:
+    """Returns a classifier's network without its class scores, and its mode.
+
+    A `backbone` given as a model, a classifier or an encoder such as a
+    backbone of keras-hub, is used as it is, with its weights; of several
+    outputs the last map counts. It gets the images as they come: what stands
+    outside of it, such as the image converter of a keras-hub preset, goes in
+    front: `input_tensor=Rescaling(scale, offset)(image)`.
 
     Args:
-        backbone: str, a name of `keras.applications`, or a functional
-            `keras.Model` (a classifier or an encoder, such as a backbone of
-            keras-hub; used as it is, its weights too). Of several outputs
-            the last map counts. It gets the images as they come: what
-            stands outside of it, such as the image converter of a keras-hub
-            preset, goes in front: `input_tensor=Rescaling(scale, offset)(
-            image)`.
-        weights: None, `"imagenet"` or the path of a weights file, for a
-            backbone given by name.
-        include_preprocessing: bool, whether a backbone that preprocesses by
-            itself should.
-        dropout: float, rate after each hidden fully connected layer.
-        dropout_elsewhere: bool, False where there must be such layers.
-        padding: `"same"` or `"valid"`, of the convolutions that were fully
-            connected layers. Defaults to `"same"`.
-        data_format: `"channels_last"` or `"channels_first"`.
+        include_preprocessing: whether a backbone that preprocesses by itself
+            should.
+        dropout: rate after each hidden fully connected layer.
+        dropout_elsewhere: False if there must be such layers.
+        padding: of the convolutions that were fully connected layers.
 
     Returns:
         `(model, mode)`: an encoder whose hidden fully connected layers, if
-        any, are convolutions, and the mode of
-        the preprocessing it expects, None for none.
+        any, are convolutions, and the mode of the preprocessing it expects,
+        None for none.
     """
     if isinstance(backbone, keras.Model):
         if weights not in (None, "imagenet"):
@@ -175,20 +161,14 @@ def encoder(
     return model, mode
 
 
-def without_widening(model):
-    """Cuts the convolution off that is there for the class scores alone.
+def without_widening(model: keras.Model) -> keras.Model:
+    """Removes MobileNetV2's last convolution, which its classifier needs.
 
-    MobileNetV2's last makes 1,280 channels of 320 for its classifier; its
-    authors let DeepLab begin at the 320, "the second last feature map"
+    It makes 1,280 channels of 320; its authors let DeepLab begin at the 320,
+    "the second last feature map"
     ([MobileNetV2](https://arxiv.org/abs/1801.04381), 6.3). A step of DeepLab
-    v3 takes a fifth to a third less of the time on a CPU. Other networks stay
-    as they are.
-
-    Args:
-        model: `keras.Model` of `keras.applications`.
-
-    Returns:
-        A `keras.Model` of the same weights.
+    v3 takes a fifth to a third less time on a CPU. Other networks stay as they
+    are.
     """
     names = {layer.name for layer in model.layers}
     if WIDENED not in names:
@@ -196,16 +176,15 @@ def without_widening(model):
     return with_outputs(model, model.get_layer(WIDENED).output)
 
 
-def maps_fit(network, padded, levels, data_format):
-    """Whether a map of stride s has 1 / s of the rows and columns.
+def maps_fit(
+    network: keras.Model,
+    padded: keras.KerasTensor,
+    levels: dict[int, keras.KerasTensor],
+    data_format: str,
+) -> bool:
+    """Returns whether each map of stride s has 1 / s of the rows and columns.
 
-    Not behind convolutions that do not pad, as in Xception.
-
-    Args:
-        network: `keras.Model`, the encoder on the image.
-        padded: tensor, the padded image.
-        levels: dict from stride to map, of the network's pyramid.
-        data_format: `"channels_last"` or `"channels_first"`.
+    It has not behind convolutions that do not pad, as in Xception.
     """
     model = keras.Model(network.inputs, [padded, *levels.values()])
     shape = network.inputs[0].shape
@@ -220,8 +199,10 @@ def maps_fit(network, padded, levels, data_format):
     )
 
 
-def _without_classes(model, dropout, padding):
-    """Cuts the class scores off, keeps hidden fully connected layers."""
+def _without_classes(
+    model: keras.Model, dropout: float, padding: str
+) -> keras.Model:
+    """Removes the class scores, and keeps hidden fully connected layers."""
     if _is_flattened(model):
         network = fully_convolutional(model, padding=padding, dropout=dropout)
         return with_outputs(network, network.layers[-1].input)
@@ -237,22 +218,22 @@ def _without_classes(model, dropout, padding):
     return with_outputs(model, list(levels.values())[-1])
 
 
-def _is_flattened(model):
+def _is_flattened(model: keras.Model) -> bool:
     return any(isinstance(layer, layers.Flatten) for layer in model.layers)
 
 
-def _is_vgg(builder):
-    """VGG's fully connected layers are features; the others pool theirs."""
+def _is_vgg(builder: Callable) -> bool:
+    """VGG's fully connected layers are features; other networks pool theirs."""
     return builder.__name__.startswith("VGG")
 
 
-def _plain(name):
+def _plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
 
 @contextlib.contextmanager
-def _image_data_format(data_format):
-    """keras.applications knows the global setting only."""
+def _image_data_format(data_format: str) -> Iterator[None]:
+    """Sets the global data format, the only one keras.applications reads."""
     before = keras.config.image_data_format()
     keras.config.set_image_data_format(data_format)
     try:
@@ -261,25 +242,18 @@ def _image_data_format(data_format):
         keras.config.set_image_data_format(before)
 
 
-def backbone_layers(model, backbone=None):
-    """Finds the layers with weights that a builder took from a classifier.
+def backbone_layers(
+    model: keras.Model, backbone: keras.Model | None = None
+) -> list[keras.Layer]:
+    """Returns the layers with weights that a builder took from a classifier.
 
-    Args:
-        model: `keras.Model` of `keras_seg.applications`.
-        backbone: the `keras.Model` it was built on; a layer came from it if
-            it has weights there, under the same name. Defaults to None: a
-            model of a builder of `keras_seg.applications` knows, also where it
-            was loaded, cloned or changed by surgery.
+    They are in the model's order, and empty without a backbone. `backbone` is
+    the model that it was built on: a layer came from it if it has weights
+    there, under the same name. By default a model of a builder of
+    `keras_seg.applications` knows it, also after it was loaded, cloned or
+    changed by surgery.
 
-    Returns:
-        List of layers, in the model's order; empty if it has no backbone.
-
-    Raises:
-        ValueError: if it is not known which layers these are.
-
-    Example:
-
-    >>> import keras, keras_seg
+    >>> import keras_seg
     >>> model = keras_seg.applications.FCN32s("mobilenet_v2", weights=None)
     >>> layers = backbone_layers(model)
     >>> layers[0].name, layers[-1].name
@@ -303,7 +277,9 @@ def backbone_layers(model, backbone=None):
     return [x for x in model.layers if x.name in names and x.weights]
 
 
-def _of_their_names(model, backbone):
+def _of_their_names(
+    model: keras.Model, backbone: keras.Model
+) -> list[keras.Layer]:
     there = {layer.name for layer in model.layers}
     names = [layer.name for layer in backbone.layers if layer.weights]
     ends = getattr(backbone, "outputs", None)

@@ -6,6 +6,7 @@ import functools
 import inspect
 import re
 from collections.abc import Callable
+from typing import Any
 from typing import ParamSpec
 
 import keras
@@ -26,15 +27,14 @@ _TAKEN: contextvars.ContextVar = contextvars.ContextVar(
 def builder(
     build: Callable[Arguments, keras.Model],
 ) -> Callable[Arguments, keras.Model]:
-    """Makes a builder of `keras_seg.applications` of a function.
+    """Decorates a builder of `keras_seg.applications`.
 
-    * What is added to a `backbone` or `classifier` given as a model has that
-      model's dtype policy.
-    * A layer of it whose name one of the package has too gets a prefix, see
-      `distinct`.
-    * Unknown arguments, an `input_shape` next to an `input_tensor`, and
-      anything but True or False for what is annotated as bool are refused.
-    * The result says which of its layers came from a backbone, if any.
+    * Layers added to a `backbone` or `classifier` given as a model have that
+    model's dtype policy. * A layer of it whose name one of the package has too
+    gets a prefix, see `distinct`. * Unknown arguments, an `input_shape` next
+    to an `input_tensor`, and anything but True or False for an argument
+    annotated as bool are refused. * The result knows which of its layers came
+    from a backbone, if any.
     """
 
     signature = inspect.signature(build)
@@ -83,8 +83,10 @@ def builder(
     return checked
 
 
-def _with_names(build, args, kwargs):
-    """Builds; where a name is there twice, once more with another one."""
+def _with_names(
+    build: Callable[..., keras.Model], args: tuple, kwargs: dict[str, Any]
+) -> keras.Model:
+    """Calls a builder, and again with another name where one is there twice."""
     taken: frozenset = frozenset()
     while True:
         token = _TAKEN.set(taken)
@@ -105,15 +107,10 @@ def _with_names(build, args, kwargs):
             _TAKEN.reset(token)
 
 
-def distinct(network, prefix="backbone"):
-    """Gives layers with names that layers around them have a prefix.
+def distinct(network: keras.Model, prefix: str = "backbone") -> keras.Model:
+    """Prefixes the names of layers that layers around the network have too.
 
-    Args:
-        network: functional `keras.Model`.
-        prefix: str, in front of `_` and the name.
-
-    Returns:
-        `network`, or a copy if any of its names is taken.
+    Returns `network` itself if none of its names is taken.
     """
     taken = _TAKEN.get()
     if not taken & {operation.name for operation in network.operations}:
@@ -131,18 +128,8 @@ def distinct(network, prefix="backbone"):
     return graph.rebuild(network, lambda x: x, call, copier, any_size=False)
 
 
-def check_network(network, name, data_format):
-    """Checks a model that a network is to be built on.
-
-    Args:
-        network: functional `keras.Model`.
-        name: str, of the argument it was given as.
-        data_format: `"channels_last"` or `"channels_first"`, of the builder.
-
-    Raises:
-        ValueError: if it takes more than one image, or its layers work in
-            the other data format.
-    """
+def check_network(network: keras.Model, name: str, data_format: str) -> None:
+    """Refuses other inputs than one image, and another data format."""
     images = [x.shape for x in network.inputs if len(x.shape) == 4]
     if len(network.inputs) != 1 or len(images) != 1:
         shapes = [tuple(x.shape) for x in network.inputs]
@@ -160,18 +147,8 @@ def check_network(network, name, data_format):
         )
 
 
-def without_effect(name, value, default, why):
-    """Refuses an argument that a builder would not use.
-
-    Args:
-        name: str, of the argument.
-        value: what was given.
-        default: what is given by default, which is not refused.
-        why: str, the rest of the sentence.
-
-    Raises:
-        ValueError: unless the value is the default.
-    """
+def without_effect(name: str, value: Any, default: Any, why: str) -> None:
+    """Refuses a value other than the default that a builder would not use."""
     if value != default:
         raise ValueError(
             f"`{name}` has no effect {why}: leave it out. "

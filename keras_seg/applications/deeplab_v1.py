@@ -83,14 +83,6 @@ def DeepLabV1(
         weights: None for random weights, `"imagenet"`, or the path of a file
             with the weights of the backbone, its fully connected layers too.
             Defaults to `"imagenet"`.
-        input_tensor: tensor to use as the image. Defaults to a new input.
-        input_shape: shape of the image without the batch. Defaults to
-            `(None, None, 3)`, any size. Other channels: see `FCN32s`.
-        classes: int, at least 1. Defaults to 21, of PASCAL VOC.
-        classifier_activation: name of an activation, or None for logits.
-            Defaults to None.
-        include_preprocessing: bool, whether images come as RGB of 0 … 255 or
-            are preprocessed already. Defaults to True.
         kernel_size: int, taps of each side of the first fully connected
             layer that stay: 7, 4 or 3. Defaults to 3.
         dilation_rate: int, their distance; 12, 8 or 4 for 3, 4 or 7 taps
@@ -105,9 +97,6 @@ def DeepLabV1(
             `"largefov"`.
         dropout: float, rate after each hidden fully connected layer. Defaults
             to 0.5.
-        freeze_batch_norm: bool, whether the batch norm of the backbone, if it
-            has any, keeps its statistics and is not trained. Defaults to
-            False.
         auxiliary: bool, whether there is a second output, the logits of a
             head on the last map before the fifth pool, for a second loss in
             training. Defaults to False.
@@ -117,17 +106,17 @@ def DeepLabV1(
             trains without it; `keras_seg.crf.DenseCRF` can be put behind a
             trained network. Defaults to False.
         seed: int, of the draw of filters.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting: of the image and inside the network.
-        name: str, name of the model.
+        input_tensor, input_shape, classes, classifier_activation,
+            include_preprocessing, freeze_batch_norm, data_format, name: see
+            `keras_seg.applications.FCN32s`.
 
     Returns:
         A functional `keras.Model`: images of any size to float32 logits
         `(batch, height, width, classes)` of the same size.
 
     Raises:
-        ValueError: for arguments that can't be, naming them.
-        OSError: if weights can't be downloaded.
+        ValueError: If an argument is out of range. The message names it.
+        OSError: If weights cannot be downloaded.
 
     Example:
 
@@ -203,7 +192,12 @@ def DeepLabV1(
     )
 
 
-def _join_scales(x, padded, network, data_format):
+def _join_scales(
+    x: keras.KerasTensor,
+    padded: keras.KerasTensor,
+    network: keras.Model,
+    data_format: str,
+) -> keras.KerasTensor:
     """MSc: the image and the first four pools, with the last map."""
     pools = [
         layer.output

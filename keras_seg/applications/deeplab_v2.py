@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import initializers
@@ -82,14 +83,6 @@ def DeepLabV2(
         weights: None for random weights, `"imagenet"`, or the path of a file
             with the weights of the backbone; for a backbone given by name.
             Defaults to `"imagenet"`.
-        input_tensor: tensor to use as the image. Defaults to a new input.
-        input_shape: shape of the image without the batch. Defaults to
-            `(None, None, 3)`, any size. Other channels: see `FCN32s`.
-        classes: int, at least 1. Defaults to 21, of PASCAL VOC.
-        classifier_activation: name of an activation, or None for logits.
-            Defaults to None.
-        include_preprocessing: bool, whether images come as RGB of 0 … 255 or
-            are preprocessed already. Defaults to True.
         atrous_rates: ints, of the pyramid, at stride 8. Defaults to ASPP-L's.
         scales: floats, the sizes of the image that the network sees, 1 the
             first; the largest score of all counts. The paper's MSC is
@@ -97,8 +90,6 @@ def DeepLabV2(
         hidden_filters: int, filters of a VGG's fully connected layers that
             stay, drawn at random. Defaults to 1024.
         dropout: float, rate after each of these. Defaults to 0.5.
-        freeze_batch_norm: bool, whether the batch norm of the backbone keeps
-            its statistics and is not trained. Defaults to False.
         auxiliary: bool, whether there is a second output, the logits of a
             head on the last map of stride 16 of the classifier, of the image
             as it is, for a second loss in training; or `"scales"`, the logits
@@ -112,17 +103,17 @@ def DeepLabV2(
             it; `keras_seg.crf.DenseCRF` can be put behind a trained
             network. Defaults to False.
         seed: int, of the draw of filters.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting: of the image and inside the network.
-        name: str, name of the model.
+        input_tensor, input_shape, classes, classifier_activation,
+            include_preprocessing, freeze_batch_norm, data_format, name: see
+            `keras_seg.applications.FCN32s`.
 
     Returns:
         A functional `keras.Model`: images of any size to float32 logits
         `(batch, height, width, classes)` of the same size.
 
     Raises:
-        ValueError: for arguments that can't be, naming them.
-        OSError: if weights can't be downloaded.
+        ValueError: If an argument is out of range. The message names it.
+        OSError: If weights cannot be downloaded.
 
     Example:
 
@@ -211,8 +202,8 @@ def DeepLabV2(
     )
 
 
-def _check_hidden(hidden, hidden_filters):
-    """Whether 3×3 taps and so many filters of fc6 and fc7 can stay."""
+def _check_hidden(hidden: Sequence[keras.Layer], hidden_filters: int) -> None:
+    """Refuses a VGG whose fc6 and fc7 have too few taps or filters."""
     check_positive(hidden_filters=hidden_filters)
     size = hidden[0].kernel_size[0]
     if size < 3 or size % 2 == 0:
@@ -230,14 +221,16 @@ def _check_hidden(hidden, hidden_filters):
         )
 
 
-def _at_scales(heads, padded, scales, data_format):
-    """MSC: the scores of several sizes of the image, of the first's size.
+def _at_scales(
+    heads: list[keras.KerasTensor],
+    padded: keras.KerasTensor,
+    scales: Sequence[float],
+    data_format: str,
+) -> list[Any]:
+    """MSC: the scores of several sizes of the image, at the size of the first.
 
-    The first of the heads makes the scores; the others see the image as it
-    is.
-
-    Returns:
-        A list: the list of the scores, then what the other heads make.
+    Returns a list: the list of the scores of the first head, then what the
+    other heads make of the image as it is.
     """
     options = {"data_format": data_format}
     if len(scales) == 1:
@@ -252,7 +245,7 @@ def _at_scales(heads, padded, scales, data_format):
     return [scores, *others]
 
 
-def _check_scales(scales, auxiliary):
+def _check_scales(scales: Sequence[float], auxiliary: bool | str) -> None:
     listed = isinstance(scales, tuple | list) and len(scales) > 0
     if not listed or scales[0] != 1 or not all(s > 0 for s in scales):
         raise ValueError(

@@ -1,6 +1,7 @@
-"""DeepLab v3, and what v3+ has of it."""
+"""DeepLab v3, and v3+ with a decoder."""
 
 import os
+from collections.abc import Callable
 from collections.abc import Sequence
 
 import keras
@@ -16,15 +17,18 @@ from keras_seg.applications.builder import without_effect
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.arguments import check_positive
 from keras_seg.layers import ASPP
+from keras_seg.layers import BatchNorm
 from keras_seg.layers import Conv
+from keras_seg.layers import ResizeLike
 from keras_seg.layers.aspp import scale_rates
+from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import standardize_data_format
 from keras_seg.surgery import cascade as append_copies
 from keras_seg.surgery import multi_grid as spread_last_stage
 from keras_seg.surgery import set_output_stride
 from keras_seg.surgery.last_stage import last_convolutions
 
-__all__ = ["DeepLabV3", "deeplab"]
+__all__ = ["DeepLabV3", "DeepLabV3Plus"]
 
 
 @builder
@@ -80,16 +84,6 @@ def DeepLabV3(
             with the weights of the backbone; for a backbone given by name.
             Weights of the whole network load with `model.load_weights`.
             Defaults to `"imagenet"`.
-        input_tensor: tensor to use as the image. Defaults to a new input.
-        input_shape: shape of the image without the batch. Defaults to
-            `(None, None, 3)`, any size. Other channels: see `FCN32s`.
-        classes: int, at least 1. Defaults to 21, of PASCAL VOC.
-        classifier_activation: name of an activation, or None for logits.
-            Defaults to None.
-        include_preprocessing: bool. Whether images come as RGB of 0 … 255
-            and the backbone's preprocessing is part of the network, or they
-            are preprocessed already. A backbone given as a model gets them
-            as they come. Defaults to True.
         output_stride: int, pixels of the image for a position of the last
             map: 16, or 8 for denser maps at four times the cost. Defaults to
             16.
@@ -110,22 +104,20 @@ def DeepLabV3(
         normalization: `"batch"`, `"group"` or `"frozen"`, of the pyramid: see
             `keras_seg.layers.ASPP`. Defaults to `"batch"`.
         dropout: float, rate in front of the scores. Defaults to 0.1.
-        freeze_batch_norm: bool, whether the batch norm of the backbone keeps
-            its statistics and is not trained. Defaults to False.
         auxiliary: bool, whether there is a second output, the logits of a
             head on the stage before the last, for a second loss. Defaults to
             False.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting: of the image and inside the network.
-        name: str, name of the model.
+        input_tensor, input_shape, classes, classifier_activation,
+            include_preprocessing, freeze_batch_norm, data_format, name: see
+            `keras_seg.applications.FCN32s`.
 
     Returns:
         A functional `keras.Model`: images of any size to float32 logits
         `(batch, height, width, classes)` of the same size.
 
     Raises:
-        ValueError: for arguments that can't be, naming them.
-        OSError: if weights can't be downloaded.
+        ValueError: If an argument is out of range. The message names it.
+        OSError: If weights cannot be downloaded.
 
     Example:
 
@@ -135,7 +127,7 @@ def DeepLabV3(
     >>> model.compute_output_shape((1, 97, 33, 3))
     (1, 97, 33, 5)
     """
-    return deeplab(
+    return _deeplab(
         backbone,
         weights,
         input_tensor=input_tensor,
@@ -156,33 +148,102 @@ def DeepLabV3(
     )
 
 
-def deeplab(
-    backbone,
-    weights,
-    input_tensor,
-    input_shape,
-    classes,
-    classifier_activation,
-    include_preprocessing,
-    output_stride,
-    multi_grid,
-    atrous_rates,
-    normalization,
-    dropout,
-    freeze_batch_norm,
-    auxiliary,
-    data_format,
-    name,
-    cascade=0,
-    decode=None,
-):
-    """Builds DeepLab v3, with a decoder or without.
+@builder
+def DeepLabV3Plus(
+    backbone: str | keras.Model = "resnet101",
+    weights: str | os.PathLike | None = "imagenet",
+    *,
+    input_tensor: keras.KerasTensor | None = None,
+    input_shape: Sequence[int | None] | None = None,
+    classes: int = 21,
+    classifier_activation: str | None = None,
+    include_preprocessing: bool = True,
+    output_stride: int = 16,
+    multi_grid: Sequence[int] | None = None,
+    atrous_rates: Sequence[int] | None = None,
+    normalization: str = "batch",
+    dropout: float = 0.1,
+    freeze_batch_norm: bool = False,
+    auxiliary: bool = False,
+    decoder_filters: int = 48,
+    data_format: str | None = None,
+    name: str = "deeplabv3plus",
+) -> keras.Model:
+    """DeepLab v3+: DeepLab v3 with a decoder on the maps of stride 4.
+
+    The pyramid's map is enlarged to stride 4, joined to the encoder's last
+    map of that stride, reduced to 48 channels, and two 3×3 convolutions
+    follow. Plain convolutions, as in the paper's comparison on ResNet-101.
+    Further arguments, result and errors are those of
+    `keras_seg.applications.DeepLabV3`. On ResNet-50 and 101 it has
+    40,352,181 and 59,344,309 weights to train, after
+    `keras_seg.surgery.drop_biases`. Reference:
+
+    - [Encoder-Decoder with Atrous Separable Convolution for Semantic Image
+      Segmentation](https://arxiv.org/abs/1802.02611)
 
     Args:
-        decode: function from the pyramid's map, the encoder's of stride 4 and
-            the data format to another map. Defaults to None.
+        decoder_filters: int, channels that the encoder's map is reduced to.
+            Defaults to 48.
 
-    Returns, raises and further arguments as `DeepLabV3`.
+    Example:
+
+    >>> import keras_seg
+    >>> model = keras_seg.applications.DeepLabV3Plus(
+    ...     "mobilenet_v2", weights=None, classes=5)
+    >>> model.compute_output_shape((1, 97, 33, 3))
+    (1, 97, 33, 5)
+    """
+    check_positive(decoder_filters=decoder_filters)
+
+    def decode(x, low, data_format):
+        return _decode(x, low, decoder_filters, data_format)
+
+    return _deeplab(
+        backbone,
+        weights,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        classes=classes,
+        classifier_activation=classifier_activation,
+        include_preprocessing=include_preprocessing,
+        output_stride=output_stride,
+        multi_grid=multi_grid,
+        atrous_rates=atrous_rates,
+        normalization=normalization,
+        dropout=dropout,
+        freeze_batch_norm=freeze_batch_norm,
+        auxiliary=auxiliary,
+        data_format=data_format,
+        name=name,
+        decode=decode,
+    )
+
+
+def _deeplab(
+    backbone: str | keras.Model,
+    weights: str | os.PathLike | None,
+    input_tensor: keras.KerasTensor | None,
+    input_shape: Sequence[int | None] | None,
+    classes: int,
+    classifier_activation: str | None,
+    include_preprocessing: bool,
+    output_stride: int,
+    multi_grid: Sequence[int] | None,
+    atrous_rates: Sequence[int] | None,
+    normalization: str,
+    dropout: float,
+    freeze_batch_norm: bool,
+    auxiliary: bool,
+    data_format: str | None,
+    name: str,
+    cascade: int = 0,
+    decode: Callable[..., keras.KerasTensor] | None = None,
+) -> keras.Model:
+    """Builds DeepLab v3, with a decoder or without.
+
+    `decode` maps the pyramid's map, the encoder's of stride 4 and the data
+    format to another map.
     """
     data_format = standardize_data_format(data_format)
     if cascade and atrous_rates is not None:
@@ -272,3 +333,31 @@ def deeplab(
         align_corners=True,
         auxiliary=second,
     )
+
+
+def _decode(
+    x: keras.KerasTensor, low: keras.KerasTensor, filters: int, data_format: str
+) -> keras.KerasTensor:
+    """The decoder of v3+, on the encoder's map of stride 4."""
+    axis = channel_axis(data_format)
+
+    def block(x, filters, kernel_size, name):
+        x = Conv(
+            filters,
+            kernel_size,
+            padding="same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            data_format=data_format,
+            name=f"{name}_conv",
+        )(x)
+        x = BatchNorm(axis=axis, epsilon=1e-5, name=f"{name}_norm")(x)
+        return layers.ReLU(name=f"{name}_relu")(x)
+
+    low = block(low, filters, 1, "low_level")
+    enlarge = ResizeLike(True, data_format=data_format, name="decoder_upscore")
+    x = layers.Concatenate(axis=axis, name="decoder_join")(
+        [enlarge(x, low), low]
+    )
+    x = block(x, 256, 3, "decoder_1")
+    return block(x, 256, 3, "decoder_2")

@@ -1,5 +1,9 @@
 """VGG's network at stride 8, as the first DeepLabs lay it out."""
 
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import keras
 from keras import layers
 
 from keras_seg.applications.builder import without_effect
@@ -10,21 +14,14 @@ __all__ = ["base_vgg", "check_seed", "dense_vgg", "has_vgg_plan"]
 POOLS = 5
 
 
-def dense_vgg(model, average=True):
+def dense_vgg(
+    model: keras.Model, average: bool = True
+) -> tuple[keras.Model, list[str]]:
     """VGG's network at stride 8, with the pools of the released LargeFOV.
 
-    Args:
-        model: an encoder of five 2×2 pools and, behind them, convolutions
-            that were fully connected layers.
-        average: bool, whether a 3×3 average pool follows the last pool. It
-            counts the zeros around the map, as Caffe's does.
-
-    Returns:
-        `(network, names)`: the `keras.Model`, and the names of the
-        convolutions behind the pools.
-
-    Raises:
-        ValueError: if the model has another plan.
+    `average` adds a 3×3 average pool behind the last pool, which counts the
+    zeros around the map as Caffe's does. Also returns the names of the
+    convolutions behind the pools.
     """
     options = {"data_format": graph.data_format_of(model)}
 
@@ -41,16 +38,14 @@ def dense_vgg(model, average=True):
     return _rebuild(model, pool)
 
 
-def base_vgg(model):
+def base_vgg(model: keras.Model) -> tuple[keras.Model, list[str]]:
     """VGG's network at stride 8, laid out as the base DeepLab was at first.
 
-    The first three pools are padded by 1 on all sides, the fourth is 2×2
-    with no stride and no padding, the fifth 3×3. An image of 8k + 1 pixels
-    gets a row and a column of zeros in front, and gives k + 1 positions, the
-    first on its first pixel and the last on its last (half a pixel before
-    them: the windows are even).
-
-    Args, returns and raises as `dense_vgg`.
+    The first three pools are padded by 1 on all sides, the fourth is 2×2 with
+    no stride and no padding, the fifth 3×3. An image of 8k + 1 pixels gets a
+    row and a column of zeros in front, and gives k + 1 positions, the first on
+    its first pixel and the last on its last (half a pixel before them: the
+    windows are even).
     """
     options = {"data_format": graph.data_format_of(model)}
 
@@ -71,23 +66,26 @@ def base_vgg(model):
     return _rebuild(model, pool, start)
 
 
-def has_vgg_plan(model):
-    """Whether an encoder has five pools and two convolutions behind them."""
+def has_vgg_plan(model: keras.Model) -> bool:
+    """Returns whether five pools and two convolutions behind them are there."""
     pools, names = _plan(model)
     return len(pools) == POOLS and len(names) == 2
 
 
-def check_seed(hidden, filters, seed):
+def check_seed(hidden: Sequence[keras.Layer], filters: int, seed: int) -> None:
     """Refuses a seed where all filters stay, so that none are drawn."""
     if all(layer.filters == filters for layer in hidden):
         without_effect("seed", seed, 0, "where all filters stay")
 
 
-def _rebuild(model, pool, start=lambda x: x):
+def _rebuild(
+    model: keras.Model,
+    pool: Callable[..., keras.KerasTensor],
+    start: Callable[[keras.KerasTensor], keras.KerasTensor] = lambda x: x,
+) -> tuple[keras.Model, list[str]]:
     """Gives a VGG other pools, and the rates that go with stride 8.
 
-    `pool(x, copy, number, operation)` is what stands for a pool, `start` for
-    the image.
+    `pool(x, copy, number, operation)` replaces each pool, `start` the image.
     """
     pools, names = _plan(model)
     if len(pools) != POOLS or len(names) != 2:
@@ -114,8 +112,8 @@ def _rebuild(model, pool, start=lambda x: x):
     return graph.rebuild(model, start, call, copier), names
 
 
-def _plan(model):
-    """The 2×2 pools of a model, and the names of what is behind the last."""
+def _plan(model: keras.Model) -> tuple[list[keras.Layer], list[str]]:
+    """Returns the 2×2 pools, and the names of what is behind the last."""
     pools, names = [], list[str]()
     for layer in model.layers:
         if isinstance(layer, layers.MaxPooling2D):

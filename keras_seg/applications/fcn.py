@@ -10,20 +10,22 @@ from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.builder import builder
-from keras_seg.applications.fcn_geometry import OFFSETS
-from keras_seg.applications.fcn_geometry import pad_by_100
 from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import BilinearConvTranspose
 from keras_seg.layers import Conv
 from keras_seg.layers import CropLike
 from keras_seg.layers import ResizeLike
 from keras_seg.ops.backend import standardize_data_format
+from keras_seg.surgery import graph
 from keras_seg.surgery import pyramid
 
 __all__ = ["FCN8s", "FCN16s", "FCN32s"]
 
 # Of the maps, where all is trained at once.
 SCALES = {"pool4": 1e-2, "pool3": 1e-4}
+# Where the crops begin: of pool4, of pool3, and of the scores enlarged to
+# the image, by the stride they were enlarged from.
+OFFSETS = {"pool4": 5, "pool3": 9, 32: 19, 16: 27, 8: 31}
 
 
 @builder
@@ -100,8 +102,8 @@ def FCN32s(
         `(batch, height, width, classes)` of the same size.
 
     Raises:
-        ValueError: for arguments that can't be, naming them.
-        OSError: if weights can't be downloaded.
+        ValueError: If an argument is out of range. The message names it.
+        OSError: If weights cannot be downloaded.
 
     Example:
 
@@ -236,22 +238,22 @@ def FCN8s(
 
 
 def _fcn(
-    backbone,
-    weights,
-    input_tensor,
-    input_shape,
-    classes,
-    classifier_activation,
-    include_preprocessing,
-    dropout,
-    freeze_batch_norm,
-    auxiliary,
-    geometry,
-    data_format,
-    name,
-    skips,
-    at_once=False,
-):
+    backbone: str | keras.Model,
+    weights: str | os.PathLike | None,
+    input_tensor: keras.KerasTensor | None,
+    input_shape: Sequence[int | None] | None,
+    classes: int,
+    classifier_activation: str | None,
+    include_preprocessing: bool,
+    dropout: float,
+    freeze_batch_norm: bool,
+    auxiliary: bool,
+    geometry: str,
+    data_format: str | None,
+    name: str,
+    skips: tuple[int, ...],
+    at_once: bool = False,
+) -> keras.Model:
     data_format = standardize_data_format(data_format)
     if geometry not in ("aligned", "paper"):
         raise ValueError(
@@ -277,7 +279,7 @@ def _fcn(
         padding="valid" if paper else "same",
         freeze_batch_norm=freeze_batch_norm,
         multiple=1 if paper else 32,
-        convert=pad_by_100 if paper else None,
+        convert=_pad_by_100 if paper else None,
     )
     levels = pyramid(network, pools=True, verify=False)
     if missing := [stride for stride in skips if stride not in levels]:
@@ -336,3 +338,38 @@ def _fcn(
         enlarge=not paper,
         offset=OFFSETS[stride] if paper else 0,
     )
+
+
+def _pad_by_100(model: keras.Model) -> keras.Model:
+    """Pads in front of a VGG by 100 pixels, and lets its pools round up.
+
+    Caffe's network pads its first convolution, of 3×3, by 100: 99 more than
+    the others, so that the unpadded 7×7 window of the first fully connected
+    layer fits even the smallest image.
+    """
+    convolutions = [x for x in model.layers if isinstance(x, layers.Conv2D)]
+    pools = [x for x in model.layers if isinstance(x, layers.MaxPooling2D)]
+    plan = (
+        len(pools) == 5
+        and all(pool.pool_size == pool.strides == (2, 2) for pool in pools)
+        and convolutions[0].kernel_size == (3, 3)
+        and convolutions[0].padding == "same"
+        and any(x.kernel_size == (7, 7) for x in convolutions)
+    )
+    if not plan:
+        raise ValueError(
+            "geometry='paper' is that of VGG: a padded 3×3 convolution first, "
+            "five 2×2 pools, 7×7 windows (built for 224×224). The backbone "
+            f"'{model.name}' has another plan."
+        )
+    copier = graph.Copier()
+    options = {"data_format": graph.data_format_of(model)}
+
+    def call(operation, *args, **kwargs):
+        if operation is convolutions[0]:
+            args = (layers.ZeroPadding2D(99, name="pad_99", **options)(*args),)
+        # Padding "same" of a 2×2 pool is one position at the end, or none.
+        changes = {"padding": "same"} if operation in pools else {}
+        return copier.copy(operation, **changes)(*args, **kwargs)
+
+    return graph.rebuild(model, lambda x: x, call, copier)

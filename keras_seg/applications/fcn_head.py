@@ -1,5 +1,6 @@
 """Two convolutions to scores: torchvision's FCN head."""
 
+import keras
 from keras import layers
 
 from keras_seg.layers import BatchNorm
@@ -9,20 +10,16 @@ from keras_seg.ops.backend import channel_axis
 __all__ = ["fcn_head"]
 
 
-def fcn_head(x, classes, data_format, prefix, momentum=0.99):
+def fcn_head(
+    x: keras.KerasTensor,
+    classes: int,
+    data_format: str,
+    prefix: str,
+    momentum: float = 0.99,
+) -> keras.KerasTensor:
     """3×3 with a quarter of the channels, batch norm, ReLU, dropout 0.1, 1×1.
 
-    Args:
-        x: tensor, a map.
-        classes: int.
-        data_format: `"channels_last"` or `"channels_first"`.
-        prefix: str, what the names of the layers begin with.
-        momentum: float, of the statistics of batch norm. Defaults to 0.99.
-
-    Returns:
-        A tensor of scores, at the size of the map.
-
-    Example:
+    `prefix` begins the names of the layers, `momentum` is that of batch norm.
 
     >>> import keras
     >>> fcn_head(keras.Input((9, 7, 16)), 5, "channels_last", "head_").shape

@@ -62,7 +62,7 @@ def N4(
         `(batch, classes)`.
 
     Raises:
-        ValueError: for arguments that can't be, naming them.
+        ValueError: If an argument is out of range. The message names it.
 
     Example:
 

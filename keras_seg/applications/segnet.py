@@ -89,8 +89,8 @@ def SegNet(
         `(batch, height, width, classes)` of the same size.
 
     Raises:
-        ValueError: for arguments that can't be, naming them.
-        OSError: if weights can't be downloaded.
+        ValueError: If an argument is out of range. The message names it.
+        OSError: If weights cannot be downloaded.
 
     Example:
 

@@ -107,9 +107,9 @@ def SlidingWindow(
         the names and weights of the classifier's.
 
     Raises:
-        ValueError: for arguments that can't be, naming them; for a layer
-            that would not compute the same in a larger image, by name: one
-            that pads, or takes in more than a window.
+        ValueError: If an argument is out of range. The message names it. Or
+            if a layer would not compute the same in a larger image: one that
+            pads, or takes in more than a window.
 
     Example:
 
@@ -177,7 +177,13 @@ def SlidingWindow(
     )
 
 
-def _n4(image, weights, classes, include_preprocessing, data_format):
+def _n4(
+    image: keras.KerasTensor,
+    weights: str | os.PathLike | None,
+    classes: int,
+    include_preprocessing: bool,
+    data_format: str,
+) -> keras.Model:
     channels = image.shape[channel_axis(data_format)]
     window = (95, 95, channels)
     if data_format == "channels_first":
@@ -193,7 +199,7 @@ def _n4(image, weights, classes, include_preprocessing, data_format):
     return classifier
 
 
-def _check(classifier, data_format):
+def _check(classifier: keras.Model, data_format: str | None) -> str:
     """Checks a classifier, and returns its data format."""
     inputs = [tuple(x.shape) for x in classifier.inputs]
     if len(inputs) != 1 or len(classifier.outputs) != 1:

@@ -74,12 +74,9 @@ def UNet(
             with the weights of the backbone; for a backbone given by name.
             Weights of the whole network load with `model.load_weights`.
             Defaults to None.
-        input_tensor: tensor to use as the image. Defaults to a new input.
         input_shape: shape of the image without the batch. Defaults to
             `(None, None, 3)`, any size.
         classes: int, at least 1. Defaults to 2.
-        classifier_activation: name of an activation, or None for logits.
-            Defaults to None.
         include_preprocessing: bool. Whether images come as RGB of 0 … 255
             and the preprocessing (the backbone's; without one, to -1 … 1) is
             part of the network. Images of other channels are taken as they
@@ -95,14 +92,11 @@ def UNet(
             Defaults to `"same"`.
         dropout: float, rate at the end of the contracting path. Defaults
             to 0.5.
-        freeze_batch_norm: bool, whether the batch norm of the backbone keeps
-            its statistics and is not trained. Defaults to False.
         auxiliary: bool, whether there is a second output, the logits of a
             head on the map at the bottom, for a second loss in training; with
             padding `"same"`. Defaults to False.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting: of the image and inside the network.
-        name: str, name of the model.
+        input_tensor, classifier_activation, freeze_batch_norm, data_format,
+            name: see `keras_seg.applications.FCN32s`.
 
     Returns:
         A functional `keras.Model`: images of any size to float32 logits
@@ -110,8 +104,8 @@ def UNet(
         with `padding="valid"`.
 
     Raises:
-        ValueError: for arguments that can't be, naming them.
-        OSError: if weights can't be downloaded.
+        ValueError: If an argument is out of range. The message names it.
+        OSError: If weights cannot be downloaded.
 
     Example:
 
@@ -235,8 +229,8 @@ def UNet(
     )
 
 
-def _check_size(image, depth, data_format):
-    """Whether every map that is pooled has an even size."""
+def _check_size(image: keras.KerasTensor, depth: int, data_format: str) -> None:
+    """Refuses an image that gives a pool a map of odd size."""
     for axis in spatial_axes(data_format):
         size = image.shape[axis]
         if size is None or _fits(size, depth):
@@ -249,7 +243,7 @@ def _check_size(image, depth, data_format):
         )
 
 
-def _fits(size, depth):
+def _fits(size: int, depth: int) -> bool:
     for _ in range(depth):
         if size < 6 or size % 2:
             return False
@@ -260,7 +254,7 @@ def _fits(size, depth):
 class _Block:
     """The convolutions of one level, which has `filters · 2^level`."""
 
-    def __init__(self, filters, padding, data_format):
+    def __init__(self, filters: int, padding: str, data_format: str):
         self.filters = filters
         self.options = {
             "kernel_initializer": "he_normal",
@@ -268,7 +262,9 @@ class _Block:
             "data_format": data_format,
         }
 
-    def convolve(self, x, level, path):
+    def convolve(
+        self, x: keras.KerasTensor, level: int, path: str
+    ) -> keras.KerasTensor:
         for number in (1, 2):
             x = Conv(
                 self.filters * 2**level,
@@ -279,7 +275,7 @@ class _Block:
             )(x)
         return x
 
-    def enlarge(self, x, level):
+    def enlarge(self, x: keras.KerasTensor, level: int) -> keras.KerasTensor:
         return ConvTranspose(
             self.filters * 2**level,
             2,

@@ -3,6 +3,10 @@
 What SegNet, SegNet-Basic and DeconvNet share.
 """
 
+import os
+from collections.abc import Callable
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 
@@ -29,10 +33,8 @@ __all__ = [
 ]
 
 
-def vgg16_blocks(filters=64):
-    """The channels of VGG16's convolutions, block by block.
-
-    Example:
+def vgg16_blocks(filters: int = 64) -> tuple[tuple[int, ...], ...]:
+    """Returns the channels of VGG16's convolutions, block by block.
 
     >>> vgg16_blocks()[:3]
     ((64, 64), (128, 128), (256, 256, 256))
@@ -41,17 +43,16 @@ def vgg16_blocks(filters=64):
     return tuple((filters * multiple,) * count for count, multiple in plan)
 
 
-def prepare_for_vgg16(image, include_preprocessing, data_format, minimum=1):
+def prepare_for_vgg16(
+    image: keras.KerasTensor,
+    include_preprocessing: bool,
+    data_format: str,
+    minimum: int = 1,
+) -> keras.KerasTensor:
     """Preprocesses the image as VGG16's were, and pads small ones.
 
-    A gray image is taken for red, green and blue alike; two channels, which
-    are no colors, are taken as they come.
-
-    Args:
-        image: tensor of images.
-        include_preprocessing: bool.
-        data_format: `"channels_last"` or `"channels_first"`.
-        minimum: int, the smallest size. Defaults to 1.
+    A gray image is repeated for red, green and blue; two channels, which are
+    no colors, are taken as they come.
     """
     x = as_rgb(image, data_format)
     colors = x.shape[channel_axis(data_format)] >= 3
@@ -64,32 +65,26 @@ def prepare_for_vgg16(image, include_preprocessing, data_format, minimum=1):
     return prepare(x, mode, 1, data_format, minimum=minimum)
 
 
-def normalize(convolution, x, relu=True):
-    """Applies a convolution, then batch norm and ReLU, named after it.
-
-    Args:
-        convolution: layer, a convolution or a transposed one.
-        x: tensor of maps.
-        relu: bool, whether a ReLU follows.
-    """
+def normalize(
+    convolution: keras.Layer, x: keras.KerasTensor, relu: bool = True
+) -> keras.KerasTensor:
+    """Applies a convolution, then batch norm and ReLU, named after it."""
     axis, name = channel_axis(convolution.data_format), convolution.name
     x = BatchNorm(axis=axis, epsilon=1e-5, name=f"{name}_norm")(convolution(x))
     return layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
-def encode(x, blocks, convolution, data_format):
-    """Blocks of convolutions, batch norm and ReLU, a pool behind each.
+def encode(
+    x: keras.KerasTensor,
+    blocks: Sequence[Sequence[int]],
+    convolution: Callable[..., keras.Layer],
+    data_format: str,
+) -> tuple[keras.KerasTensor, list[tuple]]:
+    """Applies blocks of convolutions, batch norm and ReLU, each with a pool.
 
-    Args:
-        x: tensor of images.
-        blocks: tuple of tuples of ints, the channels of the convolutions.
-        convolution: function of a number of channels and a `name` to a
-            layer.
-        data_format: `"channels_last"` or `"channels_first"`.
-
-    Returns:
-        `(x, memory)`: the last pool's maps, and for each pool what `MaxUnpool`
-        is told: its switches and the map that was pooled.
+    `convolution` makes a layer of a number of channels and a `name`. Also
+    returns what `MaxUnpool` needs of each pool: its switches and the map that
+    was pooled.
     """
     memory = []
     for block, widths in enumerate(blocks, start=1):
@@ -106,22 +101,19 @@ def encode(x, blocks, convolution, data_format):
 
 
 def decode(
-    x, memory, blocks, convolution, data_format, relu=True, complete=True
-):
+    x: keras.KerasTensor,
+    memory: list[tuple],
+    blocks: Sequence[tuple[int, ...]],
+    convolution: Callable[..., keras.Layer],
+    data_format: str,
+    relu: bool = True,
+    complete: bool = True,
+) -> keras.KerasTensor:
     """The encoder's mirror image: un-pooling, then convolutions.
 
     The last convolution of a block makes the channels of the block that
-    follows, whose switches it meets.
-
-    Args:
-        x: tensor, maps with the channels of the last switches.
-        memory: list, from `encode`.
-        blocks: as in `encode`.
-        convolution: as in `encode`.
-        data_format: `"channels_last"` or `"channels_first"`.
-        relu: bool, whether a ReLU follows each batch norm.
-        complete: bool, False to leave the very last convolution to the
-            caller, who makes the scores with it.
+    follows, whose switches it meets. `complete=False` leaves the very last
+    convolution to the caller, who makes the scores with it.
     """
     for block in range(len(blocks), 0, -1):
         unpool = MaxUnpool(2, data_format=data_format, name=f"unpool{block}")
@@ -136,20 +128,17 @@ def decode(
     return x
 
 
-def begin_from_vgg16(model, weights, channels, include_top=False):
+def begin_from_vgg16(
+    model: keras.Model,
+    weights: str | os.PathLike | None,
+    channels: int,
+    include_top: bool = False,
+) -> None:
     """Gives a model's layers VGG16's weights, by their names.
 
-    Args:
-        model: `keras.Model`, changed in place.
-        weights: None, to leave it as it is; `"imagenet"` or a path.
-        channels: int, of its images: of two, the first two of VGG16's three
-            are taken; the kernels of those after the third begin at zero.
-        include_top: bool, whether it has VGG16's hidden fully connected
-            layers, `fc1` and `fc2`, as convolutions.
-
-    Raises:
-        OSError, ValueError: as `keras_seg.applications.weights.build`.
-        ValueError: if the layers have other shapes than VGG16's.
+    Of two `channels` the images take the first two of VGG16's three; the
+    kernels of those after the third begin at zero. `include_top` says whether
+    the model has `fc1` and `fc2` as convolutions.
     """
     if weights is None:
         return

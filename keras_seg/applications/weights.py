@@ -3,19 +3,17 @@
 import os
 import warnings
 import zipfile
+from collections.abc import Callable
+from typing import Any
 
 import h5py
+import keras
 
 __all__ = ["build", "check_weights"]
 
 
-def check_weights(weights):
-    """Checks the `weights` argument of a builder.
-
-    Raises:
-        ValueError: unless it is None, `"imagenet"` or an existing file, or if
-            that is a whole model.
-    """
+def check_weights(weights: Any) -> None:
+    """Refuses `weights` that are no file of weights, `"imagenet"` or None."""
     if weights is None:
         return
     if not isinstance(weights, str | os.PathLike):
@@ -43,24 +41,15 @@ def check_weights(weights):
     )
 
 
-def build(builder, weights, include_top, options):
+def build(
+    builder: Callable[..., keras.Model],
+    weights: str | os.PathLike | None,
+    include_top: bool,
+    options: dict[str, Any],
+) -> keras.Model:
     """Calls a builder of `keras.applications`, with pretrained weights.
 
-    A file may hold the weights of the network with or without its ImageNet
-    classifier; what fits is found out.
-
-    Args:
-        builder: function of `keras.applications`.
-        weights: None, `"imagenet"` or a path.
-        include_top: bool, whether the fully connected layers are wanted.
-        options: dict, further arguments of the builder.
-
-    Returns:
-        A `keras.Model`.
-
-    Raises:
-        OSError: if the ImageNet weights can't be downloaded.
-        ValueError: if the file is not one of weights, or of another network.
+    A file may hold the weights with or without the ImageNet classifier.
     """
     if weights is None:
         return builder(weights=None, include_top=include_top, **options)

@@ -5,6 +5,8 @@ import copy
 import itertools
 import os
 import pathlib
+from typing import Any
+from typing import Protocol
 
 from keras_seg.data.arrays import tiff_pages
 from keras_seg.data.classes import ClassTable
@@ -25,12 +27,21 @@ from keras_seg.data.text import refuse_alike
 
 __all__ = [
     "Folder",
+    "PairSequence",
     "find_table",
     "from_files",
     "from_pairs",
     "from_stack",
     "map_threads",
 ]
+
+
+class PairSequence(Protocol):
+    """What training and evaluation read: a `Folder`, a list of pairs, …"""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
 
 
 class Folder:

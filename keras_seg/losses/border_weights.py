@@ -1,6 +1,11 @@
 """U-Net's weights of pixels, large in the gaps between cells."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from keras_seg.lazy import optional
 from keras_seg.losses.class_weights import standardize_class_weights
@@ -12,8 +17,13 @@ NEGLIGIBLE = 1e-8
 
 
 def border_weights(
-    mask, w0=10.0, sigma=5.0, class_weights=None, cell=1, ignore_class=255
-):
+    mask: ArrayLike,
+    w0: float = 10.0,
+    sigma: float = 5.0,
+    class_weights: Sequence[float] | dict[int, float] | None = None,
+    cell: int = 1,
+    ignore_class: int | None = 255,
+) -> NDArray[np.float32]:
     """Weighs the pixels of a mask as U-Net does, so that cells are separated.
 
     ```
@@ -44,8 +54,8 @@ def border_weights(
         A float32 array `(height, width)`.
 
     Raises:
-        ValueError: for arguments that can't be.
-        ImportError: if SciPy is missing.
+        ValueError: If an argument is out of range. The message names it.
+        ImportError: If SciPy is missing.
 
     Example: two cells, one pixel apart
 
@@ -76,18 +86,18 @@ def border_weights(
     return weights.astype("float32")
 
 
-def _reach(w0, sigma):
-    """The distance from which on the second term is negligible."""
+def _reach(w0: float, sigma: float) -> int:
+    """Returns the distance beyond which the second term is negligible."""
     excess = max(w0 / NEGLIGIBLE, 1.0)
     return int(np.ceil(sigma * np.sqrt(2 * np.log(excess)))) + 1
 
 
-def _distances(cells, reach):
-    """The distances to the nearest and to the second nearest cell.
+def _distances(cells: NDArray[np.bool_], reach: int) -> tuple[NDArray, NDArray]:
+    """Returns the distances to the nearest and to the second nearest cell.
 
-    Infinite beyond the reach: each cell is seen in its own surroundings only,
-    so that the cost grows with the cells' areas, not with their number times
-    the size of the image.
+    They are infinite beyond `reach`: each cell is measured in its surroundings
+    only, so that the cost grows with the area of the cells, not with their
+    number times the size of the image.
     """
     ndimage = optional("scipy.ndimage", "classical", "`border_weights`")
     labels, _ = ndimage.label(cells)
@@ -105,7 +115,7 @@ def _distances(cells, reach):
     return first, second
 
 
-def _of_classes(mask, class_weights):
+def _of_classes(mask: NDArray, class_weights: Any) -> NDArray:
     weights = standardize_class_weights(class_weights)
     result = np.ones(mask.shape)
     if weights is None:

@@ -1,5 +1,8 @@
 """Weights of classes, from how often they occur."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 from keras import ops
 
@@ -8,8 +11,13 @@ __all__ = ["class_weights", "standardize_class_weights", "weight_vector"]
 RULES = ("median_frequency", "balanced")
 
 
-def class_weights(statistics, rule, names=None, absent=1.0):
-    """Gives each class a weight by a rule, for `CrossEntropy` and others.
+def class_weights(
+    statistics: Any,
+    rule: str | dict | Sequence[float],
+    names: Sequence[str] | None = None,
+    absent: float = 1.0,
+) -> list[float]:
+    """Computes a weight for each class by a rule, for `CrossEntropy`.
 
     | rule | weight of class c |
     | --- | --- |
@@ -17,29 +25,30 @@ def class_weights(statistics, rule, names=None, absent=1.0):
 c over the labeled pixels of the images that have c: SegNet's |
     | `"balanced"` | `n / (k · n[c])` for n labeled pixels and k classes that \
 occur: scikit-learn's |
-    | a dict | what it says, 1 for classes that are not in it |
-    | a list | what it says |
+    | a dict | its value, 1 for classes that are not in it |
+    | a list | its value |
 
     Reference:
 
     - [SegNet](https://arxiv.org/abs/1511.00561)
 
     Args:
-        statistics: what `keras_seg.data.ids.class_statistics` returns,
-            or any object with its integer arrays `(classes,)`: `pixels` of
-            each class, and `pixels_of_images`, the labeled pixels of the
-            images that have it.
+        statistics: what `keras_seg.data.ids.class_statistics` returns, or any
+            object with its integer arrays `(classes,)`: `pixels` of each
+            class, and `pixels_of_images`, the labeled pixels of the images
+            that have it.
         rule: str, dict of weights by id or by name, or a list of weights.
-        names: list of str, the names of the classes, for a dict that has
-            names. Defaults to None.
-        absent: float, the weight of a class that does not occur; the rules
-            leave it out of the median and the count. Defaults to 1.
+        names: list of str, the names of the classes, for a dict by name.
+            Defaults to None.
+        absent: float, the weight of a class that does not occur, which the
+            rules leave out of the median and the count. Defaults to 1.
 
     Returns:
-        A list of floats, one a class.
+        A list of floats, one for each class.
 
     Raises:
-        ValueError: for a rule that can't be, or where no class occurs.
+        ValueError: If there is no such rule, if a weight is below 0 or
+            infinite, or if no class occurs.
 
     Example:
 
@@ -56,7 +65,7 @@ occur: scikit-learn's |
         return _by_class(rule, len(pixels), names)
     if not isinstance(rule, str):
         weights = standardize_class_weights(rule)
-        if weights is None or len(weights) != len(pixels):
+        if not isinstance(weights, list) or len(weights) != len(pixels):
             raise ValueError(
                 f"A list of weights must have one for each of the "
                 f"{len(pixels)} classes. Received: {rule=}"
@@ -80,8 +89,10 @@ occur: scikit-learn's |
     return result.tolist()
 
 
-def _by_class(weights, classes, names):
-    """The list of a dict of weights by id or by name."""
+def _by_class(
+    weights: dict, classes: int, names: Sequence[str] | None
+) -> list[float]:
+    """Turns a dict of weights by id or by name into a list."""
     names = list(names) if names is not None else []
     ids = {}
     for key, weight in weights.items():
@@ -93,15 +104,14 @@ def _by_class(weights, classes, names):
                 )
             key = names.index(key)
         ids[key] = weight
-    return _fill(standardize_class_weights(ids), classes)
+    checked: Any = standardize_class_weights(ids)
+    return _fill(checked, classes)
 
 
-def standardize_class_weights(weights):
-    """Returns the weights of a loss as a dict by id, a list, or None.
-
-    Raises:
-        ValueError: for a weight below 0 or infinite, or an id that can't be.
-    """
+def standardize_class_weights(
+    weights: Any,
+) -> dict[int, float] | list[float] | None:
+    """Returns checked weights of a loss as a dict by id, a list, or None."""
     if weights is None:
         return None
     result: dict[int, float] | list[float]
@@ -123,12 +133,10 @@ def standardize_class_weights(weights):
     return result
 
 
-def weight_vector(weights, classes):
-    """A tensor `(classes,)` of standardized weights, or None.
-
-    Raises:
-        ValueError: if they are for another number of classes.
-    """
+def weight_vector(
+    weights: dict[int, float] | list[float] | None, classes: int
+) -> Any:
+    """Returns a tensor `(classes,)` of standardized weights, or None."""
     if weights is None:
         return None
     if isinstance(weights, dict):
@@ -141,7 +149,7 @@ def weight_vector(weights, classes):
     return ops.convert_to_tensor(weights, "float32")
 
 
-def _fill(weights, classes):
+def _fill(weights: dict[int, float], classes: int) -> list[float]:
     if max(weights, default=0) >= classes:
         raise ValueError(
             f"The ids of class weights must lie in 0...{classes - 1}. "

@@ -1,5 +1,9 @@
 """Several losses: added, or at several outputs."""
 
+from collections.abc import Sequence
+from typing import Any
+from typing import Self
+
 import keras
 from keras import ops
 
@@ -12,11 +16,11 @@ class Sum(keras.losses.Loss):
 
     Args:
         losses: list of `keras.losses.Loss`.
-        weights: list of floats, one a loss. Defaults to None, all 1.
+        weights: list of floats, one for each loss. Defaults to None, all 1.
         name: str.
 
     Call arguments:
-        y_true, y_pred, sample_weight: those of each of the losses.
+        y_true, y_pred, sample_weight: passed to each of the losses.
 
     Example:
 
@@ -25,18 +29,25 @@ class Sum(keras.losses.Loss):
     >>> loss = Sum([CrossEntropy(), Dice()], weights=[1.0, 0.5])
     """
 
-    def __init__(self, losses, weights=None, name="sum"):
+    def __init__(
+        self,
+        losses: Sequence[keras.losses.Loss],
+        weights: Sequence[float] | None = None,
+        name: str = "sum",
+    ):
         super().__init__(name=name, dtype="float32")
         self.losses = [keras.losses.get(loss) for loss in losses]
         self.weights = _check_weights(weights, len(self.losses))
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> Any:
         return sum(
             weight * ops.cast(loss(y_true, y_pred, sample_weight), self.dtype)
             for loss, weight in zip(self.losses, self.weights, strict=True)
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
@@ -45,31 +56,36 @@ class Sum(keras.losses.Loss):
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         deserialize = keras.saving.deserialize_keras_object
         losses = [deserialize(loss) for loss in config["losses"]]
         return cls(**{**config, "losses": losses})
 
 
-def deep_supervision(model, loss, weights=None, metrics=None):
-    """Gives what `compile` takes to train every output with the same masks.
+def deep_supervision(
+    model: keras.Model,
+    loss: keras.losses.Loss | Sequence[keras.losses.Loss],
+    weights: Sequence[float] | None = None,
+    metrics: Sequence[keras.Metric] | None = None,
+) -> dict[str, Any]:
+    """Returns what `compile` takes to train every output with the same masks.
 
     ```
     model.compile("sgd", **deep_supervision(model, CrossEntropy(), [1, 0.4]))
     model.fit(images, [masks, masks])
     ```
 
-    Keras wants the masks once for each output, in a list or tuple:
-    `keras_seg.data.Batches(outputs=2)` gives them so, and other data repeats
-    them, `dataset.map(lambda image, mask: (image, (mask, mask)))`. With one
-    array instead, and as many images in a batch as the model has outputs,
-    Keras 3.15 would take the mask of the first image for the first output.
+    Keras needs the masks once for each output, in a list or tuple:
+    `keras_seg.data.Batches(outputs=2)` gives them so, and `dataset.map(lambda
+    image, mask: (image, (mask, mask)))` repeats them. Given one array, and as
+    many images in a batch as the model has outputs, Keras 3.15 would take the
+    mask of the first image for the first output.
 
     Metrics are those of the first output, which is the one that predicts.
 
-    The four losses of DeepLab v2's MSC are, with `auxiliary="scales"` of
+    DeepLab v2's MSC has four losses. With `auxiliary="scales"` of
     `keras_seg.applications.DeepLabV2` at scales 1, 0.75 and 0.5 (the largest
-    of the three comes first), each on the map where the authors take it:
+    of the three comes first), each is taken on the authors' map:
 
     ```
     at_8 = CrossEntropy(stride=8)
@@ -84,10 +100,10 @@ def deep_supervision(model, loss, weights=None, metrics=None):
       equal weights
 
     Args:
-        model: `keras.Model` with several outputs in a list, the first of
-            which predicts; or with one output.
+        model: `keras.Model` with one output, or several in a list, the first
+            of which predicts.
         loss: `keras.losses.Loss` for all outputs, or a list of one for each.
-        weights: list of floats, one an output. Defaults to None, all 1.
+        weights: list of floats, one for each output. Defaults to None, all 1.
         metrics: list of metrics for the first output. Defaults to None.
 
     Returns:
@@ -95,7 +111,7 @@ def deep_supervision(model, loss, weights=None, metrics=None):
         there are any.
 
     Raises:
-        ValueError: if there are not as many losses or weights as outputs.
+        ValueError: If there are not as many losses or weights as outputs.
 
     Example:
 
@@ -127,7 +143,7 @@ def deep_supervision(model, loss, weights=None, metrics=None):
     return arguments
 
 
-def _check_weights(weights, number):
+def _check_weights(weights: Sequence[float] | None, number: int) -> list[float]:
     """Returns the weights of a number of losses as floats."""
     if weights is None:
         return [1.0] * number

@@ -1,5 +1,8 @@
 """Cross-entropy and the focal loss, with the papers' reductions."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -8,6 +11,7 @@ from keras_seg.losses.base import check_reduction
 from keras_seg.losses.base import reduce
 from keras_seg.losses.class_weights import standardize_class_weights
 from keras_seg.losses.class_weights import weight_vector
+from keras_seg.losses.pixels import Pixels
 
 __all__ = ["CrossEntropy", "Focal"]
 
@@ -70,7 +74,7 @@ that have a valid pixel | |
         precision does not.)
 
     Raises:
-        ValueError: for shapes that do not belong together, and, outside of a
+        ValueError: For shapes that do not belong together, and, outside of a
             compiled step, for probabilities in place of logits.
 
     Example:
@@ -84,12 +88,12 @@ that have a valid pixel | |
 
     def __init__(
         self,
-        ignore_class=255,
-        class_weights=None,
-        reduction="mean",
-        stride=1,
-        name="cross_entropy",
-        from_logits=True,
+        ignore_class: int | None = 255,
+        class_weights: Sequence[float] | dict[int, float] | None = None,
+        reduction: str = "mean",
+        stride: int = 1,
+        name: str = "cross_entropy",
+        from_logits: bool = True,
     ):
         check_reduction(reduction)
         summed = reduction == "sum"
@@ -98,18 +102,18 @@ that have a valid pixel | |
         # `reduction` is the attribute of Keras, which knows no such names.
         self.pixel_reduction = reduction
 
-    def values(self, pixels):
-        """The loss of each pixel, `(batch, pixels)`, unweighted."""
+    def values(self, pixels: Pixels) -> Any:
+        """Returns the loss of each pixel, `(batch, pixels)`, unweighted."""
         return ops.sparse_categorical_crossentropy(
             pixels.ids, pixels.logits, from_logits=True
         )
 
-    def of_pixels(self, pixels):
+    def of_pixels(self, pixels: Pixels) -> Any:
         weights = weight_vector(self.class_weights, pixels.classes)
         values = self.values(pixels)
         return reduce(values, pixels, weights, self.pixel_reduction)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "class_weights": self.class_weights,
@@ -152,13 +156,13 @@ class Focal(CrossEntropy):
 
     def __init__(
         self,
-        gamma=2.0,
-        class_weights=None,
-        reduction="mean_over_pixels",
-        ignore_class=255,
-        stride=1,
-        name="focal",
-        from_logits=True,
+        gamma: float = 2.0,
+        class_weights: Sequence[float] | dict[int, float] | None = None,
+        reduction: str = "mean_over_pixels",
+        ignore_class: int | None = 255,
+        stride: int = 1,
+        name: str = "focal",
+        from_logits: bool = True,
     ):
         super().__init__(
             ignore_class, class_weights, reduction, stride, name, from_logits
@@ -169,11 +173,11 @@ class Focal(CrossEntropy):
             )
         self.gamma = float(gamma)
 
-    def values(self, pixels):
+    def values(self, pixels: Pixels) -> Any:
         entropy = super().values(pixels)
         # Below 1, the power has no finite slope at 0.
         failure = ops.maximum(-ops.expm1(-entropy), 1e-7)
         return ops.power(failure, self.gamma) * entropy
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "gamma": self.gamma}

@@ -1,30 +1,34 @@
 """Cross-entropy of the hardest pixels of a batch."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_seg.losses.base import reduce
 from keras_seg.losses.class_weights import weight_vector
 from keras_seg.losses.cross_entropy import CrossEntropy
+from keras_seg.losses.pixels import Pixels
 
 __all__ = ["OnlineHardExamples"]
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class OnlineHardExamples(CrossEntropy):
-    """The mean cross-entropy of those pixels that are hard in the batch.
+    """The mean cross-entropy of the hard pixels of the batch.
 
     A pixel is hard if the network gives its class a probability below
-    `threshold`. If there are fewer of these than `min_kept`, the `min_kept`
-    pixels with the largest cross-entropy are taken, with all that equal the
-    last of them. Reference:
+    `threshold`. If fewer than `min_kept` are, the `min_kept` pixels with the
+    largest cross-entropy are taken, and all that equal the last of them.
+    Reference:
 
     - [Training Region-based Object Detectors with Online Hard Example
       Mining](https://arxiv.org/abs/1604.03540)
 
     Args:
-        threshold: float in (0, 1], or None to take the `min_kept` hardest
-            pixels and no others. Defaults to 0.7.
+        threshold: float in (0, 1], or None to take exactly the `min_kept`
+            hardest pixels. Defaults to 0.7.
         min_kept: int of at least 1, a number of pixels of the batch; or float
             in (0, 1), a share of its valid pixels, rounded up. Defaults to
             1/16.
@@ -45,13 +49,13 @@ class OnlineHardExamples(CrossEntropy):
 
     def __init__(
         self,
-        threshold=0.7,
-        min_kept=1 / 16,
-        class_weights=None,
-        ignore_class=255,
-        stride=1,
-        name="online_hard_examples",
-        from_logits=True,
+        threshold: float | None = 0.7,
+        min_kept: float = 1 / 16,
+        class_weights: Sequence[float] | dict[int, float] | None = None,
+        ignore_class: int | None = 255,
+        stride: int = 1,
+        name: str = "online_hard_examples",
+        from_logits: bool = True,
     ):
         super().__init__(
             ignore_class, class_weights, "mean", stride, name, from_logits
@@ -69,7 +73,7 @@ class OnlineHardExamples(CrossEntropy):
         self.threshold = threshold
         self.min_kept = min_kept
 
-    def of_pixels(self, pixels):
+    def of_pixels(self, pixels: Pixels) -> Any:
         values = self.values(pixels)
         hard = ops.cast(
             self._hard(ops.stop_gradient(values), pixels), "float32"
@@ -78,8 +82,8 @@ class OnlineHardExamples(CrossEntropy):
         pixels = pixels._replace(valid=pixels.valid * hard)
         return reduce(values, pixels, weights, "mean")
 
-    def _hard(self, values, pixels):
-        """Which pixels are at least as hard as the easiest to be kept."""
+    def _hard(self, values: Any, pixels: Pixels) -> Any:
+        """Returns which pixels count, a bool tensor `(batch, pixels)`."""
         # Void pixels come last; none has a value below 0.
         values = ops.where(pixels.valid > 0, values, -1.0)
         if self.min_kept < 1:
@@ -99,7 +103,7 @@ class OnlineHardExamples(CrossEntropy):
             hard = hard | (values > entropy)
         return hard
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["reduction"]
         return {

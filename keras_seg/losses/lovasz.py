@@ -1,11 +1,15 @@
 """The Lovász-softmax loss: the IoU, extended to probabilities."""
 
+from typing import Any
+from typing import Self
+
 import keras
 from keras import ops
 
 from keras_seg.losses.base import SegmentationLoss
 from keras_seg.losses.base import mean_over_images
 from keras_seg.losses.base import safe_divide
+from keras_seg.losses.pixels import Pixels
 
 __all__ = ["LovaszSoftmax"]
 
@@ -14,10 +18,11 @@ __all__ = ["LovaszSoftmax"]
 class LovaszSoftmax(SegmentationLoss):
     """The Lovász extension of the Jaccard loss, the mean over classes.
 
-    Where every probability is 0 or 1 it is one minus the intersection over
-    union of the classes; in between it is its convex continuation: the errors
-    `|g - p|` of a class, the largest first, each times what the pixel adds to
-    the Jaccard loss when all pixels to it are taken for errors.
+    If every probability is 0 or 1 it is one minus the intersection over union
+    of the classes; in between, it is the convex continuation of that. The
+    errors `|g - p|` of a class are sorted in descending order and weighted by
+    the increase of the Jaccard loss as each pixel in turn is added to the set
+    of errors.
 
     Reference:
 
@@ -27,21 +32,21 @@ class LovaszSoftmax(SegmentationLoss):
         absent_classes: which classes the mean leaves out, as for
             `keras_seg.metrics.MeanIoU`: `"truth"`, those that are not in the
             truth, or None, none of them. Defaults to `"truth"`.
-        per_image: bool, whether each image has a loss of its own, the mean of
-            which over the images that have a valid pixel is taken; or the
-            batch is one set of pixels. Defaults to False.
+        per_image: bool, whether to take the loss of each image and average
+            over the images that have a valid pixel, or to take the batch as
+            one set of pixels. Defaults to False.
         ignore_class, stride, name, from_logits: see `CrossEntropy`.
 
     Call arguments:
         y_true, y_pred: see `CrossEntropy`.
-        sample_weight: None; with `per_image`, also one weight an image. The
-            loss of a set has no weights of pixels.
+        sample_weight: None; with `per_image`, also one weight for each image.
+            The loss of a set has no weights of pixels.
 
     Returns:
         A float32 scalar, 0 for a batch that is void.
 
     Raises:
-        ValueError: for weights of pixels.
+        ValueError: For weights of pixels.
 
     Example: two pixels of class 0, one of which is found
 
@@ -53,12 +58,12 @@ class LovaszSoftmax(SegmentationLoss):
 
     def __init__(
         self,
-        absent_classes="truth",
-        per_image=False,
-        ignore_class=255,
-        stride=1,
-        name="lovasz_softmax",
-        from_logits=True,
+        absent_classes: str | None = "truth",
+        per_image: bool = False,
+        ignore_class: int | None = 255,
+        stride: int = 1,
+        name: str = "lovasz_softmax",
+        from_logits: bool = True,
     ):
         super().__init__(ignore_class, stride, name, from_logits=from_logits)
         if absent_classes not in ("truth", None):
@@ -69,7 +74,7 @@ class LovaszSoftmax(SegmentationLoss):
         self.absent_classes = absent_classes
         self.per_image = bool(per_image)
 
-    def of_pixels(self, pixels):
+    def of_pixels(self, pixels: Pixels) -> Any:
         weights = pixels.image_weights
         if pixels.pixel_weights is not None or (
             weights is not None and not self.per_image
@@ -98,11 +103,11 @@ class LovaszSoftmax(SegmentationLoss):
             return losses[0]
         return mean_over_images(losses, weights, pixels.valid)
 
-    def _sets(self, x):
+    def _sets(self, x: Any) -> Any:
         """From `(batch, pixels, classes)` to `(sets, classes, pixels)`.
 
-        By way of one row, so that what is sorted lies side by side in memory:
-        PyTorch sorts a transposed view twice as slowly.
+        By way of one row, so that the axis to be sorted is contiguous: PyTorch
+        sorts a transposed view twice as slowly.
         """
         axes = (0, 2, 1) if self.per_image else (2, 0, 1)
         sets = ops.shape(x)[0] if self.per_image else 1
@@ -110,13 +115,13 @@ class LovaszSoftmax(SegmentationLoss):
         return ops.reshape(row, (sets, x.shape[-1], -1))
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         if "classes" in config:  # Saved before the argument was renamed.
             classes = config.pop("classes")
             config["absent_classes"] = None if classes == "all" else "truth"
         return cls(**config)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "absent_classes": self.absent_classes,
@@ -124,13 +129,13 @@ class LovaszSoftmax(SegmentationLoss):
         }
 
 
-def _extension(errors, truth):
-    """The sum of the sorted errors, each times its step of the Jaccard loss.
+def _extension(errors: Any, truth: Any) -> Any:
+    """Sums the sorted errors, each times its step of the Jaccard loss.
 
-    With `I` the pixels of the class that are not yet taken for errors and `U`
-    the union, a pixel of the class lowers `I` by 1, any other raises `U` by 1:
-    the steps are `1 / U` and `I / (U · (U - 1))`, exact also where the
-    difference of two losses would not be.
+    With `I` the pixels of the class that are not yet errors and `U` the union,
+    a pixel of the class lowers `I` by 1, any other raises `U` by 1: the steps
+    are `1 / U` and `I / (U · (U - 1))`, exact where a difference of losses is
+    not.
     """
     order = ops.argsort(-ops.stop_gradient(errors), axis=-1)
     errors = ops.take_along_axis(errors, order, axis=-1)

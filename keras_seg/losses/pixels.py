@@ -36,38 +36,23 @@ class Pixels(NamedTuple):
     nan_if_wrong: Any
 
     @property
-    def classes(self):
+    def classes(self) -> int:
         return self.logits.shape[-1]
 
 
 def flatten(
-    masks,
-    scores,
-    weights=None,
+    masks: Any,
+    scores: Any,
+    weights: Any = None,
     *,
-    ignore_class=255,
-    stride=1,
-    from_logits=True,
-):
-    """Brings masks, logits and weights to one form.
+    ignore_class: int | None = 255,
+    stride: int = 1,
+    from_logits: bool = True,
+) -> Pixels:
+    """Brings masks, scores and weights to one form, and checks them.
 
-    Args:
-        masks: float32 tensor of class ids, `(batch, height, width)` or with
-            a last axis of size 1.
-        scores: float32 tensor `(batch, height, width, classes)`, logits or
-            probabilities.
-        weights: float32 tensor or None: one weight a pixel, in a shape of the
-            masks, or one an image, `(batch,)` or with further axes of size 1.
-        ignore_class: int, the id of void pixels, or None for none.
-        stride: int, every how many rows and columns count.
-        from_logits: bool, what the scores are.
-
-    Returns:
-        `Pixels`.
-
-    Raises:
-        ValueError: for shapes that do not belong together, and for scores
-            that are not what `from_logits` says.
+    `weights` holds one weight a pixel, in a shape of the masks, or one an
+    image, `(batch,)` or with further axes of size 1.
     """
     masks = _without_channel(masks, scores)
     _check_shapes(masks, scores)
@@ -104,14 +89,14 @@ def flatten(
     )
 
 
-def _without_channel(x, logits):
-    """Masks or weights without their axis of size 1 for channels."""
+def _without_channel(x: Any, logits: Any) -> Any:
+    """Removes the axis of size 1 for channels of masks."""
     if len(x.shape) == len(logits.shape) and x.shape[-1] == 1:
         return ops.squeeze(x, axis=-1)
     return x
 
 
-def _check_shapes(masks, logits):
+def _check_shapes(masks: Any, logits: Any) -> None:
     shape, expected = tuple(masks.shape), tuple(logits.shape)[:-1]
     fits = len(shape) == len(expected) == 3 and all(
         a == b or a is None or b is None
@@ -126,10 +111,10 @@ def _check_shapes(masks, logits):
         )
 
 
-def _check_void(ignore_class, classes):
-    """The default is the id of a class where there are many.
+def _check_void(ignore_class: int | None, classes: int) -> None:
+    """Refuses the default, 255, where it is a class.
 
-    Another class may be left out, by the id that the caller names.
+    Another class may be left out by its id.
     """
     if ignore_class == 255 < classes:
         raise ValueError(
@@ -141,15 +126,12 @@ def _check_void(ignore_class, classes):
         )
 
 
-def _mixed_up(scores, from_logits):
-    """Whether the scores are not what they are said to be: a bool tensor.
+def _mixed_up(scores: Any, from_logits: bool) -> Any:
+    """Returns whether scores contradict `from_logits`, a bool tensor.
 
-    Seen in a few pixels. Logits of many pixels that all are positive and add
-    up to 1 do not occur by chance.
-
-    Raises:
-        ValueError: if they are not, where that can be raised: outside of a
-            compiled step.
+    It looks at a few pixels: logits of many pixels do not all happen to be
+    positive and add up to 1. Outside of a compiled step it raises a
+    `ValueError`.
     """
     some = scores[:, :8, :8]
     sums = ops.sum(some, axis=-1)
@@ -181,8 +163,8 @@ def _mixed_up(scores, from_logits):
     return mixed_up
 
 
-def _weights(weights, masks, stride):
-    """The weights as (those of pixels, those of images); both may be None."""
+def _weights(weights: Any, masks: Any, stride: int) -> tuple[Any, Any]:
+    """Returns the weights of pixels and of images; both may be None."""
     if weights is None:
         return None, None
     batch = ops.shape(masks)[0]

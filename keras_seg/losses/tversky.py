@@ -1,11 +1,14 @@
 """The Tversky and the Dice loss: indices of whole regions."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_seg.losses.base import SegmentationLoss
 from keras_seg.losses.base import mean_over_images
 from keras_seg.losses.base import safe_divide
+from keras_seg.losses.pixels import Pixels
 
 __all__ = ["Dice", "Tversky"]
 
@@ -60,14 +63,14 @@ class Tversky(SegmentationLoss):
 
     def __init__(
         self,
-        alpha=0.3,
-        beta=0.7,
-        per_image=False,
-        smooth=0.0,
-        ignore_class=255,
-        stride=1,
-        name="tversky",
-        from_logits=True,
+        alpha: float = 0.3,
+        beta: float = 0.7,
+        per_image: bool = False,
+        smooth: float = 0.0,
+        ignore_class: int | None = 255,
+        stride: int = 1,
+        name: str = "tversky",
+        from_logits: bool = True,
     ):
         super().__init__(ignore_class, stride, name, from_logits=from_logits)
         if not (alpha >= 0 and beta >= 0 and alpha + beta > 0):
@@ -84,7 +87,7 @@ class Tversky(SegmentationLoss):
         self.per_image = bool(per_image)
         self.smooth = smooth
 
-    def of_pixels(self, pixels):
+    def of_pixels(self, pixels: Pixels) -> Any:
         weights = pixels.valid
         if pixels.pixel_weights is not None:
             weights = weights * pixels.pixel_weights
@@ -110,7 +113,7 @@ class Tversky(SegmentationLoss):
         )
         return mean_over_images(loss, image_weights, pixels.valid)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "alpha": self.alpha,
@@ -153,12 +156,12 @@ class Dice(Tversky):
 
     def __init__(
         self,
-        per_image=False,
-        smooth=0.0,
-        ignore_class=255,
-        stride=1,
-        name="dice",
-        from_logits=True,
+        per_image: bool = False,
+        smooth: float = 0.0,
+        ignore_class: int | None = 255,
+        stride: int = 1,
+        name: str = "dice",
+        from_logits: bool = True,
     ):
         # Dice's fraction is Tversky's, both parts doubled.
         super().__init__(
@@ -172,17 +175,18 @@ class Dice(Tversky):
             from_logits,
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["alpha"], config["beta"]
         return {**config, "smooth": 2 * self.smooth}
 
 
-def _sums(pixels, weights):
-    """Of each image and class: the sums of `g`, of `p` and of `p·g`.
+def _sums(pixels: Pixels, weights: Any) -> tuple[Any, Any, Any]:
+    """Returns the sums of `g`, of `p` and of `p·g` of each image and class.
 
-    Over the last axis, where TensorFlow adds in pairs. Over others it adds
-    one number after the other, and a float32 of 2^24 no longer grows by 1.
+    They are over the last axis, where TensorFlow adds in pairs. Over others it
+    adds one number after the other, and a float32 of 2^24 no longer grows by
+    1.
     """
     weights = ops.expand_dims(weights, 1)
     truth = ops.one_hot(pixels.ids, pixels.classes, axis=1, dtype="float32")

@@ -1,5 +1,7 @@
 """The share of pixels that are right, over all pixels or class by class."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -43,14 +45,10 @@ class PixelAccuracy(ConfusionMatrix):
     """
 
     _direction = "up"
+    _default_name = "pixel_accuracy"
 
-    def __init__(
-        self, num_classes, ignore_class=255, name="pixel_accuracy", dtype=None
-    ):
-        super().__init__(num_classes, ignore_class, name=name, dtype=dtype)
-
-    def result(self):
-        """The share of all pixels, a scalar tensor."""
+    def result(self) -> Any:
+        """Returns the share of all pixels, a scalar tensor."""
         matrix = self.counts_as_float()
         right = ops.sum(ops.diagonal(matrix))
         return ops.cast(right / ops.sum(matrix), self.dtype)
@@ -91,14 +89,10 @@ class MeanAccuracy(ConfusionMatrix):
     """
 
     _direction = "up"
+    _default_name = "mean_accuracy"
 
-    def __init__(
-        self, num_classes, ignore_class=255, name="mean_accuracy", dtype=None
-    ):
-        super().__init__(num_classes, ignore_class, name=name, dtype=dtype)
-
-    def result(self):
-        """The mean over the classes in the truth, a scalar tensor."""
+    def result(self) -> Any:
+        """Returns the mean over the classes in the truth, a scalar tensor."""
         matrix = self.counts_as_float()
         truth = ops.sum(matrix, axis=1)
         # Not `truth > 0`: a class with a NaN must come into the mean.

@@ -1,6 +1,11 @@
 """How well the outlines of the classes are found."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from keras_seg.lazy import optional
 from keras_seg.metrics.scores import check_absent_classes
@@ -10,13 +15,13 @@ __all__ = ["boundary_f1", "boundary_iou", "chessboard_distance"]
 
 
 def boundary_f1(
-    pairs,
-    num_classes,
-    tolerance=0.0075,
+    pairs: Iterable[tuple[ArrayLike, ArrayLike]],
+    num_classes: int,
+    tolerance: float = 0.0075,
     *,
-    ignore_class=255,
-    absent_classes="union",
-):
+    ignore_class: int | None = 255,
+    absent_classes: str = "union",
+) -> NDArray[np.float64]:
     """Computes the boundary F1 score of each class, SegNet's "BF".
 
     Of one image and class, precision is the share of the predicted contour
@@ -50,8 +55,8 @@ def boundary_f1(
         scored. `numpy.nanmean` of it is the score of a network.
 
     Raises:
-        ValueError: if an id is outside the classes.
-        ImportError: if SciPy is missing.
+        ValueError: If an id is outside the classes.
+        ImportError: If SciPy is missing.
 
     Example: an outline that is one pixel off, and within the tolerance
 
@@ -83,7 +88,7 @@ def boundary_f1(
         return total / count
 
 
-def _f1(real, found, reach):
+def _f1(real: NDArray, found: NDArray, reach: float) -> float:
     if not real.any() or not found.any():
         return 0.0
     precision = (_euclidean_distance(real)[found] <= reach).mean()
@@ -92,13 +97,13 @@ def _f1(real, found, reach):
 
 
 def boundary_iou(
-    pairs,
-    num_classes,
-    dilation=0.02,
+    pairs: Iterable[tuple[ArrayLike, ArrayLike]],
+    num_classes: int,
+    dilation: float = 0.02,
     *,
-    ignore_class=255,
-    absent_classes="union",
-):
+    ignore_class: int | None = 255,
+    absent_classes: str = "union",
+) -> NDArray[np.float64]:
     """Computes the intersection over union of the rims of each class.
 
     The rim of a region has its pixels within chessboard distance `d` of a
@@ -124,8 +129,8 @@ def boundary_iou(
         `numpy.nanmean` of it is the score of a network.
 
     Raises:
-        ValueError: if an id is outside the classes.
-        ImportError: if SciPy is missing.
+        ValueError: If an id is outside the classes.
+        ImportError: If SciPy is missing.
 
     Example:
 
@@ -154,47 +159,36 @@ def boundary_iou(
         return np.where(present > 0, both / either, np.nan)
 
 
-def _rim(region, known, width):
+def _rim(region: NDArray, known: NDArray, width: int) -> NDArray:
     outside = np.pad(known & ~region, 1, constant_values=True)
     distance = chessboard_distance(outside)[1:-1, 1:-1]
     return region & known & (distance <= width)
 
 
-def chessboard_distance(target):
-    """The chessboard distance of each pixel to the nearest one of a set.
+def chessboard_distance(target: NDArray[np.bool_]) -> NDArray:
+    """Returns the chessboard distance of each pixel to a set.
 
     It is at most `w` where the square of side `2·w + 1` around the pixel has
-    one of the set.
-
-    Args:
-        target: bool array `(height, width)`.
-
-    Returns:
-        int array, 0 in the set; the largest int32 where it is empty.
+    one of the set, 0 in the set, and the largest int32 if the set is empty.
     """
     if not target.any():
         return np.full(target.shape, np.iinfo(np.int32).max)
     return _ndimage().distance_transform_cdt(~target, metric="chessboard")
 
 
-def _euclidean_distance(target):
-    """The Euclidean distance, in pixels; infinite if the set is empty."""
+def _euclidean_distance(target: NDArray[np.bool_]) -> NDArray:
+    """Returns the distance to a set in pixels, infinite if it is empty."""
     if not target.any():
         return np.full(target.shape, np.inf)
     return _ndimage().distance_transform_edt(~target)
 
 
-def _contour(region, known):
-    """The pixels of a region with a neighbor, by a side, outside of it.
+def _contour(
+    region: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Returns the pixels of a region that share a side with its outside.
 
-    The frame of the image and what is not known are not outside.
-
-    Args:
-        region: bool array `(height, width)`.
-        known: bool array of that shape, where a contour can be.
-
-    Returns:
-        bool array.
+    The frame of the image and what is not `known` are not outside.
     """
     padded = np.pad(region | ~known, 1, constant_values=True)
     inside = padded[:-2, 1:-1] & padded[2:, 1:-1]
@@ -202,5 +196,5 @@ def _contour(region, known):
     return region & known & ~inside
 
 
-def _ndimage():
+def _ndimage() -> Any:
     return optional("scipy.ndimage", "classical", "A score along boundaries")

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from keras_seg.lazy import optional
 
@@ -243,15 +244,15 @@ def thin(interior: ArrayLike) -> np.ndarray:
     )
 
 
-def _close(labels):
+def _close(labels: NDArray) -> NDArray:
     """Renames labels that are far apart, so that their table stays small."""
     if labels.max() < 4 * labels.size:
         return labels
     return np.unique(labels, return_inverse=True)[1]
 
 
-def _known(sizes, both, given):
-    """1 - H(X|Y) / H(X): sizes are of X, both of X and Y, given those of Y."""
+def _known(sizes: NDArray, both: NDArray, given: NDArray) -> float:
+    """Returns 1 - H(X|Y) / H(X), from sizes of X, of X and Y, and of Y."""
 
     def entropy(counts, of):
         return (counts * np.log(of / counts)).sum()
@@ -260,13 +261,15 @@ def _known(sizes, both, given):
     return np.clip(1 - entropy(both, given) / total, 0, 1) if total else 1.0
 
 
-def _agreement(precision, recall):
+def _agreement(precision: float, recall: float) -> Agreement:
     both = precision + recall
     f_score = 2 * precision * recall / both if both else 0.0
     return Agreement(float(precision), float(recall), float(f_score))
 
 
-def _check(truth, probability, thresholds):
+def _check(
+    truth: ArrayLike, probability: ArrayLike, thresholds: ArrayLike
+) -> tuple[NDArray, NDArray, NDArray]:
     truth, probability = np.asarray(truth), np.asarray(probability)
     levels = np.atleast_1d(thresholds)
     _check_one_shape("probability", truth, probability)
@@ -299,7 +302,7 @@ def _check(truth, probability, thresholds):
     return truth != 0, probability.astype(np.float64), levels.astype(float)
 
 
-def _check_one_shape(name, truth, other):
+def _check_one_shape(name: str, truth: NDArray, other: NDArray) -> None:
     if truth.shape != other.shape:
         raise ValueError(
             f"`truth` and `{name}` must have one shape. "

@@ -1,7 +1,11 @@
 """Intersections over unions of a data set, as Keras metrics."""
 
+from typing import Any
+
 import keras
+import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from keras_seg.metrics.confusion import ConfusionMatrix
 from keras_seg.metrics.scores import check_absent_classes
@@ -42,7 +46,7 @@ class MeanIoU(ConfusionMatrix):
             PASCAL VOC count; a class that is predicted though it is not in
             the truth then counts as 0. `"truth"`: those not in the truth.
             Defaults to `"union"`.
-        name: string.
+        name: str.
         dtype: the dtype of `result()`. Defaults to float32.
 
     Call arguments:
@@ -62,18 +66,18 @@ class MeanIoU(ConfusionMatrix):
 
     def __init__(
         self,
-        num_classes,
-        ignore_class=255,
-        absent_classes="union",
-        name="mean_iou",
-        dtype=None,
+        num_classes: int,
+        ignore_class: int | None = 255,
+        absent_classes: str = "union",
+        name: str = "mean_iou",
+        dtype: str | None = None,
     ):
         super().__init__(num_classes, ignore_class, name=name, dtype=dtype)
         check_absent_classes(absent_classes)
         self.absent_classes = absent_classes
 
-    def result(self):
-        """The mean over the classes that are present, a scalar tensor."""
+    def result(self) -> Any:
+        """Returns the mean over the classes present, a scalar tensor."""
         right, truth, union = _right_truth_union(self)
         counted = union if self.absent_classes == "union" else truth
         # Not `counted > 0`: a class with a NaN must come into the mean.
@@ -82,19 +86,19 @@ class MeanIoU(ConfusionMatrix):
         mean = ops.sum(iou * present) / ops.sum(present)
         return ops.cast(mean, self.dtype)
 
-    def per_class(self):
-        """Gives the intersection over union of each class.
+    def per_class(self) -> NDArray[np.float64]:
+        """Returns the intersection over union of each class.
 
         Returns:
-            A NumPy float64 array `(num_classes,)`, NaN for a class that
-            the mean leaves out.
+            A NumPy float64 array `(num_classes,)`, NaN for a class that the
+            mean leaves out.
 
         Raises:
-            ValueError: if an id outside the classes was met.
+            ValueError: If an id outside the classes occurred.
         """
         return self.scores(self.absent_classes).per_class_iou
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["absent_classes"] = self.absent_classes
         return config
@@ -124,7 +128,7 @@ class ClassIoU(ConfusionMatrix):
         absent_classes: when the result is NaN. `"union"`: if the class is
             neither in the truth nor predicted. `"truth"`: if it is not in
             the truth, even if predicted. Defaults to `"union"`.
-        name: string. Defaults to `"iou_"` and the id.
+        name: str. Defaults to `"iou_"` and the id.
         dtype: the dtype of `result()`. Defaults to float32.
 
     Call arguments:
@@ -142,12 +146,12 @@ class ClassIoU(ConfusionMatrix):
 
     def __init__(
         self,
-        num_classes,
-        class_id,
-        ignore_class=255,
-        absent_classes="union",
-        name=None,
-        dtype=None,
+        num_classes: int,
+        class_id: int,
+        ignore_class: int | None = 255,
+        absent_classes: str = "union",
+        name: str | None = None,
+        dtype: str | None = None,
     ):
         if class_id not in range(int(num_classes)):
             raise ValueError(
@@ -161,8 +165,8 @@ class ClassIoU(ConfusionMatrix):
         self.class_id = class_id
         self.absent_classes = absent_classes
 
-    def result(self):
-        """The value of the class, a scalar tensor."""
+    def result(self) -> Any:
+        """Returns the value of the class, a scalar tensor."""
         matrix = self.counts_as_float()
         right = matrix[self.class_id, self.class_id]
         truth = ops.sum(matrix[self.class_id])
@@ -172,7 +176,7 @@ class ClassIoU(ConfusionMatrix):
             iou = ops.where(truth == 0, float("nan"), iou)
         return ops.cast(iou, self.dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["class_id"] = self.class_id
         config["absent_classes"] = self.absent_classes
@@ -213,26 +217,18 @@ class FrequencyWeightedIoU(ConfusionMatrix):
     """
 
     _direction = "up"
+    _default_name = "frequency_weighted_iou"
 
-    def __init__(
-        self,
-        num_classes,
-        ignore_class=255,
-        name="frequency_weighted_iou",
-        dtype=None,
-    ):
-        super().__init__(num_classes, ignore_class, name=name, dtype=dtype)
-
-    def result(self):
-        """The weighted mean over the classes, a scalar tensor."""
+    def result(self) -> Any:
+        """Returns the weighted mean over the classes, a scalar tensor."""
         right, truth, union = _right_truth_union(self)
         share = truth / ops.sum(truth)
         iou = right / ops.where(union == 0, 1.0, union)
         return ops.cast(ops.sum(share * iou), self.dtype)
 
 
-def _right_truth_union(metric):
-    """Of each class: the pixels that are right, in the truth, in either."""
+def _right_truth_union(metric: ConfusionMatrix) -> tuple[Any, Any, Any]:
+    """Returns pixels that are right, in the truth, and in either, by class."""
     matrix = metric.counts_as_float()
     right = ops.diagonal(matrix)
     truth = ops.sum(matrix, axis=1)

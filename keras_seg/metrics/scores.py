@@ -1,5 +1,6 @@
 """From masks to a confusion matrix, and from that to scores, in NumPy."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,22 +20,13 @@ __all__ = [
 ABSENT_CLASSES = ("union", "truth")
 
 
-def check_pair(truth, prediction, num_classes, ignore_class):
-    """Checks the shapes and the ids of one mask and its prediction.
-
-    Args:
-        truth: integer array `(height, width)`, or of any shape.
-        prediction: integer array of that shape.
-        num_classes: int.
-        ignore_class: int, the label of void pixels in the truth, or None.
-
-    Returns:
-        Tuple of int64 arrays (truth, prediction) and a bool array, where the
-        truth is not void.
-
-    Raises:
-        ValueError: for other shapes, fractions, or an id outside the classes.
-    """
+def check_pair(
+    truth: ArrayLike,
+    prediction: ArrayLike,
+    num_classes: int,
+    ignore_class: int | None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Checks a mask and its prediction, and returns where it is not void."""
     truth, prediction = np.asarray(truth), np.asarray(prediction)
     if truth.shape != prediction.shape or not all(
         np.issubdtype(x.dtype, np.integer) for x in (truth, prediction)
@@ -61,8 +53,13 @@ def check_pair(truth, prediction, num_classes, ignore_class):
     return truth.astype(np.int64), prediction.astype(np.int64), known
 
 
-def count_pairs(truth, prediction, num_classes, ignore_class=255):
-    """Counts which class was taken for which.
+def count_pairs(
+    truth: ArrayLike,
+    prediction: ArrayLike,
+    num_classes: int,
+    ignore_class: int | None = 255,
+) -> NDArray[np.int64]:
+    """Counts which class was predicted for which.
 
     Args:
         truth: integer array.
@@ -74,7 +71,7 @@ def count_pairs(truth, prediction, num_classes, ignore_class=255):
         int64 array `(num_classes, num_classes)`, rows are the truth.
 
     Raises:
-        ValueError: if another id in `truth` is no class.
+        ValueError: If another id in `truth` is no class.
 
     Example:
 
@@ -152,7 +149,7 @@ def scores(matrix: ArrayLike, absent_classes: str = "union") -> Scores:
         `Scores`.
 
     Raises:
-        ValueError: if the matrix is not a square one of counts.
+        ValueError: If the matrix is not a square one of counts.
 
     Example:
 
@@ -194,19 +191,23 @@ def scores(matrix: ArrayLike, absent_classes: str = "union") -> Scores:
 
 
 def per_image_iou(
-    pairs, num_classes, *, ignore_class=255, absent_classes="union"
-):
+    pairs: Iterable[tuple[ArrayLike, ArrayLike]],
+    num_classes: int,
+    *,
+    ignore_class: int | None = 255,
+    absent_classes: str = "union",
+) -> NDArray[np.float64]:
     """Computes the mean intersection over union of each image by itself.
 
-    It says which images are segmented badly. Its mean over the images is not
-    the mean IoU of a data set, as papers and benchmarks report it, and
-    usually larger: in an image, the classes that are not there cannot be
-    missed. One network that has 72.4 over PASCAL VOC was published with a
-    mean over images of 78.5.
+    It shows which images are segmented badly. Its mean over the images is not
+    the mean IoU of a data set, as papers and benchmarks report it, and is
+    usually larger: classes that are not in an image cannot be missed there.
+    One network with 72.4 over PASCAL VOC was published with a mean over images
+    of 78.5.
 
     Args:
-        pairs: iterable of tuples (truth, prediction), integer arrays
-            `(height, width)`; images may differ in size.
+        pairs: iterable of tuples (truth, prediction), integer arrays `(height,
+            width)`; images may differ in size.
         num_classes: int.
         ignore_class: int, the label of void pixels in the truth, or None.
         absent_classes: see `keras_seg.metrics.scores`, within the image.
@@ -215,7 +216,7 @@ def per_image_iou(
         float64 array `(images,)`, NaN for an image that is void.
 
     Raises:
-        ValueError: if an id is outside the classes.
+        ValueError: If an id is outside the classes.
 
     Example: the second image is half right
 
@@ -236,7 +237,7 @@ def per_image_iou(
     )
 
 
-def check_absent_classes(absent_classes):
+def check_absent_classes(absent_classes: str) -> None:
     """Raises a `ValueError` for a rule that does not exist."""
     if absent_classes not in ABSENT_CLASSES:
         raise ValueError(
@@ -245,11 +246,13 @@ def check_absent_classes(absent_classes):
         )
 
 
-def _divide(numerator, denominator):
+def _divide(
+    numerator: ArrayLike, denominator: ArrayLike
+) -> NDArray[np.float64]:
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.true_divide(numerator, denominator)
 
 
-def _mean(values):
+def _mean(values: NDArray[np.float64]) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if known.size else float("nan")

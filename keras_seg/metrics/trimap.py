@@ -1,8 +1,14 @@
 """Scores in bands along the boundaries of objects."""
 
+from collections.abc import Iterable
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 
 from keras_seg.metrics.boundaries import chessboard_distance
+from keras_seg.metrics.scores import Scores
 from keras_seg.metrics.scores import check_pair
 from keras_seg.metrics.scores import scores
 
@@ -11,14 +17,16 @@ __all__ = ["band_distance", "trimap"]
 KINDS = ("void", "label_change")
 
 
-def band_distance(mask, kind="void", ignore_class=255):
-    """The width of the narrowest band that a pixel lies in.
+def band_distance(
+    mask: ArrayLike, kind: str = "void", ignore_class: int | None = 255
+) -> NDArray:
+    """Returns the width of the narrowest band that each pixel lies in.
 
     A band of width `w` has the pixels whose square of side `2·w + 1` reaches
 
-    - `"void"`: a void pixel. Void pixels, the contours that are drawn around
-      the objects of PASCAL VOC, are not in the band themselves. This is the
-      evaluation of DeepLab's authors.
+    - `"void"`: a void pixel. Void pixels themselves, the contours drawn around
+      the objects of PASCAL VOC, are in no band. This is the evaluation of
+      DeepLab's authors.
     - `"label_change"`: a pixel of another class, for masks without such
       contours. Void pixels are of no class, and in no band.
 
@@ -29,11 +37,11 @@ def band_distance(mask, kind="void", ignore_class=255):
 
     Returns:
         int array `(height, width)`, at least 1 in a band; 0 where the mask is
-        void, and the largest int32 where no boundary is.
+        void, and the largest int32 if there is no boundary.
 
     Raises:
-        ValueError: if there is no such kind.
-        ImportError: if SciPy is missing.
+        ValueError: If there is no such kind.
+        ImportError: If SciPy is missing.
 
     Example:
 
@@ -63,14 +71,14 @@ def band_distance(mask, kind="void", ignore_class=255):
 
 
 def trimap(
-    pairs,
-    num_classes,
-    widths=(1, 2, 5, 10, 20, 40),
-    kind="void",
+    pairs: Iterable[tuple[ArrayLike, ArrayLike]],
+    num_classes: int,
+    widths: Sequence[int] = (1, 2, 5, 10, 20, 40),
+    kind: str = "void",
     *,
-    ignore_class=255,
-    absent_classes="union",
-):
+    ignore_class: int | None = 255,
+    absent_classes: str = "union",
+) -> dict[int, Scores]:
     """Scores a segmentation in bands along the boundaries of objects.
 
     A network that finds objects but blurs their outline has low scores in
@@ -94,9 +102,9 @@ def trimap(
         no pixel was in the band.
 
     Raises:
-        ValueError: if an id is outside the classes, or the widths are not
+        ValueError: If an id is outside the classes, or the widths are not
             ascending.
-        ImportError: if SciPy is missing.
+        ImportError: If SciPy is missing.
 
     Example: the pixel beside the boundary is wrong, the next one is right
 

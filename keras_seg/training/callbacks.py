@@ -1,13 +1,17 @@
 """Callbacks that write a run folder, draw samples and warn."""
 
 import warnings
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_seg.data import ClassTable
+from keras_seg.data.folder import PairSequence
 from keras_seg.inference import predict
 from keras_seg.layers.base import nested_layers
 from keras_seg.runs.files import RunWarning
+from keras_seg.runs.folder import RunFolder
 from keras_seg.training.save_run import SaveRun
 from keras_seg.training.save_run import validation_matrix
 
@@ -19,7 +23,9 @@ __all__ = [
 ]
 
 
-def run_callbacks(run, samples=None):
+def run_callbacks(
+    run: RunFolder, samples: PairSequence | None = None
+) -> list[keras.callbacks.Callback]:
     """Callbacks that write a run folder while a model trains.
 
     Args:
@@ -64,7 +70,7 @@ class SamplePanels(keras.callbacks.Callback):
         count: int, number of images. Each costs one prediction an epoch.
     """
 
-    def __init__(self, run, data, count=3):
+    def __init__(self, run: RunFolder, data: PairSequence, count: int = 3):
         super().__init__()
         self.run = run
         self.data = data
@@ -73,7 +79,9 @@ class SamplePanels(keras.callbacks.Callback):
         places = (np.arange(count) + 0.5) * len(data) / count
         self.indices = places.astype(int).tolist()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         from keras_seg.visualization import comparison
 
         examples = []
@@ -84,7 +92,7 @@ class SamplePanels(keras.callbacks.Callback):
         picture = comparison(examples, self.run.class_table)
         self.run.write_picture(f"samples/epoch_{epoch + 1:03d}.png", picture)
 
-    def _title(self, index):
+    def _title(self, index: int) -> str:
         pairs = getattr(self.data, "pairs", None)
         return f"image {index}" if pairs is None else str(pairs[index].stem)
 
@@ -92,22 +100,25 @@ class SamplePanels(keras.callbacks.Callback):
 class WatchClasses(keras.callbacks.Callback):
     """Warns when only one class is predicted on the validation images.
 
-    Needs a metric of `keras_seg.metrics` that counts a confusion matrix,
-    such as `MeanIoU`, in `compile`, and validation data; else it is silent.
+    Needs validation data, and in `compile` a metric of `keras_seg.metrics`
+    that counts a confusion matrix, such as `MeanIoU`; it is silent without
+    them.
 
     Args:
         class_table: `keras_seg.data.ClassTable`.
-        patience: int, how many such epochs in a row until it warns; then it
-            warns again only after another class was seen.
+        patience: int, number of such epochs in a row before it warns. It warns
+            again only after another class was predicted.
     """
 
-    def __init__(self, class_table, patience=2):
+    def __init__(self, class_table: ClassTable, patience: int = 2):
         super().__init__()
         self.class_table = class_table
         self.patience = patience
         self.epochs = 0
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         matrix = validation_matrix(self.model, logs)
         if matrix is None:
             return
@@ -134,13 +145,8 @@ class WatchClasses(keras.callbacks.Callback):
             )
 
 
-def warn_of_small_batches(model, batch_size):
-    """Warns of batch normalization that is trained on fewer than 4 images.
-
-    Args:
-        model: `keras.Model`.
-        batch_size: int.
-    """
+def warn_of_small_batches(model: keras.Model, batch_size: int) -> None:
+    """Warns if batch normalization is trained on fewer than 4 images."""
     if batch_size >= 4:
         return
     trained = [

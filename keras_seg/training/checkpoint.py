@@ -1,12 +1,15 @@
 """The state of training in one file, from which it goes on exactly."""
 
 import json
+import os
 import random
 import zipfile
 import zlib
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg.runs.files import RunError
 
@@ -32,19 +35,16 @@ _DAMAGED = (
 )
 
 
-def write_checkpoint(path, model, facts):
-    """Writes all that a step of training changes, and some facts.
+def write_checkpoint(
+    path: str | os.PathLike, model: keras.Model, facts: dict[str, Any]
+) -> None:
+    """Writes all that a training step changes, and `facts`, to one `.npz`.
 
-    One `.npz` file, without pickle: the variables of the model, those of its
-    random generators among them, the variables of the optimizer (slots,
-    count of steps), in the model's order, and the facts as JSON.
-
-    Args:
-        path: str or path that ends in `.npz`; see `atomic.replacing`.
-        model: compiled `keras.Model`.
-        facts: dictionary that JSON can hold; floats come back exactly.
+    Without pickle: the variables of the model (random generators included) and
+    of the optimizer, in the model's order, and the facts as JSON, which keeps
+    floats exactly.
     """
-    arrays = {}
+    arrays: dict[str, Any] = {}
     names = {}
     for room, variables in _rooms(model).items():
         names[room] = [variable.path for variable in variables]
@@ -56,18 +56,10 @@ def write_checkpoint(path, model, facts):
         np.savez(file, **arrays)
 
 
-def read_checkpoint(path):
-    """Reads what `write_checkpoint` wrote.
-
-    Args:
-        path: str or path.
-
-    Returns:
-        Tuple (facts, arrays); the arrays are for `restore_variables`.
-
-    Raises:
-        RunError: if the file is incomplete or damaged.
-    """
+def read_checkpoint(
+    path: str | os.PathLike,
+) -> tuple[dict[str, Any], dict[str, NDArray]]:
+    """Returns the facts and the arrays that `write_checkpoint` wrote."""
     try:
         # np.load, given a path, leaves a damaged file open.
         with open(path, "rb") as opened:
@@ -85,17 +77,10 @@ def read_checkpoint(path):
     return head["facts"], arrays
 
 
-def restore_variables(model, arrays, path):
-    """Gives the model and its optimizer the values of a checkpoint.
-
-    Args:
-        model: compiled `keras.Model`, built as the one that was written.
-        arrays: dictionary from `read_checkpoint`.
-        path: str or path of the file, for the message.
-
-    Raises:
-        RunError: if the model has other variables.
-    """
+def restore_variables(
+    model: keras.Model, arrays: dict[str, NDArray], path: str | os.PathLike
+) -> None:
+    """Sets model and optimizer to a checkpoint; `path` is for the message."""
     pairs = [
         (f"{room}: {variable.path}", variable, arrays.get(_key(room, number)))
         for room, variables in _rooms(model).items()
@@ -119,7 +104,7 @@ def restore_variables(model, arrays, path):
         variable.assign(value)
 
 
-def _rooms(model):
+def _rooms(model: keras.Model) -> dict[str, list[keras.Variable]]:
     optimizer = model.optimizer
     if not optimizer.built:
         optimizer.build(model.trainable_variables)
@@ -127,25 +112,22 @@ def _rooms(model):
     return {"model": model.variables, "optimizer": optimizer.variables}
 
 
-def _key(room, number):
+def _key(room: str, number: int) -> str:
     return f"{room}_{number:05d}"
 
 
-def _as_array(variable):
+def _as_array(variable: keras.Variable) -> NDArray:
     array = keras.ops.convert_to_numpy(variable.value)
     # NumPy has no bfloat16; float32 holds its values exactly.
     return array.astype("float32") if array.dtype.kind == "V" else array
 
 
-def generator_states():
-    """The states of the global generators of Python, NumPy and PyTorch.
+def generator_states() -> dict[str, Any]:
+    """Returns the states of Python's, NumPy's and PyTorch's global generators.
 
-    A layer of Keras keeps the state of its own in a variable, with one
-    exception: on PyTorch a `Dropout` without `seed` draws from PyTorch's
-    global generator. A data set or a callback may draw from any of them.
-
-    Returns:
-        Dictionary of lists and numbers, for `set_generator_states`.
+    Keras layers keep theirs in variables, with one exception: on PyTorch a
+    `Dropout` without `seed` draws from PyTorch's global generator. Data sets
+    and callbacks may draw from any of them.
     """
     _, key, position, has_gauss, gauss = np.random.get_state()
     return {
@@ -155,18 +137,12 @@ def generator_states():
     }
 
 
-def set_generator_states(states):
-    """Puts the generators back into the states they had.
+def set_generator_states(states: dict[str, Any]) -> None:
+    """Restores the generators to the states of `generator_states`.
 
-    PyTorch's are left alone if they were not saved, or if the number of its
+    PyTorch's are left alone if they were not saved, or if the number of
     devices has changed.
 
-    Args:
-        states: dictionary from `generator_states`.
-
-    Example:
-
-    >>> import numpy as np
     >>> states = generator_states()
     >>> first = np.random.random()
     >>> set_generator_states(states)
@@ -188,7 +164,7 @@ def set_generator_states(states):
     torch.cuda.set_rng_state_all(devices)
 
 
-def _torch_states():
+def _torch_states() -> list[Any]:
     if keras.config.backend() != "torch":
         return []
     import torch

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import pathlib
 import re
 import shutil
@@ -9,14 +10,21 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 import numpy as np
 
+from keras_seg.data import Batches
+from keras_seg.data import ClassTable
+from keras_seg.data.folder import PairSequence
 from keras_seg.inference import evaluate
 from keras_seg.runs.files import RunError
 from keras_seg.runs.files import RunWarning
 from keras_seg.runs.folder import RunFolder
+from keras_seg.runs.settings import Settings
 from keras_seg.training.callbacks import run_callbacks
 from keras_seg.training.finish import finish
 from keras_seg.training.setup import at_size
@@ -42,29 +50,29 @@ FEW = 4  # images that are evaluated
 
 @dataclasses.dataclass(frozen=True)
 class DryRun:
-    """What `dry_run` found.
+    """What `dry_run` measured.
 
     Args:
         parameters: int, weights of the model.
         trainable: int, those that are trained.
-        variable_bytes: int, weights, their gradients and the optimizer's
-            variables: known exactly.
-        peak_bytes: int, the most memory in use at once, measured, or `None`
-            where the system does not tell. What exceeds `variable_bytes` is
-            activations, the backend's libraries and decoded images.
+        variable_bytes: int, exact bytes of weights, gradients and optimizer
+            variables.
+        peak_bytes: int, measured peak memory, or `None` if the system does not
+            report it. The excess over `variable_bytes` is activations, backend
+            libraries and decoded images.
         measured_on: str, the accelerator, or "the whole process".
-        batch_shape: tuple, that of the first batch of images.
+        batch_shape: tuple, shape of the first batch of images.
         steps: int, steps in an epoch.
-        seconds_per_step: float, the mean without the first step, which
-            compiles; with the reading of images, where steps wait for it.
-        start_seconds: float, once: building the model and the first step.
-        validation_seconds: float, one validation; an estimate from one of
-            its largest batches.
-        save_seconds: float, after every epoch: the models, the state and the
-            pictures.
-        end_seconds: float, once: the best model is loaded and scored.
+        seconds_per_step: float, mean time of a step, including the wait for
+            images but not the first step, which compiles.
+        start_seconds: float, time to build the model and take the first step.
+        validation_seconds: float, time of one validation, estimated from one
+            of its largest batches.
+        save_seconds: float, time to write models, state and pictures after an
+            epoch.
+        end_seconds: float, time to load and score the best model at the end.
         epochs: int.
-        loss: float, that of the first step.
+        loss: float, loss of the first step.
     """
 
     parameters: int
@@ -83,8 +91,8 @@ class DryRun:
     loss: float
 
     @property
-    def seconds(self):
-        """The time of the whole run, estimated."""
+    def seconds(self) -> float:
+        """The estimated time of the whole run."""
         epoch = (
             self.steps * self.seconds_per_step
             + self.validation_seconds
@@ -93,25 +101,30 @@ class DryRun:
         return self.start_seconds + self.epochs * epoch + self.end_seconds
 
 
-def dry_run(settings, data, validation=None, *, class_table=None):
-    """Builds data and model, takes a few steps, and leaves nothing behind.
+def dry_run(
+    settings: Settings,
+    data: PairSequence,
+    validation: PairSequence | None = None,
+    *,
+    class_table: ClassTable | None = None,
+) -> DryRun:
+    """Measures the memory and the time of a run with a few training steps.
 
-    Memory is measured, not computed: the peak of the device, or of the whole
-    process on a CPU, after a few training steps and one validation batch of
-    the largest image. So is the time of all that a run does: a run folder is
-    written into a temporary folder, and removed.
+    Memory is the peak of the device, or of the whole process on a CPU, after a
+    few training steps and one validation batch of the largest image. Writing
+    the run folder is timed in a temporary folder. Nothing is left behind.
 
     Args:
         settings: `keras_seg.runs.Settings`.
         data: see `keras_seg.training.train`.
         validation: the same, or `None`.
-        class_table: `keras_seg.data.ClassTable`; that of `data` by default.
+        class_table: `keras_seg.data.ClassTable`. Defaults to that of `data`.
 
     Returns:
         `DryRun`.
 
     Raises:
-        ValueError: for settings or data that can't be.
+        ValueError: If a setting is out of range or the data do not fit it.
 
     Example:
 
@@ -167,14 +180,16 @@ def dry_run(settings, data, validation=None, *, class_table=None):
 
 
 class _Steps(keras.callbacks.Callback):
-    """When each step ended, until there are enough of them."""
+    """Records when each step ended, and stops `fit` after enough of them."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.times = []
+        self.times: list[float] = []
         self.loss = math.nan
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self.times.append(time.monotonic())
         if len(self.times) == 1:
             self.loss = float((logs or {}).get("loss", math.nan))
@@ -185,10 +200,15 @@ class _Steps(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def _run_folder_seconds(model, settings, class_table, seen):
-    """What `SaveRun` and its kin take after an epoch, and `finish` at the end.
+def _run_folder_seconds(
+    model: keras.Model,
+    settings: Settings,
+    class_table: ClassTable,
+    seen: PairSequence,
+) -> tuple[float, float]:
+    """Times what callbacks do after an epoch, and `finish` at the end.
 
-    The last is measured on a few images, and estimated for all of them.
+    `finish` is measured on a few images and extrapolated to all of them.
     """
     few = [seen[i] for i in range(min(FEW, len(seen)))]
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -216,30 +236,23 @@ def _run_folder_seconds(model, settings, class_table, seen):
     return saved, ended + max(0.0, first - saved) + each * (len(seen) - 1)
 
 
-def _timed(function, *args, **options):
+def _timed(function: Callable, *args, **options) -> float:
     begin = time.monotonic()
     function(*args, **options)
     return time.monotonic() - begin
 
 
-def _largest(batches):
+def _largest(batches: Batches) -> int:
     sizes = [math.prod(batch[1].shape) for batch in batches]
     return int(np.argmax(sizes))
 
 
-def check_space(path, model):
-    """Refuses to begin where the disk has no room for what will be written.
+def check_space(path: str | os.PathLike, model: keras.Model) -> None:
+    """Raises a `RunError` if the disk has no room for the run folder.
 
-    While a file is written anew, the old one is still there. With the
-    weights taking w bytes and the optimizer o, that is
-    `2 w` for the last and the best model and `2 (w + o)` for the state.
-
-    Args:
-        path: path of the run folder, which may not exist.
-        model: compiled `keras.Model`.
-
-    Raises:
-        RunError: if less is free.
+    A file stays until its successor is complete, so weights of w bytes and an
+    optimizer of o need `2 w` for the last and the best model and `2 (w + o)`
+    for the state.
     """
     optimizer = model.optimizer
     if not optimizer.built:
@@ -255,24 +268,15 @@ def check_space(path, model):
         )
 
 
-def _free(path):
+def _free(path: pathlib.Path) -> int:
     while not path.exists() and path != path.parent:
         path = path.parent
     return shutil.disk_usage(path).free
 
 
-def variable_bytes(variables):
-    """The bytes of the values of Keras variables.
+def variable_bytes(variables: Iterable[keras.Variable]) -> int:
+    """Returns the bytes of the values of Keras variables.
 
-    Args:
-        variables: iterable of `keras.Variable`.
-
-    Returns:
-        int.
-
-    Example:
-
-    >>> import keras
     >>> variable_bytes([keras.Variable([[1.0, 2.0]], dtype="float32")])
     8
     """
@@ -282,15 +286,12 @@ def variable_bytes(variables):
     )
 
 
-def peak_memory():
-    """The most memory that was in use at once since the process began.
+def peak_memory() -> tuple[int | None, str]:
+    """Returns the peak memory of the process, and where it was measured.
 
-    Returns:
-        Tuple (bytes, where): of the first accelerator, if the backend has
-        one and counts; else of the whole process, the backend's own
-        libraries included. (None, where) if the system does not tell.
-
-    Example:
+    On the first accelerator if the backend has one and counts; otherwise of
+    the whole process, including the backend's libraries. None if the system
+    does not report it.
 
     >>> count, where = peak_memory()
     >>> count is None or count > 2**20
@@ -319,10 +320,8 @@ def peak_memory():
     return _peak_of_process(), "the whole process"
 
 
-def in_words(count):
-    """Bytes as text, "1.5 GiB" or "12 MiB".
-
-    Example:
+def in_words(count: float) -> str:
+    """Formats bytes as "1.5 GiB" or "12 MiB".
 
     >>> in_words(3 * 2**29), in_words(12 * 2**20)
     ('1.5 GiB', '12 MiB')
@@ -332,7 +331,7 @@ def in_words(count):
     return f"{count / 2**20:.0f} MiB"
 
 
-def _peak_of_process():
+def _peak_of_process() -> int | None:
     try:
         import resource
     except ImportError:  # Windows
@@ -341,6 +340,6 @@ def _peak_of_process():
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _bytes_each(dtype):
+def _bytes_each(dtype: str) -> int:
     bits = re.search(r"\d+", keras.backend.standardize_dtype(dtype))
     return int(bits.group()) // 8 if bits else 1

@@ -1,10 +1,16 @@
 """The end of a run: scores, confusion matrix, model card."""
 
 import dataclasses
+from typing import Any
 
 from keras_seg import visualization
+from keras_seg.data.folder import PairSequence
+from keras_seg.inference import Evaluation
 from keras_seg.inference import evaluate
+from keras_seg.runs.folder import RunFolder
+from keras_seg.runs.settings import Settings
 from keras_seg.runs.source import recorded_source
+from keras_seg.training.save_run import SaveRun
 from keras_seg.words import count
 from keras_seg.words import duration
 from keras_seg.words import listed
@@ -12,16 +18,13 @@ from keras_seg.words import listed
 __all__ = ["finish", "model_card"]
 
 
-def finish(run, data, held_out, saving):
-    """Evaluates the model as it is on the disk, and writes what it gives.
+def finish(
+    run: RunFolder, data: PairSequence, held_out: bool, saving: SaveRun
+) -> None:
+    """Evaluates the saved model and writes scores, curves and the model card.
 
-    `README.md` comes last: a run without it is not finished.
-
-    Args:
-        run: `keras_seg.runs.RunFolder`.
-        data: what to evaluate on.
-        held_out: bool, whether `data` was not trained on.
-        saving: `SaveRun`, the callback of the run.
+    `held_out` says whether `data` was not trained on. `README.md` comes last:
+    a run without it is not finished.
     """
     found = evaluate(run.load_model(), data, class_table=run.class_table)
     run.write_table("per_class_iou.csv", found.rows())
@@ -36,18 +39,17 @@ def finish(run, data, held_out, saving):
     run.write_text("README.md", card)
 
 
-def model_card(run, evaluation, held_out, rows, best_epoch):
-    """Writes down the facts of a run, as Markdown.
+def model_card(
+    run: RunFolder,
+    evaluation: Evaluation,
+    held_out: bool,
+    rows: list[dict],
+    best_epoch: int | None,
+) -> str:
+    """Returns the facts of a run as Markdown.
 
-    Args:
-        run: `keras_seg.runs.RunFolder`.
-        evaluation: `keras_seg.inference.Evaluation` of its model.
-        held_out: bool, whether that was on images not trained on.
-        rows: dictionaries, the history, one for each epoch.
-        best_epoch: int, or `None` where the last model is the model.
-
-    Returns:
-        str.
+    `rows` is the history, a dictionary for each epoch. `best_epoch` is None if
+    the model is that of the last epoch.
     """
     settings = run.settings
     name = "A model" if settings is None else _model_name(settings)
@@ -73,12 +75,12 @@ def model_card(run, evaluation, held_out, rows, best_epoch):
     return "\n\n".join(parts) + "\n"
 
 
-def _model_name(settings):
+def _model_name(settings: Settings) -> str:
     on = f" on {settings.backbone}" if settings.backbone else ""
     return f"{settings.model}{on}"
 
 
-def _use(run):
+def _use(run: RunFolder) -> str:
     file = run.model_path().name
     return f"""```bash
 keras-seg predict {run.path.name} IMAGE... --out predictions
@@ -96,7 +98,7 @@ Images go in as RGB of 0…255, the preprocessing is part of the model; the
 ids come out in the order of `classes.csv`."""
 
 
-def _scores(evaluation, held_out):
+def _scores(evaluation: Evaluation, held_out: bool) -> str:
     images = count(evaluation.images, "image")
     where = (
         f"{images} that were not trained on"
@@ -123,7 +125,7 @@ def _scores(evaluation, held_out):
     )
 
 
-def _training(run, rows, best_epoch):
+def _training(run: RunFolder, rows: list[dict], best_epoch: int | None) -> str:
     text = f"{count(len(rows), 'epoch')}"
     seconds = sum(row.get("seconds") or 0 for row in rows)
     text += f", {duration(seconds)}. "
@@ -140,7 +142,7 @@ def _training(run, rows, best_epoch):
     return text + "\n\n" + "\n".join(lines)
 
 
-def _data(run):
+def _data(run: RunFolder) -> str:
     known = run.data or {}
     lines = []
     source = recorded_source(run)
@@ -159,7 +161,7 @@ def _data(run):
     return "\n".join(lines)
 
 
-def _limits(run, evaluation, held_out):
+def _limits(run: RunFolder, evaluation: Evaluation, held_out: bool) -> str:
     lines = [
         "For images like those above. On others (another camera, "
         "resolution, place or kind of object) the scores do not hold; "
@@ -188,13 +190,13 @@ def _limits(run, evaluation, held_out):
     return "\n".join(f"* {line}" for line in lines)
 
 
-def _text(run, name):
+def _text(run: RunFolder, name: str) -> str:
     return (run.path / name).read_text(encoding="utf-8")
 
 
-def _number(value):
+def _number(value: float) -> str:
     return "–" if value != value else f"{value:.3f}"
 
 
-def _cell(value):
+def _cell(value: Any) -> str:
     return str(value).replace("|", "\\|")

@@ -1,31 +1,35 @@
 """Training the new layers of a network before those it was begun from."""
 
+import keras
+
 from keras_seg.applications.backbones import backbone_layers
 
 __all__ = ["freeze_backbone", "unfreeze"]
 
 
-def freeze_backbone(model, backbone=None):
-    """Fixes the layers that came from a classifier.
+def freeze_backbone(
+    model: keras.Model, backbone: keras.Model | None = None
+) -> keras.Model:
+    """Freezes the layers that came from a classifier.
 
-    New layers begin with random weights, and their first gradients would
-    spoil the pretrained ones: train the new ones alone, `unfreeze`, compile
-    again, and train the whole at a lower rate. Fixed batch normalization also
-    keeps its statistics.
+    New layers begin with random weights, and their first gradients would spoil
+    the pretrained ones. Train the new layers alone, `unfreeze`, compile again,
+    and train the whole network at a lower rate. Frozen batch normalization
+    also keeps its statistics.
 
     Args:
         model: `keras.Model`, changed in place. Call it before `compile`.
-        backbone: the `keras.Model` it was built on; a layer came from it if
-            it has weights there, under the same name. Defaults to None: a
-            model of `keras_seg.applications` knows, also where it was loaded,
-            cloned or changed by surgery.
+        backbone: the `keras.Model` it was built on; a layer came from it if it
+            has weights there, under the same name. Defaults to None: a model
+            of `keras_seg.applications` knows its backbone, also after it was
+            loaded, cloned or changed by surgery.
 
     Returns:
         The model.
 
     Raises:
-        ValueError: if no layer of the model came from the backbone, or all
-            of them did; if that is not known.
+        ValueError: If no layer came from the backbone, if all layers did, or
+            if that is not known.
 
     Example:
 
@@ -50,16 +54,15 @@ def freeze_backbone(model, backbone=None):
     return model
 
 
-def unfreeze(model):
-    """Lets every layer be trained, those inside of others too.
+def unfreeze(model: keras.Model) -> keras.Model:
+    """Makes every layer trainable, nested ones too.
 
-    Not `model.trainable = True`: on TensorFlow Keras does nothing where the
-    model's own flag is True already, and the layers stay fixed without a
-    word.
+    `model.trainable = True` is not enough: on TensorFlow, Keras does nothing
+    if the model's own flag is True already, and the layers stay frozen.
 
     Args:
-        model: `keras.Model`, changed in place. Call it before `compile`.
-            Batch normalization is trained again too, unless
+        model: `keras.Model`, changed in place. Call it before `compile`. Batch
+            normalization is trained again too, unless
             `keras_seg.training.freeze_batch_norm` follows.
 
     Returns:

@@ -2,13 +2,20 @@
 
 import math
 import time
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg import visualization
+from keras_seg.data import Batches
 from keras_seg.inference import Evaluation
 from keras_seg.metrics import ConfusionMatrix
 from keras_seg.runs.files import writing
+from keras_seg.runs.folder import RunFolder
 from keras_seg.runs.model_file import without_optimizer
 from keras_seg.training.checkpoint import generator_states
 from keras_seg.training.checkpoint import read_checkpoint
@@ -23,19 +30,18 @@ __all__ = ["SaveRun", "validation_matrix"]
 class SaveRun(keras.callbacks.Callback):
     """Writes the history, the models and the state after every epoch.
 
-    In place of `keras.callbacks.ModelCheckpoint`, which writes over the old
-    file, and of `BackupAndRestore`, which forgets which model was the best:
-    after a crash in the midst of them neither the old file nor the new one
-    is left.
+    It replaces `keras.callbacks.ModelCheckpoint`, which overwrites the old
+    file, and `BackupAndRestore`, which forgets which model was the best: after
+    a crash while they write, neither the old file nor the new one is left.
 
-    The state comes last: until it is there the epoch does not count, and
-    `restore` goes on from the one before, which then writes the same files
-    again. Give `fit` this callback after all others.
+    The state is written last: an epoch counts only once its state is there,
+    and `restore` continues from the last epoch that counts. Give `fit` this
+    callback after all others.
 
     Args:
         run: `keras_seg.runs.RunFolder`.
-        monitor: str, the metric whose largest value makes a model the best.
-            Without it in the logs, there is no best model.
+        monitor: str, the metric whose largest value makes a model the best. If
+            it is not in the logs, there is no best model.
 
     Example:
 
@@ -52,19 +58,19 @@ class SaveRun(keras.callbacks.Callback):
     ```
     """
 
-    def __init__(self, run, monitor="val_mean_iou"):
+    def __init__(self, run: RunFolder, monitor: str = "val_mean_iou"):
         super().__init__()
         self.run = run
         self.monitor = monitor
         self.best = -math.inf
-        self.best_epoch = None
-        self.rows = []
-        self.class_rows = []
+        self.best_epoch: int | None = None
+        self.rows: list[dict[str, Any]] = []
+        self.class_rows: list[dict[str, Any]] = []
         self._generators = None
         self._begin = time.monotonic()
         self._next_curves = 0.0
 
-    def restore(self, model, batches):
+    def restore(self, model: keras.Model, batches: Batches) -> int:
         """Sets model, optimizer and batches to where the run stopped.
 
         Args:
@@ -72,11 +78,10 @@ class SaveRun(keras.callbacks.Callback):
             batches: `keras_seg.data.Batches`.
 
         Returns:
-            int, the number of epochs that are done: `initial_epoch` of
-            `fit`.
+            int, the number of finished epochs: `initial_epoch` of `fit`.
 
         Raises:
-            RunError: if the state is damaged, or of another model.
+            RunError: If the state is damaged, or of another model.
         """
         path = self.run.path / "state.npz"
         if not path.is_file():
@@ -92,15 +97,19 @@ class SaveRun(keras.callbacks.Callback):
         self._generators = facts["generators"]
         return facts["epoch"]
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # Here: `fit` itself may draw from them before its first step.
         if self._generators is not None:
             set_generator_states(self._generators)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         self._begin = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
         logs = {name: float(value) for name, value in (logs or {}).items()}
         seconds = round(time.monotonic() - self._begin, 1)
         self.rows.append({"epoch": epoch + 1, **logs, "seconds": seconds})
@@ -115,19 +124,15 @@ class SaveRun(keras.callbacks.Callback):
         self.draw_curves()
         self._write_state(epoch)
 
-    def _save_model(self, name):
+    def _save_model(self, name: str) -> None:
         model = without_optimizer(self.model)
         self.run.save_model(at_size(model, self.run.settings), name)
 
-    def draw_curves(self, always=False):
-        """Draws `curves.png`, if it is time and matplotlib is installed.
+    def draw_curves(self, always: bool = False) -> None:
+        """Draws `curves.png`, if it is due and matplotlib is installed.
 
-        Drawing takes half a second. Where epochs are short it waits until 20
-        times as long has passed, so that it is at most a twentieth of the
-        run.
-
-        Args:
-            always: bool, draw now.
+        Drawing takes half a second. It is due again after 20 times as long, so
+        that it takes at most a twentieth of a run; `always=True` draws now.
         """
         begin = time.monotonic()
         due = always or begin >= self._next_curves
@@ -138,7 +143,7 @@ class SaveRun(keras.callbacks.Callback):
         end = time.monotonic()
         self._next_curves = end + 20 * (end - begin)
 
-    def _write_tables(self, epoch, logs):
+    def _write_tables(self, epoch: int, logs: dict[str, float]) -> None:
         # An epoch that ended early, on a NaN, has no validation.
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         rows = [{name: r.get(name, "") for name in names} for r in self.rows]
@@ -149,7 +154,7 @@ class SaveRun(keras.callbacks.Callback):
             self.class_rows += [{"epoch": epoch + 1, **row} for row in found]
             self.run.write_table("class_history.csv", self.class_rows)
 
-    def _write_state(self, epoch):
+    def _write_state(self, epoch: int) -> None:
         facts = {
             "epoch": epoch + 1,
             "best": self.best if self.best_epoch else None,
@@ -162,19 +167,13 @@ class SaveRun(keras.callbacks.Callback):
             write_checkpoint(temporary, self.model, facts)
 
 
-def validation_matrix(model, logs):
-    """The confusion matrix of the validation that has just ended.
+def validation_matrix(
+    model: keras.Model, logs: dict[str, Any] | None
+) -> NDArray[np.int64] | None:
+    """Returns the confusion matrix of the validation that has just ended.
 
-    Metrics keep their counts until the next epoch begins, so it costs
-    nothing.
-
-    Args:
-        model: compiled `keras.Model`, in `on_epoch_end`.
-        logs: dictionary of that call.
-
-    Returns:
-        int64 array `(classes, classes)`, rows are the truth; or `None`
-        without validation, without such a metric, or after a wrong id.
+    Metrics keep their counts until the next epoch begins. None without
+    validation, without such a metric, or after an id outside the classes.
     """
     if not any(name.startswith("val_") for name in logs or {}):
         return None
@@ -187,7 +186,7 @@ def validation_matrix(model, logs):
     return None
 
 
-def _metrics(metrics):
+def _metrics(metrics: Iterable[keras.Metric]) -> Iterator[keras.Metric]:
     for metric in metrics:
         # What `compile` was given is inside a metric of Keras.
         yield metric

@@ -3,6 +3,10 @@
 import dataclasses
 import inspect
 import statistics
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
@@ -10,9 +14,11 @@ from keras_seg import applications
 from keras_seg.applications.backbones import backbone_layers
 from keras_seg.applications.batch_norm import freeze_batch_norm
 from keras_seg.data import Batches
+from keras_seg.data import ClassTable
 from keras_seg.data import Shrunk
 from keras_seg.data import augment
 from keras_seg.data import suggest_longest_side
+from keras_seg.data.folder import PairSequence
 from keras_seg.runs.settings import Settings
 from keras_seg.runs.settings import did_you_mean
 from keras_seg.surgery import shrink_input
@@ -55,7 +61,11 @@ _NO_OPTIONS = (
 )
 
 
-def suggest_settings(data, settings=None, names=FITTED):
+def suggest_settings(
+    data: PairSequence,
+    settings: Settings | None = None,
+    names: Sequence[str] = FITTED,
+) -> Settings:
     """Fits size, crop, batch size and number of epochs to the images.
 
     | | |
@@ -65,18 +75,16 @@ def suggest_settings(data, settings=None, names=FITTED):
     | batch size | 8, no more than there are images |
     | epochs | as many as make 1,000 updates, in 20 … 100 |
 
-    256, 8 and 20 are the defaults of `Settings`; 1,000 updates and at most 100
-    epochs are chosen by hand, so that the learning rate does not fall to 0
-    before a new head has learned, and a run on a few images ends. They are
-    no optimum that was measured. On CamVid's 367 frames of 360×480 they give
-    256×256, 8 and 22.
+    256, 8 and 20 are the defaults of `Settings`. 1,000 updates and at most 100
+    epochs are chosen by hand, not measured: the learning rate does not fall to
+    0 before a new head has learned, and a run on a few images ends. CamVid's
+    367 frames of 360×480 get 256×256, 8 and 22.
 
     Args:
         data: `keras_seg.data.Folder`, or any sequence of `(image, mask)`.
-        settings: `Settings` that all else is taken from. Defaults to
-            `Settings()`.
-        names: strs, those of the four that are to be fitted; the others are
-            taken as they are. Defaults to all.
+        settings: `Settings` for everything else. Defaults to `Settings()`.
+        names: strs, which of the four to fit; the others stay as they are.
+            Defaults to all.
 
     Returns:
         `Settings`.
@@ -111,18 +119,9 @@ def suggest_settings(data, settings=None, names=FITTED):
     return settings
 
 
-def find_application(name):
-    """Returns the builder of `keras_seg.applications` of that name.
+def find_application(name: str) -> Callable[..., keras.Model]:
+    """Returns the builder of `keras_seg.applications` of that name, any case.
 
-    Args:
-        name: str; case does not count.
-
-    Raises:
-        ValueError: if there is none.
-
-    Example:
-
-    >>> from keras_seg.training.setup import find_application
     >>> find_application("fcn8s").__name__
     'FCN8s'
     """
@@ -141,7 +140,7 @@ def find_application(name):
     return getattr(applications, builders[name.lower()])
 
 
-def build_model(settings, classes):
+def build_model(settings: Settings, classes: int) -> keras.Model:
     """Builds the model of a run.
 
     Args:
@@ -149,11 +148,11 @@ def build_model(settings, classes):
         classes: int, the number of classes.
 
     Returns:
-        A functional `keras.Model`: images of any size to logits.
+        `keras.Model`.
 
     Raises:
-        ValueError: if there is no such model, or an argument can't be.
-        OSError: if weights can't be downloaded.
+        ValueError: If there is no such model, or an argument is out of range.
+        OSError: If weights cannot be downloaded.
 
     Example:
 
@@ -203,34 +202,26 @@ def build_model(settings, classes):
     return model
 
 
-def _parameters(function):
+def _parameters(function: Callable) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(function).parameters
 
 
-def shrunk(settings, data):
-    """The data at the size that a run trains on."""
+def shrunk(settings: Settings, data: Any) -> Any:
+    """Returns the data at the size that a run trains on."""
     if settings.size is None or data is None:
         return data
     return Shrunk(data, settings.size)
 
 
-def at_size(model, settings):
-    """The model of a run for images as they are, see `Settings.size`."""
+def at_size(model: keras.Model, settings: Settings | None) -> keras.Model:
+    """Returns the model for images as they are, see `Settings.size`."""
     if settings is None or settings.size is None:
         return model
     return shrink_input(model, settings.size)
 
 
-def training_batches(settings, data):
-    """The batches of a run, augmented, in a new order every epoch.
-
-    Args:
-        settings: `keras_seg.runs.Settings`.
-        data: see `keras_seg.training.train`.
-
-    Returns:
-        `keras_seg.data.Batches`.
-    """
+def training_batches(settings: Settings, data: PairSequence) -> Batches:
+    """Returns the batches of a run, augmented, in a new order every epoch."""
     transforms: list[augment.Transform] = []
     if settings.scale is not None:
         transforms.append(augment.RandomScale(*settings.scale))
@@ -247,16 +238,10 @@ def training_batches(settings, data):
     )
 
 
-def whole_images(settings, data):
-    """Batches for validation, without padding, which the network would see.
-
-    Args:
-        settings: `keras_seg.runs.Settings`.
-        data: see `keras_seg.training.train`, or `None`.
-
-    Returns:
-        `keras_seg.data.Batches`, or `None`.
-    """
+def whole_images(
+    settings: Settings, data: PairSequence | None
+) -> Batches | None:
+    """Returns batches for validation, without padding the network would see."""
     if data is None:
         return None
     data = shrunk(settings, data)
@@ -264,19 +249,13 @@ def whole_images(settings, data):
     return Batches(data, settings.validation_batch_size if one_size else 1)
 
 
-def compiled_model(settings, classes, data):
-    """The model of a run, ready for its first step.
+def compiled_model(
+    settings: Settings, classes: int, data: PairSequence
+) -> keras.Model:
+    """Returns the model of a run, ready for its first step.
 
-    Batch norm that is trained gets a momentum that this many steps fill: of
-    Keras's own, 0.99 and more, the averages would not follow a short run.
-
-    Args:
-        settings: `keras_seg.runs.Settings`.
-        classes: int, the number of classes.
-        data: what it will be trained on.
-
-    Returns:
-        `keras.Model`.
+    The momentum of trained batch norm is fitted to the number of steps: with
+    Keras's 0.99 the averages would not follow a short run.
     """
     keras.utils.set_random_seed(settings.seed)
     model = build_model(settings, classes)
@@ -297,20 +276,12 @@ def compiled_model(settings, classes, data):
     return model
 
 
-def run_classes(data, validation, class_table):
-    """The classes of a run, checked.
-
-    Args:
-        data: see `keras_seg.training.train`.
-        validation: the same, or `None`.
-        class_table: `keras_seg.data.ClassTable`, or `None` for that of `data`.
-
-    Returns:
-        `keras_seg.data.ClassTable`.
-
-    Raises:
-        ValueError: if there is none, or those of the data differ.
-    """
+def run_classes(
+    data: PairSequence,
+    validation: PairSequence | None,
+    class_table: ClassTable | None,
+) -> ClassTable:
+    """Returns the checked classes of a run, by default those of `data`."""
     if class_table is None:
         class_table = getattr(data, "class_table", None)
     if class_table is None:
@@ -332,7 +303,7 @@ def run_classes(data, validation, class_table):
     return class_table
 
 
-def _sizes(data):
-    """The height and width of every image."""
+def _sizes(data: PairSequence) -> list[tuple[int, ...]]:
+    """Returns the height and width of every image."""
     size = getattr(data, "size", None) or (lambda i: data[i][1].shape)
     return [tuple(map(int, size(i))) for i in range(len(data))]

@@ -2,15 +2,23 @@
 
 import dataclasses
 import math
+import os
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 
+from keras_seg.data import Batches
+from keras_seg.data import ClassTable
+from keras_seg.data.folder import PairSequence
 from keras_seg.runs.files import RunError
 from keras_seg.runs.files import RunWarning
 from keras_seg.runs.files import lock
 from keras_seg.runs.folder import RunFolder
 from keras_seg.runs.model_file import set_class_table
+from keras_seg.runs.settings import Settings
+from keras_seg.runs.source import DataSource
 from keras_seg.runs.source import describe
 from keras_seg.runs.source import recorded_source
 from keras_seg.runs.source import refuse_changes
@@ -29,45 +37,44 @@ __all__ = ["resume", "train"]
 
 
 def train(
-    settings,
-    data,
-    validation=None,
-    out=None,
+    settings: Settings,
+    data: PairSequence,
+    validation: PairSequence | None = None,
+    out: str | os.PathLike | None = None,
     *,
-    class_table=None,
-    source=None,
-    callbacks=(),
-    verbose="auto",
-):
+    class_table: ClassTable | None = None,
+    source: DataSource | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
+) -> tuple[keras.Model, keras.callbacks.History]:
     """Trains a model as the settings say.
 
     The seed sets the initial weights, the order of the images and all
-    augmentation: the same settings and data give, on one backend and CPU,
-    the same run. With a run folder, `resume` goes on after a crash and ends
-    with the same weights.
+    augmentation: the same settings and data give the same run on one backend
+    and CPU. With a run folder, `resume` continues after a crash and ends with
+    the same weights.
 
     Args:
         settings: `Settings`.
-        data: `keras_seg.data.Folder`, or any sequence of `(image, mask)`,
-            see `keras_seg.data.Batches`; checked beforehand.
-        validation: optional, the same; seen whole after every epoch.
-        out: optional str or path of the run folder to write, see
-            `RunFolder`.
-        class_table: `keras_seg.data.ClassTable`; that of `data` by default.
-        source: optional `DataSource` that `data` and `validation` were read
-            from, for `resume` to read them again.
-        callbacks: `keras.callbacks.Callback`s, further ones. `resume` does
-            not know what they remember.
-        verbose: that of `fit`.
+        data: `keras_seg.data.Folder`, or any sequence of `(image, mask)`, see
+            `keras_seg.data.Batches`; checked before training begins.
+        validation: optional, the same; evaluated whole after every epoch.
+        out: optional str or path of the run folder to write, see `RunFolder`.
+        class_table: `keras_seg.data.ClassTable`. Defaults to that of `data`.
+        source: optional `DataSource` of `data` and `validation`, from which
+            `resume` reads them again.
+        callbacks: further `keras.callbacks.Callback`s. `resume` does not
+            restore their state.
+        verbose: as for `fit`.
 
     Returns:
         Tuple (model, history): the compiled model after the last epoch, and
         what `fit` returned.
 
     Raises:
-        ValueError: for settings or data that can't be; nothing has been
-            written then.
-        RunError: if `out` is not free, the disk is full, or the loss became
+        ValueError: If a setting is out of range or the data do not fit it.
+            Nothing has been written then.
+        RunError: If `out` is not free, the disk is full, or the loss became
             NaN.
 
     Example:
@@ -110,30 +117,36 @@ def train(
     return at_size(model, settings), history
 
 
-def resume(path, data=None, validation=None, *, callbacks=(), verbose="auto"):
-    """Goes on with a run where it stopped, and ends as if it had not.
+def resume(
+    path: str | os.PathLike,
+    data: PairSequence | None = None,
+    validation: PairSequence | None = None,
+    *,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: str | int = "auto",
+) -> tuple[keras.Model, keras.callbacks.History]:
+    """Continues a run where it stopped, and ends as if it had not stopped.
 
-    It begins after the last epoch that was ended: a batch depends on the
-    seed, the epoch and its number alone, and `state.npz` has the weights,
-    the optimizer's state and step, the random generators, the history and
-    the best value. On one backend and CPU the weights are those of the run
-    that was not stopped. What `callbacks` of one's own remember is not kept.
+    It begins after the last finished epoch. `state.npz` holds the weights, the
+    optimizer's state and step, the random generators, the history and the best
+    value, and a batch depends on the seed, the epoch and its number alone. On
+    one backend and CPU the weights are those of a run that was not stopped.
+    The state of `callbacks` is not kept.
 
     Args:
         path: str or path of the run folder.
-        data: as for `train`; by default what the run was trained on, read
+        data: as for `train`. Defaults to what the run was trained on, read
             again from its source.
-        validation: the same; read with `data`, if `data` is not given.
-        callbacks: `keras.callbacks.Callback`s, further ones.
-        verbose: that of `fit`.
+        validation: the same; read with `data` if `data` is not given.
+        callbacks: further `keras.callbacks.Callback`s.
+        verbose: as for `fit`.
 
     Returns:
-        Tuple (model, history), as `train`; the history is that of all
-        epochs.
+        Tuple (model, history), as `train`; the history is that of all epochs.
 
     Raises:
-        RunError: if the run is finished or damaged, its data have changed
-            or cannot be found, or another process is training it.
+        RunError: If the run is finished or damaged, if its data have changed
+            or cannot be found, or if another process is training it.
 
     Example:
 
@@ -176,8 +189,15 @@ def resume(path, data=None, validation=None, *, callbacks=(), verbose="auto"):
 
 
 def _fit_in_folder(
-    run, model, data, validation, batches, held_out, callbacks, verbose
-):
+    run: RunFolder,
+    model: keras.Model,
+    data: PairSequence,
+    validation: PairSequence | None,
+    batches: Batches,
+    held_out: Batches | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    verbose: str | int,
+) -> tuple[keras.Model, keras.callbacks.History]:
     """Trains from the first epoch that `run` does not have, to the end."""
     seen = data if validation is None else validation
     settings = run.settings
@@ -203,7 +223,7 @@ def _fit_in_folder(
     return at_size(model, settings), _history(saving.rows)
 
 
-def _history(rows):
+def _history(rows: list[dict[str, Any]]) -> keras.callbacks.History:
     history = keras.callbacks.History()
     history.epoch = [row["epoch"] - 1 for row in rows]
     names = [name for name in rows[0] if name not in ("epoch", "seconds")]
@@ -211,7 +231,9 @@ def _history(rows):
     return history
 
 
-def _refuse_divergence(losses, settings, run=None):
+def _refuse_divergence(
+    losses: Sequence[float], settings: Settings, run: RunFolder | None = None
+) -> None:
     if math.isfinite(losses[-1]):
         return
     kept = ""
@@ -228,7 +250,7 @@ def _refuse_divergence(losses, settings, run=None):
     raise RunError(text)
 
 
-def _read_again(run):
+def _read_again(run: RunFolder) -> Any:
     source = recorded_source(run)
     if source is None:
         raise RunError(
@@ -238,7 +260,7 @@ def _read_again(run):
     return source.read(check=False)
 
 
-def _warn_of_another_backend(run):
+def _warn_of_another_backend(run: RunFolder) -> None:
     text = (run.path / "environment.txt").read_text(encoding="utf-8")
     facts = dict(line.split(" ", 1) for line in text.splitlines() if line)
     now, before = keras.config.backend(), facts.get("backend")

@@ -1,5 +1,9 @@
 """Networks of torchvision, their weights too, as Keras models."""
 
+from typing import Any
+
+import keras
+
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.torchvision import encoders
@@ -24,13 +28,13 @@ HEADS = {
 
 
 def from_torchvision(
-    x,
-    include_preprocessing=True,
-    auxiliary=False,
-    classifier_activation=None,
-    data_format=None,
-    name=None,
-):
+    x: Any,
+    include_preprocessing: bool = True,
+    auxiliary: bool = False,
+    classifier_activation: str | None = None,
+    data_format: str | None = None,
+    name: str | None = None,
+) -> keras.Model:
     """A segmentation network of torchvision as a Keras model.
 
     | `x`, a name | trained weights | mean IoU | pixel accuracy |
@@ -53,8 +57,8 @@ def from_torchvision(
     ResNets have their strides in the 3×3 convolutions and reach output stride
     8, MobileNetV3 reaches 16; the pyramid's rates are 12, 24 and 36; the
     image is not padded, and the logits are enlarged with half-pixel centers.
-    PyTorch has another idea of a batch's variance (unbiased, in the moving
-    averages only), otherwise training is the same, too.
+    Training differs in one thing: PyTorch updates its moving averages with
+    the unbiased variance, Keras with the biased one.
 
     `keras_seg.surgery.replace_classes` makes a network for other classes of
     it, to be trained on.
@@ -82,11 +86,10 @@ def from_torchvision(
         `auxiliary`, a list of two of these.
 
     Raises:
-        ValueError: for anything that is no such network, or a network that
-            was built in another way; for a file that is not what it should
-            be.
-        ImportError: if PyTorch or safetensors is needed and not installed.
-        OSError: if weights can't be downloaded.
+        ValueError: If `x` is no such network, was built in another way, or is
+            a damaged file.
+        ImportError: If PyTorch or safetensors is needed and not installed.
+        OSError: If weights cannot be downloaded.
 
     Example:
 
@@ -141,8 +144,8 @@ def from_torchvision(
     return model
 
 
-def _find(state):
-    """The name of the network that a state is of."""
+def _find(state: State) -> str:
+    """Returns the name of the network that a state is of."""
     backbone = encoders.find(state.tensors)
     heads = [head for head, mark in HEADS.items() if mark in state.tensors]
     names = [f"{head}_{backbone}" for head in heads]
@@ -156,7 +159,7 @@ def _find(state):
     return names[0]
 
 
-def _classes(state, head):
+def _classes(state: State, head: str) -> int:
     scores = {"lraspp": "classifier.low_classifier"}.get(head, "classifier.4")
     # A state without them fails where they are looked for.
     return (state.shape(f"{scores}.weight") or (1,))[0]

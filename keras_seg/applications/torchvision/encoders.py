@@ -1,6 +1,7 @@
 """The encoders of torchvision: its ResNets and MobileNetV3-Large, dense."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import keras
 from keras import layers
@@ -22,10 +23,9 @@ class Encoder:
     """An encoder on the image.
 
     Attributes:
-        names: dict from names of its layers to PyTorch's.
-        last: tensor, its map.
-        middle: tensor, an earlier map: what an auxiliary head looks at, or
-            the map of stride 8 of LR-ASPP.
+        names: from names of its layers to PyTorch's.
+        last: its last map.
+        middle: an earlier map, for an auxiliary head; stride 8 for LR-ASPP.
     """
 
     names: dict
@@ -33,8 +33,8 @@ class Encoder:
     middle: keras.KerasTensor
 
 
-def find(names):
-    """The name of the encoder that tensors of these names are of, or None."""
+def find(names: Iterable[str]) -> str | None:
+    """Returns the name of the encoder with tensors of these names, or None."""
     if "backbone.16.0.weight" in names:
         return "mobilenet_v3_large"
     units = tuple(
@@ -44,17 +44,8 @@ def find(names):
     return next((name for name in UNITS if UNITS[name] == units), None)
 
 
-def build(name, image, data_format):
-    """Builds an encoder, with random weights.
-
-    Args:
-        name: str, `"resnet50"`, `"resnet101"` or `"mobilenet_v3_large"`.
-        image: tensor of preprocessed images.
-        data_format: `"channels_last"` or `"channels_first"`.
-
-    Returns:
-        An `Encoder`.
-    """
+def build(name: str, image: keras.KerasTensor, data_format: str) -> Encoder:
+    """Builds an encoder on a preprocessed image, with random weights."""
     model, _ = encoder(
         name, None, include_preprocessing=False, data_format=data_format
     )
@@ -64,13 +55,18 @@ def build(name, image, data_format):
     return _mobilenet_v3_large(model, image, data_format)
 
 
-def _resnet(model, units, image, data_format):
-    """ResNet v1.5 at output stride 8.
+def _resnet(
+    model: keras.Model,
+    units: tuple[int, ...],
+    image: keras.KerasTensor,
+    data_format: str,
+) -> Encoder:
+    """Turns the ResNet of `keras.applications` into v1.5 at output stride 8.
 
-    That of `keras.applications` with strides in the 3×3 convolutions, not in
-    the 1×1 ones in front of them, and without biases. Its strides removed,
-    the first unit of a stage sees at the rate of the stage before: what
-    torchvision does, and what the strided network computed.
+    The strides move from the 1×1 convolutions to the 3×3 ones behind them, and
+    the biases go. With the strides removed, the first unit of a stage sees at
+    the rate of the stage before, as in torchvision and as in the strided
+    network.
     """
     model = _move_strides(drop_biases(model), data_format)
     model = set_output_stride(model, 8, input_tensor=image)
@@ -89,7 +85,7 @@ def _resnet(model, units, image, data_format):
     return Encoder(_prefixed(names), model.output, middle)
 
 
-def _move_strides(model, data_format):
+def _move_strides(model: keras.Model, data_format: str) -> keras.Model:
     """Moves the strides into the 3×3 convolutions, symmetrically padded."""
     copier = graph.Copier()
 
@@ -114,12 +110,13 @@ def _move_strides(model, data_format):
     return graph.rebuild(model, lambda x: x, call, copier)
 
 
-def _mobilenet_v3_large(model, image, data_format):
-    """MobileNetV3-Large at output stride 16.
+def _mobilenet_v3_large(
+    model: keras.Model, image: keras.KerasTensor, data_format: str
+) -> Encoder:
+    """Turns MobileNetV3-Large into torchvision's, at output stride 16.
 
-    That of `keras.applications`, padded alike on all sides. Of the last
-    stride, torchvision's depthwise convolutions see at rate 2 from the one
-    that has lost it on.
+    Padding is alike on all sides. The depthwise convolution that loses the
+    last stride, and those behind it, see at rate 2.
     """
     copier = graph.Copier()
     spread = [f"expanded_conv_{unit}_depthwise" for unit in (12, 13, 14)]
@@ -164,5 +161,5 @@ def _mobilenet_v3_large(model, image, data_format):
     return Encoder(_prefixed({**names, **norms}), model.output, middle)
 
 
-def _prefixed(names):
+def _prefixed(names: dict[str, str]) -> dict[str, str]:
     return {ours: f"backbone.{theirs}" for ours, theirs in names.items()}

@@ -4,6 +4,8 @@ import collections.abc
 import hashlib
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
@@ -26,20 +28,8 @@ FILES = {
 }
 
 
-def read(x):
-    """Reads the state of a torchvision network.
-
-    Args:
-        x: as of `keras_seg.applications.from_torchvision`.
-
-    Returns:
-        A mapping of names to tensors or arrays.
-
-    Raises:
-        ValueError: for what can't be read.
-        ImportError: for a file whose package is not installed.
-        OSError: if a file can't be downloaded.
-    """
+def read(x: Any) -> Mapping[str, Any]:
+    """Returns the state of a network, given as for `from_torchvision`."""
     if callable(getattr(x, "state_dict", None)):
         return x.state_dict()
     if isinstance(x, collections.abc.Mapping):
@@ -62,12 +52,12 @@ def read(x):
     )
 
 
-def _import_torch():
+def _import_torch() -> Any:
     user = "Reading a .pth file, unlike one of .safetensors,"
     return optional("torch", "torchvision", user)
 
 
-def _read_pickle(path):
+def _read_pickle(path: str | os.PathLike) -> Mapping[str, Any]:
     torch = _import_torch()
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -86,7 +76,7 @@ def _read_pickle(path):
     return state
 
 
-def _download(name):
+def _download(name: str) -> str:
     """Downloads a file into the Keras cache, once, and checks it."""
     try:
         path = keras.utils.get_file(name, URL + name, cache_subdir="models")

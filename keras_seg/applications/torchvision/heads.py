@@ -1,5 +1,8 @@
 """The heads of torchvision's segmentation networks."""
 
+from typing import Any
+
+import keras
 from keras import layers
 
 from keras_seg.applications.fcn_head import fcn_head
@@ -15,19 +18,15 @@ __all__ = ["deeplab", "fcn", "lraspp"]
 MOMENTUM = 0.9
 
 
-def deeplab(last, classes, data_format):
+def deeplab(
+    last: keras.KerasTensor, classes: int, data_format: str
+) -> tuple[keras.KerasTensor, dict[str, str]]:
     """`DeepLabHead`: ASPP at rates 12, 24, 36, a 3×3 convolution, scores.
 
-    Args:
-        last: tensor, the last map of the encoder.
-        classes: int.
-        data_format: `"channels_last"` or `"channels_first"`.
-
-    Returns:
-        `(scores, names)`: a tensor, and a dict from names of layers to
-        PyTorch's.
+    Also returns the names of its layers, each with PyTorch's, as every head
+    does.
     """
-    options = {"data_format": data_format}
+    options: dict[str, Any] = {"data_format": data_format}
     x = ASPP(
         256,
         (12, 24, 36),
@@ -50,19 +49,14 @@ def deeplab(last, classes, data_format):
     }
 
 
-def fcn(x, classes, data_format, prefix="head_", theirs="classifier"):
-    """`FCNHead`, `fcn_head` here.
-
-    Args:
-        x: tensor, the last map of the encoder, or one in its middle.
-        classes: int.
-        data_format: `"channels_last"` or `"channels_first"`.
-        prefix: str, what the names of the layers begin with.
-        theirs: str, name of the module in PyTorch.
-
-    Returns:
-        As `deeplab`.
-    """
+def fcn(
+    x: keras.KerasTensor,
+    classes: int,
+    data_format: str,
+    prefix: str = "head_",
+    theirs: str = "classifier",
+) -> tuple[keras.KerasTensor, dict[str, str]]:
+    """`FCNHead`, which is `fcn_head` here; `theirs` is its name in PyTorch."""
     scores = fcn_head(x, classes, data_format, prefix, MOMENTUM)
     return scores, {
         f"{prefix}conv": f"{theirs}.0",
@@ -71,21 +65,20 @@ def fcn(x, classes, data_format, prefix="head_", theirs="classifier"):
     }
 
 
-def lraspp(high, low, classes, data_format):
+def lraspp(
+    high: keras.KerasTensor,
+    low: keras.KerasTensor,
+    classes: int,
+    data_format: str,
+) -> tuple[keras.KerasTensor, dict[str, str]]:
     """`LRASPPHead`: the last map, weighted by its mean, and a finer one.
 
+    `low` is the map of stride 8.
+
     LR-ASPP of [MobileNetV3](https://arxiv.org/abs/1905.02244), section 6.4.
-
-    Args:
-        high: tensor, the last map of the encoder.
-        low: tensor, that of stride 8.
-        classes: int.
-        data_format: `"channels_last"` or `"channels_first"`.
-
-    Returns:
-        As `deeplab`; the scores are as large as `low`.
+    The scores are as large as `low`.
     """
-    options = {"data_format": data_format}
+    options: dict[str, Any] = {"data_format": data_format}
     x = Conv(128, 1, use_bias=False, name="head_conv", **options)(high)
     x = layers.ReLU(name="head_relu")(_norm(data_format)(x))
     weight = layers.GlobalAveragePooling2D(
@@ -108,7 +101,7 @@ def lraspp(high, low, classes, data_format):
     }
 
 
-def _norm(data_format):
+def _norm(data_format: str) -> BatchNorm:
     return BatchNorm(
         axis=channel_axis(data_format),
         epsilon=1e-5,

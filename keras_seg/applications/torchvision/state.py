@@ -1,7 +1,12 @@
 """From PyTorch's tensors into the layers of Keras, each tensor once."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import keras
 import numpy as np
 from keras import layers
+from numpy.typing import NDArray
 
 from keras_seg.layers import ASPP
 from keras_seg.layers import AtrousConv
@@ -14,13 +19,11 @@ NORM = ("weight", "bias", "running_mean", "running_var")
 class State:
     """The tensors of a network, from which layers take theirs.
 
-    Args:
-        tensors: mapping of names to tensors of PyTorch or to arrays.
-        module: the `torch.nn.Module` they are of, or None where that is not
-            known. With it, strides, rates and the like are checked too.
+    With `module`, the `torch.nn.Module` they are of, strides, rates and the
+    like are checked too.
     """
 
-    def __init__(self, tensors, module=None):
+    def __init__(self, tensors: Mapping[str, Any], module: Any = None):
         self.tensors = {
             str(name): tensor
             for name, tensor in tensors.items()
@@ -28,18 +31,13 @@ class State:
         }
         self.module = module
 
-    def shape(self, name):
+    def shape(self, name: str) -> tuple[int, ...] | None:
         """The shape of a tensor, None if there is none of this name."""
         shape = getattr(self.tensors.get(name), "shape", None)
         return None if shape is None else tuple(shape)
 
-    def fill(self, layer, prefix):
-        """Gives a layer the tensors whose names begin with `prefix`.
-
-        Raises:
-            ValueError: if one is missing or has another shape; if the module
-                of that name has another stride, for example.
-        """
+    def fill(self, layer: keras.Layer, prefix: str) -> None:
+        """Gives a layer the tensors whose names begin with `prefix`."""
         if isinstance(layer, ASPP):
             for part, name in _parts(layer.form).items():
                 self.fill(part, f"{prefix}.{name}")
@@ -61,8 +59,8 @@ class State:
         layer.set_weights(values)
         self._check_geometry(layer, prefix)
 
-    def check_all_used(self, spared=()):
-        """Raises an error if tensors are left, but for some prefixes."""
+    def check_all_used(self, spared: tuple[str, ...] = ()) -> None:
+        """Refuses tensors that are left, except those of some prefixes."""
         left = [name for name in self.tensors if not name.startswith(spared)]
         if left:
             raise ValueError(
@@ -70,7 +68,7 @@ class State:
                 f"network: {', '.join(left[:5])}{', …' * (len(left) > 5)}"
             )
 
-    def _take(self, name, shape):
+    def _take(self, name: str, shape: tuple[int, ...]) -> NDArray:
         if name not in self.tensors:
             raise ValueError(
                 f"`x` has no '{name}', which should be of shape {shape}."
@@ -85,7 +83,7 @@ class State:
             tensor = tensor.detach().cpu().float().numpy()
         return np.asarray(tensor, "float32")
 
-    def _check_geometry(self, layer, prefix):
+    def _check_geometry(self, layer: keras.Layer, prefix: str) -> None:
         if self.module is None:
             return
         module = self.module.get_submodule(prefix)
@@ -98,8 +96,8 @@ class State:
                 )
 
 
-def _parts(form):
-    """The layers of a pyramid and the names of torchvision's."""
+def _parts(form: Any) -> dict[keras.Layer, str]:
+    """Returns the layers of a pyramid with the names of torchvision's."""
     last = len(form.convs)
     return {
         **{conv: f"convs.{i}.0" for i, conv in enumerate(form.convs)},
@@ -111,8 +109,8 @@ def _parts(form):
     }
 
 
-def _geometry(layer):
-    """What the module of a layer should have, in PyTorch's words."""
+def _geometry(layer: keras.Layer) -> dict[str, Any]:
+    """Returns what the module of a layer should have, in PyTorch's words."""
     if isinstance(layer, layers.BatchNormalization):
         return {"eps": layer.epsilon}
     kernel_size = layer.kernel_size

@@ -1,5 +1,8 @@
 """What the papers' recipes share: Caffe's rule, weight decay, batch norm."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 
 from keras_seg.crf import DenseCRF
@@ -10,14 +13,14 @@ from keras_seg.layers import CropLike
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import nested_layers
 from keras_seg.losses import deep_supervision
+from keras_seg.losses.base import SegmentationLoss
 from keras_seg.metrics import MeanIoU
 from keras_seg.optimizers import CaffeSGD
 from keras_seg.surgery.graph import check_plain
 
 __all__ = [
     "add_weight_decay",
-    "caffe_sgd",
-    "compile_arguments",
+    "caffe_arguments",
     "momentum_for",
     "score_layers",
     "set_batch_norm_momentum",
@@ -30,32 +33,31 @@ _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 _LIKE_ANOTHER = (CropLike, DenseCRF, ResizeLike)
 
 
-def caffe_sgd(
-    model,
-    learning_rate,
+def caffe_arguments(
+    model: keras.Model,
+    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+    loss: SegmentationLoss | list[SegmentationLoss],
     *,
-    momentum=0.9,
-    weight_decay=5e-4,
-    scores=1.0,
-    accumulation=1,
-):
-    """Prepares a model for Caffe's rule, and returns its optimizer.
+    momentum: float = 0.9,
+    weight_decay: float,
+    depthwise: bool = True,
+    scores: float = 1.0,
+    accumulation: int = 1,
+    loss_weights: Sequence[float] | None = None,
+) -> dict[str, Any]:
+    """Prepares a model for Caffe's rule, and returns what `compile` takes.
 
-    Kernels decay; biases do not, and learn at twice the rate.
+    Kernels decay; biases do not, and learn at twice the rate. The
+    `from_logits` of the losses is set to what the model gives.
 
     Args:
-        model: `keras.Model`; its kernels get their regularizers.
-        learning_rate: float or a schedule.
-        momentum: float. Defaults to 0.9.
-        weight_decay: float. Defaults to 5e-4.
-        scores: float, the factor of the rate of `score_layers`. Defaults to
-            1.
-        accumulation: int, batches in an update. Defaults to 1.
-
-    Returns:
-        `CaffeSGD`.
+        depthwise: whether depthwise kernels decay.
+        scores: factor of the rate of `score_layers`.
+        accumulation: batches in an update.
+        loss_weights: of the outputs. Defaults to 1 for the first and 0.5 for
+            others.
     """
-    add_weight_decay(model, weight_decay)
+    add_weight_decay(model, weight_decay, depthwise)
     multipliers = {}
     if scores != 1:
         for layer in score_layers(model):
@@ -65,54 +67,38 @@ def caffe_sgd(
     paths = [weight.path for weight in model.trainable_weights]
     if any(path.split("/")[-1] == "bias" for path in paths):
         multipliers["(^|/)bias$"] = 2.0
-    return CaffeSGD(
+    optimizer = CaffeSGD(
         learning_rate,
         momentum,
         multipliers,
         gradient_accumulation_steps=accumulation if accumulation > 1 else None,
     )
-
-
-def compile_arguments(model, optimizer, loss, ignore_class, weights=None):
-    """The dictionary that `model.compile` takes.
-
-    Args:
-        model: `keras.Model`; of several outputs the first one predicts.
-        optimizer: `keras.optimizers.Optimizer`.
-        loss: `keras_seg.losses` for all outputs, or a list of one for each;
-            its `from_logits` becomes what the model gives.
-        ignore_class: int, the label of void pixels, or None.
-        weights: floats, those of the outputs' losses. Defaults to 1 for the
-            first and 0.5 for others.
-
-    Returns:
-        Dictionary with `"optimizer"`, `"loss"` and `"metrics"`.
-    """
-    others = len(model.outputs) - 1
-    if weights is None:
-        weights = [1.0, *[_AUXILIARY_WEIGHT] * others]
+    if loss_weights is None:
+        others = len(model.outputs) - 1
+        loss_weights = [1.0, *[_AUXILIARY_WEIGHT] * others]
     losses = loss if isinstance(loss, list) else [loss]
     for number, one in enumerate(losses):
-        # Of a softmax the probabilities are what the loss is given.
         one.from_logits = gives_logits(model, number) is not False
     classes = model.outputs[0].shape[-1]
-    metrics = [MeanIoU(classes, ignore_class=ignore_class)]
-    arguments = deep_supervision(model, loss, weights, metrics)
+    metrics = [MeanIoU(classes, ignore_class=losses[0].ignore_class)]
+    arguments = deep_supervision(model, loss, loss_weights, metrics)
     return {"optimizer": optimizer, **arguments}
 
 
-def add_weight_decay(model, weight_decay, depthwise=True):
+def add_weight_decay(
+    model: keras.Model, weight_decay: float, depthwise: bool = True
+) -> keras.Model:
     """Adds `weight_decay / 2 · Σ w²` of every kernel to the loss.
 
-    Its gradient is `weight_decay · w`, as in Caffe, where it passes through
-    the momentum: the weight decay that the papers state. That of Keras's
-    optimizers does not pass, and takes the biases too; and
+    Its gradient is `weight_decay · w` and passes through the momentum, as in
+    Caffe: this is the weight decay that the papers state. The weight decay of
+    Keras's optimizers bypasses the momentum and includes the biases, and
     `keras.regularizers.L2(x)` is `x · Σ w²`, without the half.
 
-    Kernels of convolutions, also transposed and depthwise ones, and of dense
-    layers decay. Biases, the scale and offset of norms, and kernels that are
-    fixed do not. What a layer had for a kernel regularizer is replaced. It is
-    saved with the model.
+    Kernels of convolutions (also transposed and depthwise) and of dense layers
+    decay. Biases, the scale and offset of norms, and frozen kernels do not. A
+    layer's own kernel regularizer is replaced. The regularizer is saved with
+    the model.
 
     Args:
         model: `keras.Model`, built; changed in place. Call it before
@@ -125,7 +111,7 @@ def add_weight_decay(model, weight_decay, depthwise=True):
         The model.
 
     Raises:
-        ValueError: if `weight_decay` is below 0; for a layer with LoRA or a
+        ValueError: If `weight_decay` is below 0, or for a layer with LoRA or a
             quantized one, whose kernel is no variable that could decay.
 
     Example:
@@ -162,22 +148,22 @@ def add_weight_decay(model, weight_decay, depthwise=True):
     return model
 
 
-def _kernel(layer, kind):
-    """The variable; a layer that only holds others has none."""
+def _kernel(layer: keras.Layer, kind: str) -> keras.Variable | None:
+    """Returns the variable; a layer that only holds others has none."""
     name = "kernel" if kind == "kernel" else f"{kind}_kernel"
     if not hasattr(layer, name) and isinstance(layer, _DEPTHWISE):
         name = "kernel"  # What Keras calls their only kernel.
     return getattr(layer, name, None)
 
 
-def score_layers(model):
+def score_layers(model: keras.Model) -> list[keras.Layer]:
     """Finds the last convolutions, whose channels are the classes.
 
-    From each output back along the graph, the first layer with a kernel that
-    is trained: several where scores are summed, as in FCN-8s or the pyramid
-    of DeepLab v2; with those of an auxiliary head. On the papers' networks
-    these are the layers that begin anew, `fc8` of DeepLab v1, which learn at
-    ten times the rate of the others.
+    From each output back along the graph, the first layer with a trained
+    kernel: several where scores are summed, as in FCN-8s or the pyramid of
+    DeepLab v2, and those of an auxiliary head. In the papers' networks these
+    layers begin with random weights and learn at ten times the rate of the
+    others, such as `fc8` of DeepLab v1.
 
     Args:
         model: a functional `keras.Model`.
@@ -186,7 +172,7 @@ def score_layers(model):
         List of layers.
 
     Raises:
-        ValueError: for a layer with LoRA or a quantized one.
+        ValueError: For a layer with LoRA or a quantized one.
 
     Example:
 
@@ -207,8 +193,8 @@ def score_layers(model):
     return [layer for layer in nested_layers(model) if layer in found]
 
 
-def _pass_on(operation, *args, **kwargs):
-    """The layers with kernels that what an operation gives came from last."""
+def _pass_on(operation: keras.Operation, *args, **kwargs) -> Any:
+    """Returns the last layers with kernels before an operation's outputs."""
     last = _kernel_layers(operation)
     if not last:
         before = [
@@ -222,7 +208,7 @@ def _pass_on(operation, *args, **kwargs):
     return keras.tree.map_structure(lambda _: last, operation.output)
 
 
-def _kernel_layers(operation):
+def _kernel_layers(operation: keras.Operation) -> frozenset[keras.Layer]:
     if not isinstance(operation, keras.Layer):
         return frozenset()
     if isinstance(operation, keras.Model):
@@ -237,12 +223,12 @@ def _kernel_layers(operation):
     )
 
 
-def momentum_for(steps):
-    """The momentum of moving averages that a training of some steps fills.
+def momentum_for(steps: int) -> float:
+    """Returns the momentum of moving averages for a training of some steps.
 
-    DeepLab v3 has 0.9997 for 30,000 steps: nine time constants of
-    1 / (1 - momentum) = 3,333 steps. This is as many for any number of steps,
-    `1 - 9 / steps`, in 0.9 … 0.9997.
+    DeepLab v3 has 0.9997 for 30,000 steps, which is nine time constants of 1 /
+    (1 - momentum) = 3,333 steps. This keeps nine time constants for any number
+    of steps: `1 - 9 / steps`, in 0.9 … 0.9997.
 
     Args:
         steps: int, updates in the whole run.
@@ -259,13 +245,13 @@ def momentum_for(steps):
     return min(max(0.9, 1 - 9 / steps), 0.9997)
 
 
-def set_batch_norm_momentum(model, momentum):
+def set_batch_norm_momentum(model: keras.Model, momentum: float) -> keras.Model:
     """Sets the momentum of the moving averages of every batch norm.
 
     Args:
         model: `keras.Model`, changed in place.
-        momentum: float, in the convention of Keras and TensorFlow: the share
-            of the old average. (PyTorch's is 1 minus this.)
+        momentum: float, the share of the old average, as in Keras and
+            TensorFlow. PyTorch's momentum is 1 minus this.
 
     Returns:
         The model.

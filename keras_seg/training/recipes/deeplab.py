@@ -1,15 +1,18 @@
 """How DeepLab v1, v2, v3 and v3+ were trained."""
 
+from typing import Any
+
+import keras
+
 from keras_seg.applications.batch_norm import freeze_batch_norm
 from keras_seg.layers import ASPP
 from keras_seg.layers import AlignedScale
 from keras_seg.layers.base import nested_layers
 from keras_seg.losses import CrossEntropy
+from keras_seg.losses.base import SegmentationLoss
 from keras_seg.schedules import Poly
 from keras_seg.schedules import Step
-from keras_seg.training.recipes.common import add_weight_decay
-from keras_seg.training.recipes.common import caffe_sgd
-from keras_seg.training.recipes.common import compile_arguments
+from keras_seg.training.recipes.common import caffe_arguments
 from keras_seg.training.recipes.common import momentum_for
 from keras_seg.training.recipes.common import set_batch_norm_momentum
 
@@ -21,14 +24,14 @@ __all__ = [
 
 
 def deeplab_v1(
-    model,
+    model: keras.Model,
     *,
-    every=2_000,
-    learning_rate=0.001,
-    weight_decay=5e-4,
-    accumulation=1,
-    ignore_class=255,
-):
+    every: int = 2_000,
+    learning_rate: float = 0.001,
+    weight_decay: float = 5e-4,
+    accumulation: int = 1,
+    ignore_class: int | None = 255,
+) -> dict[str, Any]:
     """DeepLab v1: labels at stride 8, new scores at ten times the rate.
 
     - [Semantic Image Segmentation with Deep Convolutional Nets and Fully
@@ -80,26 +83,25 @@ mean color, labels with void |
     >>> model.optimizer.multiplier("fc8/bias")
     20.0
     """
-    optimizer = caffe_sgd(
+    return caffe_arguments(
         model,
         Step(learning_rate, every, accumulation=accumulation),
+        CrossEntropy(ignore_class, stride=8),
         weight_decay=weight_decay,
         scores=10.0,
         accumulation=accumulation,
     )
-    loss = CrossEntropy(ignore_class, stride=8)
-    return compile_arguments(model, optimizer, loss, ignore_class)
 
 
 def deeplab_v2(
-    model,
-    steps=20_000,
+    model: keras.Model,
+    steps: int = 20_000,
     *,
-    learning_rate=None,
-    weight_decay=5e-4,
-    accumulation=1,
-    ignore_class=255,
-):
+    learning_rate: float | None = None,
+    weight_decay: float = 5e-4,
+    accumulation: int = 1,
+    ignore_class: int | None = 255,
+) -> dict[str, Any]:
     """DeepLab v2: "poly", labels at stride 8, batch norm frozen.
 
     - [DeepLab](https://arxiv.org/abs/1606.00915)
@@ -154,27 +156,28 @@ padded below and on the right with the mean color, labels with void |
     if learning_rate is None:
         versions = [x.version for x in layers if isinstance(x, ASPP)]
         learning_rate = 0.001 if "v2_vgg16" in versions else 2.5e-4
-    optimizer = caffe_sgd(
-        model,
-        Poly(learning_rate, steps, accumulation=accumulation),
-        weight_decay=weight_decay,
-        scores=10.0,
-        accumulation=accumulation,
-    )
     scales = [1.0, *(x.factor for x in layers if isinstance(x, AlignedScale))]
-    loss: CrossEntropy | list[CrossEntropy]
+    loss: SegmentationLoss | list[SegmentationLoss]
     loss, weights = CrossEntropy(ignore_class, stride=8), None
     if len(scales) > 1 and len(model.outputs) == 1 + len(scales):
         strides = [8, *map(_stride, scales)]
         loss = [CrossEntropy(ignore_class, stride=s) for s in strides]
         weights = [1.0] * len(strides)
-    return compile_arguments(model, optimizer, loss, ignore_class, weights)
+    return caffe_arguments(
+        model,
+        Poly(learning_rate, steps, accumulation=accumulation),
+        loss,
+        weight_decay=weight_decay,
+        scores=10.0,
+        accumulation=accumulation,
+        loss_weights=weights,
+    )
 
 
-def _stride(scale):
-    """Of the map where the scores of a scale are compared with the labels.
+def _stride(scale: float) -> int:
+    """Returns the stride at which scores of a scale meet the labels.
 
-    The authors bring those of 0.75 to the map of 1, whose pixels lie on
+    The authors bring the scores of 0.75 to the map of 1, whose pixels lie on
     labels; those of 0.5 stay where they are.
     """
     return int(8 / scale) if 1 / scale == int(1 / scale) else 8
@@ -184,16 +187,16 @@ RATES = {1: 0.007, 2: 0.001}
 
 
 def deeplab_v3(
-    model,
-    steps=30_000,
-    stage=1,
+    model: keras.Model,
+    steps: int = 30_000,
+    stage: int = 1,
     *,
-    learning_rate=None,
-    weight_decay=None,
-    batch_norm_momentum=None,
-    accumulation=1,
-    ignore_class=255,
-):
+    learning_rate: float | None = None,
+    weight_decay: float | None = None,
+    batch_norm_momentum: float | None = None,
+    accumulation: int = 1,
+    ignore_class: int | None = 255,
+) -> dict[str, Any]:
     """DeepLab v3 and v3+, in two stages: batch norm trained, then frozen.
 
     - [Rethinking Atrous Convolution for Semantic Image Segmentation](
@@ -243,7 +246,7 @@ the same |
         Dictionary of arguments of `model.compile`.
 
     Raises:
-        ValueError: if there is no such stage.
+        ValueError: If there is no such stage.
 
     Example:
 
@@ -267,18 +270,17 @@ the same |
     else:
         momentum = batch_norm_momentum or momentum_for(steps)
         set_batch_norm_momentum(model, momentum)
-    optimizer = caffe_sgd(
+    return caffe_arguments(
         model,
         Poly(learning_rate, steps, accumulation=accumulation),
+        CrossEntropy(ignore_class),
         weight_decay=weight_decay,
+        depthwise=False,
         accumulation=accumulation,
     )
-    add_weight_decay(model, weight_decay, depthwise=False)
-    loss = CrossEntropy(ignore_class)
-    return compile_arguments(model, optimizer, loss, ignore_class)
 
 
-def _has_depthwise(model):
+def _has_depthwise(model: keras.Model) -> bool:
     return any(
         hasattr(layer, "depthwise_regularizer")
         and getattr(layer, "separable", True)

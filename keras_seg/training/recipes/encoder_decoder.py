@@ -1,10 +1,14 @@
 """How U-Net, SegNet and DeconvNet were trained."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
 from keras_seg.layers import LocalResponseNormalization
 from keras_seg.losses import CrossEntropy
 from keras_seg.schedules import Step
-from keras_seg.training.recipes.common import caffe_sgd
-from keras_seg.training.recipes.common import compile_arguments
+from keras_seg.training.recipes.common import caffe_arguments
 
 __all__ = [
     "deconvnet",
@@ -14,13 +18,13 @@ __all__ = [
 
 
 def unet(
-    model,
+    model: keras.Model,
     *,
-    learning_rate=0.001,
-    weight_decay=0.0,
-    accumulation=1,
-    ignore_class=255,
-):
+    learning_rate: float = 0.001,
+    weight_decay: float = 0.0,
+    accumulation: int = 1,
+    ignore_class: int | None = 255,
+) -> dict[str, Any]:
     """U-Net: large tiles one by one, a high momentum.
 
     - [U-Net](https://arxiv.org/abs/1505.04597)
@@ -63,26 +67,25 @@ gray values |
     >>> model.optimizer.momentum
     0.99
     """
-    optimizer = caffe_sgd(
+    return caffe_arguments(
         model,
         learning_rate,
+        CrossEntropy(ignore_class),
         momentum=0.99,
         weight_decay=weight_decay,
         accumulation=accumulation,
     )
-    loss = CrossEntropy(ignore_class)
-    return compile_arguments(model, optimizer, loss, ignore_class)
 
 
 def segnet(
-    model,
+    model: keras.Model,
     *,
-    learning_rate=None,
-    class_weights=None,
-    weight_decay=5e-4,
-    accumulation=1,
-    ignore_class=255,
-):
+    learning_rate: float | None = None,
+    class_weights: Sequence[float] | dict[int, float] | None = None,
+    weight_decay: float = 5e-4,
+    accumulation: int = 1,
+    ignore_class: int | None = 255,
+) -> dict[str, Any]:
     """SegNet and SegNet-Basic, as in the authors' tutorial.
 
     - [SegNet](https://arxiv.org/abs/1511.00561)
@@ -128,16 +131,13 @@ pixels |
     if learning_rate is None:
         kinds = [type(layer) for layer in model.layers]
         learning_rate = 0.1 if LocalResponseNormalization in kinds else 0.001
-    optimizer = caffe_sgd(
+    return caffe_arguments(
         model,
         learning_rate,
+        CrossEntropy(ignore_class, class_weights, reduction="mean_over_pixels"),
         weight_decay=weight_decay,
         accumulation=accumulation,
     )
-    loss = CrossEntropy(
-        ignore_class, class_weights, reduction="mean_over_pixels"
-    )
-    return compile_arguments(model, optimizer, loss, ignore_class)
 
 
 # Updates of one rate, of the stages.
@@ -145,15 +145,15 @@ EVERY = {1: 9_000, 2: 10_000}
 
 
 def deconvnet(
-    model,
-    stage=1,
+    model: keras.Model,
+    stage: int = 1,
     *,
-    every=None,
-    learning_rate=0.01,
-    weight_decay=5e-4,
-    accumulation=8,
-    ignore_class=255,
-):
+    every: int | None = None,
+    learning_rate: float = 0.01,
+    weight_decay: float = 5e-4,
+    accumulation: int = 8,
+    ignore_class: int | None = 255,
+) -> dict[str, Any]:
     """DeconvNet: easy crops first, then object proposals.
 
     - [Learning Deconvolution Network for Semantic Segmentation](
@@ -190,7 +190,7 @@ resized to 250, a random 224×224 of them, mirrored |
         Dictionary of arguments of `model.compile`.
 
     Raises:
-        ValueError: if there is no such stage.
+        ValueError: If there is no such stage.
 
     Example:
 
@@ -202,11 +202,10 @@ resized to 250, a random 224×224 of them, mirrored |
     """
     if stage not in EVERY:
         raise ValueError(f"`stage` must be 1 or 2. Received: stage={stage!r}")
-    optimizer = caffe_sgd(
+    return caffe_arguments(
         model,
         Step(learning_rate, every or EVERY[stage], accumulation=accumulation),
+        CrossEntropy(ignore_class),
         weight_decay=weight_decay,
         accumulation=accumulation,
     )
-    loss = CrossEntropy(ignore_class)
-    return compile_arguments(model, optimizer, loss, ignore_class)

@@ -1,8 +1,11 @@
 """How the fully convolutional networks were trained."""
 
+from typing import Any
+
+import keras
+
 from keras_seg.losses import CrossEntropy
-from keras_seg.training.recipes.common import caffe_sgd
-from keras_seg.training.recipes.common import compile_arguments
+from keras_seg.training.recipes.common import caffe_arguments
 
 __all__ = ["fcn_cvpr", "fcn_heavy"]
 
@@ -11,13 +14,13 @@ HEAVY_RATES = {0: 1e-10, 1: 1e-12, 2: 1e-14}
 
 
 def fcn_heavy(
-    model,
+    model: keras.Model,
     *,
-    learning_rate=None,
-    weight_decay=5e-4,
-    accumulation=1,
-    ignore_class=255,
-):
+    learning_rate: float | None = None,
+    weight_decay: float = 5e-4,
+    accumulation: int = 1,
+    ignore_class: int | None = 255,
+) -> dict[str, Any]:
     """FCN as in the authors' repository, the "heavy" recipe.
 
     Batches of one image and a momentum of 0.99. The loss is summed over the
@@ -64,25 +67,24 @@ for FCN-8s, each begun from the one before; 1e-10 for `at_once=True` |
     if learning_rate is None:
         maps, at_once = _stage(model)
         learning_rate = HEAVY_RATES[0 if at_once else maps]
-    optimizer = caffe_sgd(
+    return caffe_arguments(
         model,
         learning_rate,
+        CrossEntropy(ignore_class, reduction="sum"),
         momentum=0.99,
         weight_decay=weight_decay,
         accumulation=accumulation,
     )
-    loss = CrossEntropy(ignore_class, reduction="sum")
-    return compile_arguments(model, optimizer, loss, ignore_class)
 
 
 def fcn_cvpr(
-    model,
+    model: keras.Model,
     *,
-    learning_rate=None,
-    weight_decay=5e-4,
-    accumulation=1,
-    ignore_class=255,
-):
+    learning_rate: float | None = None,
+    weight_decay: float = 5e-4,
+    accumulation: int = 1,
+    ignore_class: int | None = 255,
+) -> dict[str, Any]:
     """FCN as in the paper of 2015.
 
     - [Fully Convolutional Networks for Semantic Segmentation](
@@ -127,18 +129,17 @@ GoogLeNet); 1/100 of it for FCN-16s |
     if learning_rate is None:
         maps, at_once = _stage(model)
         learning_rate = 1e-6 if maps and not at_once else 1e-4
-    optimizer = caffe_sgd(
+    return caffe_arguments(
         model,
         learning_rate,
+        CrossEntropy(ignore_class),
         weight_decay=weight_decay,
         accumulation=accumulation,
     )
-    loss = CrossEntropy(ignore_class)
-    return compile_arguments(model, optimizer, loss, ignore_class)
 
 
-def _stage(model):
-    """The maps that are added, and whether all is trained at once."""
+def _stage(model: keras.Model) -> tuple[int, bool]:
+    """Returns how many maps are added, and whether all is trained at once."""
     names = {layer.name for layer in model.layers}
     maps = len(names & {"score_pool4", "score_pool3"})
     return maps, "scale_pool4" in names

@@ -1,10 +1,14 @@
 """How to fine-tune a network on images of one's own."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
+
+import keras
 
 from keras_seg.applications.backbones import backbone_layers
 from keras_seg.data import VOID
+from keras_seg.data.folder import PairSequence
 from keras_seg.data.ids import class_statistics
 from keras_seg.from_logits import gives_logits
 from keras_seg.losses import CrossEntropy
@@ -18,18 +22,18 @@ __all__ = ["finetune"]
 
 
 def finetune(
-    data,
-    model=None,
+    data: PairSequence,
+    model: keras.Model | None = None,
     *,
-    classes=None,
-    epochs=20,
-    batch_size=8,
-    learning_rate=1e-3,
-    backbone=None,
-    backbone_rate=0.1,
-    weight_decay=1e-4,
-    class_weights=None,
-):
+    classes: int | None = None,
+    epochs: int = 20,
+    batch_size: int = 8,
+    learning_rate: float = 1e-3,
+    backbone: keras.Model | None = None,
+    backbone_rate: float = 0.1,
+    weight_decay: float = 1e-4,
+    class_weights: str | dict | Sequence[float] | None = None,
+) -> dict[str, Any]:
     """AdamW whose learning rate falls to 0, cross-entropy without void.
 
     | | |
@@ -74,7 +78,7 @@ def finetune(
         Dictionary of arguments of `model.compile`.
 
     Raises:
-        ValueError: if the number of classes is not known, or which layers
+        ValueError: If the number of classes is not known, or which layers
             came from the backbone; for a `backbone` or a `backbone_rate` of
             a model that is not given or has no backbone.
 
@@ -119,8 +123,10 @@ def finetune(
     }
 
 
-def _slowed(model, backbone, factor):
-    """The factor for the weights of the backbone that are trained."""
+def _slowed(
+    model: keras.Model | None, backbone: keras.Model | None, factor: float
+) -> dict[str, float]:
+    """Returns the multipliers of the trained weights of the backbone."""
     found = []
     if model is not None and (factor != 1 or backbone is not None):
         found = _backbone_of(model, backbone)
@@ -137,7 +143,9 @@ def _slowed(model, backbone, factor):
     return {f"^({names})/": factor} if names else {}
 
 
-def _backbone_of(model, backbone):
+def _backbone_of(
+    model: keras.Model, backbone: keras.Model | None
+) -> list[keras.Layer]:
     try:
         return backbone_layers(model, backbone)
     except ValueError as error:

@@ -28,9 +28,7 @@ ROOMS = (
 UNFINISHED = (
     "crf",
     "data",
-    "deployment",
     "fast",
-    "inference",
     "layers",
     "ops",
     "runs",

@@ -102,6 +102,9 @@ def export(
     if out is None:
         out = folder.model_path(best=not last).with_suffix(known.suffix)
     model = folder.load_model(best=not last)
+    images = None
+    if samples is not None:
+        images = _images(samples, side, bit_depth)
     with console.warnings_as_lines(UserWarning):
         warn_of_weights(model)
     with console.quiet():
@@ -111,7 +114,7 @@ def export(
             class_table=folder.class_table,
             size=side,
             quantization=quantize,
-            samples=samples and _images(samples, side, bit_depth),
+            samples=images,
             verify=verify,
             bit_depth=bit_depth,
         )

@@ -3,8 +3,10 @@
 import dataclasses
 import os
 import pathlib
+from collections.abc import Sequence
 
 import keras
+from numpy.typing import NDArray
 
 import keras_seg
 from keras_seg.atomic import hidden_folder
@@ -13,6 +15,7 @@ from keras_seg.deployment.convert import convert
 from keras_seg.deployment.exported import ExportedModel
 from keras_seg.deployment.formats import QUANTIZATIONS
 from keras_seg.deployment.formats import ExportError
+from keras_seg.deployment.formats import Format
 from keras_seg.deployment.formats import first_line
 from keras_seg.deployment.formats import format_of
 from keras_seg.deployment.metadata import ExportMetadata
@@ -32,13 +35,13 @@ __all__ = ["Export", "export"]
 
 @dataclasses.dataclass(frozen=True)
 class Export:
-    """What `export` wrote, and how closely it agrees with the model.
+    """The result of `export`: the file, and how well it agrees with the model.
 
     Args:
         path: path of the file or folder.
-        metadata: `keras_seg.deployment.metadata.ExportMetadata`, in the file.
+        metadata: `keras_seg.deployment.metadata.ExportMetadata`.
         agreements: tuple of `Agreement`, one for each image compared.
-        bytes: int, of all that was written.
+        bytes: int, size of all files together.
     """
 
     path: pathlib.Path
@@ -48,16 +51,16 @@ class Export:
 
 
 def export(
-    model,
-    path,
+    model: keras.Model,
+    path: str | os.PathLike,
     *,
-    class_table=None,
-    size=None,
-    quantization=None,
-    samples=None,
-    verify=True,
-    bit_depth=None,
-):
+    class_table: ClassTable | None = None,
+    size: Sequence[int] | None = None,
+    quantization: str | None = None,
+    samples: Sequence[NDArray] | None = None,
+    verify: bool = True,
+    bit_depth: int | None = None,
+) -> Export:
     """Writes a model for another runtime and compares their predictions.
 
     The file takes float32 images `(batch, height, width, channels)`, RGB in
@@ -115,8 +118,8 @@ def export(
         ) from error
     known = format_of(path)
     network = _network(model)
-    size = _size(network, size, known)
-    samples = _samples(samples, quantization, known, size)
+    fixed = _size(network, size, known)
+    images = _samples(samples, quantization, known, fixed)
     known.check_installed(keras.config.backend())
     count = network.output_shape[-1]
     class_table = class_table or class_table_of(model)
@@ -130,7 +133,7 @@ def export(
         model=model.name,
         format=known.name,
         class_table=class_table,
-        size=size,
+        size=fixed,
         channels=network.inputs[0].shape[-1],
         quantization=quantization,
         version=keras_seg.__version__,
@@ -144,16 +147,16 @@ def export(
     path.parent.mkdir(parents=True, exist_ok=True)
     with hidden_folder(path) as hidden:
         written = hidden / path.name
-        convert(network, written, known, size, quantization, samples)
+        convert(network, written, known, fixed, quantization, images)
         _write_metadata(written, known, metadata)
         agreements: list[Agreement] = []
         if verify:
-            images = samples[:3] or probe_images(
-                size, metadata.channels, metadata.longest_side
+            probes = images[:3] or probe_images(
+                fixed, metadata.channels, metadata.longest_side
             )
             exported = _opened(written, known)
             agreements = compare(
-                network, exported, images, exact=quantization is None
+                network, exported, probes, exact=quantization is None
             )
         total = sum(
             file.stat().st_size for file in hidden.rglob("*") if file.is_file()
@@ -162,7 +165,7 @@ def export(
     return Export(path, metadata, tuple(agreements), total)
 
 
-def _network(model):
+def _network(model: keras.Model) -> keras.Model:
     """The model without auxiliary outputs: one image, one map of scores."""
     try:
         network = functional(model)
@@ -185,7 +188,10 @@ def _network(model):
     return network
 
 
-def _size(model, size, known):
+def _size(
+    model: keras.Model, size: Sequence[int] | None, known: Format
+) -> tuple[int, int] | None:
+    """The one size that the file will take, None for any."""
     backend = keras.config.backend()
     if backend not in known.backends:
         raise ExportError(
@@ -194,16 +200,15 @@ def _size(model, size, known):
             "keras-seg export does so by itself."
         )
     own = tuple(model.inputs[0].shape[1:3])
+    fixed = None if None in own else own
     if size is not None:
-        size = tuple(map(int, size))
-        if any(n not in (None, m) for n, m in zip(own, size, strict=True)):
+        height, width = fixed = tuple(map(int, size))
+        if own[0] not in (None, height) or own[1] not in (None, width):
             raise ExportError(
                 f"The model takes images of {own[0]}×{own[1]}. "
-                f"Received: size={size}"
+                f"Received: size={fixed}"
             )
-    elif None not in own:
-        size = own
-    if size is None and backend not in known.any_size:
+    if fixed is None and backend not in known.any_size:
         other = "".join(
             f", or export with KERAS_BACKEND={name}, which writes it for any"
             for name in known.any_size
@@ -212,10 +217,15 @@ def _size(model, size, known):
             f"{backend} writes {known.title} for images of one size. Fix: "
             f"pass it, such as size=(512, 512){other}."
         )
-    return size
+    return fixed
 
 
-def _samples(samples, quantization, known, size):
+def _samples(
+    samples: Sequence[NDArray] | None,
+    quantization: str | None,
+    known: Format,
+    size: tuple[int, int] | None,
+) -> list[NDArray]:
     if quantization is not None:
         if quantization not in QUANTIZATIONS:
             raise ExportError(
@@ -242,7 +252,7 @@ def _samples(samples, quantization, known, size):
     return samples
 
 
-def _check_free(path):
+def _check_free(path: pathlib.Path) -> None:
     """A file may replace a file, a folder only a folder that was exported."""
     is_ours = path.is_file() if path.suffix else metadata_path(path).is_file()
     if path.exists() and not is_ours:
@@ -252,7 +262,9 @@ def _check_free(path):
         )
 
 
-def _write_metadata(path, known, metadata):
+def _write_metadata(
+    path: pathlib.Path, known: Format, metadata: ExportMetadata
+) -> None:
     text = metadata.to_json()
     if known.name != "onnx":
         metadata_path(path).write_text(text + "\n", encoding="utf-8")
@@ -264,7 +276,7 @@ def _write_metadata(path, known, metadata):
     onnx.save(network, path)
 
 
-def _opened(path, known):
+def _opened(path: pathlib.Path, known: Format) -> ExportedModel:
     try:
         return ExportedModel(path)
     except ExportError as error:
@@ -275,7 +287,7 @@ def _opened(path, known):
         ) from error
 
 
-def _move(hidden, path):
+def _move(hidden: pathlib.Path, path: pathlib.Path) -> None:
     """Moves what was written into place, the network itself last.
 
     The old one goes first: killed in between, this leaves no network beside

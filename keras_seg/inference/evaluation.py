@@ -2,7 +2,10 @@
 
 import collections
 import dataclasses
+from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +13,9 @@ from numpy.typing import NDArray
 from keras_seg import metrics
 from keras_seg.arguments import check_positive
 from keras_seg.data import ClassTable
+from keras_seg.data.folder import PairSequence
 from keras_seg.inference.predict import buckets
+from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.metrics import Scores
@@ -28,8 +33,8 @@ class Evaluation:
     """The result of `evaluate`.
 
     Args:
-        matrix: int64 array `(classes, classes)`, number of pixels of each
-            true class (row) that were predicted as each class (column).
+        matrix: int64 array `(classes, classes)`, the confusion matrix: rows
+            are true classes, columns predicted ones.
         class_table: `keras_seg.data.ClassTable`.
         images: int, number of images.
         per_image: float64 array `(images,)`, the mean IoU of each image, see
@@ -50,7 +55,7 @@ class Evaluation:
         """`keras_seg.metrics.Scores` of the matrix."""
         return scores(self.matrix)
 
-    def worst(self, count=8):
+    def worst(self, count: int = 8) -> list[int]:
         """Finds the images with the smallest mean IoU.
 
         Args:
@@ -64,7 +69,7 @@ class Evaluation:
         ious = np.asarray(self.per_image)[known]
         return known[np.argsort(ious, kind="stable")][:count].tolist()
 
-    def rows(self):
+    def rows(self) -> list[dict[str, Any]]:
         """The scores of each class.
 
         Returns:
@@ -85,15 +90,15 @@ class Evaluation:
 
 
 def evaluate(
-    model,
-    data,
-    batch_size=4,
+    model: Model,
+    data: PairSequence,
+    batch_size: int = 4,
     *,
-    bucket=1,
-    class_table=None,
-    trimap=None,
-    progress=None,
-):
+    bucket: int = 1,
+    class_table: ClassTable | None = None,
+    trimap: str | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Evaluation:
     """Sums the confusion matrix of a model over a data set.
 
     No image is scaled or cropped: each pixel of the data counts once.
@@ -162,7 +167,7 @@ def evaluate(
     per_image: list[float] = []
     void = 0
 
-    def pairs():
+    def pairs() -> Iterator[tuple[NDArray, NDArray]]:
         nonlocal void
         for batch, images in buckets(
             model, _masks_first(data), batch_size, bucket
@@ -191,8 +196,7 @@ def evaluate(
     )
 
 
-def _masks_first(data):
-    """Yields tuples (mask, image)."""
+def _masks_first(data: Any) -> Iterator[tuple[NDArray, NDArray]]:
     for index in range(len(data)):
         image, mask = map(np.asarray, data[index])
         yield mask, image

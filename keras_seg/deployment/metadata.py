@@ -1,8 +1,11 @@
-"""ExportMetadata of exported networks: classes, sizes, versions."""
+"""Metadata of exported networks: classes, sizes, versions."""
 
 import dataclasses
 import json
+import os
 import pathlib
+from typing import Any
+from typing import Self
 
 from keras_seg.data import ClassTable
 from keras_seg.deployment.formats import ExportError
@@ -17,7 +20,7 @@ _OUTPUT = "float32 (batch, height, width, classes), the size of the image"
 
 @dataclasses.dataclass(frozen=True)
 class ExportMetadata:
-    """What an exported file says of its network.
+    """The metadata in an exported file, `ExportedModel.metadata`.
 
     Args:
         model: str, the name of the network.
@@ -47,8 +50,8 @@ class ExportMetadata:
     from_logits: bool | None = None
     longest_side: int | None = None
 
-    def to_json(self):
-        """Returns the metadata as JSON, input and output described."""
+    def to_json(self) -> str:
+        """Returns the metadata as JSON, with input and output described."""
         known = dataclasses.asdict(self)
         del known["class_table"]
         known |= self.class_table.to_dict()
@@ -56,18 +59,10 @@ class ExportMetadata:
         return json.dumps(known, indent=2)
 
     @classmethod
-    def from_json(cls, text, path):
-        """Reads metadata and checks every value.
+    def from_json(cls, text: str | bytes, path: str | os.PathLike) -> Self:
+        """Reads the metadata of the network at `path` and checks every value.
 
-        Args:
-            text: str or bytes.
-            path: path of the network, for error messages.
-
-        Returns:
-            `ExportMetadata`.
-
-        Raises:
-            ExportError: If a value is missing or of the wrong type.
+        Raises an `ExportError` if one is missing or of the wrong type.
         """
         try:
             if len(text) > LARGEST:
@@ -81,7 +76,7 @@ class ExportMetadata:
             ) from None
 
 
-def _checked(known):
+def _checked(known: dict[str, Any]) -> dict[str, Any]:
     size = known["size"]
     if size is not None:
         height, width = (_whole(n, 1 << 31) for n in size)
@@ -106,25 +101,20 @@ def _checked(known):
     }
 
 
-def _text(value):
+def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.40} is no text")
     return value
 
 
-def _whole(value, largest):
+def _whole(value: Any, largest: int) -> int:
     if type(value) is not int or not 0 <= value <= largest:
         raise TypeError(f"{value!r:.40} is no integer of 0...{largest}")
     return value
 
 
-def metadata_path(path):
-    """The path of the metadata of a format that cannot hold them itself.
-
-    It is beside a file and inside a folder.
-
-    Args:
-        path: path of the network.
+def metadata_path(path: str | os.PathLike) -> pathlib.Path:
+    """The file of metadata beside a network, or inside the folder of one.
 
     Example:
 

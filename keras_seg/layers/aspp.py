@@ -3,7 +3,6 @@
 import functools
 import math
 import warnings
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 from typing import Self
@@ -71,13 +70,11 @@ class ASPP(SpatialLayer):
             the authors' 0.9997 needs tens of thousands of steps.
         kernel_initializer: of the kernels. Defaults to `"glorot_uniform"`.
         kernel_regularizer: of the kernels, or None.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`.
+        `(batch, height, width, channels)` for `"channels_last"`.
 
     Output shape:
         The same with `filters` channels.
@@ -131,51 +128,13 @@ class ASPP(SpatialLayer):
         self.momentum = momentum
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.form = self._create_form()
+        form = _JoinedPyramid if version == "v3" else _SummedBranches
+        self.form = form(self)
 
-    def _create_form(self) -> keras.layers.Layer:
-        common = {"dtype": self.dtype_policy, "name": self.name}
-        if self.version == "v3":
-            return _JoinedPyramid(
-                self._conv,
-                self.filters,
-                self.atrous_rates,
-                self.dropout,
-                self.normalization,
-                self.momentum,
-                data_format=self.data_format,
-                **common,
-            )
-        branches = [
-            self._fc6_to_fc8(number, rate)
-            if self.version == "v2_vgg16"
-            else [self._conv(f"fc_{number}", 3, rate)]
-            for number, rate in enumerate(self.atrous_rates, start=1)
-        ]
-        return _SummedBranches(branches, **common)
-
-    def _fc6_to_fc8(self, number: int, rate: int) -> list[keras.layers.Layer]:
-        hidden: dict[str, Any] = {
-            "filters": self.hidden_filters,
-            "activation": "relu",
-        }
-
-        def drop(name):
-            return keras.layers.Dropout(
-                self.dropout, dtype=self.dtype_policy, name=f"{name}_{number}"
-            )
-
-        return [
-            self._conv(f"fc6_{number}", 3, rate, **hidden),
-            drop("drop6"),
-            self._conv(f"fc7_{number}", **hidden),
-            drop("drop7"),
-            self._conv(f"fc8_{number}"),
-        ]
-
-    def _conv(
+    def conv(
         self, name: str, kernel_size: int = 1, rate: int = 1, **arguments: Any
     ) -> AtrousConv:
+        """A convolution with the settings of this layer, unless given."""
         initializer = self.kernel_initializer
         if isinstance(initializer, initializers.Initializer):
             # An initializer gives every kernel of a shape the same values.
@@ -227,13 +186,6 @@ class ASPP(SpatialLayer):
     def get_config(self):
         return {
             **super().get_config(),
-            "filters": self.filters,
-            "atrous_rates": self.atrous_rates,
-            "version": self.version,
-            "hidden_filters": self.hidden_filters,
-            "dropout": self.dropout,
-            "normalization": self.normalization,
-            "momentum": self.momentum,
             "kernel_initializer": initializers.serialize(
                 self.kernel_initializer
             ),
@@ -285,13 +237,36 @@ def scale_rates(
     return tuple(product // output_stride for product in products)
 
 
+def _fc(aspp: ASPP, number: int, rate: int) -> list[keras.layers.Layer]:
+    return [aspp.conv(f"fc_{number}", 3, rate)]
+
+
+def _fc6_to_fc8(aspp: ASPP, number: int, rate: int) -> list[keras.layers.Layer]:
+    hidden = functools.partial(
+        aspp.conv, filters=aspp.hidden_filters, activation="relu"
+    )
+    drop = functools.partial(
+        keras.layers.Dropout, aspp.dropout, dtype=aspp.dtype_policy
+    )
+    return [
+        hidden(f"fc6_{number}", 3, rate),
+        drop(name=f"drop6_{number}"),
+        hidden(f"fc7_{number}"),
+        drop(name=f"drop7_{number}"),
+        aspp.conv(f"fc8_{number}"),
+    ]
+
+
 class _SummedBranches(keras.layers.Layer):
     """The sum of branches, each a chain of layers; all of one length."""
 
-    def __init__(
-        self, branches: Sequence[Sequence[keras.layers.Layer]], **kwargs: Any
-    ):
-        super().__init__(**kwargs)
+    def __init__(self, aspp: ASPP):
+        super().__init__(dtype=aspp.dtype_policy, name=aspp.name)
+        chain = _fc6_to_fc8 if aspp.version == "v2_vgg16" else _fc
+        branches = [
+            chain(aspp, number, rate)
+            for number, rate in enumerate(aspp.atrous_rates, start=1)
+        ]
         self.length = len(branches[0])
         # Keras saves the layers of a list, not those of a list of lists.
         self.steps = [layer for branch in branches for layer in branch]
@@ -321,38 +296,28 @@ class _SummedBranches(keras.layers.Layer):
 
 
 class _JoinedPyramid(SpatialLayer):
-    """1×1, a 3×3 with holes for each rate, and the mean; joined by a 1×1.
+    """1×1, a 3×3 with holes for each rate, and the mean; joined by a 1×1."""
 
-    `conv` makes an `AtrousConv` from a name, a kernel size and a rate.
-    """
-
-    def __init__(
-        self,
-        conv: Callable[..., AtrousConv],
-        filters: int,
-        rates: Sequence[int],
-        dropout: float,
-        normalization: str,
-        momentum: float,
-        **kwargs: Any,
-    ):
-        super().__init__(**kwargs)
-        self.filters = filters
-        self.normalization = normalization
-        self.momentum = momentum
+    def __init__(self, aspp: ASPP):
+        super().__init__(
+            aspp.data_format, dtype=aspp.dtype_policy, name=aspp.name
+        )
+        self.filters = aspp.filters
+        self.normalization = aspp.normalization
+        self.momentum = aspp.momentum
         self._warned = False
-        sizes = [(1, 1), *((3, rate) for rate in rates)]
+        conv = functools.partial(aspp.conv, use_bias=False)
+        sizes = [(1, 1), *((3, rate) for rate in aspp.atrous_rates)]
         self.convs = [
-            conv(f"conv_{number}", *size, use_bias=False)
-            for number, size in enumerate(sizes)
+            conv(f"conv_{number}", *size) for number, size in enumerate(sizes)
         ]
         self.norms = [self._norm(f"norm_{n}") for n in range(len(sizes))]
-        self.pool_conv = conv("pool_conv", use_bias=False)
+        self.pool_conv = conv("pool_conv")
         self.pool_norm = self._norm("pool_norm")
-        self.project_conv = conv("project_conv", use_bias=False)
+        self.project_conv = conv("project_conv")
         self.project_norm = self._norm("project_norm")
         self.drop = keras.layers.Dropout(
-            dropout, dtype=self.dtype_policy, name="drop"
+            aspp.dropout, dtype=self.dtype_policy, name="drop"
         )
 
     def _norm(self, name: str) -> keras.layers.Layer:

@@ -67,13 +67,11 @@ class AtrousConv(SpatialLayer):
         kernel_constraint: of the kernel, or None.
         bias_constraint: of the bias, or None.
         depthwise_constraint: of the depthwise kernel, or None.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`.
+        `(batch, height, width, channels)` for `"channels_last"`.
 
     Output shape:
         With `filters` channels. A side of n positions becomes
@@ -215,13 +213,7 @@ class AtrousConv(SpatialLayer):
     def get_config(self):
         return {
             **super().get_config(),
-            "filters": self.filters,
-            "kernel_size": self.kernel_size,
-            "dilation_rate": self.dilation_rate,
-            "padding": self.padding,
-            "separable": self.separable,
             "activation": activations.serialize(self.activation),
-            "use_bias": self.use_bias,
             **{
                 name: handler.serialize(getattr(self, name))
                 for name, handler in HANDLERS.items()

@@ -1,5 +1,6 @@
 """The base of the layers on batches of maps, and the layers inside a layer."""
 
+import inspect
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -83,7 +84,10 @@ class SpatialLayer(keras.layers.Layer):
         return keras.tree.map_structure(as_given, specs, inputs)
 
     def get_config(self):
-        return {**super().get_config(), "data_format": self.data_format}
+        """The arguments of the constructor, which are attributes."""
+        names = inspect.signature(type(self).__init__).parameters
+        own = {n: getattr(self, n) for n in names if hasattr(self, n)}
+        return {**super().get_config(), **own}
 
 
 def nested_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:

@@ -50,14 +50,12 @@ class Preprocess(SpatialLayer):
 
     Args:
         mode: `"caffe"`, `"tf"` or `"torch"`.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`; at least 3 channels, integers or
-        floats.
+        `(batch, height, width, channels)` for `"channels_last"`; at least 3
+        channels, integers or floats.
 
     Output shape:
         The same.
@@ -115,13 +113,10 @@ class Preprocess(SpatialLayer):
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
 
-    def get_config(self):
-        return {**super().get_config(), "mode": self.mode}
-
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class LocalResponseNormalization(SpatialLayer):
-    """Divides each value by the mean square of the channels around it.
+    """Divides values by a power of the mean square of neighboring channels.
 
         y[c] = x[c] / (k + alpha / size · sum of x[d]² for |d - c| ≤ size // 2)
                ^ beta
@@ -138,13 +133,12 @@ class LocalResponseNormalization(SpatialLayer):
         alpha: float, weight of the mean square. Defaults to 1e-4.
         beta: float, the exponent. Defaults to 0.75.
         k: float, added to the mean square. Defaults to 1.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`; integers or floats.
+        `(batch, height, width, channels)` for `"channels_last"`; integers or
+        floats.
 
     Output shape:
         The same.
@@ -210,12 +204,3 @@ class LocalResponseNormalization(SpatialLayer):
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "size": self.size,
-            "alpha": self.alpha,
-            "beta": self.beta,
-            "k": self.k,
-        }

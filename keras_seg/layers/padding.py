@@ -30,13 +30,11 @@ class PadToMultiple(SpatialLayer):
             DeepLab's 321 and 513, every stride keeps the first and the last
             position. Defaults to 0.
         minimum: int, the smallest size of a side afterwards. Defaults to 1.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`.
+        `(batch, height, width, channels)` for `"channels_last"`.
 
     Output shape:
         Each side the next multiple.
@@ -90,14 +88,6 @@ class PadToMultiple(SpatialLayer):
     def compute_output_shape(self, input_shape):
         return self.with_sizes(input_shape, lambda n: n + self._missing(n))
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "multiple": self.multiple,
-            "remainder": self.remainder,
-            "minimum": self.minimum,
-        }
-
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class CropToSmallest(SpatialLayer):
@@ -107,8 +97,7 @@ class CropToSmallest(SpatialLayer):
     can differ by a few positions behind the last one of the strided network.
 
     Args:
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
@@ -167,13 +156,11 @@ class ReflectionPadding(SpatialLayer):
     Args:
         padding: int, at least 0, of all sides; or a pair of ints, `(vertical,
             horizontal)`; or `((top, bottom), (left, right))`.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`.
+        `(batch, height, width, channels)` for `"channels_last"`.
 
     Output shape:
         Each side longer by its padding.
@@ -214,9 +201,6 @@ class ReflectionPadding(SpatialLayer):
         return self.with_sizes(
             input_shape, lambda n, pad: n + sum(pad), self.padding
         )
-
-    def get_config(self):
-        return {**super().get_config(), "padding": self.padding}
 
 
 def _mirrored(size: Any, before: int, after: int) -> Any:

@@ -83,16 +83,6 @@ class RemovedStride(SpatialLayer):
             input_shape, lambda n, pad: n + sum(pad), self.pads(input_shape)
         )
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            self.kernel_name: self._kernel_size,
-            "removed_stride": self.removed_stride,
-            "dilation_rate": self.dilation_rate,
-            "padding": self.padding,
-            "padded": self.padded,
-        }
-
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class RemovedStridePadding(RemovedStride):
@@ -114,13 +104,11 @@ class RemovedStridePadding(RemovedStride):
             `"same"`.
         padded: int or pair of ints, how many rows and columns of the map
             are explicit padding. Defaults to 0.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`.
+        `(batch, height, width, channels)` for `"channels_last"`.
 
     Output shape:
         With `padding="same"` each side longer by `(kernel_size - 1) · rate`.
@@ -198,13 +186,11 @@ class AtrousMaxPool(_AtrousPool):
             `keras_seg.ops.removed_stride_padding`. Defaults to 1.
         padded: int or pair of ints, how many rows and columns of the map
             are explicit padding. Defaults to 0.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`.
+        `(batch, height, width, channels)` for `"channels_last"`.
 
     Output shape:
         The same with `padding="same"`; with `"valid"` and no stride removed
@@ -249,13 +235,11 @@ class AtrousAveragePool(_AtrousPool):
             `keras_seg.ops.removed_stride_padding`. Defaults to 1.
         padded: int or pair of ints, how many rows and columns of the map
             are explicit padding. Defaults to 0.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`.
+        `(batch, height, width, channels)` for `"channels_last"`.
 
     Output shape:
         The same with `padding="same"`; with `"valid"` and no stride removed

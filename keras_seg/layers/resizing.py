@@ -30,13 +30,11 @@ class BilinearUpsampling(SpatialLayer):
         factor: int or pair of ints, for the rows and the columns.
         align_corners: bool, whether the centers of the corner pixels stay in
             the corners: see `keras_seg.ops.resize`. Defaults to False.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`.
+        `(batch, height, width, channels)` for `"channels_last"`.
 
     Output shape:
         Each side times the factor.
@@ -78,13 +76,6 @@ class BilinearUpsampling(SpatialLayer):
     def compute_output_shape(self, input_shape):
         return self.with_sizes(input_shape, operator.mul, self.factor)
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "factor": self.factor,
-            "align_corners": self.align_corners,
-        }
-
 
 class _Like(SpatialLayer):
     def __init__(self, data_format: str | None = None, **kwargs: Any):
@@ -107,8 +98,7 @@ class ResizeLike(_Like):
     Args:
         align_corners: bool, whether the centers of the corner pixels stay in
             the corners: see `keras_seg.ops.resize`. Defaults to False.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -116,8 +106,7 @@ class ResizeLike(_Like):
         reference: maps of any number of channels, of the size wanted.
 
     Input shape:
-        `(batch, height, width, channels)` each, or with the channels second
-        for `data_format="channels_first"`.
+        `(batch, height, width, channels)` each, for `"channels_last"`.
 
     Output shape:
         The batch and the channels of `inputs`, the size of `reference`.
@@ -149,9 +138,6 @@ class ResizeLike(_Like):
             data_format=self.data_format,
         )
 
-    def get_config(self):
-        return {**super().get_config(), "align_corners": self.align_corners}
-
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class CropLike(_Like):
@@ -160,8 +146,7 @@ class CropLike(_Like):
     Args:
         offset: int, at least 0, rows cropped at the top and columns cropped
             at the left. Defaults to 0.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -169,8 +154,7 @@ class CropLike(_Like):
         reference: maps of any number of channels, of the size wanted.
 
     Input shape:
-        `(batch, height, width, channels)` each, or with the channels second
-        for `data_format="channels_first"`.
+        `(batch, height, width, channels)` each, for `"channels_last"`.
 
     Output shape:
         The batch and the channels of `inputs`, the size of `reference`.
@@ -218,9 +202,6 @@ class CropLike(_Like):
             window[axis] = slice(self.offset, self.offset + size)
         return inputs[tuple(window)]
 
-    def get_config(self):
-        return {**super().get_config(), "offset": self.offset}
-
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class AlignedScale(SpatialLayer):
@@ -231,13 +212,11 @@ class AlignedScale(SpatialLayer):
 
     Args:
         factor: float above 0.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`.
+        `(batch, height, width, channels)` for `"channels_last"`.
 
     Output shape:
         The same with scaled sides.
@@ -280,9 +259,6 @@ class AlignedScale(SpatialLayer):
 
     def compute_output_shape(self, input_shape):
         return self.with_sizes(input_shape, self._scaled)
-
-    def get_config(self):
-        return {**super().get_config(), "factor": self.factor}
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
@@ -341,6 +317,3 @@ class ShrinkToFit(SpatialLayer):
             return self.with_spatial_shape(input_shape, None, None)
         size = fitted_size(sides, self.longest_side)
         return self.with_spatial_shape(input_shape, *size)
-
-    def get_config(self):
-        return {**super().get_config(), "longest_side": self.longest_side}

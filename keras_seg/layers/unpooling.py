@@ -30,13 +30,6 @@ class _Pool(SpatialLayer):
             "strides", self.pool_size if strides is None else strides
         )
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "pool_size": self.pool_size,
-            "strides": self.strides,
-        }
-
 
 @keras.saving.register_keras_serializable(
     package="keras_seg", name="MaxPoolWithSwitches"
@@ -60,13 +53,12 @@ class MaxPoolWithIndices(_Pool):
         rounding: `"ceil"`, as in Caffe: the windows cover the map, the last
             one cut off at the edge; or `"floor"`, as Keras with "valid":
             what does not fill a window is left out. Defaults to `"ceil"`.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`. No value may be NaN.
+        `(batch, height, width, channels)` for `"channels_last"`. No value may
+        be NaN.
 
     Output shape:
         `(pooled, indices)`, the indices int32, both with sides of
@@ -135,9 +127,6 @@ class MaxPoolWithIndices(_Pool):
             keras.KerasTensor(indices, dtype="int32"),
         )
 
-    def get_config(self):
-        return {**super().get_config(), "rounding": self.rounding}
-
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class MaxUnpool(_Pool):
@@ -156,8 +145,7 @@ class MaxUnpool(_Pool):
     Args:
         pool_size: int or pair of ints, of the pooling. Defaults to 2.
         strides: int or pair of ints, of the pooling. Defaults to `pool_size`.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
@@ -170,8 +158,7 @@ class MaxUnpool(_Pool):
             exactly, `(n - 1) · strides + pool_size`.
 
     Input shape:
-        `(batch, height, width, channels)` each, or with the channels second
-        for `data_format="channels_first"`.
+        `(batch, height, width, channels)` each, for `"channels_last"`.
 
     Output shape:
         The batch and the channels of `inputs`, the size that was pooled.

@@ -39,9 +39,6 @@ class _Cells(SpatialLayer):
     def compute_output_shape(self, input_shape):
         return self.with_sizes(input_shape, operator.mul, self.factor)
 
-    def get_config(self):
-        return {**super().get_config(), "factor": self.factor}
-
 
 @keras.saving.register_keras_serializable(package="keras_seg")
 class BedOfNails(_Cells):
@@ -51,13 +48,11 @@ class BedOfNails(_Cells):
 
     Args:
         factor: int or pair of ints, rows and columns of a cell. Defaults to 2.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`.
+        `(batch, height, width, channels)` for `"channels_last"`.
 
     Output shape:
         Each side times the factor.
@@ -83,13 +78,11 @@ class NearestUpsampling(_Cells):
 
     Args:
         factor: int or pair of ints, rows and columns of a cell. Defaults to 2.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`.
+        `(batch, height, width, channels)` for `"channels_last"`.
 
     Output shape:
         Each side times the factor.
@@ -188,14 +181,12 @@ class BilinearConvTranspose(SpatialLayer):
             crops (`CropLike`). Defaults to `"same"`.
         per_channel: bool, whether one fixed plane serves all channels.
             Defaults to None, where `trainable` is False.
-        data_format: `"channels_last"`, `"channels_first"` or None for the
-            Keras setting.
+        data_format: `"channels_last"`, `"channels_first"`, or None for Keras's.
         trainable: bool, whether the kernel is learned. Defaults to False.
         **kwargs: of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`, or with the channels second for
-        `data_format="channels_first"`.
+        `(batch, height, width, channels)` for `"channels_last"`.
 
     Output shape:
         Each side n becomes `n · factor` with `padding="same"` and
@@ -302,13 +293,3 @@ class BilinearConvTranspose(SpatialLayer):
             self.kernel_size,
             self.factor,
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "factor": self.factor,
-            "kernel_size": self.kernel_size,
-            "padding": self.padding,
-            "per_channel": self.per_channel,
-        }

@@ -1,9 +1,10 @@
-"""Model files: what is saved, and what is checked when one is loaded."""
+"""Model files: saving, checked loading, and the class table of a model."""
 
 import contextlib
 import math
 import os
 import zipfile
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -21,18 +22,11 @@ __all__ = [
 ]
 
 
-def load_model(path, classes):
-    """Loads a model of so many classes, without code hidden in the file.
+def load_model(path: str | os.PathLike, classes: int) -> keras.Model:
+    """Loads a model, not compiled, without running code in the file.
 
-    Args:
-        path: path of a `.keras` file.
-        classes: int, the number of classes of the table beside it.
-
-    Returns:
-        A `keras.Model`, not compiled.
-
-    Raises:
-        RunError: if the file is incomplete, or has other classes.
+    A `RunError` says if the file is incomplete, or has not the number of
+    classes of the table beside it.
     """
     # The layers of saved models register themselves when imported.
     import keras_seg.layers  # noqa: F401
@@ -70,16 +64,16 @@ def load_model(path, classes):
 
 
 def class_table_of(model: Any) -> ClassTable | None:
-    """The names and colors of a model's classes, as the model knows them.
+    """Returns the names and colors of a model's classes, if it has them.
 
     Args:
         model: `keras.Model` or `keras_seg.deployment.ExportedModel`.
-            `keras_seg.training.train` and `set_class_table` tell a model of
-            its classes; it keeps them when it is saved, cloned or changed by
-            surgery that keeps the classes.
+            `keras_seg.training.train` and `set_class_table` set the table;
+            a model keeps it when it is saved, cloned or changed by surgery
+            that keeps the classes.
 
     Returns:
-        `keras_seg.data.ClassTable`, or None where the model has not been told.
+        `keras_seg.data.ClassTable`, or None if it was not set.
 
     Example:
 
@@ -97,7 +91,7 @@ def class_table_of(model: Any) -> ClassTable | None:
 
 
 def set_class_table(model: keras.Model, class_table: ClassTable) -> None:
-    """Tells a model the names and colors of its classes.
+    """Sets the names and colors of a model's classes.
 
     Args:
         model: `keras.Model` of `keras_seg.applications`.
@@ -117,21 +111,22 @@ def set_class_table(model: keras.Model, class_table: ClassTable) -> None:
 
 
 @contextlib.contextmanager
-def _no_more_weights(path, excess):
+def _no_more_weights(
+    path: str | os.PathLike, excess: list[str]
+) -> Iterator[None]:
     """Refuses a layer of more weights than a file of this size can hold.
 
     Keras draws initial values before it looks at those in the file, so that
-    a few bytes of configuration may fill the memory.
-
-    Args:
-        path: path of a `.keras` file.
-        excess: list to which a sentence is added where there are more.
+    a few bytes of configuration may fill the memory. The reason is added to
+    `excess`, as Keras may hide the error.
     """
     with zipfile.ZipFile(path) as file:
         room = sum(part.file_size for part in file.infolist())
     real, count = keras.Layer.add_weight, 0
 
-    def add_weight(self, shape=None, *args, **options):
+    def add_weight(
+        self: keras.Layer, shape: Any = None, *args: Any, **options: Any
+    ) -> keras.Variable:
         nonlocal count
         sides = shape if isinstance(shape, tuple | list) else (shape or 1,)
         count += math.prod(side or 1 for side in sides)
@@ -150,18 +145,12 @@ def _no_more_weights(path, excess):
         keras.Layer.add_weight = real
 
 
-def without_optimizer(model):
-    """The same layers as a model that is not compiled.
+def without_optimizer(model: keras.Model) -> keras.Model:
+    """Returns a model of the same layers that is not compiled.
 
     A compiled model is saved with the variables of its optimizer, which make
-    the file three times as large; here they are in `state.npz`.
-
-    Args:
-        model: `keras.Model`.
-
-    Returns:
-        A `keras.Model` that shares the layers, or, if the model is not a
-        plain functional one, the model itself.
+    the file three times as large; here they are in `state.npz`. A model that is
+    not a plain functional one is returned itself.
 
     Example:
 

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import keras
-
 from keras_seg.keras_private import call_that_made
 from keras_seg.keras_private import output_number
 from keras_seg.keras_private import producer
@@ -88,7 +86,7 @@ def _name(model: Any) -> str:
     return getattr(model, "name", type(model).__name__)
 
 
-def _of_tensor(tensor: keras.KerasTensor) -> bool | None:
+def _of_tensor(tensor: Any) -> bool | None:
     operation = producer(tensor)
     name = type(operation).__name__
     if not type(operation).__module__.startswith(("keras.", "keras_seg.")):

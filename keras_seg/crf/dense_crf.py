@@ -1,11 +1,17 @@
 """Mean field of the fully connected CRF, on an image and scores of classes."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from keras_seg.crf.filtering import backend_filter
 from keras_seg.crf.filtering import pixel_tables
+from keras_seg.crf.potentials import Bilateral
+from keras_seg.crf.potentials import Gaussian
 from keras_seg.crf.potentials import Settings
 
 __all__ = ["check_shapes", "dense_crf", "penalties_of", "refine"]
@@ -16,17 +22,17 @@ _LEAST_PROBABILITY = 1e-5
 
 
 def dense_crf(
-    image,
-    logits=None,
-    probabilities=None,
-    iterations="preset",
-    bilateral="preset",
-    gaussian="preset",
-    compatibility=None,
-    normalization="preset",
-    preset="deeplab_v1",
-    return_logits=False,
-):
+    image: Any,
+    logits: Any = None,
+    probabilities: Any = None,
+    iterations: int | str = "preset",
+    bilateral: str | Mapping | Bilateral | None = "preset",
+    gaussian: str | Mapping | Gaussian | None = "preset",
+    compatibility: ArrayLike | None = None,
+    normalization: str | None = "preset",
+    preset: str = "deeplab_v1",
+    return_logits: bool = False,
+) -> Any:
     """Refines scores of classes by a fully connected CRF on the image.
 
     Every pixel is a neighbor of every other, the more so the nearer they are

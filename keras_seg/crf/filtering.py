@@ -2,6 +2,7 @@
 
 import functools
 import importlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -89,7 +90,12 @@ class LatticeFilter:
             it, filters in reversed order and divides by it.
     """
 
-    def __init__(self, lattice, normalization=None, weight=1.0):
+    def __init__(
+        self,
+        lattice: Lattice,
+        normalization: str | None = None,
+        weight: float = 1.0,
+    ):
         check_normalization(normalization)
         weights = lattice.weights
         self.lattice = lattice
@@ -115,7 +121,7 @@ class LatticeFilter:
         if normalization == "before":
             self.ratio = 1 / factor[:, None]
 
-    def tables(self, like):
+    def tables(self, like: Any) -> Any:
         """What the backend computes with, made at the first use."""
         if self._tables is None:
             self._tables = backend_filter().tables(self, like)
@@ -151,7 +157,9 @@ def filter_by_numpy(lattice_filter, x, reverse=False):
     return (values[lattice.vertices] * weights).sum(axis=1)
 
 
-def permutohedral_filter(features, x, normalization=None):
+def permutohedral_filter(
+    features: Any, x: Any, normalization: str | None = None
+) -> Any:
     """Filters values at points by a Gaussian of the points' features.
 
     `y_i = Σ_j exp(-|f_i - f_j|² / 2) x_j`, including i = j, approximated on

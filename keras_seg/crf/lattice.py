@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg.crf.simplex import enclosing_simplices
 
@@ -68,7 +69,7 @@ class Lattice:
         return 1 / (1 + 2.0 ** (1 - self.vertices.shape[1]))
 
     @classmethod
-    def build(cls, features):
+    def build(cls, features: NDArray) -> "Lattice":
         """Builds the lattice around N points in `O(d² N + d N log N)`.
 
         Args:

@@ -1,14 +1,18 @@
 """The fully connected CRF as the last layer of a network."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import keras
 from keras import ops
+from numpy.typing import ArrayLike
 
 from keras_seg.arguments import check_positive
 from keras_seg.crf.dense_crf import check_shapes
 from keras_seg.crf.dense_crf import penalties_of
 from keras_seg.crf.dense_crf import refine
+from keras_seg.crf.potentials import Bilateral
+from keras_seg.crf.potentials import Gaussian
 from keras_seg.crf.potentials import Settings
 from keras_seg.layers.base import SpatialLayer
 
@@ -18,7 +22,7 @@ __all__ = ["CRFAsRNN", "DenseCRF"]
 class _CRF(SpatialLayer):
     """Shared by both: settings, and scores and an image as inputs."""
 
-    def __init__(self, settings, data_format, **kwargs):
+    def __init__(self, settings: Settings, data_format: str | None, **kwargs):
         # Colors are compared as they are.
         super().__init__(data_format, autocast=False, **kwargs)
         self.input_spec = None
@@ -118,13 +122,13 @@ class DenseCRF(_CRF):
 
     def __init__(
         self,
-        iterations="preset",
-        bilateral="preset",
-        gaussian="preset",
-        compatibility=None,
-        normalization="preset",
-        preset="deeplab_v1",
-        data_format=None,
+        iterations: int | str = "preset",
+        bilateral: str | Mapping | Bilateral | None = "preset",
+        gaussian: str | Mapping | Gaussian | None = "preset",
+        compatibility: ArrayLike | None = None,
+        normalization: str | None = "preset",
+        preset: str = "deeplab_v1",
+        data_format: str | None = None,
         **kwargs,
     ):
         settings = Settings.of(
@@ -197,13 +201,13 @@ class CRFAsRNN(_CRF):
 
     def __init__(
         self,
-        iterations="preset",
-        training_iterations=5,
-        bilateral="preset",
-        gaussian="preset",
-        normalization="preset",
-        preset="crf_rnn",
-        data_format=None,
+        iterations: int | str = "preset",
+        training_iterations: int = 5,
+        bilateral: str | Mapping | Bilateral | None = "preset",
+        gaussian: str | Mapping | Gaussian | None = "preset",
+        normalization: str | None = "preset",
+        preset: str = "crf_rnn",
+        data_format: str | None = None,
         **kwargs,
     ):
         settings = Settings.of(

@@ -5,8 +5,10 @@ import math
 import numbers
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg.arguments import check_integer
 from keras_seg.arguments import check_not_negative
@@ -35,7 +37,7 @@ class Gaussian:
         _check_deviation(self, "sxy", 2)
         check_not_negative(weight=self.weight)
 
-    def deviations(self, channels):
+    def deviations(self, channels: int) -> NDArray:
         """The standard deviations of a pixel's features: x and y."""
         del channels
         return np.broadcast_to(np.asarray(self.sxy, np.float32), 2)
@@ -67,7 +69,7 @@ class Bilateral:
         _check_deviation(self, "srgb")
         check_not_negative(weight=self.weight)
 
-    def deviations(self, channels):
+    def deviations(self, channels: int) -> NDArray:
         """The standard deviations of a pixel's features: x, y and channels.
 
         Raises:
@@ -128,7 +130,7 @@ class Settings:
         check_normalization(self.normalization)
 
     @classmethod
-    def of(cls, preset, **given):
+    def of(cls, preset: str, **given) -> "Settings":
         """The settings of a preset, except for those that are given.
 
         Args:
@@ -144,12 +146,12 @@ class Settings:
         return dataclasses.replace(PRESETS[preset], **given)
 
     @property
-    def potentials(self):
+    def potentials(self) -> list[Any]:
         """The Gaussian and the bilateral kernel, where they are set."""
         both = self.gaussian, self.bilateral
         return [potential for potential in both if potential is not None]
 
-    def as_arguments(self):
+    def as_arguments(self) -> dict[str, Any]:
         """The fields, ready for JSON and for `dense_crf`."""
         return dataclasses.asdict(self)
 

@@ -2,7 +2,10 @@
 
 import dataclasses
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 from rich.console import Console
@@ -49,18 +52,18 @@ class CRFSearch:
 
 
 def crf_search(
-    data,
-    model=None,
+    data: Any,
+    model: keras.Model | None = None,
     *,
-    space="deeplab_v2",
-    weight=None,
-    sxy=None,
-    srgb=None,
-    preset="deeplab_v1",
-    ignore_class=VOID,
-    limit=100,
-    verbose=1,
-):
+    space: str = "deeplab_v2",
+    weight: Sequence[float] | None = None,
+    sxy: Sequence[float] | None = None,
+    srgb: Sequence[float] | None = None,
+    preset: str = "deeplab_v1",
+    ignore_class: int | None = VOID,
+    limit: int = 100,
+    verbose: int = 1,
+) -> CRFSearch:
     """Tunes the bilateral kernel of the fully connected CRF, coarse to fine.
 
     As DeepLab did, on a hundred images of the validation set: the Gaussian

@@ -2,6 +2,8 @@
 
 import functools
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -19,14 +21,14 @@ __all__ = ["atrous_conv", "atrous_depthwise_conv", "atrous_padding"]
 
 
 def atrous_conv(
-    x,
-    kernel,
-    dilation_rate=1,
+    x: Any,
+    kernel: Any,
+    dilation_rate: int = 1,
     *,
-    padding="same",
-    data_format="channels_last",
-    bias=None,
-):
+    padding: str | int | Sequence[int] = "same",
+    data_format: str = "channels_last",
+    bias: Any = None,
+) -> Any:
     """Convolution whose taps are `dilation_rate` positions apart, at stride 1.
 
     It runs in one of two forms that differ by rounding only. Either the
@@ -98,8 +100,13 @@ def atrous_conv(
 
 
 def atrous_depthwise_conv(
-    x, kernel, dilation_rate=1, *, padding="same", data_format="channels_last"
-):
+    x: Any,
+    kernel: Any,
+    dilation_rate: int = 1,
+    *,
+    padding: str | int | Sequence[int] = "same",
+    data_format: str = "channels_last",
+) -> Any:
     """Convolution with holes of every channel by itself, at stride 1.
 
     Args:

@@ -16,6 +16,8 @@ of the time of `ops.argmax` on PyTorch, and half of it where the classes are
 not last in memory.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -25,7 +27,7 @@ __all__ = ["best_class"]
 LONGEST_CHAIN = 64
 
 
-def best_class(scores):
+def best_class(scores: Any) -> Any:
     """Finds the class with the largest score, the first one on ties.
 
     Args:

@@ -5,6 +5,9 @@ channels last, its axes permuted, already is what PyTorch calls channels-last
 memory. So is a kernel whose memory has been reordered.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -22,15 +25,15 @@ __all__ = ["conv", "lay_out_kernel", "torch_conv"]
 
 
 def conv(
-    x,
-    kernel,
-    strides=(1, 1),
-    dilation_rate=(1, 1),
+    x: Any,
+    kernel: Any,
+    strides: Sequence[int] = (1, 1),
+    dilation_rate: Sequence[int] = (1, 1),
     *,
-    padding="valid",
-    data_format="channels_last",
-    bias=None,
-):
+    padding: str = "valid",
+    data_format: str = "channels_last",
+    bias: Any = None,
+) -> Any:
     """Computes `keras.ops.conv` plus a bias; equal up to rounding.
 
     JAX on a CPU: a kernel of one tap is one matrix product; a convolution

@@ -1,5 +1,8 @@
 """Convolution of every channel by itself, in the form fastest where it runs."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -14,14 +17,14 @@ __all__ = ["depthwise_conv"]
 
 
 def depthwise_conv(
-    x,
-    kernel,
-    strides,
-    dilation_rate,
+    x: Any,
+    kernel: Any,
+    strides: Sequence[int],
+    dilation_rate: Sequence[int],
     *,
-    padding="valid",
-    data_format="channels_last",
-):
+    padding: str = "valid",
+    data_format: str = "channels_last",
+) -> Any:
     """`keras.ops.depthwise_conv`, by other means where those are faster.
 
     On a CPU XLA's convolution in groups, and its gradients, take ten times as

@@ -271,7 +271,7 @@ REPLACEMENTS = {
 }
 
 
-def replacement_class(layer):
+def replacement_class(layer: keras.layers.Layer) -> type[keras.layers.Layer]:
     """Returns the class of this room that replaces a layer's, or its own.
 
     A subclass of one of Keras's layers keeps its class: it may compute

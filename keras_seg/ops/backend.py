@@ -7,6 +7,9 @@ that are wrong on one backend.
 import contextlib
 import contextvars
 import functools
+from collections.abc import Callable
+from typing import TypeVar
+from typing import cast
 
 import keras
 import numpy as np
@@ -30,6 +33,8 @@ __all__ = [
 ]
 
 FORMATS = ("channels_last", "channels_first")
+
+_Function = TypeVar("_Function", bound=Callable)
 
 
 def standardize_data_format(data_format):
@@ -132,7 +137,7 @@ def same_floats(*tensors):
     return tuple(ops.cast(x, dtype) for x in tensors)
 
 
-def booleans_as_bytes(function):
+def booleans_as_bytes(function: _Function) -> _Function:
     """Decorates a function of maxima to take booleans and return them.
 
     Not every backend compares booleans.
@@ -155,7 +160,7 @@ def booleans_as_bytes(function):
             return ops.cast(y[0], "bool"), *y[1:]
         return ops.cast(y, "bool")
 
-    return wrapped
+    return cast(_Function, wrapped)
 
 
 def check_integers(name, x):

@@ -1,5 +1,8 @@
 """Padding whose amount depends on the size of the map."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from keras import ops
 
 from keras_seg.ops.backend import is_portable
@@ -33,8 +36,13 @@ def ceil_division(size, step):
 
 
 def removed_stride_padding(
-    size, kernel_size, stride, dilation_rate=1, padding="same", padded=0
-):
+    size: Any,
+    kernel_size: int,
+    stride: int,
+    dilation_rate: int = 1,
+    padding: str = "same",
+    padded: int = 0,
+) -> tuple[Any, Any]:
     """Padding of a layer whose stride has been removed.
 
     The map has `dilation_rate` positions for each of the n the strided
@@ -87,7 +95,13 @@ def removed_stride_padding(
     return before, (kernel_size - 1) * dilation_rate - before
 
 
-def pad_spatial(x, height, width, data_format, value=0.0):
+def pad_spatial(
+    x: Any,
+    height: Sequence[Any],
+    width: Sequence[Any],
+    data_format: str,
+    value: float = 0.0,
+) -> Any:
     """Pads the two spatial axes of a batch of maps.
 
     Args:

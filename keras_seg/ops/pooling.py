@@ -1,6 +1,8 @@
 """Pooling: windows with holes, and maxima with their positions."""
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -24,7 +26,13 @@ __all__ = [
 
 
 @booleans_as_bytes
-def max_pool(x, pool_size, dilation_rate=1, *, data_format="channels_last"):
+def max_pool(
+    x: Any,
+    pool_size: Sequence[int],
+    dilation_rate: int = 1,
+    *,
+    data_format: str = "channels_last",
+) -> Any:
     """Maximum over windows of `pool_size` taps, `dilation_rate` apart.
 
     Stride 1, no padding: n positions become `n - (pool_size - 1) · rate`.
@@ -48,7 +56,13 @@ def max_pool(x, pool_size, dilation_rate=1, *, data_format="channels_last"):
     return _pool(x, pool_size, dilation_rate, data_format, _maximum)
 
 
-def sum_pool(x, pool_size, dilation_rate=1, *, data_format="channels_last"):
+def sum_pool(
+    x: Any,
+    pool_size: Sequence[int],
+    dilation_rate: int = 1,
+    *,
+    data_format: str = "channels_last",
+) -> Any:
     """Sum over windows of `pool_size` taps, `dilation_rate` apart.
 
     Stride 1, no padding: n positions become `n - (pool_size - 1) · rate`.
@@ -98,7 +112,9 @@ def _shift(x, axis, tap, taps, dilation_rate):
     return x[(slice(None),) * axis + (window,)]
 
 
-def pooled_size(size, pool_size, stride, rounding="ceil"):
+def pooled_size(
+    size: Any, pool_size: int, stride: int, rounding: str = "ceil"
+) -> Any:
     """Number of windows along one side of a map.
 
     With "floor" the windows lie within the map: `floor((n - k) / s) + 1`.
@@ -136,8 +152,13 @@ def pooled_size(size, pool_size, stride, rounding="ceil"):
 
 @booleans_as_bytes
 def max_pool_with_indices(
-    x, pool_size, strides=None, *, rounding="ceil", data_format="channels_last"
-):
+    x: Any,
+    pool_size: Sequence[int],
+    strides: Sequence[int] | None = None,
+    *,
+    rounding: str = "ceil",
+    data_format: str = "channels_last",
+) -> tuple[Any, Any]:
     """Maximum of every window, and its position in the map.
 
     The pooling index of a window is the flat position `y · W + x` of its

@@ -1,5 +1,8 @@
 """Bilinear resizing, exact and differentiable, to any size."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from keras import ops
 
 from keras_seg.ops.backend import as_floats
@@ -10,13 +13,13 @@ __all__ = ["resize"]
 
 
 def resize(
-    x,
-    size,
+    x: Any,
+    size: Sequence[Any],
     *,
-    align_corners=False,
-    antialias=False,
-    data_format="channels_last",
-):
+    align_corners: bool = False,
+    antialias: bool = False,
+    data_format: str = "channels_last",
+) -> Any:
     """Resizes maps to `size` by bilinear interpolation.
 
     Interpolation is linear in the map, and separable: two products with

@@ -1,5 +1,8 @@
 """Max-unpooling: values back to where the maxima were."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from keras import ops
 
 from keras_seg.ops.backend import booleans_as_bytes
@@ -21,14 +24,14 @@ __all__ = [
 
 @booleans_as_bytes
 def max_unpool(
-    pooled,
-    indices,
-    pool_size,
-    strides=None,
-    size=None,
+    pooled: Any,
+    indices: Any,
+    pool_size: Sequence[int],
+    strides: Sequence[int] | None = None,
+    size: Sequence[Any] | None = None,
     *,
-    data_format="channels_last",
-):
+    data_format: str = "channels_last",
+) -> Any:
     """Puts values back where the maxima were, and zeros elsewhere.
 
     Where windows overlap, two of them may point at one position: the later
@@ -163,7 +166,11 @@ def _torch_unpool(pooled, indices, pool_size, strides, size, data_format):
     return x.permute(0, 2, 3, 1)
 
 
-def indices_from_tensorflow(indices, include_batch_in_index=False, size=None):
+def indices_from_tensorflow(
+    indices: Any,
+    include_batch_in_index: bool = False,
+    size: Sequence[int] | None = None,
+) -> Any:
     """Pooling indices from those of `tf.nn.max_pool_with_argmax`.
 
     TensorFlow counts the channels too: `(y · W + x) · C + c`, and with
@@ -198,7 +205,11 @@ def indices_from_tensorflow(indices, include_batch_in_index=False, size=None):
     return ops.cast(indices // channels, "int32")
 
 
-def indices_to_tensorflow(indices, include_batch_in_index=False, size=None):
+def indices_to_tensorflow(
+    indices: Any,
+    include_batch_in_index: bool = False,
+    size: Sequence[int] | None = None,
+) -> Any:
     """Pooling indices as `tf.nn.max_pool_with_argmax` gives them.
 
     The inverse of `keras_seg.ops.indices_from_tensorflow`.

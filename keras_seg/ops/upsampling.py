@@ -6,6 +6,9 @@ few windows that can reach it, all of them slices of the small map: the same
 numbers on every backend, and a gradient that gathers.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -22,7 +25,9 @@ __all__ = [
 ]
 
 
-def bed_of_nails(x, factor, *, data_format="channels_last"):
+def bed_of_nails(
+    x: Any, factor: Sequence[int], *, data_format: str = "channels_last"
+) -> Any:
     """Puts every value at the top left of a cell of zeros.
 
     Also called zero-insertion upsampling.
@@ -49,7 +54,9 @@ def bed_of_nails(x, factor, *, data_format="channels_last"):
     return merge_cells(ops.pad(x, pads), None, data_format)
 
 
-def nearest_upsampling(x, factor, *, data_format="channels_last"):
+def nearest_upsampling(
+    x: Any, factor: Sequence[int], *, data_format: str = "channels_last"
+) -> Any:
     """Fills a cell with every value: nearest-neighbor interpolation.
 
     Args:
@@ -74,7 +81,13 @@ def nearest_upsampling(x, factor, *, data_format="channels_last"):
     return merge_cells(ops.broadcast_to(x, shape), None, data_format)
 
 
-def depthwise_conv_transpose(x, plane, strides, *, data_format="channels_last"):
+def depthwise_conv_transpose(
+    x: Any,
+    plane: Any,
+    strides: Sequence[int],
+    *,
+    data_format: str = "channels_last",
+) -> Any:
     """Transposed convolution of every channel with one and the same plane.
 
     Equal to `keras.ops.conv_transpose` with a kernel that holds `plane` on the

@@ -15,7 +15,7 @@ from keras_seg.surgery import verification
 __all__ = ["drop_biases", "fold_batch_norm", "norms_behind"]
 
 
-def fold_batch_norm(model, *, verify=True):
+def fold_batch_norm(model: keras.Model, *, verify: bool = True) -> keras.Model:
     """Rebuilds a network with its batch norms folded into its convolutions.
 
     In prediction a batch norm is `scale · x + offset`, with constants for
@@ -140,7 +140,7 @@ def _along(layer, kernel, scale):
     return scale
 
 
-def drop_biases(model, *, verify=True):
+def drop_biases(model: keras.Model, *, verify: bool = True) -> keras.Model:
     """Rebuilds a network without the biases in front of its batch norms.
 
     Batch norm subtracts the mean of its input, and with it any constant that

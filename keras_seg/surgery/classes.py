@@ -47,7 +47,9 @@ LIKE_ANOTHER = (CRFAsRNN, CropLike, DenseCRF, ResizeLike)
 SUMS = ("Add", "Average", "Maximum", "Minimum")
 
 
-def replace_classes(model, classes, verify=True):
+def replace_classes(
+    model: keras.Model, classes: int, verify: bool = True
+) -> keras.Model:
     """Rebuilds a classifier or segmentation network for other classes.
 
     Scores are traced back from the outputs to the layers that make them: one,

@@ -1,5 +1,7 @@
 """A fully connected CRF at the end of a network."""
 
+from typing import Any
+
 import keras
 
 from keras_seg.crf import DenseCRF
@@ -11,7 +13,12 @@ from keras_seg.surgery.tta import log_of
 __all__ = ["add_crf"]
 
 
-def add_crf(model, preset="deeplab_v1", from_logits=None, **settings):
+def add_crf(
+    model: keras.Model,
+    preset: str = "deeplab_v1",
+    from_logits: bool | None = None,
+    **settings: Any,
+) -> keras.Model:
     """Refines the scores of a network with a fully connected CRF.
 
     For networks that were trained without one, such as DeepLab v1 and v2: the

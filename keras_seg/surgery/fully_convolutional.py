@@ -23,13 +23,13 @@ GLOBAL_POOLING = {
 
 
 def fully_convolutional(
-    classifier,
+    classifier: keras.Model,
     *,
-    classifier_activation=None,
-    padding="valid",
-    dropout=0.0,
-    verify=True,
-):
+    classifier_activation: str | None = None,
+    padding: str = "valid",
+    dropout: float = 0.0,
+    verify: bool = True,
+) -> keras.Model:
     """Turns the head of a classifier into convolutions with the same weights.
 
     A fully connected layer on a map of 7×7×512 is a convolution of 7×7 whose

@@ -1,5 +1,7 @@
 """The last stage of a network: its dilation rates, and copies of it."""
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import layers
@@ -15,7 +17,9 @@ from keras_seg.surgery.pyramid import stride_of
 __all__ = ["cascade", "multi_grid"]
 
 
-def multi_grid(model, rates, *, verify=True):
+def multi_grid(
+    model: keras.Model, rates: Sequence[int], *, verify: bool = True
+) -> keras.Model:
     """Dilates the kernels of the last stage, each by a rate of its own.
 
     This is DeepLab v3's multi-grid: the convolutions after the last stride get
@@ -133,7 +137,9 @@ def last_convolutions(model):
     return [layer for stride, layer in found if stride == largest]
 
 
-def cascade(model, copies, *, verify=True):
+def cascade(
+    model: keras.Model, copies: int, *, verify: bool = True
+) -> keras.Model:
     """Appends copies of a network's last stage: DeepLab v3's block5 … block7.
 
     The last stage begins with the last stride, so each copy adds a stride: a

@@ -20,7 +20,13 @@ __all__ = ["set_output_stride"]
 OUTPUT_STRIDES = (1, 2, 4, 8, 16, 32)
 
 
-def set_output_stride(model, output_stride, *, input_tensor=None, verify=True):
+def set_output_stride(
+    model: keras.Model,
+    output_stride: int,
+    *,
+    input_tensor: keras.KerasTensor | None = None,
+    verify: bool = True,
+) -> keras.Model:
     """Rebuilds a network with denser maps and the same weights.
 
     Strides beyond `output_stride` are removed, and the kernels and pools after

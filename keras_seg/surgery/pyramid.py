@@ -27,7 +27,9 @@ GLOBAL = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 ENLARGING = (layers.Conv2DTranspose, layers.UpSampling2D)
 
 
-def pyramid(model, *, pools=False, verify=True):
+def pyramid(
+    model: keras.Model, *, pools: bool = False, verify: bool = True
+) -> dict[int, keras.KerasTensor]:
     """Finds the last map of a network before each of its strides.
 
     Strides are read from the graph, not from layer names or indices, so any

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from fractions import Fraction
+from typing import Any
 
 import keras
 
@@ -17,6 +18,8 @@ __all__ = ["ReceptiveField", "receptive_field"]
 
 # A side that is not known: a multiple of all usual strides and scales.
 UNKNOWN_SIZE = 2**10 * 3**2 * 5 * 7
+
+Number = int | float | Fraction
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +40,17 @@ class ReceptiveField:
             for what is not a map.
     """
 
-    size: object
-    stride: object
-    center: object
+    size: Number | tuple[Number, Number]
+    stride: Number | tuple[Number, Number] | None
+    center: Number | tuple[Number, Number] | None
 
 
-def receptive_field(model, layer=None, *, global_pooling=True):
+def receptive_field(
+    model: keras.Model,
+    layer: str | keras.Layer | keras.KerasTensor | None = None,
+    *,
+    global_pooling: bool = True,
+) -> ReceptiveField | Any:
     """Computes the receptive field of a model's output, or of a layer's.
 
     For each layer with a window of `k` taps, `r` positions apart, that moves

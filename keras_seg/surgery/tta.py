@@ -1,5 +1,7 @@
 """Networks that see an image at other scales: several, mirrored, shrunk."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers
 from keras import ops
@@ -24,8 +26,12 @@ __all__ = [
 
 
 def average_views(
-    model, scales=(1.0,), mirror=False, merge="mean", from_logits=None
-):
+    model: keras.Model,
+    scales: Sequence[float] = (1.0,),
+    mirror: bool = False,
+    merge: str = "mean",
+    from_logits: bool | None = None,
+) -> keras.Model:
     """Builds a network that merges the predictions for views of an image.
 
     Every view is predicted and the scores are resized to the image. DeepLab v3

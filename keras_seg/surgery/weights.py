@@ -17,8 +17,14 @@ __all__ = ["decimate", "inflate_input", "transplant"]
 
 
 def decimate(
-    model, name, *, kernel_size=None, filters=None, dilation_rate=None, seed=0
-):
+    model: keras.Model,
+    name: str,
+    *,
+    kernel_size: int | None = None,
+    filters: int | None = None,
+    dilation_rate: int | None = None,
+    seed: int = 0,
+) -> keras.Model:
     """Keeps evenly spaced taps of a convolution, and some filters at random.
 
     The outermost taps are kept: of 7, a kernel of 3 keeps 0, 3, 6 and one of 4
@@ -178,7 +184,9 @@ def _channels(kept):
 PADDING = (layers.ZeroPadding2D, layers.Cropping2D, graph.Pad)
 
 
-def inflate_input(model, channels, *, verify=True):
+def inflate_input(
+    model: keras.Model, channels: int, *, verify: bool = True
+) -> keras.Model:
     """Rebuilds a network for images with more or fewer channels.
 
     Kernels of present channels are kept exactly, those of new channels start
@@ -299,7 +307,7 @@ def _refuse_channels(operation, reason):
     )
 
 
-def transplant(source, target):
+def transplant(source: keras.Model, target: keras.Model) -> list[str]:
     """Copies weights between layers of the same name.
 
     For example, FCN-16s is trained from the weights of FCN-32s, and FCN-8s

@@ -255,6 +255,7 @@ LAYERS = {
     "RemovedStridePadding": (lambda: layers.RemovedStridePadding(3, 2), ()),
     "ResizeLike": (layers.ResizeLike, (LIKE,)),
     "SeparableConv": (lambda: layers.SeparableConv(3, 3), ()),
+    "ShrinkToFit": (lambda: layers.ShrinkToFit(4), ()),
 }
 
 

@@ -112,7 +112,8 @@ def resume(
         data = source.read(check=False)
     with _watched(path, reporter):
         training.resume(path, *data, **reporter.fit_options(run.class_table))
-    facts = run.data["validation"] or run.data["train"]
+    known = run.data or {}
+    facts = known["validation"] or known["train"]
     _report(path, facts["images"], source, reporter)
 
 
@@ -256,7 +257,7 @@ def _report(
         )
     if not reporter.text:
         return
-    held_out = run.data["validation"] is not None
+    held_out = (run.data or {})["validation"] is not None
     overfit = source is not None and source.overfit is not None
     if held_out and not overfit:
         text = count(images, "held-out image")

@@ -2,15 +2,20 @@
 
 import functools
 import threading
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg.arguments import check_integer
 from keras_seg.arguments import check_positive
 from keras_seg.data import augment
 from keras_seg.data.augment.cropping import fill_color
 from keras_seg.data.classes import VOID
+from keras_seg.data.folder import PairSequence
 from keras_seg.data.loading import Epochs
 from keras_seg.data.loading import PairCache
 from keras_seg.data.loading import ReadAhead
@@ -80,18 +85,18 @@ class Batches(Epochs):
 
     def __init__(
         self,
-        dataset,
-        batch_size=8,
-        transforms=(),
+        dataset: PairSequence,
+        batch_size: int = 8,
+        transforms: Sequence[Callable] = (),
         *,
-        shuffle=False,
-        seed=0,
-        drop_remainder=False,
-        cache=True,
-        workers=None,
-        pixel_weights=None,
-        margin=0,
-        outputs=1,
+        shuffle: bool = False,
+        seed: int = 0,
+        drop_remainder: bool = False,
+        cache: bool = True,
+        workers: int | None = None,
+        pixel_weights: Callable[[NDArray], NDArray] | None = None,
+        margin: int = 0,
+        outputs: int = 1,
     ):
         super().__init__(seed)
         check_positive(batch_size=batch_size, outputs=outputs)
@@ -120,14 +125,14 @@ class Batches(Epochs):
         self._threads = workers or cpu_count() + 1
         self._ahead = ReadAhead(self._threads)
 
-    def __len__(self):
+    def __len__(self) -> int:
         full, rest = divmod(len(self.dataset), self.batch_size)
         return full + (rest > 0 and not self.drop_remainder)
 
     def _batch(self, index, in_epoch):
         return self._get(self._ahead, index, _AHEAD if in_epoch else 0)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple]:
         ahead = ReadAhead(self._threads)
         try:
             for index in range(len(self)):
@@ -135,7 +140,7 @@ class Batches(Epochs):
         finally:
             ahead.close()
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         self._ahead.close()
         super().on_epoch_end()
 

@@ -3,9 +3,13 @@
 import csv
 import dataclasses
 import itertools
+import os
 import pathlib
+from typing import Any
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg.data.errors import DataError
 from keras_seg.data.text import brief
@@ -26,7 +30,7 @@ VOID = 255
 MAX_CLASSES = 255  # ids 0..254 in one byte, beside void
 
 
-def voc_colormap(n):
+def voc_colormap(n: int) -> NDArray[np.uint8]:
     """The first `n` colors of PASCAL VOC, a uint8 array `(n, 3)`.
 
     Bits 0, 3 and 6 of an id are the highest bits of red, bits 1, 4 and 7
@@ -93,11 +97,11 @@ class ClassTable:
                 f"Received: {sorted(self.ignore_classes)}"
             )
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.names)
 
     @classmethod
-    def default(cls, n):
+    def default(cls, n: int) -> Self:
         """`n` classes named "class 0", "class 1", … in VOC's colors."""
         _check_count(n)
         return cls(
@@ -107,7 +111,7 @@ class ClassTable:
         )
 
     @classmethod
-    def read(cls, path):
+    def read(cls, path: str | os.PathLike) -> Self:
         """Read `classes.csv` or `classes.yaml`.
 
         A CSV file has the columns id and name, and optionally r, g, b and
@@ -155,7 +159,7 @@ class ClassTable:
             colors_given=all(rows[i][1] for i in ids),
         )
 
-    def write(self, path):
+    def write(self, path: str | os.PathLike) -> None:
         """Write the table as `classes.csv`, which `read` takes back."""
         rows: list = [("id", "name", "r", "g", "b", "role")]
         for i, name in enumerate(self.names):
@@ -167,7 +171,7 @@ class ClassTable:
         with open(path, "w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """What JSON can hold of it: names, colors and ids that mean void."""
         rows = zip(self.names, self.colors, strict=True)
         return {
@@ -179,7 +183,7 @@ class ClassTable:
         }
 
     @classmethod
-    def from_dict(cls, known):
+    def from_dict(cls, known: dict[str, Any]) -> Self:
         """The table that `to_dict` wrote.
 
         Raises:

@@ -1,6 +1,7 @@
 """`DataError`, raised for files that cannot be trained on, and its codes."""
 
 import functools
+import os
 
 __all__ = ["DataError"]
 
@@ -73,7 +74,16 @@ class DataError(ValueError):
     masks/7.png.
     """
 
-    def __init__(self, code, file, found, allowed, *, fix, guess=None):
+    def __init__(
+        self,
+        code: str,
+        file: str | os.PathLike,
+        found: str,
+        allowed: str,
+        *,
+        fix: str,
+        guess: str | None = None,
+    ):
         self.code = code
         self.file = str(file)
         self.found = found

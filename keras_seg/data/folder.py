@@ -5,8 +5,13 @@ import copy
 import itertools
 import os
 import pathlib
+from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 from typing import Protocol
+from typing import Self
+
+from numpy.typing import NDArray
 
 from keras_seg.data.arrays import tiff_pages
 from keras_seg.data.classes import ClassTable
@@ -64,12 +69,12 @@ class Folder:
 
     def __init__(
         self,
-        pairs,
-        class_table,
-        masks=None,
-        channels=3,
-        skipped=(),
-        bit_depth=None,
+        pairs: Iterable[Pair],
+        class_table: ClassTable,
+        masks: Callable[[Pair], NDArray] | None = None,
+        channels: int | None = 3,
+        skipped: Iterable[pathlib.Path] = (),
+        bit_depth: int | None = None,
     ):
         self.pairs = tuple(pairs)
         self.class_table = class_table
@@ -78,33 +83,33 @@ class Folder:
         self.skipped = tuple(skipped)
         self.bit_depth = bit_depth
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.pairs)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[NDArray, NDArray]:
         image, mask, _ = self._read(index)
         return image, mask
 
-    def size(self, index):
+    def size(self, index: int) -> tuple[int, int]:
         """Height and width of a pair, without decoding it."""
         return read_size(self.pairs[index].image, self.pairs[index].page)
 
-    def read_image(self, index):
+    def read_image(self, index: int) -> NDArray:
         """The image of a pair, see `keras_seg.data.read_image`."""
         pair = self.pairs[index]
         return read_image(pair.image, self.channels, pair.page, self.bit_depth)
 
-    def read_ids(self, index):
+    def read_ids(self, index: int) -> NDArray:
         """The ids `(height, width)` as written, before any check."""
         return self.masks(self.pairs[index])
 
-    def subset(self, indices):
+    def subset(self, indices: Iterable[int]) -> Self:
         """A `Folder` of the pairs at some indices."""
         part = copy.copy(self)
         part.pairs, part.skipped = tuple(self.pairs[i] for i in indices), ()
         return part
 
-    def check(self):
+    def check(self) -> Self:
         """Decode every file, and return the folder if all can be trained on.
 
         Raises:
@@ -214,14 +219,14 @@ def from_files(
 
 
 def from_stack(
-    images,
-    labels,
+    images: str | os.PathLike,
+    labels: str | os.PathLike,
     *,
-    class_table=None,
-    check=True,
-    mask_values=None,
-    channels=3,
-):
+    class_table: ClassTable | int | None = None,
+    check: bool = True,
+    mask_values: dict[int, int] | None = None,
+    channels: int | None = 3,
+) -> Folder:
     """Read a TIFF stack of images and one of labels, such as ISBI 2012's.
 
     Page i of the labels is the mask of page i of the images. Black-and-white

@@ -1,6 +1,7 @@
 """Class ids of masks: finding, counting and checking them."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,22 +162,24 @@ class ClassStatistics:
     total_images: int
 
     @property
-    def labelled(self):
+    def labelled(self) -> int:
         """The pixels that have a class."""
         return int(self.pixels.sum())
 
     @property
-    def shares(self):
+    def shares(self) -> NDArray[np.float64]:
         """The part of the labelled pixels that each class has, float64."""
         return self.pixels / max(1, self.labelled)
 
     @property
-    def void_share(self):
+    def void_share(self) -> float:
         """The part of all pixels that is void."""
         return self.void / max(1, self.labelled + self.void)
 
 
-def class_statistics(data, class_table=None):
+def class_statistics(
+    data: Any, class_table: ClassTable | int | None = None
+) -> ClassStatistics:
     """Count the pixels and the images of each class.
 
     Args:

@@ -1,6 +1,9 @@
 """Reading of image files."""
 
+import os
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags
 from PIL import ImageOps
 
@@ -31,7 +34,12 @@ __all__ = [
 _LOW_BYTES = {"RGB;16B": "RGB;16L", "RGBA;16B": "RGBA;16L", "LA;16B": "RGBA"}
 
 
-def read_image(path, channels=3, page=None, bit_depth=None):
+def read_image(
+    path: str | os.PathLike,
+    channels: int | None = 3,
+    page: int | None = None,
+    bit_depth: int | None = None,
+) -> NDArray:
     """Read an image as viewers show it, turned by its EXIF orientation.
 
     With 3 channels palettes, gray and CMYK become RGB, alpha is dropped, and

@@ -5,6 +5,7 @@ import concurrent.futures
 import contextlib
 import os
 import threading
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -25,7 +26,7 @@ class Epochs(keras.utils.PyDataset, abc.ABC):
     `__len__` and `_batch`.
     """
 
-    def __init__(self, seed):
+    def __init__(self, seed: int):
         # One worker means that `fit` reads in its own thread; `Batches` reads
         # ahead by `ReadAhead`. With more, fit() on PyTorch and JAX begins an
         # epoch to build the model and keeps what was read ahead for it: its
@@ -35,14 +36,14 @@ class Epochs(keras.utils.PyDataset, abc.ABC):
         check_integer(0, seed=seed)
         self.seed = int(seed)
         self.epoch = 0
-        self._position = None
+        self._position: int | None = None
         self._lock = threading.Lock()
 
     @abc.abstractmethod
     def _batch(self, index, in_epoch):
         """Batch `index` of `self.epoch`; if `in_epoch`, the next is due."""
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple:
         count = len(self)
         if not 0 <= index < count:
             raise IndexError(f"`index` is 0..{count - 1}. Received: {index}")
@@ -50,21 +51,20 @@ class Epochs(keras.utils.PyDataset, abc.ABC):
         # generator, differently on each backend: the order of the calls, not
         # `index`, says which batch is due.
         with self._lock:
-            in_epoch = self._position is not None
-            if in_epoch:
-                index = self._position
-                last = index == count - 1
-                self._position = None if last else index + 1
-        return self._batch(index, in_epoch)
+            due = self._position
+            if due is not None:
+                index = due
+                self._position = None if due == count - 1 else due + 1
+        return self._batch(index, due is not None)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple]:
         for index in range(len(self)):
             yield self._batch(index, False)
 
-    def on_epoch_begin(self):
+    def on_epoch_begin(self) -> None:
         self._position = 0
 
-    def on_epoch_end(self):
+    def on_epoch_end(self) -> None:
         self._position = None
         self.epoch += 1
 

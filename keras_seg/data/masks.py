@@ -1,6 +1,9 @@
 """Reading of mask files, as class ids or as colors that code classes."""
 
+import os
+
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ImageOps
 
 from keras_seg.data.arrays import is_npy
@@ -23,7 +26,7 @@ _COLOR_MODES = ("RGB", "RGBA", "RGBX", "PA")
 _STRETCH = {"2": 85, "4": 17}
 
 
-def read_mask(path, page=None):
+def read_mask(path: str | os.PathLike, page: int | None = None) -> NDArray:
     """Read a mask as the class ids that were written.
 
     One channel is read as stored: gray of 1 to 16 bits, even if 0 stands for

@@ -2,8 +2,11 @@
 
 import contextlib
 import itertools
+import os
 import pathlib
 import warnings
+from collections.abc import Callable
+from collections.abc import Iterable
 
 from PIL import Image
 from PIL import UnidentifiedImageError
@@ -175,7 +178,10 @@ def is_image_file(path):
     )
 
 
-def find_images(paths, skip=lambda folder: False):
+def find_images(
+    paths: Iterable[str | os.PathLike],
+    skip: Callable[[pathlib.Path], bool] = lambda folder: False,
+) -> list[pathlib.Path]:
     """List files, and the images in folders sorted by name.
 
     Folders are searched recursively, except hidden ones and links to folders

@@ -3,7 +3,9 @@
 import colorsys
 import dataclasses
 import functools
+import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -22,7 +24,13 @@ __all__ = [
 ]
 
 
-def write_folder(path, images, masks, class_table, split="train"):
+def write_folder(
+    path: str | os.PathLike,
+    images: np.ndarray | Sequence[np.ndarray],
+    masks: np.ndarray | Sequence[np.ndarray],
+    class_table: ClassTable,
+    split: str = "train",
+) -> None:
     """Write images, masks and a class table to a folder for `from_folder`.
 
     The images are `path/<split>/images/0000.png`, `0001.png`, …; the masks,
@@ -79,7 +87,9 @@ _REACH = 130  # pixels; every pixel has its two nearest centers within it
 _HALF_WIDTH = 2.6  # pixels from the middle of a membrane to its edge
 
 
-def membranes(n, size=256, seed=0):
+def membranes(
+    n: int, size: int = 256, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw sections of tissue in the manner of electron microscopy.
 
     The cells form a warped Voronoi diagram. Their membranes are dark, but so
@@ -189,8 +199,7 @@ def _add_mitochondria(tissue, inside, cell, centers, rng):
         body = depth * (0.75 + 0.35 * stripes)
         rim = 1.25 * np.exp(-((edge / 1.3) ** 2))
         oval = np.clip(edge + 0.5, 0, 1)
-        clear = np.clip((inside[window] - 2) / 2, 0, 1)
-        clear = clear * (cell[window] == i)
+        clear = np.clip((inside[window] - 2) / 2, 0, 1) * (cell[window] == i)
         part = tissue[window]
         part += clear * (oval * (-0.15 - body - part * 0.6) - rim * (1 - oval))
 
@@ -230,7 +239,9 @@ def _offsets(window, center):
     return y, np.arange(columns.start, columns.stop) - center[1]
 
 
-def shapes(n, size=256, seed=0, classes=5):
+def shapes(
+    n: int, size: int = 256, seed: int = 0, classes: int = 5
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw textured shapes on a background, with void around each.
 
     Shapes and background share all colors and textures, so only the outline
@@ -258,7 +269,7 @@ def shapes(n, size=256, seed=0, classes=5):
     return _draw_all(n, size, seed, functools.partial(_draw_shapes, classes))
 
 
-def shape_classes(n=5):
+def shape_classes(n: int = 5) -> ClassTable:
     """The `ClassTable` of `shapes(classes=n)`.
 
     Args:
@@ -334,10 +345,6 @@ def _cross(u, v):
     u, v = np.abs(u), np.abs(v)
     bars = np.maximum(u - 1.05, v - 0.34), np.maximum(v - 1.05, u - 0.34)
     return np.minimum(*bars)
-
-
-def _crescent(u, v):
-    return np.maximum(np.hypot(u, v) - 1, 0.85 - np.hypot(u - 0.6, v))
 
 
 _OUTLINES = {

@@ -1,11 +1,14 @@
 """Windows around pixels, for the `fit` of a patch classifier."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_seg.arguments import check_positive
 from keras_seg.arguments import pair_of
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
+from keras_seg.data.folder import PairSequence
 from keras_seg.data.ids import classes_of_ids
 from keras_seg.data.ids import ids_of_mask
 from keras_seg.data.ids import normalize_mask
@@ -91,16 +94,16 @@ class Windows(Epochs):
 
     def __init__(
         self,
-        data,
-        window,
-        batch_size=128,
+        data: PairSequence,
+        window: int | Sequence[int],
+        batch_size: int = 128,
         *,
-        class_table=None,
-        per_class=None,
-        flips=True,
-        quarter_turns=True,
-        shuffle=True,
-        seed=0,
+        class_table: ClassTable | int | None = None,
+        per_class: int | None = None,
+        flips: bool = True,
+        quarter_turns: bool = True,
+        shuffle: bool = True,
+        seed: int = 0,
     ):
         super().__init__(seed)
         self.window = pair_of("window", window)
@@ -128,7 +131,7 @@ class Windows(Epochs):
         ]
         self._drawn: tuple = (None, None)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-self.per_class * len(self._pixels) // self.batch_size)
 
     def _batch(self, index, in_epoch):

@@ -3,13 +3,18 @@
 import csv
 import importlib.metadata
 import json
+import os
 import pathlib
 import platform
 import shlex
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
+from typing import Self
 
 import keras
+from numpy.typing import NDArray
 
 import keras_seg
 from keras_seg.atomic import remove_leftovers
@@ -58,13 +63,18 @@ class RunFolder:
         class_table: `keras_seg.data.ClassTable`.
     """
 
-    def __init__(self, path, settings, class_table):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        settings: Settings | None,
+        class_table: ClassTable,
+    ):
         self.path = pathlib.Path(path)
         self.settings = settings
         self.class_table = class_table
 
     @staticmethod
-    def check_free(path):
+    def check_free(path: str | os.PathLike) -> None:
         """Refuses a path at which something is already.
 
         Raises:
@@ -86,7 +96,13 @@ class RunFolder:
             )
 
     @classmethod
-    def create(cls, path, settings, class_table, data=None):
+    def create(
+        cls,
+        path: str | os.PathLike,
+        settings: Settings | None,
+        class_table: ClassTable,
+        data: dict[str, Any] | None = None,
+    ) -> Self:
         """Makes the folder, and writes what is known before the first step.
 
         It appears with these files in it, or not at all.
@@ -117,7 +133,7 @@ class RunFolder:
         return cls(path, settings, class_table)
 
     @classmethod
-    def open(cls, path):
+    def open(cls, path: str | os.PathLike) -> Self:
         """Opens the folder of a run.
 
         What killed processes were about to write there is removed.
@@ -150,22 +166,22 @@ class RunFolder:
         return run
 
     @property
-    def is_finished(self):
+    def is_finished(self) -> bool:
         """Whether all epochs were trained and all files are written."""
         return (self.path / "README.md").is_file()
 
     @property
-    def data(self):
+    def data(self) -> dict[str, Any] | None:
         """What `data.json` holds, a dictionary, or `None`."""
         return self._read("data.json", _parse_object)
 
-    def model_path(self, best=True):
+    def model_path(self, best: bool = True) -> pathlib.Path:
         """The file of the model: `best.keras` if asked for and there."""
         if best and (self.path / "best.keras").is_file():
             return self.path / "best.keras"
         return self.path / "model.keras"
 
-    def load_model(self, best=True):
+    def load_model(self, best: bool = True) -> keras.Model:
         """Loads the model, without code that might be hidden in the file.
 
         Args:
@@ -191,12 +207,14 @@ class RunFolder:
             )
         return load_model(path, len(self.class_table))
 
-    def save_model(self, model, name):
+    def save_model(self, model: keras.Model, name: str) -> None:
         """Saves a model as `name`, without the state of its optimizer."""
         with writing(self.path / name) as temporary:
             without_optimizer(model).save(temporary)
 
-    def write_table(self, name, rows):
+    def write_table(
+        self, name: str, rows: Sequence[dict[str, Any]]
+    ) -> pathlib.Path:
         """Writes rows, dictionaries with the same keys, as a CSV file.
 
         Returns:
@@ -213,7 +231,7 @@ class RunFolder:
             writer.writerows(rows)
         return self.path / name
 
-    def scores(self):
+    def scores(self) -> list[dict[str, Any]]:
         """The rows of `per_class_iou.csv`, see `Evaluation.rows`.
 
         Returns:
@@ -230,7 +248,7 @@ class RunFolder:
             )
         return rows
 
-    def write_text(self, name, text):
+    def write_text(self, name: str, text: str) -> None:
         """Writes a text file; bytes of a path that are no text, as `\\udce9`.
 
         JSON reads that back as it was.
@@ -238,7 +256,7 @@ class RunFolder:
         with writing(self.path / name) as temporary:
             temporary.write_text(text, "utf-8", "backslashreplace")
 
-    def write_picture(self, name, picture):
+    def write_picture(self, name: str, picture: NDArray) -> None:
         """Writes an RGB array as a picture; `name` may have a folder."""
         from keras_seg.visualization import save_image
 
@@ -247,7 +265,7 @@ class RunFolder:
         with writing(path) as temporary:
             save_image(temporary, picture)
 
-    def log(self, text):
+    def log(self, text: str) -> None:
         """Adds a line, with the time, to `log.txt`."""
         path = self.path / "log.txt"
         before = path.read_text(encoding="utf-8") if path.is_file() else ""

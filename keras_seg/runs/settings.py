@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import json
 from typing import Any
+from typing import Self
 
 __all__ = ["Settings", "did_you_mean"]
 
@@ -111,7 +112,7 @@ class Settings:
                 f"Received: {name}={getattr(self, name)!r}"
             )
 
-    def resolved(self):
+    def resolved(self) -> Self:
         """The same settings, with what each `None` stands for in its place.
 
         Example:
@@ -129,12 +130,12 @@ class Settings:
             self, backbone_rate=rate, freeze_batch_norm=freeze
         )
 
-    def to_json(self):
+    def to_json(self) -> str:
         """The settings as JSON text, a line each."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text):
+    def from_json(cls, text: str) -> Self:
         """Settings from JSON text; what is not there has its default.
 
         Args:

@@ -4,9 +4,11 @@ import dataclasses
 import hashlib
 import itertools
 import pathlib
+from typing import Self
 
 import numpy as np
 
+from keras_seg.data import Folder
 from keras_seg.data import from_folder
 from keras_seg.data import splits
 from keras_seg.data.folder import map_threads
@@ -69,7 +71,7 @@ class DataSource:
     skip_unlabeled: bool = False
     bit_depth: int | None = None
 
-    def resolved(self):
+    def resolved(self) -> Self:
         """The same source: an absolute path, the splits that are chosen."""
         split, validation_split = self._splits()
         return dataclasses.replace(
@@ -79,7 +81,7 @@ class DataSource:
             validation_split=validation_split,
         )
 
-    def read(self, check=True):
+    def read(self, check: bool = True) -> tuple[Folder, Folder | None]:
         """Reads the pairs.
 
         Args:

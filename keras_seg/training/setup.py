@@ -261,6 +261,7 @@ def compiled_model(
     model = build_model(settings, classes)
     steps = settings.epochs * -(-len(data) // settings.batch_size)
     set_batch_norm_momentum(model, momentum_for(steps))
+    rate: Any = settings.resolved().backbone_rate  # Not None any more.
     model.compile(
         **finetune(
             data,
@@ -269,7 +270,7 @@ def compiled_model(
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             learning_rate=settings.learning_rate,
-            backbone_rate=settings.resolved().backbone_rate,
+            backbone_rate=rate,
             weight_decay=settings.weight_decay,
         )
     )

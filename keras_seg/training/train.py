@@ -200,7 +200,7 @@ def _fit_in_folder(
 ) -> tuple[keras.Model, keras.callbacks.History]:
     """Trains from the first epoch that `run` does not have, to the end."""
     seen = data if validation is None else validation
-    settings = run.settings
+    settings: Any = run.settings  # Not None: it was trained by `train`.
     *watchers, saving = run_callbacks(run, shrunk(settings, seen))
     with lock(run.path / "classes.csv"):
         begin = saving.restore(model, batches)
@@ -217,7 +217,7 @@ def _fit_in_folder(
             losses = [row["loss"] for row in saving.rows]
             _refuse_divergence(losses, settings, run)
         # To overfit on purpose is to validate on what is trained on.
-        facts = run.data
+        facts = run.data or {}
         others = facts["validation"] not in (None, facts["train"])
         finish(run, seen, others, saving)
     return at_size(model, settings), _history(saving.rows)

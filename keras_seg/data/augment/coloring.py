@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg.arguments import check_not_negative
 from keras_seg.data.augment.transform import Transform
@@ -58,7 +59,9 @@ class ColorJitter(Transform):
                 f"Received: hue={self.hue}"
             )
 
-    def __call__(self, image, mask, rng):
+    def __call__(
+        self, image: NDArray, mask: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray]:
         channels = image.shape[2]
         if channels not in (1, 3):
             raise ValueError(
@@ -114,7 +117,9 @@ class GrayJitter(Transform):
     def __post_init__(self):
         check_not_negative(shift=self.shift, contrast=self.contrast)
 
-    def __call__(self, image, mask, rng):
+    def __call__(
+        self, image: NDArray, mask: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray]:
         contrast = rng.uniform(max(0.0, 1 - self.contrast), 1 + self.contrast)
         shift = rng.uniform(-self.shift, self.shift)
         mean = image.mean(dtype="float64")

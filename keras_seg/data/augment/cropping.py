@@ -1,11 +1,15 @@
 """Padding, windows and random crops."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg.arguments import check_share
 from keras_seg.arguments import pair_of
+from keras_seg.data.augment.transform import Size
 from keras_seg.data.augment.transform import Transform
 from keras_seg.data.classes import VOID
 
@@ -42,7 +46,14 @@ def fill_color(color, channels):
     return np.broadcast_to(color, (channels,))
 
 
-def pad_to(image, mask, size, *, color=None, ignore_class=VOID):
+def pad_to(
+    image: NDArray,
+    mask: NDArray,
+    size: Sequence[int],
+    *,
+    color: float | Sequence[float] | None = None,
+    ignore_class: int = VOID,
+) -> tuple[NDArray, NDArray]:
     """Pad at the bottom and the right up to a size.
 
     Args:
@@ -72,7 +83,15 @@ def pad_to(image, mask, size, *, color=None, ignore_class=VOID):
     )
 
 
-def window(image, mask, corner, size, *, color=None, ignore_class=VOID):
+def window(
+    image: NDArray,
+    mask: NDArray,
+    corner: Sequence[int],
+    size: Sequence[int],
+    *,
+    color: float | Sequence[float] | None = None,
+    ignore_class: int = VOID,
+) -> tuple[NDArray, NDArray]:
     """Cut a window, filled where it reaches beyond the image.
 
     Args:
@@ -115,7 +134,7 @@ class Filling(Transform):
     ignore_class: int = VOID
 
     @property
-    def fill(self):
+    def fill(self) -> dict[str, Any]:
         """The fill values as keyword arguments."""
         return {"color": self.color, "ignore_class": self.ignore_class}
 
@@ -148,18 +167,22 @@ class RandomCrop(Filling):
     def __post_init__(self):
         object.__setattr__(self, "size", pair_of("size", self.size))
 
-    def __call__(self, image, mask, rng):
+    def __call__(
+        self, image: NDArray, mask: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray]:
         corner = self.draw(mask.shape, rng)
         return window(image, mask, corner, self.size, **self.fill)
 
-    def draw(self, size, rng):
+    def draw(
+        self, size: Sequence[int], rng: np.random.Generator
+    ) -> tuple[int, ...]:
         """Draw the corner (top, left) for an image of (height, width)."""
         return tuple(
             int(rng.integers(max(0, side - length) + 1))
             for side, length in zip(size, self.size, strict=True)
         )
 
-    def size_after(self, size):
+    def size_after(self, size: Size) -> tuple[int, int]:
         return self.size
 
 
@@ -208,11 +231,13 @@ class BalancedCrop(Filling):
                     f"class. Received: weights={self.weights}"
                 )
 
-    def __call__(self, image, mask, rng):
+    def __call__(
+        self, image: NDArray, mask: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray]:
         corner = self.draw(mask, rng)
         return window(image, mask, corner, self.size, **self.fill)
 
-    def draw(self, mask, rng):
+    def draw(self, mask: NDArray, rng: np.random.Generator) -> tuple[int, ...]:
         """Draw the corner (top, left) for a mask."""
         chosen = None
         if rng.random() < self.probability:
@@ -241,5 +266,5 @@ class BalancedCrop(Filling):
             return None
         return ids[rng.choice(len(ids), p=weights / weights.sum())]
 
-    def size_after(self, size):
+    def size_after(self, size: Size) -> tuple[int, int]:
         return self.size

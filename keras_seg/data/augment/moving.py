@@ -2,8 +2,10 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg.arguments import check_integer
 from keras_seg.arguments import check_not_negative
@@ -11,6 +13,7 @@ from keras_seg.arguments import check_share
 from keras_seg.data.augment.cropping import Filling
 from keras_seg.data.augment.cropping import fill_color
 from keras_seg.data.augment.cropping import window
+from keras_seg.data.augment.transform import Size
 from keras_seg.data.augment.transform import Transform
 from keras_seg.data.classes import VOID
 
@@ -50,7 +53,9 @@ class RandomShift(Filling):
     def __post_init__(self):
         check_integer(0, pixels=self.pixels)
 
-    def __call__(self, image, mask, rng):
+    def __call__(
+        self, image: NDArray, mask: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray]:
         corner = rng.integers(-self.pixels, self.pixels, 2, endpoint=True)
         return window(image, mask, corner.tolist(), mask.shape, **self.fill)
 
@@ -80,7 +85,9 @@ class RandomFlip(Transform):
     def __post_init__(self):
         check_share(horizontal=self.horizontal, vertical=self.vertical)
 
-    def __call__(self, image, mask, rng):
+    def __call__(
+        self, image: NDArray, mask: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray]:
         if rng.random() < self.horizontal:
             image, mask = image[:, ::-1], mask[:, ::-1]
         if rng.random() < self.vertical:
@@ -106,11 +113,13 @@ class RandomQuarterTurns(Transform):
     4
     """
 
-    def __call__(self, image, mask, rng):
+    def __call__(
+        self, image: NDArray, mask: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray]:
         turns = int(rng.integers(4))
         return np.rot90(image, turns), np.rot90(mask, turns)
 
-    def size_after(self, size):
+    def size_after(self, size: Size) -> Size:
         return size if isinstance(size, tuple) and size[0] == size[1] else None
 
 
@@ -180,7 +189,14 @@ def _split(places, side):
     return before.astype("int64"), beyond[..., None]
 
 
-def rotate(image, mask, degrees, *, color=None, ignore_class=VOID):
+def rotate(
+    image: NDArray,
+    mask: NDArray,
+    degrees: float,
+    *,
+    color: float | Sequence[float] | None = None,
+    ignore_class: int = VOID,
+) -> tuple[NDArray, NDArray]:
     """Rotate an image and its mask about their center, keeping the size.
 
     Args:
@@ -228,7 +244,9 @@ class RandomRotation(Filling):
     def __post_init__(self):
         check_not_negative(degrees=self.degrees)
 
-    def __call__(self, image, mask, rng):
+    def __call__(
+        self, image: NDArray, mask: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray]:
         degrees = rng.uniform(-self.degrees, self.degrees)
         return rotate(image, mask, degrees, **self.fill)
 
@@ -305,7 +323,9 @@ class ElasticDeformation(Filling):
         check_integer(2, grid=self.grid)
         check_not_negative(sigma=self.sigma)
 
-    def __call__(self, image, mask, rng):
+    def __call__(
+        self, image: NDArray, mask: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray]:
         height, width = mask.shape
         coarse = rng.normal(0, self.sigma, (2, self.grid, self.grid))
         down, right = (

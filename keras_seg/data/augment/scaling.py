@@ -1,18 +1,24 @@
 """Resizing: bilinear for images, nearest neighbor for masks."""
 
 import dataclasses
+from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from keras_seg.data.augment.cropping import RandomCrop
 from keras_seg.data.augment.cropping import window as cut
+from keras_seg.data.augment.transform import Size
 from keras_seg.data.augment.transform import Transform
 
 __all__ = ["RandomScale", "resize_image", "resize_mask"]
 
 
-def resize_image(image, size, *, window=None):
+def resize_image(
+    image: NDArray, size: Sequence[int], *, window: Sequence[int] | None = None
+) -> NDArray:
     """Resize bilinearly, with antialiasing if it becomes smaller.
 
     Values of uint8 images are at most 1.5 from the exact ones.
@@ -95,7 +101,9 @@ def _like(dtype, values):
     return values.astype(dtype, copy=False)
 
 
-def resize_mask(mask, size, *, window=None):
+def resize_mask(
+    mask: NDArray, size: Sequence[int], *, window: Sequence[int] | None = None
+) -> NDArray:
     """Resize by nearest neighbor, with half-pixel centers.
 
     Args:
@@ -162,11 +170,15 @@ class RandomScale(Transform):
                 f"Received: low={self.low}, high={self.high}"
             )
 
-    def __call__(self, image, mask, rng):
+    def __call__(
+        self, image: NDArray, mask: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray]:
         size = self.draw(mask.shape, rng)
         return resize_image(image, size), resize_mask(mask, size)
 
-    def draw(self, size, rng):
+    def draw(
+        self, size: Sequence[int], rng: np.random.Generator
+    ) -> tuple[int, ...]:
         """Draw the new size for (height, width), each at least 1."""
         if self.factors is None:
             factor = rng.uniform(self.low, self.high)
@@ -174,10 +186,10 @@ class RandomScale(Transform):
             factor = self.factors[rng.integers(len(self.factors))]
         return tuple(max(1, round(side * factor)) for side in size)
 
-    def size_after(self, size):
+    def size_after(self, size: Size) -> None:
         return None
 
-    def with_next(self, following):
+    def with_next(self, following: Callable) -> Transform | None:
         if isinstance(following, RandomCrop):
             return _ScaledCrop(self, following)
         return None
@@ -190,7 +202,9 @@ class _ScaledCrop(Transform):
     scale: RandomScale
     crop: RandomCrop
 
-    def __call__(self, image, mask, rng):
+    def __call__(
+        self, image: NDArray, mask: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray]:
         size = self.scale.draw(mask.shape, rng)
         top, left = self.crop.draw(size, rng)
         height, width = (

@@ -1,10 +1,16 @@
 """`Transform`, the base class of all transforms, and `apply`."""
 
 import abc
+from collections.abc import Callable
+from collections.abc import Sequence
 
-__all__ = ["INPUT_SIZE", "Transform", "apply", "size_after"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["INPUT_SIZE", "Size", "Transform", "apply", "size_after"]
 
 INPUT_SIZE = "input"
+Size = tuple[int, int] | str | None  # see `Transform.size_after`
 
 
 class Transform(abc.ABC):
@@ -18,7 +24,9 @@ class Transform(abc.ABC):
     """
 
     @abc.abstractmethod
-    def __call__(self, image, mask, rng):
+    def __call__(
+        self, image: NDArray, mask: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray]:
         """Transform one pair, without writing into it.
 
         Args:
@@ -31,7 +39,7 @@ class Transform(abc.ABC):
             Tuple (image, mask) of the same dtypes.
         """
 
-    def size_after(self, size):
+    def size_after(self, size: Size) -> Size:
         """The size of the result for an input size.
 
         Both are a tuple (height, width); `INPUT_SIZE`, the image's own size
@@ -39,12 +47,17 @@ class Transform(abc.ABC):
         """
         return size
 
-    def with_next(self, following):
+    def with_next(self, following: Callable) -> "Transform | None":
         """A faster transform for this and the next one, or `None`."""
         return None
 
 
-def apply(transforms, image, mask, rng):
+def apply(
+    transforms: Sequence[Callable],
+    image: NDArray,
+    mask: NDArray,
+    rng: np.random.Generator,
+) -> tuple[NDArray, NDArray]:
     """Apply transforms one after the other.
 
     `RandomScale` directly before `RandomCrop` computes only the crop. The
@@ -82,9 +95,9 @@ def apply(transforms, image, mask, rng):
     return image, mask
 
 
-def size_after(transforms):
+def size_after(transforms: Sequence[Callable]) -> Size:
     """The size after a sequence of transforms, see `Transform.size_after`."""
-    size = INPUT_SIZE
+    size: Size = INPUT_SIZE
     for transform in transforms:
         if isinstance(transform, Transform):
             size = transform.size_after(size)

@@ -4,6 +4,8 @@ import collections
 import dataclasses
 import itertools
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
 from keras_seg.data.checks import files
 from keras_seg.data.checks import ids
@@ -15,6 +17,7 @@ from keras_seg.data.checks.report import Report
 from keras_seg.data.checks.report import SplitSummary
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
+from keras_seg.data.folder import PairSequence
 from keras_seg.data.folder import find_table
 from keras_seg.data.folder import from_pairs
 from keras_seg.data.folder import map_threads
@@ -31,14 +34,14 @@ __all__ = ["Survey", "check"]
 
 
 def check(
-    data,
-    split=None,
+    data: str | pathlib.Path | PairSequence | dict[str, Any],
+    split: str | None = None,
     *,
-    class_table=None,
-    mask_values=None,
-    progress=None,
-    skip_unlabeled=False,
-):
+    class_table: ClassTable | int | None = None,
+    mask_values: dict[int, int] | None = None,
+    progress: Callable[[int, int], object] | None = None,
+    skip_unlabeled: bool = False,
+) -> Report:
     """Check every image and mask of a data set, and report all findings.
 
     Each file is decoded once, on threads. A finding is not raised: `Report.ok`

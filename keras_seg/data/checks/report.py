@@ -2,8 +2,13 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 from typing import Any
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg import words
 from keras_seg.atomic import replacing
@@ -52,15 +57,15 @@ class Report:
     data: dict[str, Any] = dataclasses.field(repr=False)
 
     @property
-    def ok(self):
+    def ok(self) -> bool:
         """Whether there is no error; there may be warnings."""
         return not self.of("error")
 
-    def of(self, severity):
+    def of(self, severity: str) -> tuple[Finding, ...]:
         """The findings of a severity: "error", "warning" or "note"."""
         return tuple(f for f in self.findings if f.severity == severity)
 
-    def raise_if_failed(self):
+    def raise_if_failed(self) -> Self:
         """Raise the first error if there is one; otherwise return the report.
 
         Raises:
@@ -74,11 +79,11 @@ class Report:
             error.add_note(str(other))
         raise error
 
-    def to_text(self):
+    def to_text(self) -> str:
         """The report as plain text."""
         return report_as_text(self)
 
-    def to_json(self):
+    def to_json(self) -> str:
         """The report as JSON."""
         known: dict[str, Any] = {"classes": None, "void_ids": None}
         if self.class_table:
@@ -98,14 +103,14 @@ class Report:
         }
         return json.dumps(content, indent=2, ensure_ascii=False)
 
-    def sheet(self, tiles=12):
+    def sheet(self, tiles: int = 12) -> NDArray[np.uint8]:
         """Draw at most `tiles` images and masks, those at fault first.
 
         A uint8 array `(height, width, 3)`.
         """
         return draw_sheet(self, tiles)
 
-    def write(self, folder):
+    def write(self, folder: str | os.PathLike) -> list[pathlib.Path]:
         """Write report.txt, report.json and sheet.png, and list their paths.
 
         Args:

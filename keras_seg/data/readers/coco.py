@@ -1,6 +1,7 @@
 """Reader of COCO's JSON: which files there are, and what they list."""
 
 import functools
+import os
 import pathlib
 import re
 
@@ -39,16 +40,16 @@ _COMPANIONS = (
 
 
 def from_coco(
-    path,
-    split=None,
+    path: str | os.PathLike,
+    split: str | None = None,
     *,
-    images=None,
-    class_table=None,
-    check=True,
-    channels=3,
-    background="background",
-    crowd_is_void=True,
-):
+    images: str | os.PathLike | None = None,
+    class_table: ClassTable | int | None = None,
+    check: bool = True,
+    channels: int | None = 3,
+    background: str | None = "background",
+    crowd_is_void: bool = True,
+) -> Folder:
     """Read annotations in COCO's format as a `Folder`.
 
     Categories become classes in the order of their ids, after the class
@@ -85,7 +86,7 @@ def from_coco(
     """
     path = pathlib.Path(path)
     alone = path.is_file()
-    files = {"": path} if alone else path.is_dir() and _files(path)
+    files = {"": path} if alone else _files(path) if path.is_dir() else {}
     file = path if alone else _file_of(path, split, files)
     content = read_json(file)
     entries = value(content, "images", list, file, "the file")

@@ -11,6 +11,7 @@ import re
 import numpy as np
 from PIL import Image
 
+from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
 from keras_seg.data.folder import find_table
@@ -48,15 +49,15 @@ _SHAPES = re.compile(rb'"shapes"\s*:')
 
 
 def from_labelme(
-    path,
-    split=None,
+    path: str | os.PathLike,
+    split: str | None = None,
     *,
-    class_table=None,
-    check=True,
-    channels=3,
-    background="background",
-    skip_unlabeled=False,
-):
+    class_table: ClassTable | int | None = None,
+    check: bool = True,
+    channels: int | None = 3,
+    background: str | None = "background",
+    skip_unlabeled: bool = False,
+) -> Folder:
     """Read the files of labelme as a `Folder`.
 
     `path` or `path/<split>` holds images and a JSON file of the same stem for

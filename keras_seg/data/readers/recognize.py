@@ -3,9 +3,12 @@
 import os
 import pathlib
 import re
+from typing import Any
 
 from keras_seg.data import layout
+from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
+from keras_seg.data.folder import Folder
 from keras_seg.data.folder import from_pairs
 from keras_seg.data.images import check_bit_depth
 from keras_seg.data.layout import MASK_FOLDERS
@@ -57,16 +60,16 @@ _LAYOUTS = (
 
 
 def from_folder(
-    path,
-    split=None,
+    path: str | os.PathLike,
+    split: str | None = None,
     *,
-    class_table=None,
-    check=True,
-    mask_values=None,
-    channels=3,
-    bit_depth=None,
-    skip_unlabeled=False,
-):
+    class_table: ClassTable | int | None = None,
+    check: bool = True,
+    mask_values: dict[int, int] | None = None,
+    channels: int | None = 3,
+    bit_depth: int | None = None,
+    skip_unlabeled: bool = False,
+) -> Folder:
     """Read a folder of images and masks in any known layout as a `Folder`.
 
     The plain layouts, with `labels`, `masks` or `annotations` for the masks:
@@ -126,7 +129,11 @@ def from_folder(
     >>> len(folder), image.shape, mask.shape, folder.class_table.names
     (3, (64, 64, 3), (64, 64), ('cell', 'membrane'))
     """
-    options = {"class_table": class_table, "check": check, "channels": channels}
+    options: dict[str, Any] = {
+        "class_table": class_table,
+        "check": check,
+        "channels": channels,
+    }
     _, reader = recognize(path)
     if reader in (from_pairs, from_voc):
         options["mask_values"] = mask_values
@@ -151,7 +158,7 @@ def from_folder(
     return folder.check() if check else folder
 
 
-def splits(path):
+def splits(path: str | os.PathLike) -> tuple[str, ...]:
     """The names of the splits of a data set that `from_folder` reads.
 
     A tuple in which "train", "val" and "test" come first.

@@ -74,16 +74,16 @@ VOC_CLASSES = ClassTable(
 
 
 def from_voc(
-    path,
-    split=None,
+    path: str | os.PathLike,
+    split: str | None = None,
     *,
-    class_table=None,
-    check=True,
-    mask_values=None,
-    channels=3,
-    problems=None,
-    skip_unlabeled=False,
-):
+    class_table: ClassTable | int | None = None,
+    check: bool = True,
+    mask_values: dict[int, int] | None = None,
+    channels: int | None = 3,
+    problems: list[DataError] | None = None,
+    skip_unlabeled: bool = False,
+) -> Folder:
     """Read a folder in the layout of PASCAL VOC as a `Folder`.
 
     `path` holds `JPEGImages`, `SegmentationClass` and
@@ -203,15 +203,15 @@ _LINE = "a line is name:red,green,blue:parts:actions"
 
 
 def from_cvat(
-    path,
-    split=None,
+    path: str | os.PathLike,
+    split: str | None = None,
     *,
-    class_table=None,
-    check=True,
-    channels=3,
-    problems=None,
-    skip_unlabeled=False,
-):
+    class_table: ClassTable | int | None = None,
+    check: bool = True,
+    channels: int | None = 3,
+    problems: list[DataError] | None = None,
+    skip_unlabeled: bool = False,
+) -> Folder:
     """Read a CVAT export "Segmentation mask 1.1" as a `Folder`.
 
     `path` holds `labelmap.txt` and VOC's layout. Every mask, even one with a

@@ -44,14 +44,14 @@ _OUTSIDE = 0.01  # of the side, which tools round away
 
 
 def from_yolo(
-    path,
-    split=None,
+    path: str | os.PathLike,
+    split: str | None = None,
     *,
-    class_table=None,
-    check=True,
-    channels=3,
-    background="background",
-):
+    class_table: ClassTable | int | None = None,
+    check: bool = True,
+    channels: int | None = 3,
+    background: str | None = "background",
+) -> Folder:
     """Read polygons in YOLO's format as a `Folder`.
 
     `data.yaml` has the names of the classes and, for train, val and test, the

@@ -112,7 +112,7 @@ def resume(
         data = source.read(check=False)
     with _watched(path, reporter):
         training.resume(path, *data, **reporter.fit_options(run.class_table))
-    known = run.data or {}
+    known: Any = run.data
     facts = known["validation"] or known["train"]
     _report(path, facts["images"], source, reporter)
 
@@ -257,7 +257,8 @@ def _report(
         )
     if not reporter.text:
         return
-    held_out = (run.data or {})["validation"] is not None
+    known: Any = run.data
+    held_out = known["validation"] is not None
     overfit = source is not None and source.overfit is not None
     if held_out and not overfit:
         text = count(images, "held-out image")

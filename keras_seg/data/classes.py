@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from keras_seg.data.errors import DataError
 from keras_seg.data.text import brief
+from keras_seg.data.text import json_integer
+from keras_seg.data.text import json_text
 from keras_seg.data.text import listing
 from keras_seg.data.text import parse_id
 from keras_seg.data.text import read_text
@@ -190,12 +192,12 @@ class ClassTable:
             KeyError, TypeError, ValueError: if it is not what `to_dict` writes.
         """
         return cls(
-            names=tuple(_text(row["name"]) for row in known["classes"]),
+            names=tuple(json_text(row["name"]) for row in known["classes"]),
             colors=tuple(
                 _red_green_blue(row["color"]) for row in known["classes"]
             ),
             ignore_classes=frozenset(
-                _whole(i, 1 << 31) for i in known["void_ids"]
+                json_integer(i, 1 << 31) for i in known["void_ids"]
             ),
         )
 
@@ -393,18 +395,6 @@ def _malformed(path, found, allowed, fix="correct the entry"):
     return DataError("KS-D011", path, found, allowed, fix=fix)
 
 
-def _text(value):
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} is no text")
-    return value
-
-
 def _red_green_blue(values):
-    red, green, blue = (_whole(value, 255) for value in values)
+    red, green, blue = (json_integer(value, 255) for value in values)
     return red, green, blue
-
-
-def _whole(value, largest):
-    if type(value) is not int or not 0 <= value <= largest:
-        raise TypeError(f"{value!r:.40} is no integer of 0...{largest}")
-    return value

@@ -6,6 +6,7 @@ import pathlib
 import reprlib
 import stat
 import unicodedata
+from typing import Any
 
 import yaml
 
@@ -14,6 +15,8 @@ from keras_seg.data.errors import DataError
 __all__ = [
     "brief",
     "composed",
+    "json_integer",
+    "json_text",
     "limit_annotations",
     "listing",
     "malformed",
@@ -31,6 +34,20 @@ _YAML_LIMIT = 2**20  # of names and paths; its parser takes seconds for more
 
 _short = reprlib.Repr()
 _short.maxlevel, _short.maxstring = 2, 60
+
+
+def json_text(value: Any) -> str:
+    """Returns a value read from JSON that must be text, or a TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is no text")
+    return value
+
+
+def json_integer(value: Any, largest: int) -> int:
+    """Returns a value that must be an integer of 0...largest."""
+    if type(value) is not int or not 0 <= value <= largest:
+        raise TypeError(f"{value!r:.40} is no integer of 0...{largest}")
+    return value
 
 
 def brief(value):

@@ -8,6 +8,8 @@ from typing import Any
 from typing import Self
 
 from keras_seg.data import ClassTable
+from keras_seg.data.text import json_integer
+from keras_seg.data.text import json_text
 from keras_seg.deployment.formats import ExportError
 
 __all__ = ["ExportMetadata", "metadata_path"]
@@ -79,7 +81,7 @@ class ExportMetadata:
 def _checked(known: dict[str, Any]) -> dict[str, Any]:
     size = known["size"]
     if size is not None:
-        height, width = (_whole(n, 1 << 31) for n in size)
+        height, width = (json_integer(n, 1 << 31) for n in size)
         size = height, width
     quantization = known["quantization"]
     bit_depth = known.get("bit_depth")
@@ -90,27 +92,15 @@ def _checked(known: dict[str, Any]) -> dict[str, Any]:
     return {
         "class_table": ClassTable.from_dict(known),
         "size": size,
-        "bit_depth": bit_depth and _whole(bit_depth, 16),
-        "longest_side": longest_side and _whole(longest_side, 1 << 31),
-        "channels": _whole(known["channels"], 1 << 16),
+        "bit_depth": bit_depth and json_integer(bit_depth, 16),
+        "longest_side": longest_side and json_integer(longest_side, 1 << 31),
+        "channels": json_integer(known["channels"], 1 << 16),
         "from_logits": from_logits,
-        "quantization": quantization and _text(quantization),
+        "quantization": quantization and json_text(quantization),
     } | {
-        name: _text(known[name])
+        name: json_text(known[name])
         for name in ("model", "format", "version", "backend")
     }
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r:.40} is no text")
-    return value
-
-
-def _whole(value: Any, largest: int) -> int:
-    if type(value) is not int or not 0 <= value <= largest:
-        raise TypeError(f"{value!r:.40} is no integer of 0...{largest}")
-    return value
 
 
 def metadata_path(path: str | os.PathLike) -> pathlib.Path:

@@ -206,7 +206,10 @@ def _fitted(
     settings = suggest_settings(data, settings, names)
     size = "images as they are (--size)"
     if settings.size is not None:
-        size = f"images shrunk to {settings.size} pixels (--size)"
+        size = (
+            f"images shrunk to {settings.size} pixels, enough for the objects "
+            "in them (--size)"
+        )
     words = {
         "size": size,
         "crop": "crops of {}×{} (--crop)".format(*(settings.crop or (0, 0))),

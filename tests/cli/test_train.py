@@ -47,6 +47,33 @@ def test_settings(run):
     assert settings.scale == (0.75, 1.5)
 
 
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("options", "batch", "said"),
+    [
+        ("", "256x256", "images shrunk to 512 pixels, enough for the objects"),
+        ("--size none", "256x256", "crops of 256×256 (--crop)"),
+        ("--size 60 --crop none", "45x60", "batches of 2"),
+    ],
+)
+def test_size(tmp_path, invoke, options, batch, said):
+    """A square of 800 pixels in images of 900×1200."""
+    mask = np.zeros((900, 1200), "uint8")
+    mask[50:850, 200:1000] = 1
+    image = np.random.default_rng(0).integers(0, 255, (900, 1200, 3), "uint8")
+    synthetic.write_folder(
+        tmp_path / "data",
+        [image, 255 - image],
+        [mask, mask],
+        ClassTable.default(2),
+    )
+    options = f"{OPTIONS} --dry-run {options}".split()
+    result = invoke("train", tmp_path / "data", *options)
+    assert result.exit_code == 0, result.output
+    assert said in result.stdout and f"batches of 2x{batch}x3" in result.stdout
+    assert ("shrunk to" in result.stdout) == said.startswith("images shrunk")
+
+
 def test_dry_run(data, invoke, tmp_path):
     """What is not chosen is fitted to four images of 48×48: a batch of all,
     a hundred epochs of one step."""

@@ -52,10 +52,14 @@ class Format:
         ]
         if not any(map(is_installed, self.runtimes)):
             missing.append(self.runtimes[0])
+        missing = list(dict.fromkeys(missing))
         if missing:
+            verb = "is" if len(missing) == 1 else "are"
+            backends = {"tensorflow", "torch"}
+            extras = {x if x in backends else "export" for x in missing}
             raise ExportError(
-                f"{self.title} needs {' and '.join(missing)}, which is not "
-                'installed. Fix: pip install "keras-seg[export]".'
+                f"{self.title} needs {' and '.join(missing)}, which {verb} not "
+                f'installed. Fix: pip install "keras-seg[{",".join(sorted(extras))}]".'
             )
 
 

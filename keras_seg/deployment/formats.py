@@ -57,9 +57,10 @@ class Format:
             verb = "is" if len(missing) == 1 else "are"
             backends = {"tensorflow", "torch"}
             extras = {x if x in backends else "export" for x in missing}
+            named = ",".join(sorted(extras))
             raise ExportError(
                 f"{self.title} needs {' and '.join(missing)}, which {verb} not "
-                f'installed. Fix: pip install "keras-seg[{",".join(sorted(extras))}]".'
+                f'installed. Fix: pip install "keras-seg[{named}]".'
             )
 
 

@@ -10,8 +10,8 @@ from keras_seg.layers import PadToMultiple
 from keras_seg.layers import RemovedStridePadding
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise_rules
-from keras_seg.surgery.measuring import measured_strides
-from keras_seg.surgery.measuring import verify_strides
+from keras_seg.surgery.strides import measured_strides
+from keras_seg.surgery.strides import verify_strides
 
 __all__ = ["pyramid", "stride_of"]
 

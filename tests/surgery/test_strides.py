@@ -2,7 +2,7 @@ import keras
 import pytest
 from keras import layers
 
-from keras_seg.surgery.measuring import measured_strides
+from keras_seg.surgery.strides import measured_strides
 
 
 def strides(operation, shape=(None, None, None, 3), data_format=None):

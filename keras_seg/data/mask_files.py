@@ -182,7 +182,7 @@ class MaskFiles:
     @property
     def mapped(self):
         """Whether ids are not the values of the files, as far as is known."""
-        return self.values is not None or self.by_color or bool(self._decoded)
+        return self.values is not None or bool(self._decoded)
 
     def __call__(self, pair):
         if self.colors and (self.by_color or has_colors(pair.mask)):

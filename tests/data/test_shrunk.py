@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -6,6 +7,7 @@ from keras_seg.data import from_folder
 from keras_seg.data import suggest_longest_side
 from keras_seg.data.augment.scaling import resize_image
 from keras_seg.data.augment.scaling import resize_mask
+from keras_seg.layers import ShrinkToFit
 from tests.data.test_folder import write
 
 pytestmark = pytest.mark.once
@@ -24,6 +26,14 @@ def test_pairs(tmp_path):
         np.testing.assert_array_equal(before, after)
     with pytest.raises(ValueError, match="Received: longest_side=0"):
         Shrunk(folder, 0)
+
+
+def test_images_are_those_that_the_layer_makes():
+    image = np.random.default_rng(0).integers(0, 256, (61, 90, 3), "uint8")
+    found, _ = Shrunk([(image, image[..., 0])], 40)[0]
+    expected = ShrinkToFit(40)(image[None].astype("float32"))[0]
+    difference = keras.ops.convert_to_numpy(expected) - found
+    assert np.abs(difference).max() <= 1.5
 
 
 def square(side, *boxes):

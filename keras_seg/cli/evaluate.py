@@ -131,7 +131,7 @@ def evaluate(
     images = count(found.images, "image")
     console.show_scores(found.rows(), f"{facts['model']}, {images}")
     record.remove_earlier()
-    written = _report(folder, name, found, pairs, model)
+    written = _report(folder, name, found, pairs)
     record.write()
     console.say(f"Wrote {', '.join(map(str, written))}")
     quoted = shlex.quote(str(run))
@@ -192,11 +192,11 @@ def _report(
     name: str,
     found: "Evaluation",
     pairs: "Folder",
-    model: Any,
 ) -> list[pathlib.Path]:
     """Writes the tables, and the pictures that can be drawn here."""
+    import numpy as np
+
     from keras_seg import visualization
-    from keras_seg.inference import predict
 
     images = [
         {"image": str(pair.image), "mean_iou": float(value)}
@@ -207,15 +207,8 @@ def _report(
         run.write_table(f"{name}_images.csv", images),
     ]
     pictures = {}
-    examples = []
-    for index in found.worst(EXAMPLES):
-        image, mask = pairs[index]
-        title = f"{pairs.pairs[index].stem}: {found.per_image[index]:.3f}"
-        examples.append((title, image, mask, predict(model, image)))
-    if examples:
-        pictures["worst"] = visualization.comparison(
-            examples, found.class_table
-        )
+    if found.worst(EXAMPLES):
+        pictures["worst"] = np.asarray(found.show_worst(EXAMPLES))
     if visualization.can_plot():
         pictures["confusion"] = visualization.confusion(
             found.matrix, found.class_table.names

@@ -1,6 +1,7 @@
 """Reading of files that Pillow cannot read: NumPy's, and some TIFFs."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags
@@ -58,6 +59,7 @@ def needs_tifffile(path, page=None):
             if file.read(4) not in _TIFF:
                 return False
         try:
+            image: Any
             with TiffImagePlugin.TiffImageFile(path) as image:
                 frames = page_frames(image)
                 if 0 <= (page or 0) < len(frames):

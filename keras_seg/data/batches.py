@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from keras_seg.arguments import check_integer
 from keras_seg.arguments import check_positive
 from keras_seg.data import augment
 from keras_seg.data.augment.cropping import fill_color
 from keras_seg.data.classes import VOID
+from keras_seg.data.classes import ClassTable
 from keras_seg.data.folder import PairSequence
 from keras_seg.data.loading import Epochs
 from keras_seg.data.loading import PairCache
@@ -139,6 +141,48 @@ class Batches(Epochs):
                 yield self._get(ahead, index, _AHEAD)
         finally:
             ahead.close()
+
+    def show(self, index: int = 0) -> Image.Image:
+        """Draws a batch as `fit` gets it, images beside their masks.
+
+        Args:
+            index: int, the number of the batch.
+
+        Returns:
+            `PIL.Image.Image`, which a notebook shows and `.save("batch.png")`
+            writes.
+
+        Raises:
+            ValueError: If there is no such batch, or `margin` leaves masks
+                that are smaller than their images.
+
+        Example:
+
+        >>> from keras_seg.data import Batches
+        >>> from keras_seg.data import synthetic
+        >>> pairs = list(zip(*synthetic.membranes(4, size=64)))
+        >>> picture = Batches(pairs, 4, shuffle=True).show()
+        """
+        from keras_seg.visualization import gallery
+        from keras_seg.visualization.notebook import as_image
+
+        if not 0 <= index < len(self):
+            raise ValueError(
+                f"`index` must be one of {len(self)} batches, from 0. "
+                f"Received: index={index}"
+            )
+        images, masks, *_ = self[index]
+        if self.outputs > 1:
+            masks = masks[0]
+        table = getattr(self.dataset, "class_table", None)
+        if table is None:
+            known = masks[masks != VOID]
+            table = ClassTable.default(int(known.max(initial=0)) + 1)
+        order = self._order(self.epoch)[index * self.batch_size :]
+        titles = [f"pair {int(i)}" for i in order[: len(images)]]
+        return as_image(
+            gallery(list(zip(titles, images, masks, strict=True)), table)
+        )
 
     def on_epoch_end(self) -> None:
         self._ahead.close()

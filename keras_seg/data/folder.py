@@ -12,7 +12,9 @@ from typing import Protocol
 from typing import Self
 
 from numpy.typing import NDArray
+from PIL import Image
 
+from keras_seg.arguments import check_positive
 from keras_seg.data.arrays import tiff_pages
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
@@ -89,6 +91,56 @@ class Folder:
     def __getitem__(self, index: int) -> tuple[NDArray, NDArray]:
         image, mask, _ = self._read(index)
         return image, mask
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.class_table.names)
+        pairs, classes = len(self), len(self.class_table)
+        return f"<Folder: {pairs} pairs, {classes} classes: {names}>"
+
+    def _repr_html_(self) -> str:
+        from keras_seg.visualization.notebook import as_html
+
+        try:
+            return as_html(repr(self), picture=self.show() if self else None)
+        except DataError as error:
+            return as_html(f"{self!r} {error}")
+
+    def show(self, count: int = 4) -> Image.Image:
+        """Draws some of the images, beside themselves with their masks.
+
+        Args:
+            count: int, the number of images, spread evenly over the folder.
+
+        Returns:
+            `PIL.Image.Image`, which a notebook shows and `.save("pairs.png")`
+            writes.
+
+        Raises:
+            ValueError: If the folder is empty, or a file cannot be used.
+
+        Example:
+
+        >>> import pathlib
+        >>> import tempfile
+        >>> from keras_seg.data import from_folder
+        >>> from keras_seg.data import synthetic
+        >>> path = pathlib.Path(tempfile.mkdtemp())
+        >>> images, masks = synthetic.membranes(3, size=64)
+        >>> synthetic.write_folder(
+        ...     path, images, masks, synthetic.MEMBRANE_CLASSES)
+        >>> folder = from_folder(path, "train")
+        >>> folder
+        <Folder: 3 pairs, 2 classes: cell, membrane>
+        >>> folder.show().save(path / "pairs.png")
+        """
+        from keras_seg.visualization import gallery
+        from keras_seg.visualization.notebook import as_image
+
+        check_positive(count=count)
+        count = min(count, len(self))
+        chosen = [(2 * i + 1) * len(self) // (2 * count) for i in range(count)]
+        examples = [(str(self.pairs[i].stem), *self[i]) for i in chosen]
+        return as_image(gallery(examples, self.class_table))
 
     def size(self, index: int) -> tuple[int, int]:
         """Height and width of a pair, without decoding it."""

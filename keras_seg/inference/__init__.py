@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from keras_seg.inference.calibration import Calibration
 from keras_seg.inference.predict import Prediction
+from keras_seg.inference.predict import Predictions
 from keras_seg.inference.predict import predict
 from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.tiles import Tiles
@@ -22,6 +23,7 @@ __all__ = [
     "Calibration",
     "Evaluation",
     "Prediction",
+    "Predictions",
     "Tiles",
     "evaluate",
     "predict",

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from keras_seg import metrics
+from keras_seg import words
 from keras_seg.arguments import check_positive
 from keras_seg.data import ClassTable
 from keras_seg.data.folder import PairSequence
 from keras_seg.inference.predict import buckets
+from keras_seg.inference.predict import predict
 from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.scores import warn_of_weights
@@ -42,6 +45,8 @@ class Evaluation:
             known.
         bands: dictionary from the width of a band along the boundaries to
             its `keras_seg.metrics.Scores`, or None without `trimap`.
+        model: the model that was evaluated, for `show_worst`.
+        data: the data it was evaluated on, for `show_worst`.
     """
 
     matrix: NDArray[np.int64]
@@ -49,6 +54,8 @@ class Evaluation:
     images: int
     per_image: Sequence[float] | NDArray[np.float64] = ()
     bands: dict[int, Scores] | None = None
+    model: Model | None = dataclasses.field(default=None, repr=False)
+    data: PairSequence | None = dataclasses.field(default=None, repr=False)
 
     @property
     def scores(self) -> Scores:
@@ -68,6 +75,65 @@ class Evaluation:
         known = np.flatnonzero(np.isfinite(self.per_image))
         ious = np.asarray(self.per_image)[known]
         return known[np.argsort(ious, kind="stable")][:count].tolist()
+
+    def show_worst(self, count: int = 8) -> Image.Image:
+        """Draws the worst images: image, truth, prediction and error.
+
+        The model predicts them again. The number in the title of each is its
+        mean IoU.
+
+        Args:
+            count: int, largest number of images.
+
+        Returns:
+            `PIL.Image.Image`, which a notebook shows and `.save("worst.png")`
+            writes.
+
+        Raises:
+            ValueError: If no image has a score, or the evaluation does not
+                come from `evaluate`.
+
+        Example:
+
+        >>> from keras_seg.applications import UNet
+        >>> from keras_seg.data import synthetic
+        >>> from keras_seg.inference import evaluate
+        >>> model = UNet(classes=2, filters=4, depth=2)
+        >>> pairs = list(zip(*synthetic.membranes(2, size=32)))
+        >>> picture = evaluate(model, pairs).show_worst(1)
+        """
+        from keras_seg.visualization import comparison
+        from keras_seg.visualization.notebook import as_image
+
+        if self.model is None or self.data is None:
+            raise ValueError(
+                "`show_worst` needs the evaluation that `evaluate` returned."
+            )
+        pairs = getattr(self.data, "pairs", None)
+        examples = []
+        for index in self.worst(count):
+            image, mask = map(np.asarray, self.data[index])
+            name = f"image {index}" if pairs is None else pairs[index].stem
+            title = f"{name}: {self.per_image[index]:.3f}"
+            examples.append((title, image, mask, predict(self.model, image)))
+        return as_image(comparison(examples, self.class_table))
+
+    def _repr_html_(self) -> str:
+        from keras_seg.visualization.notebook import as_html
+
+        rows = [list(row.values()) for row in self.rows()]
+        rows = [
+            [f"{x:.3f}" if isinstance(x, float) else x for x in row]
+            for row in rows
+        ]
+        known = self.model is not None and self.worst(1)
+        return as_html(
+            f"{words.count(self.images, 'image')}, mean IoU "
+            f"{self.scores.mean_iou:.3f}",
+            ("id", "class", "IoU", "accuracy", "pixels"),
+            rows,
+            self.show_worst(3) if known else None,
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """The scores of each class.
@@ -192,7 +258,13 @@ def evaluate(
     if not hasattr(data, "class_table") and seems_0_255(matrix, void, 255):
         raise ValueError(MASKS_OF_0_255)
     return Evaluation(
-        matrix, class_table, len(per_image), np.array(per_image), bands
+        matrix,
+        class_table,
+        len(per_image),
+        np.array(per_image),
+        bands,
+        model,
+        data,
     )
 
 

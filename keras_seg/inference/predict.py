@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from keras_seg.arguments import check_positive
+from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data import find_images
 from keras_seg.data import read_image
@@ -30,6 +32,7 @@ from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import ids_of
 from keras_seg.inference.scores import image_shape
+from keras_seg.inference.scores import is_keras
 from keras_seg.inference.scores import longest_side_of
 from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.scores import predict_scores
@@ -38,7 +41,7 @@ from keras_seg.inference.scores import warn_of_weights
 from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.tiles import predict_tiled
 
-__all__ = ["Prediction", "buckets", "predict"]
+__all__ = ["Prediction", "Predictions", "buckets", "predict"]
 
 
 class Prediction(NamedTuple):
@@ -59,6 +62,81 @@ class Prediction(NamedTuple):
     image: NDArray
     ids: NDArray
     probabilities: NDArray | None = None
+
+
+class Predictions(Iterator[Prediction]):
+    """The predictions of a stream, each made when it is asked for.
+
+    Args:
+        stream: generator of `Prediction`.
+        class_table: `keras_seg.data.ClassTable` of the model.
+    """
+
+    def __init__(
+        self, stream: Generator[Prediction], class_table: ClassTable
+    ) -> None:
+        self._stream = stream
+        self.class_table = class_table
+
+    def __next__(self) -> Prediction:
+        return next(self._stream)
+
+    def close(self) -> None:
+        """Stops reading; there are no more predictions."""
+        self._stream.close()
+
+    def show(self, count: int = 4) -> Image.Image:
+        """Draws the next images, beside themselves with their classes.
+
+        Args:
+            count: int, largest number of images.
+
+        Returns:
+            `PIL.Image.Image`, which a notebook shows and `.save("found.png")`
+            writes.
+
+        Raises:
+            ValueError: If the stream has ended.
+
+        Example:
+
+        >>> from keras_seg.applications import UNet
+        >>> from keras_seg.data import synthetic
+        >>> from keras_seg.inference import predict
+        >>> model = UNet(classes=2, filters=4, depth=2)
+        >>> images, _ = synthetic.membranes(1, size=64)
+        >>> predict(model, images).show().height
+        528
+        """
+        from keras_seg.visualization import gallery
+        from keras_seg.visualization.notebook import as_image
+
+        check_positive(count=count)
+        examples = [
+            (_title(found.source), found.image, found.ids)
+            for found in itertools.islice(self, count)
+        ]
+        if not examples:
+            raise ValueError("There are no more predictions to show.")
+        return as_image(gallery(examples, self.class_table))
+
+
+def _class_table(model: Model) -> ClassTable:
+    """The classes of the model, without names if it has none."""
+    known = getattr(model, "class_table", None)  # Of an ExportedModel.
+    if known is None and is_keras(model):
+        from keras_seg.runs.model_file import class_table_of
+
+        known = class_table_of(model)
+    return known or ClassTable.default(model.output_shape[-1])
+
+
+def _title(source: Any) -> str:
+    if isinstance(source, int):
+        return f"image {source}"
+    if isinstance(source, tuple):
+        return f"{os.path.basename(source[0])}, frame {source[1]}"
+    return os.path.basename(source)
 
 
 def predict(
@@ -125,8 +203,9 @@ def predict(
 
     Returns:
         For a single array `out`, or a uint8 array `(height, width)` of class
-        ids; uint16 for more than 256 classes. For a stream an iterator of
-        `keras_seg.inference.Prediction`.
+        ids; uint16 for more than 256 classes. For a stream
+        `keras_seg.inference.Predictions`, an iterator of
+        `keras_seg.inference.Prediction` with a method `show`.
 
     Raises:
         ValueError: If an array is not an image, the model returns scores of
@@ -165,9 +244,10 @@ def predict(
         if probabilities:
             from_logits = resolve_from_logits(model, from_logits)
             keep = functools.partial(probabilities_of, from_logits=from_logits)
-        return _predict_stream(
+        stream = _predict_stream(
             model, images, tiles, batch_size, bucket, keep, on_error, bit_depth
         )
+        return Predictions(stream, _class_table(model))
     check_image(images)
     warn_of_weights(model, again=False)
     if probabilities:
@@ -223,7 +303,7 @@ def _predict_stream(
     keep: Callable[[NDArray], NDArray] | None,
     on_error: Callable | None,
     bit_depth: int | None,
-) -> Iterator[Prediction]:
+) -> Generator[Prediction]:
     channels = image_shape(model)[-1]
     # Closed explicitly, as a traceback may keep the generator alive.
     with contextlib.closing(

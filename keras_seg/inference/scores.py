@@ -13,6 +13,7 @@ __all__ = [
     "compiles_each_size",
     "ids_of",
     "image_shape",
+    "is_keras",
     "longest_side_of",
     "predict_batch",
     "predict_scores",
@@ -118,7 +119,7 @@ def predict_scores(model: Model, images: NDArray) -> NDArray:
 def _predict(model: Model, images: NDArray) -> Any:
     if images.dtype.kind == "f" and 0 < images.max() <= 1:
         _warn_of_range(model)
-    if _is_keras(model):
+    if is_keras(model):
         from keras_seg.inference.keras_models import forget_sizes
 
         forget_sizes(model, images)
@@ -142,13 +143,13 @@ def _warn_of_range(model: Model) -> None:
         )
 
 
-def _is_keras(model: Model) -> bool:
+def is_keras(model: Model) -> bool:
     return hasattr(model, "make_predict_function")
 
 
 def compiles_each_size(model: Model) -> bool:
     """Whether a model is compiled for each size of images: Keras on JAX."""
-    if not _is_keras(model):
+    if not is_keras(model):
         return False
     import keras
 

@@ -12,6 +12,7 @@ from keras_seg.visualization.coloring import save_mask
 from keras_seg.visualization.comparison import comparison
 from keras_seg.visualization.comparison import errors
 from keras_seg.visualization.contact import contact_sheet
+from keras_seg.visualization.contact import gallery
 from keras_seg.visualization.plots import can_plot
 from keras_seg.visualization.plots import confusion
 from keras_seg.visualization.plots import curves
@@ -29,6 +30,7 @@ __all__ = [
     "contact_sheet",
     "curves",
     "errors",
+    "gallery",
     "legend",
     "overlay",
     "overlay_with_legend",

@@ -1,6 +1,7 @@
-"""A contact sheet: many pictures in rows, with titles and marks."""
+"""Contact sheets: many pictures in rows, with titles, marks and a legend."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from typing import Any
 
 import numpy as np
@@ -8,17 +9,108 @@ from numpy.typing import ArrayLike
 from PIL import Image
 from PIL import ImageDraw
 
+from keras_seg.visualization.coloring import VOID
+from keras_seg.visualization.coloring import VOID_COLOR
 from keras_seg.visualization.coloring import Picture
 from keras_seg.visualization.coloring import as_rgb
+from keras_seg.visualization.coloring import overlay
 from keras_seg.visualization.fonts import text_font
 from keras_seg.visualization.sheets import INK
 from keras_seg.visualization.sheets import PAPER
+from keras_seg.visualization.sheets import legend
 
-__all__ = ["contact_sheet"]
+if TYPE_CHECKING:
+    from keras_seg.data import ClassTable
+
+__all__ = ["BOX", "contact_sheet", "gallery", "thumbnail"]
 
 MARK = (196, 30, 45)
 FADED = (110, 110, 110)
 BED = (236, 236, 236)  # what a picture of another shape leaves free
+BOX = (180, 240)  # height and width of a picture
+
+
+def gallery(
+    examples: Sequence[tuple[str, ArrayLike, ArrayLike]],
+    class_table: "ClassTable",
+    columns: int = 2,
+    box: tuple[int, int] | None = None,
+) -> Picture:
+    """Draws images, each beside itself with its mask, and a legend.
+
+    The legend has the share of each class in the pixels of all masks.
+
+    Args:
+        examples: sequence of tuples `(title, image, mask)`: an array
+            `(height, width, channels)` of values in 0...255, of which the
+            first three channels are shown; an integer array `(height,
+            width)` of class ids, 255 and the `ignore_classes` of the table
+            are void.
+        class_table: `keras_seg.data.ClassTable`.
+        columns: int, examples side by side.
+        box: tuple (height, width) that pictures are fitted into. Defaults
+            to (180, 240), or (480, 640) for a single example.
+
+    Returns:
+        uint8 array `(height, width, 3)`.
+
+    Raises:
+        ValueError: If there is no example, or a mask has an unknown id.
+
+    Example:
+
+    >>> from keras_seg.data import synthetic
+    >>> images, masks = synthetic.membranes(2, size=64)
+    >>> examples = [("a", images[0], masks[0]), ("b", images[1], masks[1])]
+    >>> gallery(examples, synthetic.MEMBRANE_CLASSES).shape[0]
+    228
+    """
+    box = box or (BOX if len(examples) > 1 else (480, 640))
+    colors = np.asarray(class_table.colors)
+    void = list(class_table.ignore_classes)
+    counts = np.zeros(VOID + 1, np.int64)
+    rows = []
+    for _, image, mask in examples:
+        ids = np.asarray(mask)
+        ids = np.where(np.isin(ids, void), VOID, ids)
+        small = thumbnail(image, box)
+        mask = thumbnail(ids.astype(np.uint8), box, nearest=True)
+        drawn = overlay(small, mask, colors)
+        rows.append((small, drawn))
+        counts += np.bincount(ids.ravel(), minlength=VOID + 1)
+    names = dict(enumerate(class_table.names)) | {VOID: "void"}
+    tones = dict(enumerate(colors)) | {VOID: np.array(VOID_COLOR)}
+    present = np.flatnonzero(counts).tolist()
+    key = None
+    if rows:
+        key = legend(
+            [names[i] for i in present],
+            np.stack([tones[i] for i in present]),
+            counts[present] / counts.sum(),
+        )
+    titles = [title for title, _, _ in examples]
+    return contact_sheet(rows, titles, key=key, columns=columns, box=box)
+
+
+def thumbnail(
+    image: ArrayLike, box: tuple[int, int] = BOX, nearest: bool = False
+) -> Picture:
+    """Fits an image of any channels, or with `nearest` a mask, into a box."""
+    array = np.asarray(image)
+    if not nearest:
+        array = np.clip(array, 0, 255).astype(np.uint8)
+        array = array[..., None] if array.ndim == 2 else array
+        array = as_rgb(array[..., : 3 if array.shape[2] > 2 else 1])
+    height, width = array.shape[:2]
+    scale = min(box[0] / height, box[1] / width)
+    size = (
+        min(box[1], max(1, round(width * scale))),
+        min(box[0], max(1, round(height * scale))),
+    )
+    # Small pictures keep their pixels visible.
+    smooth = scale <= 1 and not nearest
+    how = Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST
+    return np.array(Image.fromarray(array).resize(size, how))
 
 
 def contact_sheet(
@@ -29,7 +121,7 @@ def contact_sheet(
     heading: str = "",
     key: ArrayLike | None = None,
     columns: int = 3,
-    box: tuple[int, int] = (180, 240),
+    box: tuple[int, int] = BOX,
 ) -> Picture:
     """Lays groups of pictures out in columns, each group under its title.
 

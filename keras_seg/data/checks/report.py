@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from keras_seg import words
 from keras_seg.atomic import replacing
@@ -109,6 +110,24 @@ class Report:
         A uint8 array `(height, width, 3)`.
         """
         return draw_sheet(self, tiles)
+
+    def show(self) -> Image.Image:
+        """The sheet as a picture that a notebook shows."""
+        from keras_seg.visualization.notebook import as_image
+
+        return as_image(self.sheet())
+
+    def _repr_html_(self) -> str:
+        from keras_seg.visualization.notebook import as_html
+
+        header = ("code", "severity", "file", "found", "fix", "files")
+        rows = [
+            (f.code, f.severity, f.file, f.found, f.fix, f.count)
+            for f in self.findings
+        ]
+        return as_html(
+            _verdict(self), header if rows else (), rows, self.show()
+        )
 
     def write(self, folder: str | os.PathLike) -> list[pathlib.Path]:
         """Write report.txt, report.json and sheet.png, and list their paths.

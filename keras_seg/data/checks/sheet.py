@@ -1,14 +1,12 @@
 """The sheet of a report: images with their masks drawn over them."""
 
 import numpy as np
-from PIL import Image
 
 from keras_seg.data.checks.facts import read_arrays
 from keras_seg.data.classes import VOID
 
 __all__ = ["draw_sheet"]
 
-BOX = (180, 240)  # height and width of a picture on the sheet
 OUTSIDE_COLOR = (255, 0, 255)
 _LEGEND = 40  # classes, the most frequent; more would not be told apart
 
@@ -34,7 +32,6 @@ def draw_sheet(report, tiles):
         marks,
         heading=report.to_text().partition("\n")[0],
         key=_key(report, any(_has_outside(row[1]) for row in rows)),
-        box=BOX,
     )
 
 
@@ -97,16 +94,17 @@ def _title(report, name, index):
 def _pictures(report, name, index):
     """Image and overlay, resized before drawing, so outlines stay crisp."""
     from keras_seg import visualization
+    from keras_seg.visualization.contact import thumbnail
 
     if name is None:
         return None, None
     image, ids, _ = read_arrays(report.data[name], index, name)
-    small = None if image is None else _fit(_as_picture(image))
+    small = None if image is None else thumbnail(image)
     if ids is None or report.class_table is None:
         return small, None
     colors = np.asarray(report.class_table.colors)
     mask, outside = _normal(ids, report.class_table)
-    mask, outside = (_fit(a, nearest=True) for a in (mask, outside))
+    mask, outside = (thumbnail(a, nearest=True) for a in (mask, outside))
     if small is not None and image.shape[:2] == ids.shape:
         drawn = visualization.overlay(small, mask, colors)
         void = mask == VOID
@@ -124,29 +122,6 @@ def _normal(ids, classes):
     void = np.isin(ids, list(classes.ignore_classes | {VOID}))
     mask = np.where(known, ids, VOID).astype("uint8")
     return mask, (~known & ~void).astype("uint8")
-
-
-def _as_picture(image):
-    """uint8 RGB of whatever channels there are."""
-    image = np.clip(image, 0, 255).astype("uint8")
-    if image.ndim == 2:
-        image = image[..., None]
-    if image.shape[2] < 3:
-        return np.repeat(image[..., :1], 3, axis=2)
-    return image[..., :3]
-
-
-def _fit(array, nearest=False):
-    height, width = array.shape[:2]
-    scale = min(BOX[0] / height, BOX[1] / width)
-    size = (
-        min(BOX[1], max(1, round(width * scale))),
-        min(BOX[0], max(1, round(height * scale))),
-    )
-    how = Image.Resampling.NEAREST if nearest else Image.Resampling.LANCZOS
-    if scale > 1:  # small pictures keep their pixels visible
-        how = Image.Resampling.NEAREST
-    return np.array(Image.fromarray(array).resize(size, how))
 
 
 def _has_outside(drawn):

@@ -1,26 +1,21 @@
 """`keras-seg predict`: masks and overlays of images and videos."""
 
 import contextlib
-import dataclasses
 import pathlib
 import shlex
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
 
 import typer
 
 from keras_seg.cli import console
+from keras_seg.cli.network import KINDS
+from keras_seg.cli.network import open_network
 from keras_seg.cli.options import Last
 from keras_seg.cli.options import MaxPixels
 from keras_seg.cli.options import parse_numbers
 from keras_seg.cli.options import refuse_options
 from keras_seg.cli.options import set_limits
-from keras_seg.cli.start import use_backend
-
-if TYPE_CHECKING:
-    from keras_seg.data import ClassTable
 
 __all__ = ["predict"]
 
@@ -43,14 +38,14 @@ def predict(
         typer.Argument(
             metavar="[RUN] IMAGE...",
             help="The folder that keras-seg train wrote, unless --model is "
-            "given, and image files, or folders of them.",
+            "given, and image files, videos, or folders of them.",
             show_default=False,
         ),
     ],
     model: Annotated[
         pathlib.Path | None,
         typer.Option(
-            help="What keras-seg export wrote, in place of RUN; needs no "
+            help=f"The network, in place of RUN: {KINDS}, which needs no "
             "backend.",
             show_default=False,
         ),
@@ -117,13 +112,15 @@ def predict(
     has changed; predict.jsonl records what each file was made of.
     """
     views = parse_numbers("--scales", scales, 0.1, 10)
-    if model is not None:
-        refuse_options(ctx, WITH_EXPORTED, "is for a run, not for --model.")
-        source, images = _exported(model), paths
-    elif len(paths) > 1:
-        source, images = _trained(paths[0], last), paths[1:]
-    else:
+    images = paths
+    if model is None:
+        model, *images = paths
+    if not images:
         raise typer.BadParameter("is missing.", ctx=ctx, param_hint="IMAGE")
+    source = open_network(model, last)
+    if source.is_exported:
+        reason = "is for a Keras model, not for an exported one."
+        refuse_options(ctx, WITH_EXPORTED, reason)
 
     from keras_seg import inference
     from keras_seg.cli.predict_flow import output_names
@@ -159,7 +156,7 @@ def predict(
             return
     cache.refuse_foreign(targets, overwrite)
     network = source.load()
-    if model is None:
+    if not source.is_exported:
         network = _altered(network, views, mirror, output_stride, crf)
     out.mkdir(parents=True, exist_ok=True)
     console.warn(cache.begin(targets))
@@ -180,49 +177,14 @@ def predict(
         console.say(
             f"Wrote {done} of {len(targets)} masks, and overlays, to {out}"
         )
-        if model is None:
-            quoted = shlex.quote(str(paths[0]))
+        if source.run is not None:
+            quoted = shlex.quote(str(model))
             console.say(f"Next: keras-seg evaluate {quoted} DATA")
     console.warn(cache.left_over())
     for error in errors:
         console.complain(str(error))
     if errors:
         raise typer.Exit(1)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Source:
-    """A network that may still have to be loaded, by `load()`."""
-
-    path: pathlib.Path
-    class_table: "ClassTable"
-    bit_depth: int | None
-    load: Callable[[], Any]
-
-
-def _trained(path: pathlib.Path, last: bool) -> _Source:
-    use_backend()
-
-    from keras_seg import runs
-    from keras_seg.runs.source import recorded_source
-
-    run = runs.RunFolder.open(path)
-    data = recorded_source(run)
-    return _Source(
-        run.model_path(best=not last),
-        run.class_table,
-        data and data.bit_depth,
-        lambda: run.load_model(best=not last),
-    )
-
-
-def _exported(path: pathlib.Path) -> _Source:
-    from keras_seg.deployment import ExportedModel
-
-    network = ExportedModel(path)
-    return _Source(
-        path, network.class_table, network.bit_depth, lambda: network
-    )
 
 
 def _altered(

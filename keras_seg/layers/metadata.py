@@ -19,9 +19,9 @@ class Metadata(keras.layers.Identity):
     Args:
         facts: dict of values that JSON can hold. The package writes
             `"backbone"`, the names of the layers that came from a backbone,
-            `"strided"`, the network before strides were removed, and
-            `"class_table"`, names and colors of the classes. Defaults to
-            none: nothing is known.
+            `"strided"`, the network before strides were removed,
+            `"class_table"`, names and colors of the classes, and
+            `"bit_depth"` of the images. Defaults to none: nothing is known.
         **kwargs: of `keras.layers.Layer`.
 
     Example:

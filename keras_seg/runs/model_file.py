@@ -22,11 +22,13 @@ __all__ = [
 ]
 
 
-def load_model(path: str | os.PathLike, classes: int) -> keras.Model:
+def load_model(
+    path: str | os.PathLike, classes: int | None = None
+) -> keras.Model:
     """Loads a model, not compiled, without running code in the file.
 
     A `RunError` says if the file is incomplete, or has not the number of
-    classes of the table beside it.
+    classes of the table beside it, if there is one.
     """
     # The layers of saved models register themselves when imported.
     import keras_seg.layers  # noqa: F401
@@ -55,7 +57,7 @@ def load_model(path: str | os.PathLike, classes: int) -> keras.Model:
             "train again."
         )
     found = shape[-1]
-    if found != classes:
+    if classes is not None and found != classes:
         raise RunError(
             f"{path} has {found} classes, and classes.csv beside it "
             f"{classes}. Fix: put back the table it was trained with."

@@ -200,8 +200,10 @@ def shrink_input(model: keras.Model, longest_side: int) -> keras.Model:
             "`model` must take images of any size. Received: a model of "
             f"inputs {tuple(model.inputs[0].shape)}"
         )
-    table = (facts_of(model) or {}).get("class_table")
-    x = Metadata(table and {"class_table": table}, name="metadata")(image)
+    # What else is known of the network is of layers that are inside it.
+    known = (facts_of(model) or {}).items()
+    facts = {k: v for k, v in known if k in ("class_table", "bit_depth")}
+    x = Metadata(facts, name="metadata")(image)
     shrink = ShrinkToFit(
         longest_side, data_format=data_format, dtype="float32", name="shrink"
     )

@@ -12,6 +12,7 @@ import keras
 from keras_seg.data import Batches
 from keras_seg.data import ClassTable
 from keras_seg.data.folder import PairSequence
+from keras_seg.layers.metadata import note
 from keras_seg.runs.files import RunError
 from keras_seg.runs.files import RunWarning
 from keras_seg.runs.files import lock
@@ -97,7 +98,7 @@ def train(
     batches = training_batches(settings, data)
     held_out = whole_images(settings, validation)
     model = compiled_model(settings, len(class_table), data)
-    set_class_table(model, class_table)
+    _describe(model, class_table, data)
     warn_of_small_batches(model, settings.batch_size)
     if out is not None:
         check_space(out, model)
@@ -176,9 +177,11 @@ def resume(
         # All weights are in there: no need to load pretrained ones.
         settings = dataclasses.replace(settings, weights=None)
     batches = training_batches(settings, data)
+    model = compiled_model(settings, len(run.class_table), data)
+    _describe(model, run.class_table, data)
     return _fit_in_folder(
         run,
-        compiled_model(settings, len(run.class_table), data),
+        model,
         data,
         validation,
         batches,
@@ -186,6 +189,14 @@ def resume(
         callbacks,
         verbose,
     )
+
+
+def _describe(
+    model: keras.Model, class_table: ClassTable, data: PairSequence
+) -> None:
+    """Stores in the model what predictions need to know of its data."""
+    set_class_table(model, class_table)
+    note(model, bit_depth=getattr(data, "bit_depth", None))
 
 
 def _fit_in_folder(

@@ -167,10 +167,7 @@ def test_not_a_run_folder(folder, invoke, command):
         "Fix: pass the folder that keras-seg train wrote (--out).\n"
     )
     result = invoke(command, "nope", folder)
-    assert result.stderr == (
-        "nope does not exist; a run folder is expected. "
-        "Fix: pass the folder that keras-seg train wrote (--out).\n"
-    )
+    assert result.stderr.startswith("nope does not exist; a run folder")
 
 
 def test_other_classes(folder, invoke, trained):

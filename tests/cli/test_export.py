@@ -82,9 +82,8 @@ def test_mistakes(run, exported, data, invoke, tmp_path):
         (
             ["predict", "--model", exported, image, "--mirror"],
             2,
-            "is for a run",
+            "is for a Keras model",
         ),
-        (["predict", "--model", image, image], 1, "The suffix of a path says"),
         (["export", run, "--format", "pb"], 2, "must be one of onnx"),
         (["export", run, "--out", "a.pb"], 2, "is written to a file"),
         (["export", run, "--size", "big"], 2, "a size is a side"),

@@ -1,0 +1,124 @@
+"""How the command line names a network: a run folder, or a file."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from typing import Any
+
+from keras_seg.cli.start import use_backend
+
+if TYPE_CHECKING:
+    from keras_seg.data import ClassTable
+    from keras_seg.runs import RunFolder
+
+__all__ = ["KINDS", "Network", "open_network"]
+
+# For texts of help and errors.
+KINDS = "a run folder, a .keras file of it, or what keras-seg export wrote"
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A network that may still have to be loaded, by `load()`.
+
+    Attributes:
+        path: the file that holds it, or the folder of a SavedModel.
+        class_table: `keras_seg.data.ClassTable`.
+        bit_depth: bits of the images that it was trained on; None for 8, or
+            if that is not known.
+        load: returns a `keras.Model`, or an `ExportedModel`.
+        run: its `keras_seg.runs.RunFolder`, if it was named by that.
+        is_exported: whether `load` returns an `ExportedModel`.
+    """
+
+    path: pathlib.Path
+    class_table: "ClassTable"
+    bit_depth: int | None
+    load: Callable[[], Any]
+    run: "RunFolder | None" = None
+    is_exported: bool = False
+
+
+def open_network(text: str | pathlib.Path, last: bool = False) -> Network:
+    """Opens the network that a user named.
+
+    Args:
+        text: the path of a run folder, of a `.keras` file that knows its
+            classes, or of what `keras-seg export` wrote.
+        last: whether the last model of a run is meant, not the best.
+
+    Returns:
+        `Network`. An exported one needs no backend of Keras.
+
+    Raises:
+        ValueError: If it is none of these, is damaged, or does not know its
+            classes.
+    """
+    path = pathlib.Path(text)
+    if path.is_dir() and not (path / "saved_model.pb").is_file():
+        return _trained(path, last)
+    if last:
+        raise ValueError(
+            f"--last takes the last model of a run folder. Received: {text}"
+        )
+    return _saved(path) if path.suffix == ".keras" else _exported(path)
+
+
+def _trained(path: pathlib.Path, last: bool) -> Network:
+    use_backend()
+
+    from keras_seg import runs
+    from keras_seg.runs.source import recorded_source
+
+    run = runs.RunFolder.open(path)
+    data = recorded_source(run)
+    return Network(
+        run.model_path(best=not last),
+        run.class_table,
+        data and data.bit_depth,
+        lambda: run.load_model(best=not last),
+        run,
+    )
+
+
+def _saved(path: pathlib.Path) -> Network:
+    use_backend()
+
+    from keras_seg import runs
+    from keras_seg.layers.metadata import facts_of
+    from keras_seg.runs.model_file import load_model
+
+    if not path.is_file():
+        raise runs.RunError(f"{path} does not exist.")
+    model = load_model(path)
+    class_table = runs.class_table_of(model)
+    if class_table is None:
+        raise runs.RunError(
+            f"{path} does not know the names of its {model.output_shape[-1]} "
+            "classes. Fix: give it a table by keras_seg.runs.set_class_table, "
+            "and save it again."
+        )
+    bit_depth = (facts_of(model) or {}).get("bit_depth")
+    return Network(path, class_table, bit_depth, lambda: model)
+
+
+def _exported(path: pathlib.Path) -> Network:
+    from keras_seg.deployment import ExportedModel
+    from keras_seg.deployment.formats import FORMATS
+
+    suffixes = [known.suffix for known in FORMATS if known.suffix]
+    if path.suffix not in suffixes and not path.is_dir():
+        found = "is no such file" if path.exists() else "does not exist"
+        raise ValueError(
+            f"{path} {found}; {KINDS} ({', '.join(suffixes)}, or a folder), "
+            "is expected."
+        )
+    network = ExportedModel(path)
+    return Network(
+        path,
+        network.class_table,
+        network.bit_depth,
+        lambda: network,
+        is_exported=True,
+    )

@@ -1,5 +1,6 @@
 """`keras-seg evaluate`: the scores of a trained model on a data set."""
 
+import dataclasses
 import json
 import pathlib
 import shlex
@@ -44,7 +45,8 @@ def evaluate(
     split: Annotated[
         str | None,
         typer.Option(
-            help="Split to evaluate.", show_default="val, if there is one"
+            help="Split to evaluate; all, if there are none.",
+            show_default="val, or what the run held out, or all images",
         ),
     ] = None,
     last: Last = False,
@@ -97,9 +99,10 @@ def evaluate(
 
     set_limits(max_pixels, max_annotation_bytes)
     folder = runs.RunFolder.open(run)
+    names = splits(data)
     if split is None:
-        split = choose_split(splits(data), "val")
-    pairs = _read(data, split, folder, skip_unlabeled)
+        split = choose_split(names, "val")
+    pairs = _read(data, split, names, folder, skip_unlabeled)
     if pairs.skipped:
         console.complain(
             f"{len(pairs.skipped)} images without a mask are left out, "
@@ -119,7 +122,7 @@ def evaluate(
     record = _Record(folder, name, facts)
     if not overwrite:
         record.refuse_other_data()
-    console.warn(_trained_on(folder, pairs, facts["fingerprint"]))
+    console.warn(_trained_on(folder, pairs, facts["fingerprint"], data))
     model = folder.load_model(best=not last)
     with (
         console.progress("Evaluating", len(pairs)) as progress,
@@ -141,10 +144,15 @@ def evaluate(
 def _read(
     path: pathlib.Path,
     split: str | None,
+    names: tuple[str, ...],
     run: "RunFolder",
     skip_unlabeled: bool,
 ) -> "Folder":
-    """Reads the pairs, in the classes of the run."""
+    """Reads the pairs, in the classes of the run.
+
+    `split` is `None` for the images that the run held out, or for all where it
+    held out none of these.
+    """
     from keras_seg.data import ClassTable
     from keras_seg.data import from_folder
     from keras_seg.data.layout import find_classes
@@ -152,6 +160,7 @@ def _read(
     from keras_seg.data.mask_files import parse_mask_values
     from keras_seg.runs import RunError
     from keras_seg.runs.source import fingerprint
+    from keras_seg.runs.source import held_out_part
     from keras_seg.runs.source import recorded_source
 
     table = find_classes(path)
@@ -168,7 +177,20 @@ def _read(
         options["mask_values"] = parse_mask_values(source.mask_values)
     if source is not None:
         options["bit_depth"] = source.bit_depth
-    pairs = from_folder(path, split, class_table=classes, **options)
+    part = split
+    if split is None and source is not None and source.held_out and names:
+        part = source.split
+    elif split == "all" and not names:
+        part = None
+    pairs = from_folder(path, part, class_table=classes, **options)
+    held_out = held_out_part(run, pairs) if split is None else None
+    if held_out is not None:
+        console.say(
+            f"Of {count(len(pairs), 'image')} the {len(held_out)} that "
+            f"{run.path} held out are evaluated; --split {part or 'all'} takes "
+            "all."
+        )
+        held_out.skipped, pairs = pairs.skipped, held_out
     named = table or not isinstance(pairs.masks, MaskFiles)
     unnamed = ClassTable.default(len(classes)).names == classes.names
     known = [
@@ -260,17 +282,19 @@ class _Record:
         self._run.write_text(f"{self._name}.json", text)
 
 
-def _trained_on(run: "RunFolder", pairs: "Folder", fingerprint: str) -> str:
+def _trained_on(
+    run: "RunFolder", pairs: "Folder", fingerprint: str, path: pathlib.Path
+) -> str:
     """A sentence on how many of the images the run was trained on, or "".
 
     Equal fingerprints mean all of them. Otherwise the contents of the files are
-    compared, if the training data are where they were.
+    compared, if the training data are where they were, or have moved to `path`.
     """
     facts = (run.data or {}).get("train")
     if isinstance(facts, dict) and facts.get("fingerprint") == fingerprint:
         shared = len(pairs)
     else:
-        shared = _shared(run, pairs)
+        shared = _shared(run, pairs, path)
     if not shared:
         return ""
     return (
@@ -279,13 +303,15 @@ def _trained_on(run: "RunFolder", pairs: "Folder", fingerprint: str) -> str:
     )
 
 
-def _shared(run: "RunFolder", pairs: "Folder") -> int:
+def _shared(run: "RunFolder", pairs: "Folder", path: pathlib.Path) -> int:
     """How many images have the contents of a file the run was trained on."""
     from keras_seg.runs.source import recorded_source
 
     source = recorded_source(run)
     if source is None:
         return 0
+    if not pathlib.Path(source.path).exists():
+        source = dataclasses.replace(source, path=str(path))
     try:
         trained, _ = source.read(check=False)
         images = [pair.image for pair in trained.pairs]

@@ -133,6 +133,16 @@ def train(
             show_default="val, if there is one",
         ),
     ] = None,
+    val_fraction: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=0.9,
+            help="Share of the images to hold out where there is no such "
+            "split, whole films and near-duplicates together; 0 for none.",
+            show_default="0.2",
+        ),
+    ] = None,
     resume: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -183,7 +193,8 @@ def train(
     if overfit is not None:
         refuse_options(
             ctx,
-            set(ctx.params) - {"crop", "scale", "flip", "val_split"},
+            set(ctx.params)
+            - {"crop", "scale", "flip", "val_split", "val_fraction"},
             "--overfit takes whole images as they are, and validates on them.",
         )
         crop, flip, epochs = "none", False, epochs or 100
@@ -232,6 +243,13 @@ def train(
         mask_values=mask_values,
         bit_depth=bit_depth,
         skip_unlabeled=skip_unlabeled,
+        val_fraction=0.2 if val_fraction is None else val_fraction,
     )
+    known = source.resolved().validation_split if val_fraction else None
+    if known is not None:
+        raise ValueError(
+            f"--val-fraction is for data that have no split to choose the best "
+            f"model by, and {data} has {known}. Fix: leave it out."
+        )
     flow = train_flow.try_out if dry_run else train_flow.begin
     flow(settings, source, out, reporter, set(chosen))

@@ -21,7 +21,7 @@ from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data import Folder
 from keras_seg.data import check
-from keras_seg.data.readers.recognize import how_to_hold_out
+from keras_seg.data.held_out import way_of
 from keras_seg.inference import Evaluation
 from keras_seg.runs.source import recorded_source
 from keras_seg.training.estimates import in_words
@@ -163,7 +163,8 @@ def _read(
 ) -> tuple[Folder, Folder | None]:
     """Reads the pairs; exits with code 3 if they fail the check."""
     try:
-        data, held_out = source.read(check=False)
+        with console.warnings_as_lines(training.RunWarning):
+            data, held_out = source.read(check=False)
         parts = {"train": data}
         if held_out is not None and source.overfit is None:
             parts["val"] = held_out
@@ -186,6 +187,16 @@ def _read(
         reporter.say(
             f"Images of 16 bits have values of {data.bit_depth} "
             f"(--bit-depth): 0..{most} become 0..255."
+        )
+    if (
+        held_out is not None
+        and source.overfit is None
+        and source.resolved().validation_split is None
+    ):
+        reporter.say(
+            f"Held out {len(held_out)} of {len(data) + len(held_out)} images "
+            f"(--val-fraction): {way_of(data, held_out)}, near-duplicates "
+            "together."
         )
     reporter.say(
         f"{count(len(data), 'image')} to train on, "
@@ -270,12 +281,11 @@ def _report(
     console.show_scores(rows, f"{run.model_path().name}, {text}")
     if overfit:
         console.say(_verdict(mean_iou))
-    elif not held_out and source is not None:
-        with contextlib.suppress(DataError):  # The data may be gone.
-            console.say(
-                "Images that were not trained on say more: "
-                + how_to_hold_out(source.path)
-            )
+    elif not held_out and source is not None and not source.val_fraction:
+        console.say(
+            "Images that were not trained on say more: leave --val-fraction 0 "
+            "out."
+        )
     if not visualization.can_plot():
         console.say(
             "No curves.png and confusion.png: matplotlib is not installed. "

@@ -16,6 +16,7 @@ from keras_seg.data.classes import ClassTable
 from keras_seg.data.classes import voc_colormap
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
+from keras_seg.data.held_out import hold_out
 from keras_seg.data.ids import ClassStatistics
 from keras_seg.data.ids import class_statistics
 from keras_seg.data.images import read_image
@@ -61,6 +62,7 @@ __all__ = [
     "from_stack",
     "from_voc",
     "from_yolo",
+    "hold_out",
     "read_image",
     "read_mask",
     "splits",

@@ -17,7 +17,6 @@ __all__ = [
     "find_classes",
     "find_folders",
     "folder_splits",
-    "how_to_hold_out",
     "missing_split",
     "role_of",
     "sorted_splits",
@@ -157,28 +156,6 @@ def find_folders(path, split=None):
         looked = f": neither {split}/images nor {split}.txt"
         raise missing_split(path, split, names, looked)
     return *_folders(path), list_file if listed else None
-
-
-def how_to_hold_out(path):
-    """A sentence on where to move images of `folder_splits` to hold out."""
-    path = existing(path)
-    names = folder_splits(path)
-    if any((path / f"{name}.txt").is_file() for name in names):
-        return (
-            f"list some in {path / 'val.txt'}, a stem a line, and the others "
-            f"in {path / 'train.txt'}."
-        )
-    masks = next((m for m in MASK_FOLDERS if (path / m).is_dir()), "labels")
-    if names and (path / "images" / names[0]).is_dir():
-        return (
-            "put some, with their masks, into "
-            f"{path / 'images' / 'val'} and {path / masks / 'val'}."
-        )
-    return (
-        f"put some, with their masks, into {path / 'val'}. Images are looked "
-        f"for in val/images, masks in val/{masks}; the others stay where "
-        "they are."
-    )
 
 
 def missing_split(path, split, names, looked=""):

@@ -4,24 +4,29 @@ import dataclasses
 import hashlib
 import itertools
 import pathlib
+import warnings
 from typing import Self
 
 import numpy as np
 
 from keras_seg.data import Folder
 from keras_seg.data import from_folder
+from keras_seg.data import hold_out
 from keras_seg.data import splits
 from keras_seg.data.folder import map_threads
+from keras_seg.data.held_out import CannotHoldOut
 from keras_seg.data.images import find_bit_depth
 from keras_seg.data.layout import choose_split
 from keras_seg.data.mask_files import parse_mask_values
 from keras_seg.data.mask_files import share_palettes
 from keras_seg.runs.files import RunError
+from keras_seg.runs.files import RunWarning
 
 __all__ = [
     "DataSource",
     "describe",
     "fingerprint",
+    "held_out_part",
     "recorded_source",
     "refuse_changes",
 ]
@@ -48,6 +53,11 @@ class DataSource:
         bit_depth: optional int, of images of 16 bits, see
             `keras_seg.data.read_image`. By default what the largest value of
             all images needs.
+        val_fraction: float from 0 to below 1, the share of the images to
+            train on that is held out where there is no split for validation,
+            see `keras_seg.data.hold_out`. 0 holds nothing out.
+        held_out: optional tuple of strs, the stems of the images that are
+            held out instead, as `describe` records them.
 
     Example:
 
@@ -70,6 +80,8 @@ class DataSource:
     mask_values: str | None = None
     skip_unlabeled: bool = False
     bit_depth: int | None = None
+    val_fraction: float = 0.0
+    held_out: tuple[str, ...] | None = None
 
     def resolved(self) -> Self:
         """The same source: an absolute path, the splits that are chosen."""
@@ -89,11 +101,13 @@ class DataSource:
 
         Returns:
             Tuple (data, validation) of `keras_seg.data.Folder`; validation
-            is `None` if there is none.
+            is `None` if there is none. Where `val_fraction` asks for one that
+            there cannot be, a `RunWarning` says why.
 
         Raises:
             DataError: if the data cannot be trained on.
-            RunError: if there are fewer images than `overfit`.
+            RunError: if there are fewer images than `overfit`, or an image
+                of `held_out` is missing.
         """
         split, validation_split = self._splits()
         options: dict = {"check": False}
@@ -127,7 +141,24 @@ class DataSource:
             part.bit_depth = bit_depth
             if check:
                 part.check()
+        if self.overfit is None and validation is None:
+            return self._hold_out(data)
         return data, validation
+
+    def _hold_out(self, data):
+        if self.held_out:
+            return _split_by_stems(data, self.held_out, self.path)
+        if self.val_fraction and self.held_out is None:
+            try:
+                return hold_out(data, self.val_fraction)
+            except CannotHoldOut as error:
+                warnings.warn(
+                    f"No image of {self.path} is held out: {error}. The "
+                    "scores are those of the training images themselves.",
+                    RunWarning,
+                    stacklevel=3,
+                )
+        return data, None
 
     def _splits(self):
         names = splits(self.path)
@@ -153,6 +184,9 @@ def describe(data, validation, source):
     facts = source and dataclasses.asdict(source.resolved())
     if facts:
         facts["bit_depth"] = getattr(data, "bit_depth", None)
+        if facts["val_fraction"] and facts["validation_split"] is None:
+            pairs = () if validation is None else validation.pairs
+            facts["held_out"] = [pair.stem for pair in pairs]
     return {
         "source": facts,
         "train": _facts(data),
@@ -176,18 +210,27 @@ def recorded_source(run):
     if facts is None:
         return None
     try:
+        held_out = facts.get("held_out")
+        if isinstance(held_out, list):
+            facts = {**facts, "held_out": tuple(held_out)}
         source = DataSource(**facts)
         texts = source.split, source.validation_split, source.mask_values
         good = (
             isinstance(source.path, str)
             and all(isinstance(text, str | None) for text in texts)
             and isinstance(source.skip_unlabeled, bool)
+            and isinstance(source.val_fraction, float | int)
+            and (
+                source.held_out is None
+                or isinstance(source.held_out, tuple)
+                and all(isinstance(stem, str) for stem in source.held_out)
+            )
             and all(
                 number is None or type(number) is int
                 for number in (source.overfit, source.bit_depth)
             )
         )
-    except TypeError:
+    except (TypeError, AttributeError):
         good = False
     if not good:
         raise RunError(
@@ -195,6 +238,44 @@ def recorded_source(run):
             f"{facts!r:.80}. Fix: correct the file, or train again."
         )
     return source
+
+
+def held_out_part(run, folder):
+    """The images that a run held out, of a folder that may have moved.
+
+    Args:
+        run: `keras_seg.runs.RunFolder`.
+        folder: `keras_seg.data.Folder`.
+
+    Returns:
+        `Folder`, or `None` if the run held none out of its training images,
+        or the folder is of other data.
+    """
+    source = recorded_source(run)
+    if source is None or not source.held_out:
+        return None
+    try:
+        _, part = _split_by_stems(folder, source.held_out, source.path)
+    except RunError:
+        return None
+    facts = run.data.get("validation")
+    known = isinstance(facts, dict) and facts.get("fingerprint")
+    return part if fingerprint(part) == known else None
+
+
+def _split_by_stems(data, stems, path):
+    """Tuple (train, held_out): the pairs of other stems, and of these."""
+    places = {pair.stem: i for i, pair in enumerate(data.pairs)}
+    missing = [stem for stem in stems if stem not in places]
+    if missing:
+        raise RunError(
+            f"{path} has no image {missing[0]}, which was held out when the "
+            "run began. Fix: put it back, or train into a new folder."
+        )
+    held = {places[stem] for stem in stems}
+    train = data.subset(i for i in range(len(data)) if i not in held)
+    train.skipped = data.skipped
+    return train, data.subset(sorted(held))
 
 
 def refuse_changes(known, data, validation, path):

@@ -185,7 +185,7 @@ def _limits(run: RunFolder, evaluation: Evaluation, held_out: bool) -> str:
         "The best epoch was chosen on the images of the scores, which are "
         "therefore a little too good."
         if held_out
-        else "A split `val` of the data would tell more."
+        else "Images held out from training would tell more."
     )
     return "\n".join(f"* {line}" for line in lines)
 

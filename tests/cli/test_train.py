@@ -13,7 +13,6 @@ from PIL import Image
 from keras_seg.cli import train_flow
 from keras_seg.data import ClassTable
 from keras_seg.data import synthetic
-from keras_seg.runs import DataSource
 from keras_seg.runs import RunFolder
 from tests.training.runs import assert_same_run
 from tests.training.runs import check_whole_files
@@ -67,7 +66,7 @@ def test_size(tmp_path, invoke, options, batch, said):
         [mask, mask],
         ClassTable.default(2),
     )
-    options = f"{OPTIONS} --dry-run {options}".split()
+    options = f"{OPTIONS} --dry-run --val-fraction 0 {options}".split()
     result = invoke("train", tmp_path / "data", *options)
     assert result.exit_code == 0, result.output
     assert said in result.stdout and f"batches of 2x{batch}x3" in result.stdout
@@ -153,6 +152,7 @@ def test_resume_with_changed_data(run_copy, data, invoke, tmp_path):
     [
         (("--resume", "run", "--epochs", "3"), "settings of the run"),
         (("data", "--overfit", "2", "--crop", "8"), "whole images"),
+        (("data", "--overfit", "2", "--val-fraction", "0.1"), "validates on"),
         (("--epochs", "3"), "is missing"),
     ],
 )
@@ -254,33 +254,110 @@ def test_the_lowest_after_the_bar_of_keras(lines, capsys):
     assert capsys.readouterr().out == text
 
 
+@pytest.fixture(scope="module")
+def unsplit(tmp_path_factory):
+    """Five sections of one volume in images/ and labels/."""
+    path = tmp_path_factory.mktemp("unsplit")
+    images, masks = synthetic.membranes(5, size=32)
+    classes = synthetic.MEMBRANE_CLASSES
+    synthetic.write_folder(path, images, masks, classes, "volume")
+    return path / "volume"
+
+
 @pytest.mark.once
-def test_a_folder_without_splits(invoke, tiny, tmp_path):
-    images, masks = synthetic.membranes(3, size=32)
-    synthetic.write_folder(
-        tmp_path / "a", images, masks, synthetic.MEMBRANE_CLASSES
-    )
-    data = tmp_path / "a" / "train"
+def test_a_share_is_held_out(unsplit, invoke, tiny, tmp_path):
+    """The last of five; evaluate and resume know it where the folder moves."""
     out = tmp_path / "run"
-    result = invoke("train", data, "--out", out, *tiny)
+    result = invoke("train", unsplit, "--out", out, *tiny)
     assert result.exit_code == 0, result.output
-    assert "3 images to train on, 0 images held out" in result.stdout
-    assert "model.keras, 3 images: the training images themselves" in (
+    assert result.stdout.splitlines()[:2] == [
+        "Held out 1 of 5 images (--val-fraction): a block of neighboring "
+        "names, near-duplicates together.",
+        "4 images to train on, 1 image held out, 2 classes.",
+    ]
+    assert "best.keras, 1 held-out image" in result.stdout
+    facts = RunFolder.open(out).data
+    assert facts["source"]["held_out"] == ["0004"]
+    assert facts["source"]["val_fraction"] == 0.2
+    moved = tmp_path / "moved"
+    shutil.copytree(unsplit, moved)
+    (unsplit.parent / "classes.csv").rename(tmp_path / "classes.csv")
+    unsplit.rename(unsplit.parent / "away")
+    try:
+        (out / "README.md").unlink()
+        result = invoke("train", moved, "--resume", out)
+        assert result.exit_code == 0, result.output
+        result = invoke("evaluate", out, moved)
+        assert result.exit_code == 0, result.output
+        assert result.stderr == ""
+        assert result.stdout.splitlines()[0] == (
+            f"Of 5 images the 1 that {out} held out are evaluated; --split all "
+            "takes all."
+        )
+        assert "best.keras, 1 image\n" in result.stdout
+        result = invoke("evaluate", out, moved, "--split", "all")
+        assert result.exit_code == 0, result.output
+        assert "Warning: 4 of the 5 images were trained on" in result.stderr
+        (moved / "images" / "0004.png").unlink()
+        (moved / "labels" / "0004.png").unlink()
+        (out / "README.md").unlink()
+        result = invoke("train", moved, "--resume", out)
+        assert result.exit_code == 1
+        assert f"{moved} has no image 0004, which was held" in result.stderr
+    finally:
+        (unsplit.parent / "away").rename(unsplit)
+        (tmp_path / "classes.csv").rename(unsplit.parent / "classes.csv")
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("images", [5, 1])
+def test_nothing_is_held_out(unsplit, invoke, tiny, tmp_path, images):
+    """Since it was asked for, and since there is one image only."""
+    data, options = unsplit, ("--val-fraction", 0)
+    if images == 1:
+        data, options = tmp_path / "data", ()
+        for kind in ("images", "labels"):
+            (data / kind).mkdir(parents=True)
+            shutil.copy(unsplit / kind / "0000.png", data / kind)
+        shutil.copy(unsplit.parent / "classes.csv", data)
+    out = tmp_path / "run"
+    result = invoke("train", data, "--out", out, *options, *tiny)
+    assert result.exit_code == 0, result.output
+    many = "5 images" if images == 5 else "1 image"
+    assert f"{many} to train on, 0 images held out" in result.stdout
+    assert f"model.keras, {many}: the training images themselves" in (
         result.stdout
     )
-    assert f"put some, with their masks, into {data / 'val'}." in result.stdout
-    # Whoever follows the advice has all images read.
-    moved = tmp_path / "moved"
-    shutil.copytree(data, moved)
-    for kind in ("images", "labels"):
-        (moved / "val" / kind).mkdir(parents=True)
-        file = next((moved / kind).iterdir())
-        file.rename(moved / "val" / kind / file.name)
-    assert [len(part) for part in DataSource(str(moved)).read()] == [2, 1]
+    said = "say more: leave --val-fraction 0 out.\n" in result.stdout
+    assert said == (images == 5)
+    warned = (
+        f"Warning: No image of {data} is held out: there is 1 image. The "
+        "scores are those of the training images themselves.\n"
+    )
+    assert (warned in result.stderr) == (images == 1)
     assert not (out / "best.keras").exists()
     result = invoke("evaluate", out, data)
     assert result.exit_code == 0, result.output
     assert f"Wrote {out / 'evaluation.csv'}, " in result.stdout
+
+
+@pytest.mark.once
+def test_a_share_of_a_split_to_train_on(data, invoke, tiny, tmp_path):
+    """train/ and test/, without val/: evaluate takes the share of train/."""
+    shutil.copytree(data, tmp_path / "data")
+    data = tmp_path / "data"
+    out = tmp_path / "run"
+    result = invoke("train", data, "--out", out, "--val-fraction", 0.5)
+    assert result.exit_code == 1
+    assert f"and {data} has val. Fix: leave it out." in result.stderr
+    (data / "val").rename(data / "test")
+    result = invoke("train", data, "--out", out, "--val-fraction", 0.5, *tiny)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("Held out 2 of 4 images (--val-fraction)")
+    result = invoke("evaluate", out, data)
+    assert result.exit_code == 0, result.output
+    assert "--split train takes all." in result.stdout
+    assert "best.keras, 2 images\n" in result.stdout
 
 
 @pytest.mark.once

@@ -2,6 +2,7 @@ import csv
 import dataclasses
 import json
 import shutil
+import warnings
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from keras_seg.data import synthetic
 from keras_seg.runs import DataSource
 from keras_seg.runs import RunError
 from keras_seg.runs import RunFolder
+from keras_seg.runs import RunWarning
 from keras_seg.runs.source import describe
 from keras_seg.runs.source import fingerprint
 from keras_seg.runs.source import recorded_source
@@ -45,6 +47,39 @@ def test_overfit(folder):
     assert data is validation and len(data) == 2
     with pytest.raises(RunError, match="has 3 images.*overfit=4"):
         DataSource(str(folder), overfit=4).read()
+
+
+def test_a_share_is_held_out(folder):
+    """Where there is no split for it; it is recorded by its stems."""
+    source = DataSource(str(folder), val_fraction=0.4)
+    assert [len(part) for part in source.read()] == [3, 2]
+    assert describe(*source.read(), source)["source"]["held_out"] is None
+    shutil.rmtree(folder / "val")
+    data, validation = source.read()
+    assert [pair.stem for pair in validation.pairs] == ["0002"]
+    assert [pair.stem for pair in data.pairs] == ["0000", "0001"]
+    facts = json.loads(json.dumps(describe(data, validation, source)))
+    assert facts["source"]["held_out"] == ["0002"]
+    again = DataSource(str(folder), held_out=("0000",)).read()
+    assert [pair.stem for pair in again[1].pairs] == ["0000"]
+    with pytest.raises(RunError, match="has no image 7, which was held out"):
+        DataSource(str(folder), held_out=("0000", "7")).read()
+
+
+def test_nothing_can_be_held_out(folder):
+    """One sentence says why, once."""
+    shutil.rmtree(folder / "val")
+    for file in folder.glob("train/*/000[12].png"):
+        file.unlink()
+    source = DataSource(str(folder), val_fraction=0.2)
+    with pytest.warns(RunWarning, match="is held out: there is 1 image. The"):
+        data, validation = source.read()
+    assert (len(data), validation) == (1, None)
+    facts = describe(data, validation, source)["source"]
+    assert facts["held_out"] == []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert DataSource(**facts | {"held_out": ()}).read()[1] is None
 
 
 def test_description_comes_back(folder):
@@ -163,6 +198,9 @@ def test_splits_of_other_tools(tmp_path, names, expected):
         {"path": "a", "overfit": "2"},
         {"path": "a", "mask_values": 7},
         {"path": "a", "shuffle": True},
+        {"path": "a", "val_fraction": "all"},
+        {"path": "a", "held_out": "0001"},
+        {"path": "a", "held_out": [1]},
     ],
 )
 def test_a_damaged_source(tmp_path, facts):
@@ -177,7 +215,9 @@ def test_a_recorded_source(folder, tmp_path):
     classes = synthetic.MEMBRANE_CLASSES
     run = RunFolder.create(tmp_path / "run", None, classes, {"source": None})
     assert recorded_source(run) is None
-    source = DataSource(str(folder), "train", mask_values="0:0,255:1")
-    known = {"source": dataclasses.asdict(source)}
+    source = DataSource(
+        str(folder), "train", mask_values="0:0,255:1", held_out=("a", "b")
+    )
+    known = json.loads(json.dumps({"source": dataclasses.asdict(source)}))
     run = RunFolder.create(tmp_path / "other", None, classes, known)
     assert recorded_source(run) == source

@@ -24,6 +24,7 @@ __all__ = [
     "ImageFacts",
     "MaskFacts",
     "PairFacts",
+    "image_facts",
     "read_arrays",
     "read_facts",
 ]
@@ -112,7 +113,7 @@ def read_facts(data, split, index):
         index,
         stem,
         *files,
-        None if image is None else _image_facts(image, mode, turned),
+        None if image is None else image_facts(image, mode, turned),
         None if ids is None else _mask_facts(ids, mask_turned),
         tuple(errors),
     )
@@ -181,7 +182,8 @@ def _header(path):
         return image.mode, image.getexif().get(ExifTags.Base.Orientation, 1)
 
 
-def _image_facts(image, mode, orientation):
+def image_facts(image, mode="", orientation=1):
+    """The `ImageFacts` of a decoded image."""
     gray = _gray(image)
     small = gray.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     return ImageFacts(

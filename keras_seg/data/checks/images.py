@@ -9,6 +9,8 @@ from keras_seg import words
 from keras_seg.data.checks.finding import Finding
 
 __all__ = [
+    "CONSTANT",
+    "close_groups",
     "find_constant",
     "find_copies",
     "find_few",
@@ -190,12 +192,8 @@ def find_lookalikes(survey):
         cells = np.stack([p.image.thumbnail for p in pool]).astype("int16")
         means = cells.mean(axis=(1, 2))
         for pair in _telling(survey.facts[name]):
-            own = pair.image.thumbnail.astype("int16")
-            low = np.searchsorted(means, own.mean() - CLOSE)
-            high = np.searchsorted(means, own.mean() + CLOSE, "right")
-            far = np.abs(cells[low:high] - own).max(axis=(1, 2), initial=0)
-            for i in np.flatnonzero(far <= CLOSE):
-                other = pool[low + i]
+            for i in _close_to(pair.image.thumbnail, cells, means):
+                other = pool[i]
                 if other.image.digest != pair.image.digest:
                     close.append((other, pair))
                     break
@@ -212,6 +210,48 @@ def find_lookalikes(survey):
         guess="They may be one image saved twice, or neighboring frames.",
         fix="look at both; split by scene or by day, not by frame",
     )
+
+
+def close_groups(images):
+    """Groups of images that are linked by close thumbnails.
+
+    Args:
+        images: sequence of `ImageFacts`.
+
+    Returns:
+        List of lists of indices. Flat images are in none.
+    """
+    indices = [i for i, image in enumerate(images) if _tells(image)]
+    indices.sort(key=lambda i: float(images[i].thumbnail.mean()))
+    if not indices:
+        return []
+    cells = np.stack([images[i].thumbnail for i in indices]).astype("int16")
+    means = cells.mean(axis=(1, 2))
+    free = np.ones(len(indices), bool)
+    groups = []
+    for start in range(len(indices)):
+        members = [start] if free[start] else []
+        free[start] = False
+        for i in members:  # It grows.
+            near = _close_to(cells[i], cells, means, free)
+            free[near] = False
+            members += near.tolist()
+        if members:
+            groups.append([indices[i] for i in members])
+    return groups
+
+
+def _close_to(own, cells, means, free=None):
+    """The indices of close thumbnails, of those that are free.
+
+    `cells` are sorted by `means`.
+    """
+    low = np.searchsorted(means, own.mean() - CLOSE)
+    high = np.searchsorted(means, own.mean() + CLOSE, "right")
+    near = np.arange(low, high)
+    near = near if free is None else near[free[low:high]]
+    far = np.abs(cells[near] - own.astype("int16")).max((1, 2), initial=0)
+    return near[far <= CLOSE]
 
 
 def find_same_masks(survey):
@@ -265,11 +305,11 @@ def _shared_stems(survey, leaked):
 
 
 def _telling(pairs):
-    return [
-        pair
-        for pair in pairs
-        if pair.image and np.ptp(pair.image.thumbnail) >= CONTRAST
-    ]
+    return [pair for pair in pairs if pair.image and _tells(pair.image)]
+
+
+def _tells(image):
+    return np.ptp(image.thumbnail) >= CONTRAST
 
 
 def _digest(pair):

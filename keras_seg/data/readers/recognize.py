@@ -5,7 +5,6 @@ import pathlib
 import re
 from typing import Any
 
-from keras_seg.data import layout
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
@@ -30,25 +29,11 @@ from keras_seg.data.text import text_holds
 
 __all__ = [
     "from_folder",
-    "how_to_hold_out",
     "recognize",
     "refuse_foreign",
     "splits",
 ]
 
-_LIST = (
-    "list some in {path}/ImageSets/Segmentation/val.txt, and take them out of "
-    "the list beside it."
-)
-_HOLD_OUT = {
-    from_cvat: _LIST,
-    from_voc: _LIST,
-    from_labelme: "put some, with their JSON files, into {path}/val.",
-    from_coco: "export some into a JSON file of their own, as {path}/"
-    "annotations/instances_val.json beside instances_train.json.",
-    from_yolo: "put some, with their labels, into folders of their own, and "
-    "name that of the images after val: in data.yaml.",
-}
 # CVAT's layout is VOC's with one more file, so it comes first.
 _LAYOUTS = (
     (cvat_splits, from_cvat),
@@ -164,14 +149,6 @@ def splits(path: str | os.PathLike) -> tuple[str, ...]:
     A tuple in which "train", "val" and "test" come first.
     """
     return recognize(path)[0]
-
-
-def how_to_hold_out(path):
-    """A sentence on how to move images of a data set into a split "val"."""
-    _, reader = recognize(path)
-    if reader is from_pairs:
-        return layout.how_to_hold_out(path)
-    return _HOLD_OUT[reader].format(path=path)
 
 
 def recognize(path):

@@ -10,7 +10,7 @@ from keras_seg.applications.fcn import FCN16s
 from keras_seg.applications.fcn import FCN32s
 from keras_seg.applications.n4 import N4
 from keras_seg.applications.segnet import SegNet
-from keras_seg.applications.segnet_basic import SegNetBasic
+from keras_seg.applications.segnet import SegNetBasic
 from keras_seg.applications.sliding_window import SlidingWindow
 from keras_seg.applications.torchvision import from_torchvision
 from keras_seg.applications.unet import UNet

@@ -17,6 +17,8 @@ from keras_seg.crf import DenseCRF
 from keras_seg.fast.layers import replacement_class
 from keras_seg.keras_private import output_number
 from keras_seg.keras_private import producer
+from keras_seg.layers import BatchNorm
+from keras_seg.layers import Conv
 from keras_seg.layers import CropLike
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import Preprocess
@@ -33,6 +35,7 @@ __all__ = [
     "as_rgb",
     "begin",
     "crf_preset",
+    "fcn_head",
     "finish",
     "freeze_batch_norm_of",
     "image_input",
@@ -227,6 +230,39 @@ def map_of_stride(
     operation = next(x for x in network.operations if x.name == name)
     number = output_number(levels[stride])
     return keras.tree.flatten(operation.output)[number]
+
+
+def fcn_head(
+    x: keras.KerasTensor,
+    classes: int,
+    data_format: str,
+    prefix: str = "auxiliary_",
+    momentum: float = 0.99,
+) -> keras.KerasTensor:
+    """Scores a map as torchvision's FCN head does, for auxiliary outputs.
+
+    3×3 with a quarter of the channels, batch norm, ReLU, dropout 0.1, 1×1.
+    `prefix` begins the names of the layers, `momentum` is that of batch norm.
+
+    >>> import keras
+    >>> fcn_head(keras.Input((9, 7, 16)), 5, "channels_last").shape
+    (None, 9, 7, 5)
+    """
+    axis = channel_axis(data_format)
+    x = Conv(
+        max(1, x.shape[axis] // 4),
+        3,
+        padding="same",
+        use_bias=False,
+        data_format=data_format,
+        name=f"{prefix}conv",
+    )(x)
+    x = BatchNorm(
+        axis=axis, epsilon=1e-5, momentum=momentum, name=f"{prefix}norm"
+    )(x)
+    x = layers.ReLU(name=f"{prefix}relu")(x)
+    x = layers.Dropout(0.1, name=f"{prefix}dropout")(x)
+    return Conv(classes, 1, data_format=data_format, name=f"{prefix}score")(x)
 
 
 def crf_preset(

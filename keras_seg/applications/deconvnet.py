@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import keras
 from keras import initializers
 
+from keras_seg.applications.assembly import fcn_head
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
 from keras_seg.applications.builder import builder
-from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.vgg_switches import begin_from_vgg16
 from keras_seg.applications.vgg_switches import decode
 from keras_seg.applications.vgg_switches import encode
@@ -133,7 +133,7 @@ def DeconvNet(
     second = None
     if auxiliary:
         _, pooled = memory[-1]
-        second = fcn_head(pooled, classes, data_format, "auxiliary_")
+        second = fcn_head(pooled, classes, data_format)
     x = normalize(convolution(hidden_filters, "fc1", 7, "valid"), x)
     x = normalize(convolution(hidden_filters, "fc2", 1), x)
     x = normalize(transposed(blocks[-1][-1], "decoder_fc1", 7, "valid"), x)

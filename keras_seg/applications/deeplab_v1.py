@@ -9,13 +9,13 @@ from keras import layers
 
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import crf_preset
+from keras_seg.applications.assembly import fcn_head
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.builder import builder
 from keras_seg.applications.dense_vgg import base_vgg
 from keras_seg.applications.dense_vgg import check_seed
 from keras_seg.applications.dense_vgg import dense_vgg
-from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.arguments import check_positive
 from keras_seg.layers import Conv
 from keras_seg.layers import CropLike
@@ -178,7 +178,7 @@ def DeepLabV1(
     second = None
     if auxiliary:
         middle = map_of_stride(network, strided, 16)
-        second = fcn_head(middle, classes, data_format, "auxiliary_")
+        second = fcn_head(middle, classes, data_format)
     return finish(
         scores,
         image,

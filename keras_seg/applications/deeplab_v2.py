@@ -10,6 +10,7 @@ from keras import layers
 
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import crf_preset
+from keras_seg.applications.assembly import fcn_head
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.builder import builder
@@ -17,7 +18,6 @@ from keras_seg.applications.builder import without_effect
 from keras_seg.applications.dense_vgg import check_seed
 from keras_seg.applications.dense_vgg import dense_vgg
 from keras_seg.applications.dense_vgg import has_vgg_plan
-from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.arguments import check_positive
 from keras_seg.layers import ASPP
 from keras_seg.layers import AlignedScale
@@ -180,7 +180,7 @@ def DeepLabV2(
     heads = [scores]
     if auxiliary and auxiliary != "scales":
         middle = map_of_stride(network, strided, 16)
-        heads.append(fcn_head(middle, classes, data_format, "auxiliary_"))
+        heads.append(fcn_head(middle, classes, data_format))
     if crf is True and pretrained:
         preset = "deeplab_v2_vgg16"
     maps, *second = _at_scales(heads, padded, scales, data_format)

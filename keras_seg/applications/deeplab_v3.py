@@ -9,12 +9,12 @@ from keras import initializers
 from keras import layers
 
 from keras_seg.applications.assembly import begin
+from keras_seg.applications.assembly import fcn_head
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.backbones import without_widening
 from keras_seg.applications.builder import builder
 from keras_seg.applications.builder import without_effect
-from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.arguments import check_positive
 from keras_seg.layers import ASPP
 from keras_seg.layers import BatchNorm
@@ -322,7 +322,7 @@ def _deeplab(
     second = None
     if auxiliary:
         middle = map_of_stride(network, strided, 16)
-        second = fcn_head(middle, classes, data_format, "auxiliary_")
+        second = fcn_head(middle, classes, data_format)
     return finish(
         scores,
         image,

@@ -7,10 +7,10 @@ import keras
 from keras import layers
 
 from keras_seg.applications.assembly import begin
+from keras_seg.applications.assembly import fcn_head
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.builder import builder
-from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.layers import BilinearConvTranspose
 from keras_seg.layers import Conv
 from keras_seg.layers import CropLike
@@ -323,7 +323,7 @@ def _fcn(
     second = None
     if auxiliary:
         middle = map_of_stride(network, network, 16)
-        second = fcn_head(middle, classes, data_format, "auxiliary_")
+        second = fcn_head(middle, classes, data_format)
     stride = skips[-1] if skips else 32
     if paper:
         x = enlarge(x, stride, "upscore")

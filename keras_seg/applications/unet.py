@@ -7,13 +7,13 @@ import keras
 from keras import layers
 
 from keras_seg.applications.assembly import begin
+from keras_seg.applications.assembly import fcn_head
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
 from keras_seg.applications.assembly import prepare
 from keras_seg.applications.backbones import maps_fit
 from keras_seg.applications.builder import builder
 from keras_seg.applications.builder import without_effect
-from keras_seg.applications.fcn_head import fcn_head
 from keras_seg.applications.weights import check_weights
 from keras_seg.arguments import check_positive
 from keras_seg.layers import Conv
@@ -187,7 +187,7 @@ def UNet(
     x = layers.Dropout(dropout, name="dropout")(x)
     second = None
     if auxiliary:
-        second = fcn_head(x, classes, data_format, "auxiliary_")
+        second = fcn_head(x, classes, data_format)
 
     for level in reversed(range(depth)):
         x = block.enlarge(x, level)

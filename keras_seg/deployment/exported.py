@@ -181,8 +181,20 @@ def _saved_model(path: pathlib.Path) -> Runner:
     import tensorflow
 
     loaded = tensorflow.saved_model.load(str(path))
+
     # `loaded` owns the variables, so it must live as long.
-    return lambda images: np.asarray(loaded.serve(images))
+    def run(images: NDArray) -> NDArray:
+        try:
+            return np.asarray(loaded.serve(images))
+        except tensorflow.errors.InvalidArgumentError as error:
+            if "Cannot deserialize computation" not in str(error):
+                raise
+            raise ExportError(
+                f"TensorFlow {tensorflow.__version__} is too old for the JAX "
+                f"that wrote {path.name}. Fix: pip install --upgrade tensorflow"
+            ) from error
+
+    return run
 
 
 def _torch(path: pathlib.Path) -> Runner:

@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ from keras_seg.applications import UNet
 from keras_seg.data import ClassTable
 from keras_seg.deployment import ExportedModel
 from keras_seg.deployment import ExportError
+from keras_seg.deployment.exported import RUNTIMES
 from keras_seg.deployment.metadata import ExportMetadata
 
 pytestmark = pytest.mark.once
@@ -131,6 +133,7 @@ def test_no_backend_is_needed(folder, tmp_path):
     Image.new("RGB", (48, 32), (200, 100, 0)).save(photo)
     code = f"""
 import sys
+import types
 
 class Nowhere:
     def find_spec(self, name, path=None, target=None):
@@ -156,3 +159,22 @@ main()
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / "out" / "photo.png") as mask:
         assert mask.size == (48, 32)
+
+
+def test_tensorflow_older_than_the_jax_that_wrote(monkeypatch, tmp_path):
+    """TensorFlow 2.18 can't read what JAX 0.6 writes, and says it so."""
+    tensorflow = pytest.importorskip("tensorflow")
+    failed = tensorflow.errors.InvalidArgumentError
+    said = "Graph execution error:\n\nCannot deserialize computation"
+
+    def serve(images):
+        raise failed(None, None, said)
+
+    loaded = types.SimpleNamespace(serve=serve)
+    monkeypatch.setattr(tensorflow.saved_model, "load", lambda path: loaded)
+    run = RUNTIMES["tf_saved_model"](tmp_path / "served")
+    with pytest.raises(ExportError, match="too old for the JAX that wrote ser"):
+        run(np.zeros((1, 8, 8, 3)))
+    said = "Graph execution error:\n\nanother"
+    with pytest.raises(failed, match="another"):
+        run(np.zeros((1, 8, 8, 3)))

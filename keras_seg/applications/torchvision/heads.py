@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_seg.applications.fcn_head import fcn_head
+from keras_seg.applications.assembly import fcn_head
 from keras_seg.layers import ASPP
 from keras_seg.layers import BatchNorm
 from keras_seg.layers import Conv

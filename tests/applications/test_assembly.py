@@ -1,7 +1,7 @@
 import keras
 import pytest
 
-from keras_seg.applications.fcn_head import fcn_head
+from keras_seg.applications.assembly import fcn_head
 
 
 @pytest.mark.once  # The graph is the same on every backend.

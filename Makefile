@@ -30,7 +30,7 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 export KERAS_SEG_PARITY := $(CURDIR)/.parity
 
-.PHONY: help demo test test-once test-slow test-lowest fuzz lint clean \
+.PHONY: help demo test test-once test-slow test-lowest docs fuzz lint clean \
   $(BACKENDS:%=test-%) $(BACKENDS:%=test-lowest-%)
 
 help:
@@ -38,6 +38,7 @@ help:
 	@echo "make test         the tests, on TensorFlow, JAX and PyTorch"
 	@echo "make test-slow    the tests that take minutes"
 	@echo "make test-lowest  with the lowest versions that pyproject.toml allows"
+	@echo "make docs         the documentation, in docs/_build/html"
 	@echo "make fuzz         10,000 damaged data sets of each layout"
 	@echo "make lint         ruff and mypy"
 
@@ -96,6 +97,15 @@ $(BACKENDS:%=test-lowest-%): test-lowest-%:
 	  --doctest-ignore-import-errors --durations=5 \
 	  --ignore=tests/applications --ignore=tests/surgery
 
+$(VENV)/.docs: $(VENV)/.base
+	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	touch $@
+
+# Warnings are errors. Nothing is fetched.
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
+	  docs docs/_build/html
+
 fuzz: $(VENV)/.test
 	KERAS_SEG_FUZZ=10000 KERAS_BACKEND=torch $(BIN)/python -m pytest \
 	  -p no:logging tests/data/readers/test_damage.py --durations=0
@@ -106,4 +116,5 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV) .venv-lowest-* .parity .cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .venv-lowest-* .parity .cache .ruff_cache .mypy_cache .hypothesis \
+	  docs/_build docs/gallery docs/reference/api

@@ -69,7 +69,7 @@ def from_coco(
             `annotations/*.json`, `<split>/_annotations.coco.json` or one
             JSON file.
         split: optional str, the name of a file in a folder, without
-            "instances_".
+            `"instances_"`.
         images: optional str or path of the folder of images. By default it
             is looked for beside the JSON file and in folders named `images`
             or like the split.

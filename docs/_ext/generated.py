@@ -1,0 +1,206 @@
+"""Pages that are written at each build, from the code they describe."""
+
+import ast
+import importlib
+import inspect
+import pathlib
+import re
+import types
+
+import typer
+
+import keras_seg
+from keras_seg.cli.commands import app as command_line
+from keras_seg.data.errors import DataError
+
+HERE = pathlib.Path(__file__).resolve().parents[1]
+PACKAGE = pathlib.Path(keras_seg.__file__).parent
+
+# In the order in which somebody meets them; rooms of rooms come behind.
+ROOMS = (
+    *("applications", "surgery", "data", "data.augment", "data.synthetic"),
+    *("losses", "metrics", "metrics.em", "optimizers", "schedules"),
+    *("runs", "training", "training.recipes", "inference", "deployment"),
+    *("crf", "layers", "ops", "fast", "unsupervised", "visualization"),
+)
+
+KNOWN = {"{VOID}": "255", "{VOID - 1}": "254"}
+CODE = re.compile(r"\| (KS-D\d+) \| (.*?) \|\n")
+
+
+def write_pages():
+    for path, text in {
+        "reference/command_line.md": command_line_page(),
+        "reference/errors.md": errors_page(),
+        **room_pages(),
+    }.items():
+        file = HERE / path
+        file.parent.mkdir(exist_ok=True)
+        # Sphinx reads again what is newer.
+        if not file.exists() or file.read_text() != text:
+            file.write_text(text)
+
+
+def room_pages():
+    """A page for each room: its docstring, and its public names."""
+    pages, documented = {}, {}
+    for room in ROOMS:
+        module = importlib.import_module(f"keras_seg.{room}")
+        objects = {name: getattr(module, name) for name in module.__all__}
+        pages[f"reference/api/{room}.rst"] = _room_page(
+            module.__name__, objects, documented
+        )
+    return pages
+
+
+def _room_page(room, objects, documented):
+    lines = [room, "=" * len(room), ""]
+    lines += [f".. automodule:: {room}", "   :no-members:", ""]
+    lines += [f".. currentmodule:: {room}", ""]
+    kinds = {"Functions": [], "Classes": [], "Values": [], "Also here": []}
+    for name, thing in objects.items():
+        if isinstance(thing, types.ModuleType):
+            kinds["Also here"].append(f":py:mod:`{thing.__name__}`")
+        elif not callable(thing):
+            text = repr(thing)
+            value = f"   :value: {text}" if len(text) < 100 else ""
+            kinds["Values"] += [f".. py:data:: {name}", value, ""]
+        elif id(thing) in documented:
+            kinds["Also here"].append(f":py:obj:`{documented[id(thing)]}`")
+        else:
+            documented[id(thing)] = f"{room}.{name}"
+            is_class = inspect.isclass(thing)
+            kinds["Classes" if is_class else "Functions"].append(name)
+    for kind in ("Functions", "Classes"):
+        if kinds[kind]:
+            lines += [f".. rubric:: {kind}", "", ".. autosummary::"]
+            lines += ["   :toctree:", ""]
+            lines += [f"   {name}" for name in sorted(kinds[kind])] + [""]
+    if kinds["Values"]:
+        lines += [".. rubric:: Values", "", *kinds["Values"]]
+    if kinds["Also here"]:
+        lines += ["Also here: " + ", ".join(kinds["Also here"]) + "."]
+    return "\n".join(lines)
+
+
+def command_line_page():
+    """Each command with its arguments and options, as `--help` has them."""
+    group = typer.main.get_command(command_line)
+    lines = [
+        "# Command line",
+        "",
+        "Written by `keras-seg --help` when these pages were built.",
+        "",
+        f"`keras-seg [OPTIONS] COMMAND` · {_paragraphs(group.help)}",
+        "",
+        *_parameters(group),
+    ]
+    for name, command in group.commands.items():
+        arguments = [x for x in command.params if not _is_option(x)]
+        usage = ["keras-seg", name, "[OPTIONS]", *map(_metavar, arguments)]
+        lines += [f"({name}-command)=", f"## keras-seg {name}", ""]
+        lines += ["```text", " ".join(usage), "```", ""]
+        lines += [_paragraphs(command.help), "", *_parameters(command)]
+    return "\n".join(lines)
+
+
+def _is_option(parameter):
+    return parameter.opts[0].startswith("-")
+
+
+def _metavar(parameter):
+    metavar = parameter.metavar or parameter.name.upper()
+    return metavar if parameter.required else f"[{metavar}]"
+
+
+def _paragraphs(text):
+    return inspect.cleandoc(text or "").replace("...", "…")
+
+
+def _parameters(command):
+    lines = ["| | what it does | default |", "|---|---|---|"]
+    for parameter in command.params:
+        names = [*parameter.opts, *parameter.secondary_opts]
+        shown = " ".join(f"`{name}`" for name in names)
+        if not _is_option(parameter):
+            shown = f"`{_metavar(parameter)}`"
+        elif not parameter.is_flag:
+            shown += f" `{parameter.metavar or parameter.name.upper()}`"
+        text = (parameter.help or "").replace("...", "…")
+        cells = (shown, text, _default(parameter))
+        cells = [cell.replace("|", "\\|") for cell in cells]
+        lines.append(f"| {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _default(parameter):
+    if isinstance(parameter.show_default, str):
+        return parameter.show_default
+    if not parameter.show_default or parameter.default is None:
+        return ""
+    if isinstance(parameter.default, bool):
+        has_no = bool(parameter.secondary_opts)
+        return ("yes" if parameter.default else "no") if has_no else ""
+    if isinstance(parameter.default, tuple):
+        return " ".join(map(str, parameter.default))
+    return str(parameter.default)
+
+
+def errors_page():
+    """The codes of `DataError`, and what is said where one is raised."""
+    raised = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        for call in ast.walk(ast.parse(file.read_text())):
+            if isinstance(call, ast.Call):
+                _note_call(call, raised)
+    lines = [
+        "# Error codes",
+        "",
+        "What is wrong with files has a code, the same in the sentence of an "
+        "error, in the report of [`keras-seg check`](#check-command) and in "
+        "its JSON. Each sentence names the file, what was found, what is "
+        "allowed and the fix; … stands for what is different each time.",
+        "",
+    ]
+    for code, meaning in CODE.findall(DataError.__doc__ or ""):
+        said = dict.fromkeys(raised.get(code, ()))
+        kinds = " or ".join(sorted({kind for kind, *_ in said}))
+        lines += [f"({code})=", f"## {code}", ""]
+        lines += [f"{meaning[0].upper()}{meaning[1:]} ({kinds}).", ""]
+        lines += ["| found | allowed | fix |", "|---|---|---|"]
+        lines += [f"| {' | '.join(sentence)} |" for _, *sentence in said]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _note_call(call, raised):
+    """Notes what a call says that has a code among its arguments."""
+    given = [_text(argument) for argument in call.args]
+    place = next((i for i, x in enumerate(given) if x.startswith("KS-D")), None)
+    fix = next((x.value for x in call.keywords if x.arg == "fix"), None)
+    if place is None or fix is None or len(given) < place + 4:
+        return
+    first = given[0]
+    kind = first if first in ("warning", "note") else "error"
+    known = raised.setdefault(given[place], [])
+    known.append((kind, *given[place + 2 : place + 4], _text(fix)))
+
+
+def _text(node):
+    """A string of the source, with … for what is only known later."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value.replace("|", "\\|")
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(_text, node.values))
+    if isinstance(node, ast.FormattedValue) and ast.unparse(node) in KNOWN:
+        return KNOWN[ast.unparse(node)]
+    if isinstance(node, ast.IfExp):
+        return f"{_text(node.body)}, or {_text(node.orelse)}"
+    if isinstance(node, ast.BinOp):
+        return _text(node.left) + _text(node.right)
+    return "…"
+
+
+def setup(app):
+    write_pages()
+    return {"parallel_read_safe": True}

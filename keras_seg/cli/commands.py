@@ -15,6 +15,7 @@ from keras_seg.atomic import os_sentence
 from keras_seg.cli import console
 from keras_seg.cli.check import check
 from keras_seg.cli.demo import demo
+from keras_seg.cli.doctor import doctor
 from keras_seg.cli.evaluate import evaluate
 from keras_seg.cli.export import export
 from keras_seg.cli.predict import predict
@@ -109,5 +110,5 @@ def options(
     """
 
 
-for command in (demo, check, train, evaluate, predict, export):
+for command in (demo, check, train, evaluate, predict, export, doctor):
     app.command()(command)

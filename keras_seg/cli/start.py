@@ -23,6 +23,7 @@ __all__ = [
     "BackendError",
     "Ended",
     "flush_output",
+    "install_command",
     "main",
     "mend_streams",
     "prefer_backend",
@@ -176,12 +177,12 @@ def use_backend() -> None:
         extra = asked or "torch"
         raise BackendError(
             "Keras needs a backend, and none is installed: neither "
-            f"TensorFlow, nor JAX, nor PyTorch. Fix: {_install(extra)}."
+            f"TensorFlow, nor JAX, nor PyTorch. Fix: {install_command(extra)}."
         )
     if asked and asked not in installed:
         raise BackendError(
             f"KERAS_BACKEND is {asked}, which is not installed. "
-            f"Fix: {_install(asked)}, or set KERAS_BACKEND="
+            f"Fix: {install_command(asked)}, or set KERAS_BACKEND="
             f"{installed[0]}, which is."
         )
     from keras_seg.cli import console
@@ -220,5 +221,6 @@ def _keras_setting() -> str:
     return chosen if chosen in BACKENDS else "tensorflow"
 
 
-def _install(backend: str) -> str:
-    return f'pip install "keras-seg[{backend}]"'
+def install_command(extra: str) -> str:
+    """The command that installs an extra of keras-seg, such as a backend."""
+    return f'pip install "keras-seg[{extra}]"'

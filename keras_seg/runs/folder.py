@@ -1,7 +1,6 @@
 """The folder of a run: what it was trained with, and what came of it."""
 
 import csv
-import importlib.metadata
 import json
 import os
 import pathlib
@@ -20,6 +19,8 @@ import keras_seg
 from keras_seg.atomic import remove_leftovers
 from keras_seg.data import ClassTable
 from keras_seg.data.text import read_text
+from keras_seg.environment import devices
+from keras_seg.environment import version_of
 from keras_seg.runs.files import RunError
 from keras_seg.runs.files import new_folder
 from keras_seg.runs.files import writing
@@ -312,31 +313,10 @@ def _environment():
     backend = keras.config.backend()
     lines = [("keras_seg", keras_seg.__version__), ("backend", backend)]
     for package in ("keras", backend, "numpy", "pillow"):
-        lines.append((package, _version(package)))
+        lines.append((package, version_of(package) or "of unknown version"))
     lines.append(("python", platform.python_version()))
     lines.append(("system", platform.platform()))
-    lines.append(("devices", ", ".join(_devices(backend))))
+    lines.append(("devices", ", ".join(devices())))
     lines.append(("precision", keras.config.dtype_policy().name))
     lines.append(("command", " ".join(map(shlex.quote, sys.argv))))
     return "".join(f"{name} {value}\n" for name, value in lines)
-
-
-def _version(package):
-    # TensorFlow for CPUs alone is a distribution of another name.
-    for name in (package, f"{package}-cpu"):
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return "of unknown version"
-
-
-def _devices(backend):
-    if backend == "torch":
-        import torch
-
-        return [
-            torch.cuda.get_device_name(i)
-            for i in range(torch.cuda.device_count())
-        ] or ["cpu"]
-    return keras.distribution.list_devices()

@@ -19,9 +19,10 @@ from keras_seg.cli.doctor import doctor
 from keras_seg.cli.evaluate import evaluate
 from keras_seg.cli.export import export
 from keras_seg.cli.predict import predict
+from keras_seg.cli.serve import serve
 from keras_seg.cli.train import train
 
-__all__ = ["app"]
+__all__ = ["app", "sentence_of"]
 
 
 # In the errors of TensorFlow, JAX and PyTorch.
@@ -45,14 +46,14 @@ class Commands(TyperGroup):
         except BrokenPipeError:
             raise typer.Exit(141) from None
         except Exception as error:
-            text = _sentence(error)
+            text = sentence_of(error)
             if text is None or ctx.params.get("debug"):
                 raise
             console.complain(text)
             raise typer.Exit(1) from None
 
 
-def _sentence(error: Exception) -> str | None:
+def sentence_of(error: Exception) -> str | None:
     """The sentence for an error; None for a bug."""
     if isinstance(error, OSError) and error.errno is not None:
         is_ours = isinstance(error, WriteError)
@@ -110,5 +111,5 @@ def options(
     """
 
 
-for command in (demo, check, train, evaluate, predict, export, doctor):
+for command in (demo, check, train, evaluate, predict, serve, export, doctor):
     app.command()(command)

@@ -17,7 +17,7 @@ from keras_seg.cli.options import parse_numbers
 from keras_seg.cli.options import refuse_options
 from keras_seg.cli.options import set_limits
 
-__all__ = ["predict"]
+__all__ = ["altered", "predict"]
 
 # Parameters that change no mask. A change of another makes masks outdated.
 SAME_MASKS = {
@@ -157,7 +157,7 @@ def predict(
     cache.refuse_foreign(targets, overwrite)
     network = source.load()
     if not source.is_exported:
-        network = _altered(network, views, mirror, output_stride, crf)
+        network = altered(network, views, mirror, output_stride, crf)
     out.mkdir(parents=True, exist_ok=True)
     console.warn(cache.begin(targets))
 
@@ -187,7 +187,7 @@ def predict(
         raise typer.Exit(1)
 
 
-def _altered(
+def altered(
     model: Any,
     scales: tuple[float, ...],
     mirror: bool,

@@ -64,7 +64,7 @@ def needs_tifffile(path, page=None):
                 frames = page_frames(image)
                 if 0 <= (page or 0) < len(frames):
                     image.seek(frames[page or 0])
-                tags = image.tag_v2
+                tags = image.tag_v2  # type: ignore[attr-defined]
                 samples = tags.get(_SAMPLES, 1)
                 bits = max(tags.get(_BITS, (1,)))
                 bands = len(image.getbands())

@@ -1,7 +1,15 @@
 """A folder of data and a run, made once by the command line itself."""
 
+import contextlib
 import csv
+import os
+import re
+import select
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import keras
 import pytest
@@ -93,3 +101,43 @@ def rows():
             return list(csv.DictReader(file))
 
     return read
+
+
+@pytest.fixture(scope="session")
+def serving(tmp_path_factory):
+    """Runs `keras-seg serve` beside the test; gives the address of its page.
+
+    A signal ends it as every command, and nothing is left of its files.
+    """
+    pytest.importorskip("gradio")
+
+    @contextlib.contextmanager
+    def serve(*arguments):
+        temporary = tmp_path_factory.mktemp("temporary")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "keras_seg.cli", "serve", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={
+                **os.environ,
+                "KERAS_BACKEND": keras.backend.backend(),
+                "TMPDIR": str(temporary),
+            },
+        )
+        try:
+            end = time.monotonic() + 120
+            while not select.select([process.stdout], [], [], 1)[0]:
+                assert time.monotonic() < end, "It does not listen."
+            line = process.stdout.readline().decode()
+            found = re.fullmatch("Open (http.*) in a browser. .*\n", line)
+            assert found, line + process.stderr.read().decode()
+            assert len(list(temporary.iterdir())) == 1
+            yield found[1]
+        finally:
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+        assert errors.decode() == "Interrupted.\n"
+        assert process.returncode == 130
+        assert list(temporary.iterdir()) == []
+
+    return serve

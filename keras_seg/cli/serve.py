@@ -1,0 +1,218 @@
+"""`keras-seg serve`: a page in the browser that segments photographs."""
+
+import contextlib
+import errno
+import os
+import pathlib
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from typing import Annotated
+from typing import Any
+
+import typer
+
+from keras_seg.cli import console
+from keras_seg.cli.network import KINDS
+from keras_seg.cli.network import open_network
+from keras_seg.cli.options import Last
+from keras_seg.cli.options import set_limits
+from keras_seg.lazy import optional
+
+if TYPE_CHECKING:
+    from keras_seg.runs import RunFolder
+
+__all__ = ["serve"]
+
+
+def serve(
+    network: Annotated[
+        pathlib.Path,
+        typer.Argument(metavar="[NETWORK]", help=f"The network: {KINDS}."),
+    ] = pathlib.Path("run"),
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address to listen on; 0.0.0.0 lets other computers in."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="Port to listen on.",
+            show_default="the first free one from 7860 on",
+        ),
+    ] = None,
+    last: Last = False,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=64,
+            help="Side of the tiles of large images, a multiple of 32.",
+            show_default="whole images",
+        ),
+    ] = None,
+    max_upload: Annotated[
+        int, typer.Option(min=1, help="Refuse larger files, in MB.")
+    ] = 50,
+    max_pixels: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Refuse larger images, which might fill the memory."
+        ),
+    ] = 50_000_000,
+) -> None:
+    """Open a page in the browser that segments photographs.
+
+    Drop a photograph, see its classes in color, download the mask. Only this
+    computer reaches the page unless --host says otherwise, and nothing is sent
+    to any other. Photographs and results are removed after an hour, and when
+    the command ends, by Ctrl-C.
+    """
+    _check_address(host, port)
+    with _temporary_folder() as folder:
+        gradio = _import_gradio(folder)
+        source = open_network(network, last)
+
+        # They import Keras, whose backend is chosen by now.
+        from keras_seg import inference
+        from keras_seg.cli import page
+
+        set_limits(max_pixels)
+        tiles = None
+        if tile is not None:
+            tiles = inference.Tiles(tile, overlap=min(128, tile // 64 * 32))
+        segmenter = page.Segmenter(
+            source.load(),
+            source.class_table,
+            folder,
+            tiles=tiles,
+            bit_depth=source.bit_depth,
+        )
+        with console.quiet():
+            segmenter.warm_up()
+        built = page.build_page(
+            gradio,
+            segmenter,
+            network.resolve().name,
+            samples=page.make_samples(_held_out(source.run), folder),
+            is_private=_is_loopback(host),
+        )
+        theme = gradio.themes.Soft(
+            # Others would be fetched from Google.
+            font=["system-ui", "sans-serif"],
+            font_mono=["monospace"],
+        )
+        _listen(built, host, port, max_upload, theme=theme, css=page.STYLE)
+
+
+def _held_out(run: "RunFolder | None") -> list[pathlib.Path]:
+    """Images that a run was not trained on, if they are still there."""
+    from keras_seg import runs
+    from keras_seg.data import DataError
+    from keras_seg.runs.source import recorded_source
+
+    source = None if run is None else recorded_source(run)
+    if source is None:
+        return []
+    try:
+        data, validation = source.read(check=False)
+    except (DataError, OSError, runs.RunError):
+        return []
+    pairs = (validation or data).pairs
+    return [pair.image for pair in pairs if pair.page is None]
+
+
+def _listen(
+    page: Any, host: str, port: int | None, max_upload: int, **look: Any
+) -> None:
+    """Serves a page until a signal ends the command."""
+    try:
+        _, address, _ = page.launch(
+            server_name=host,
+            server_port=port,
+            max_file_size=max_upload * 10**6,
+            footer_links=[],
+            share=False,
+            ssr_mode=False,
+            pwa=False,
+            mcp_server=False,
+            enable_monitoring=False,
+            prevent_thread_lock=True,
+            quiet=True,
+            **look,
+        )
+    except OSError as error:
+        raise ValueError(
+            "No port from 7860 to 7959 is free. Fix: choose another with "
+            "--port."
+        ) from error
+    try:
+        console.say(f"Open {address} in a browser. Ctrl-C ends it.")
+        if not _is_loopback(host):
+            console.warn(
+                f"anybody who reaches this computer at {host} can use the "
+                "page; there is no password."
+            )
+        threading.Event().wait()
+    finally:
+        page.close(verbose=False)
+
+
+def _import_gradio(folder: pathlib.Path) -> Any:
+    """Imports gradio with its settings: nothing is sent, nothing is kept."""
+    os.environ.update(
+        GRADIO_ANALYTICS_ENABLED="False",
+        GRADIO_RUN_HISTORY="False",
+        GRADIO_TEMP_DIR=str(folder),
+    )
+    # It asks its own server whether it is there, through a proxy otherwise.
+    hosts = [os.environ.get("NO_PROXY", ""), "127.0.0.1", "localhost"]
+    os.environ["NO_PROXY"] = ",".join(filter(None, hosts))
+    try:
+        return optional("gradio", "demo", "keras-seg serve")
+    except ImportError as error:
+        raise ValueError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[pathlib.Path]:
+    with tempfile.TemporaryDirectory(
+        prefix="keras_seg_", ignore_cleanup_errors=True
+    ) as folder:
+        yield pathlib.Path(folder).resolve()
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "[::1]") or host.startswith("127.")
+
+
+def _check_address(host: str, port: int | None) -> None:
+    """Refuses an address that is not free, before a network is loaded."""
+    name = host.strip("[]")
+    try:
+        (family, kind, _, _, place), *_ = socket.getaddrinfo(
+            name, port or 0, type=socket.SOCK_STREAM
+        )
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ValueError(
+                f"Port {port} is taken. Fix: choose another with --port, or "
+                "leave it out to take a free one."
+            ) from error
+        if error.errno == errno.EACCES:
+            raise ValueError(
+                f"Port {port} is not for everybody. Fix: choose one above 1023."
+            ) from error
+        raise ValueError(
+            f"{host} is no address of this computer. Fix: choose 127.0.0.1, "
+            "for this computer alone, or 0.0.0.0, for all that reach it, with "
+            "--host."
+        ) from error

@@ -22,6 +22,7 @@ from keras_seg.data import DataError
 from keras_seg.data import Folder
 from keras_seg.data import check
 from keras_seg.data.held_out import way_of
+from keras_seg.data.sizes import Sizes
 from keras_seg.inference import Evaluation
 from keras_seg.runs.source import recorded_source
 from keras_seg.training.estimates import in_words
@@ -81,8 +82,8 @@ def begin(
     """Trains a new run, with settings fitted to the data unless chosen."""
     find_application(settings.model)
     training.RunFolder.check_free(out)
-    data, held_out = _read(source, reporter)
-    settings = _fitted(settings, data, chosen, reporter)
+    data, held_out, sizes = _read(source, reporter)
+    settings = _fitted(settings, data, sizes, chosen, reporter)
     if source.overfit is not None:
         reporter.say(
             f"Learning {count(len(data), 'image')} by heart, without "
@@ -126,8 +127,8 @@ def try_out(
 ) -> None:
     """Takes a few steps and reports the memory and time of a run."""
     find_application(settings.model)
-    data, held_out = _read(source, reporter)
-    settings = _fitted(settings, data, chosen, reporter)
+    data, held_out, sizes = _read(source, reporter)
+    settings = _fitted(settings, data, sizes, chosen, reporter)
     with console.warnings_as_lines(training.RunWarning):
         found = training.dry_run(settings, data, held_out)
     if reporter.json:
@@ -160,8 +161,8 @@ def try_out(
 
 def _read(
     source: training.DataSource, reporter: Reporter
-) -> tuple[Folder, Folder | None]:
-    """Reads the pairs; exits with code 3 if they fail the check."""
+) -> tuple[Folder, Folder | None, Sizes | None]:
+    """Reads and measures the pairs; exits with code 3 if the check fails."""
     try:
         with console.warnings_as_lines(training.RunWarning):
             data, held_out = source.read(check=False)
@@ -203,18 +204,24 @@ def _read(
         f"{count(len(held_out or ()), 'image')} held out, "
         f"{len(data.class_table)} classes."
     )
-    return data, held_out
+    return data, held_out, report.sizes
 
 
 def _fitted(
     settings: training.Settings,
     data: Folder,
+    sizes: Sizes | None,
     chosen: Collection[str],
     reporter: Reporter,
 ) -> training.Settings:
     """Fits the settings that were not chosen to the data."""
     names = [name for name in FITTED if name not in chosen]
-    settings = suggest_settings(data, settings, names)
+    missing = names
+    if sizes is not None and "size" in names:
+        # What `suggest_settings` would find, measured by the check already.
+        settings = dataclasses.replace(settings, size=sizes.longest_side)
+        missing = [name for name in names if name != "size"]
+    settings = suggest_settings(data, settings, missing)
     size = "images as they are (--size)"
     if settings.size is not None:
         size = (

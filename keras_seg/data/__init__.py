@@ -32,7 +32,7 @@ from keras_seg.data.readers import from_voc
 from keras_seg.data.readers import from_yolo
 from keras_seg.data.readers import splits
 from keras_seg.data.shrunk import Shrunk
-from keras_seg.data.shrunk import suggest_longest_side
+from keras_seg.data.sizes import suggest_longest_side
 from keras_seg.lazy import getter
 
 if TYPE_CHECKING:

@@ -23,12 +23,15 @@ from keras_seg.data.folder import from_pairs
 from keras_seg.data.folder import map_threads
 from keras_seg.data.ids import classes_of_ids
 from keras_seg.data.ids import statistics_of_counts
+from keras_seg.data.layout import choose_split
 from keras_seg.data.layout import role_of
 from keras_seg.data.mask_files import share_palettes
 from keras_seg.data.pairs import pictures_below
 from keras_seg.data.readers.recognize import recognize
 from keras_seg.data.readers.voc import from_cvat
 from keras_seg.data.readers.voc import from_voc
+from keras_seg.data.sizes import sampled
+from keras_seg.data.sizes import summarize
 
 __all__ = ["Survey", "check"]
 
@@ -116,8 +119,35 @@ def check(
             len(pairs), dict(sizes.most_common()), statistics.get(name)
         )
     return Report(
-        found.source, found.class_table, splits, tuple(findings), found.data
+        found.source,
+        found.class_table,
+        splits,
+        tuple(findings),
+        found.data,
+        _sizes(found),
     )
+
+
+def _sizes(survey):
+    """The `Sizes` of the split to train on, or `None`."""
+    name = _training_split(survey.facts)
+    pairs = survey.facts.get(name, ())
+    return summarize(
+        name,
+        [max(pair.image.size) for pair in pairs if pair.image],
+        [pair.mask.sizes for pair in pairs if pair.mask and pair.mask.sizes],
+        survey.ignore_classes,
+    )
+
+
+def _training_split(names):
+    """The split whose objects are measured, or `None`."""
+    if len(names) == 1:
+        return next(iter(names))
+    try:
+        return choose_split(names, "train")
+    except DataError:  # Several may be meant.
+        return None
 
 
 _ALL = "all"  # the name of a data set without splits
@@ -208,7 +238,11 @@ def survey(
         class_table = class_table or getattr(part, "class_table", None)
     if count is not None and class_table is None:
         class_table = ClassTable.default(count)
-    items = [(p, name, i) for name, p in parts.items() for i in range(len(p))]
+    training = _training_split(parts)
+    items = []
+    for name, part in parts.items():
+        some = sampled(len(part)) if name == training else ()
+        items += [(part, name, i, i in some) for i in range(len(part))]
     facts: dict[str, list[PairFacts]] = {name: [] for name in parts}
     read = map_threads(lambda item: read_facts(*item), items)
     for done, found in enumerate(read, start=1):

@@ -19,6 +19,8 @@ from keras_seg.data.errors import DataError
 from keras_seg.data.ids import count_ids
 from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.opening import FORMATS
+from keras_seg.data.sizes import MaskSizes
+from keras_seg.data.sizes import measure_mask
 
 __all__ = [
     "ImageFacts",
@@ -66,6 +68,7 @@ class MaskFacts:
         edges: `Edges`.
         between: tuple of int, `ids_in_between` if the mask is interpolated.
         loose: dictionary, see `loose_ids`.
+        sizes: `MaskSizes`, or `None` if the mask is not measured.
     """
 
     size: tuple[int, int]
@@ -76,6 +79,7 @@ class MaskFacts:
     edges: Edges
     between: tuple[int, ...]
     loose: dict[int, int]
+    sizes: MaskSizes | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,8 +99,11 @@ class PairFacts:
     errors: tuple[DataError, ...] = ()
 
 
-def read_facts(data, split, index):
-    """Decode a pair of a split once, and collect its facts and errors."""
+def read_facts(data, split, index, measure=False):
+    """Decode a pair of a split once, and collect its facts and errors.
+
+    `measure` is whether to measure the objects in the mask.
+    """
     name = f"{split}[{index}]"
     stem, files = str(index), (name, name)
     mode, turned, mask_turned = "", 1, 1
@@ -114,7 +121,7 @@ def read_facts(data, split, index):
         stem,
         *files,
         None if image is None else image_facts(image, mode, turned),
-        None if ids is None else _mask_facts(ids, mask_turned),
+        None if ids is None else _mask_facts(ids, mask_turned, measure),
         tuple(errors),
     )
 
@@ -196,7 +203,7 @@ def image_facts(image, mode="", orientation=1):
     )
 
 
-def _mask_facts(mask, orientation):
+def _mask_facts(mask, orientation, measure):
     ids, pixels = count_ids(mask)
     edges = find_edges(mask)
     # Equal ids have equal hashes, whatever the depth of their files.
@@ -210,6 +217,7 @@ def _mask_facts(mask, orientation):
         edges,
         ids_in_between(mask) if edges.smooth else (),
         loose_ids(mask),
+        measure_mask(mask) if measure and mask.size else None,
     )
 
 

@@ -18,6 +18,7 @@ from keras_seg.data.checks.finding import Finding
 from keras_seg.data.checks.sheet import draw_sheet
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.ids import ClassStatistics
+from keras_seg.data.sizes import Sizes
 
 __all__ = ["Report", "SplitSummary", "report_as_text", "table"]
 
@@ -49,6 +50,8 @@ class Report:
         splits: dictionary from names to `SplitSummary`.
         findings: tuple of `Finding`, errors first.
         data: dictionary from names to the sequences of pairs, for `sheet`.
+        sizes: `Sizes` of the split to train on, or `None` if it is unknown
+            which that is, or nothing can be read.
     """
 
     source: str
@@ -56,6 +59,7 @@ class Report:
     splits: dict[str, SplitSummary]
     findings: tuple[Finding, ...]
     data: dict[str, Any] = dataclasses.field(repr=False)
+    sizes: Sizes | None = None
 
     @property
     def ok(self) -> bool:
@@ -101,6 +105,7 @@ class Report:
                 name: _split_as_json(split)
                 for name, split in self.splits.items()
             },
+            "sizes": self.sizes and dataclasses.asdict(self.sizes),
         }
         return json.dumps(content, indent=2, ensure_ascii=False)
 
@@ -181,6 +186,8 @@ def report_as_text(report):
         parts.append(_splits(report))
     if report.class_table and any(s.statistics for s in report.splits.values()):
         parts.append(_classes(report))
+    if report.sizes:
+        parts.append(_sizes(report.sizes))
     return "\n\n".join(parts)
 
 
@@ -251,14 +258,35 @@ def _classes(report):
         if split.statistics:
             header += [f"{name}: pixels", "images"]
             columns.append(split.statistics)
+    objects = report.sizes.objects if report.sizes else {}
+    if objects:
+        header.append("objects, pixels")
     rows = []
     for i, name in enumerate(report.class_table.names):
         row = [f"{i} {name}"]
         for statistics in columns:
             row.append(percent(statistics.shares[i]))
             row.append(f"{statistics.images[i]} of {statistics.total_images}")
+        if objects:
+            row.append("{} to {}".format(*objects[i]) if i in objects else "-")
         rows.append(row)
     return table(header, rows)
+
+
+def _sizes(sizes):
+    """What the size is that `train` would choose, and why."""
+    choice = "leave them as they are"
+    if sizes.longest_side is not None:
+        choice = f"shrink them to {sizes.longest_side}"
+    low, high = sizes.images
+    long = f"{low} to {high}" if high > low else f"{low}"
+    return (
+        f"Images ({sizes.split}) are {long} pixels long. train would {choice} "
+        f"(--size): {sizes.reason}.\n"
+        "Objects are connected parts of a class, by their longer sides, in "
+        f"{words.count(sizes.masks, 'mask')}. 10 % of its pixels lie in "
+        "smaller ones than these, 10 % in larger ones; so for images."
+    )
 
 
 def percent(share):

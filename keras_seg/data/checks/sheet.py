@@ -26,11 +26,14 @@ def draw_sheet(report, tiles):
         rows.append(_pictures(report, name, index))
         titles.append(_title(report, name, index))
         marks.append(codes)
+    heading = report.to_text().partition("\n")[0]
+    if report.sizes and report.sizes.longest_side:
+        heading += f" train would shrink to {report.sizes.longest_side} pixels."
     return visualization.contact_sheet(
         rows,
         titles,
         marks,
-        heading=report.to_text().partition("\n")[0],
+        heading=heading,
         key=_key(report, any(_has_outside(row[1]) for row in rows)),
     )
 

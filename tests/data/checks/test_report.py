@@ -56,6 +56,11 @@ def test_text_and_json_say_the_same(data):
         {"height": 32, "width": 32, "images": 11}
     ]
     assert "32x32 (11)" in text and "0 cell" in text
+    sizes = content["sizes"]
+    assert (sizes["split"], sizes["masks"]) == ("train", 11)
+    assert sizes["images"] == [32, 32] and sizes["longest_side"] is None
+    low, high = sizes["objects"]["1"]
+    assert f"{low} to {high}\n" in text and sizes["reason"] in text
 
 
 def test_written_files(data, tmp_path):

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -20,6 +21,8 @@ from rich.progress import TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from keras_seg.words import duration
+
 __all__ = [
     "complain",
     "fit_verbosity",
@@ -31,6 +34,9 @@ __all__ = [
     "warn",
     "warnings_as_lines",
 ]
+
+
+SECONDS_BETWEEN_LINES = 30
 
 
 def say(text: str = "") -> None:
@@ -86,12 +92,16 @@ def fit_verbosity() -> int:
 
 @contextlib.contextmanager
 def progress(text: str, total: int | None = None) -> Iterator[Callable]:
-    """Shows a progress bar on the standard error, if that is a terminal.
+    """Shows a progress bar on the standard error, with the time left.
 
-    Yields a function of the number done and, if it was not known before, the
-    total.
+    Where that is no terminal, it prints a line each time another tenth is
+    done, no more than one in 30 seconds. Yields a function of the number done
+    and, if it was not known before, the total.
     """
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(text, total)
+        return
     bar = Progress(
         TextColumn(text, markup=False),
         BarColumn(),
@@ -100,13 +110,32 @@ def progress(text: str, total: int | None = None) -> Iterator[Callable]:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
     )
     with bar:
         task = bar.add_task(text, total=total)
         yield lambda done, total=total: bar.update(
             task, completed=done, total=total
         )
+
+
+class _Lines:
+    """Progress as lines, see `progress`."""
+
+    def __init__(self, text: str, total: int | None):
+        self._text, self._total = text, total
+        self._begin = self._last = time.monotonic()
+        self._tenth = 0
+
+    def __call__(self, done: int, total: int | None = None) -> None:
+        total = self._total if total is None else total
+        if not total or not done:
+            return
+        now, tenth = time.monotonic(), 10 * done // total
+        if tenth == self._tenth or now - self._last < SECONDS_BETWEEN_LINES:
+            return
+        self._last, self._tenth = now, tenth
+        left = (now - self._begin) * (total - done) / done
+        complain(f"{self._text}: {done} of {total}, {duration(left)} left")
 
 
 @contextlib.contextmanager

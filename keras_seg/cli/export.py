@@ -19,6 +19,8 @@ from keras_seg.deployment.formats import QUANTIZATIONS
 __all__ = ["export"]
 
 KNOWN = {known.name: known for known in FORMATS}
+# As the files are called: tflite for litert, pt2 for torch.
+BY_SUFFIX = {known.suffix[1:]: known for known in FORMATS if known.suffix}
 # Images that int8 is calibrated on; more change little.
 MOST_SAMPLES = 100
 
@@ -30,7 +32,8 @@ def export(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help=f"What to write: {', '.join(KNOWN)}.",
+            help=f"What to write: {', '.join(KNOWN)}; tflite is litert.",
+            autocompletion=lambda: list(KNOWN),
         ),
     ] = "onnx",
     out: Annotated[
@@ -74,7 +77,7 @@ def export(
     returns scores. The classes and their colors are in it, or in a .json
     beside it. It is kept only if its scores are those of the model.
     """
-    known = KNOWN.get(format_name)
+    known = (BY_SUFFIX | KNOWN).get(format_name.lower())
     if known is None:
         raise typer.BadParameter(
             f"must be one of {', '.join(KNOWN)}. Received: {format_name}",

@@ -144,3 +144,21 @@ def test_a_mistake_in_a_process_of_its_own(tmp_path):
         "expected. Fix: correct the path.\n"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_shells_complete_commands_options_and_formats(tmp_path):
+    def completed(words):
+        found = python(
+            "-m",
+            "keras_seg.cli",
+            cwd=tmp_path,
+            _KERAS_SEG_COMPLETE="complete_bash",
+            COMP_WORDS=words,
+            COMP_CWORD=str(len(words.split(" ")) - 1),
+        )
+        return found.stdout.split()
+
+    assert completed("keras-seg ev") == ["evaluate"]
+    assert completed("keras-seg train --overf") == ["--overfit"]
+    formats = completed("keras-seg export run --format tf")
+    assert formats == ["tf_saved_model"]

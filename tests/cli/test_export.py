@@ -107,7 +107,7 @@ def test_mistakes(run, exported, data, invoke, tmp_path):
 def test_int8(run, data, invoke, tmp_path):
     images, out = data / "train" / "images", tmp_path / "small.tflite"
     result = invoke(
-        *("export", run, "--format", "litert", "--out", out),
+        *("export", run, "--format", "tflite", "--out", out),
         *("--quantize", "int8", "--samples", images, "--size", "32x48"),
     )
     assert result.exit_code == 0, result.output

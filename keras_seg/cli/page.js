@@ -43,7 +43,7 @@ async function show(value) {
     root.replaceChildren();
     const text = value
       ? value.error
-      : "The result appears here. Point at it to read what is where.";
+      : "The result appears here. Point at it, or tap it, to read what is where.";
     const box = make("div", value ? "error" : "empty", root, text);
     if (value) box.setAttribute("role", "alert");
     return;
@@ -79,6 +79,11 @@ function build(root, value, photo, ids, sure) {
   const light = classes.map((c) =>
     c.color.map((part) => 255 * OUTLINE + (1 - OUTLINE) * part),
   );
+  const gray = new Uint8Array(sure ? width * height : 0);
+  for (let i = 0, p = 0; i < gray.length; i++, p += 4) {
+    const [r, g, b] = photo.data.subarray(p, p + 3);
+    gray[i] = 0.3 * r + 0.6 * g + 0.1 * b;
+  }
   const at = (x, y) => ids.data[4 * (y * width + x)];
   const outlined = new Uint8Array(width * height);
   for (let y = 0, i = 0; y < height; y++) {
@@ -101,7 +106,7 @@ function build(root, value, photo, ids, sure) {
       let weight = painted[id] ? opacity : 0;
       if (view === "confidence") {
         color = colors[sure.data[p]];
-        weight = 0.25 + 0.75 * opacity;
+        weight = opacity;
       } else if (chosen !== null && id !== chosen) {
         color = [255, 255, 255];
         weight = 0.7;
@@ -110,7 +115,9 @@ function build(root, value, photo, ids, sure) {
         weight = 1;
       }
       for (let c = 0; c < 3; c++) {
-        out.data[p + c] = (1 - weight) * photo.data[p + c] + weight * color[c];
+        // Beside the ramp's colors those of the photograph would mislead.
+        const base = view === "confidence" ? gray[i] : photo.data[p + c];
+        out.data[p + c] = (1 - weight) * base + weight * color[c];
       }
       out.data[p + 3] = 255;
     }
@@ -181,7 +188,7 @@ function build(root, value, photo, ids, sure) {
     for (const [key, item] of items) item.classList.toggle("on", key === id);
   }
 
-  canvas.addEventListener("pointermove", (event) => {
+  const point = (event) => {
     const box = canvas.getBoundingClientRect();
     const left = event.clientX - box.left;
     const top = event.clientY - box.top;
@@ -198,8 +205,12 @@ function build(root, value, photo, ids, sure) {
     name.style.left = `${Math.max(0, isRight ? left - 8 - name.offsetWidth : left + 16)}px`;
     name.style.top = `${Math.max(0, isLow ? top - 8 - name.offsetHeight : top + 16)}px`;
     mark(id);
-  });
-  canvas.addEventListener("pointerleave", () => {
+  };
+  canvas.addEventListener("pointermove", point);
+  canvas.addEventListener("pointerdown", point);
+  canvas.addEventListener("pointerleave", (event) => {
+    // A finger leaves at once: its name stays.
+    if (event.pointerType === "touch") return;
     name.hidden = true;
     mark(null);
   });

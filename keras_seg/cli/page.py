@@ -43,9 +43,8 @@ KEPT = 3600
 # Of what is outside of the result, which has `page.css`.
 STYLE = """
 footer { display: none !important; }
-#samples .gallery { display: grid; grid-template-columns: repeat(4, 1fr); }
+#samples > .gallery { display: grid; grid-template-columns: repeat(4, 1fr); }
 #samples .container { width: 100%; height: auto; aspect-ratio: 1; }
-#samples span { display: block; }
 #files { padding: 0 12px; }
 #files button { flex: 0 1 180px; }
 """
@@ -322,8 +321,10 @@ def build_page(
                     elem_id="result",
                 )
                 with gradio.Row(visible=False, elem_id="files") as files:
-                    mask = gradio.DownloadButton("Mask (PNG)", size="sm")
-                    overlay = gradio.DownloadButton("Overlay (JPEG)", size="sm")
+                    mask = gradio.DownloadButton("Download mask", size="sm")
+                    overlay = gradio.DownloadButton(
+                        "Download overlay", size="sm"
+                    )
         inputs = [chosen, scales, mirror, crf, confidence]
         event = gradio.on(
             [part.change for part in inputs],

@@ -57,7 +57,7 @@ def serve(
         ),
     ] = None,
     max_upload: Annotated[
-        int, typer.Option(min=1, help="Refuse larger files, in MB.")
+        int, typer.Option(min=1, help="Refuse larger files, in MiB.")
     ] = 50,
     max_pixels: Annotated[
         int,
@@ -112,11 +112,14 @@ def serve(
 
 def _held_out(run: "RunFolder | None") -> list[pathlib.Path]:
     """Images that a run was not trained on, if they are still there."""
+    if run is None:
+        return []
+
     from keras_seg import runs
     from keras_seg.data import DataError
     from keras_seg.runs.source import recorded_source
 
-    source = None if run is None else recorded_source(run)
+    source = recorded_source(run)
     if source is None:
         return []
     try:
@@ -135,7 +138,7 @@ def _listen(
         _, address, _ = page.launch(
             server_name=host,
             server_port=port,
-            max_file_size=max_upload * 10**6,
+            max_file_size=max_upload * 2**20,
             footer_links=[],
             share=False,
             ssr_mode=False,

@@ -112,7 +112,7 @@ def serving(tmp_path_factory):
     pytest.importorskip("gradio")
 
     @contextlib.contextmanager
-    def serve(*arguments):
+    def serve(*arguments, **environment):
         temporary = tmp_path_factory.mktemp("temporary")
         process = subprocess.Popen(
             [sys.executable, "-m", "keras_seg.cli", "serve", *arguments],
@@ -122,6 +122,7 @@ def serving(tmp_path_factory):
                 **os.environ,
                 "KERAS_BACKEND": keras.backend.backend(),
                 "TMPDIR": str(temporary),
+                **environment,
             },
         )
         try:

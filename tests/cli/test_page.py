@@ -24,9 +24,15 @@ from keras_seg.deployment import export
 from keras_seg.inference import predict
 from keras_seg.inference.scores import predict_scores
 from keras_seg.runs import RunFolder
+from tests.conftest import ROOT
 from tests.networks import randomize
 
 MOST_SECONDS = 30
+# In a container Chromium has neither a sandbox nor much of shared memory.
+OPTIONS = (
+    *("headless=new", "no-sandbox", "disable-dev-shm-usage"),
+    "window-size=1280,900",
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +65,13 @@ def address(serving, run):
 
 @pytest.fixture(scope="module")
 def http(address):
+    with client(address) as found:
+        yield found
+
+
+def client(address):
     httpx = pytest.importorskip("httpx")
-    with httpx.Client(base_url=address, timeout=MOST_SECONDS) as client:
-        yield client
+    return httpx.Client(base_url=address, timeout=MOST_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -152,10 +162,10 @@ def test_what_is_refused(http, images, tmp_path):
         ),
     ):
         assert segment(http, path) == ({"error": sentence}, None, None)
-    files = {"files": ("many.png", bytes(1_000_001))}
+    files = {"files": ("many.png", bytes(2**20 + 1))}
     answer = http.post("gradio_api/upload", files=files)
     assert answer.status_code == 413
-    assert "maximum allowed size of 1000000 bytes" in answer.text
+    assert "maximum allowed size of 1048576 bytes" in answer.text
     # Files that nobody has uploaded are not for visitors.
     assert http.get(f"gradio_api/file={broken}").status_code == 403
 
@@ -178,8 +188,8 @@ def test_visitors_get_their_own(http, images, model, tmp_path):
 
 
 @pytest.mark.once
-def test_options_that_a_network_has(model, run, tmp_path):
-    """An exported one is not altered; of unknown scores nothing is said."""
+def test_options_that_a_network_has(model, run, images, serving, tmp_path):
+    """An exported one is not altered, and is served without Keras."""
     table = RunFolder.open(run).class_table
     segmenter = Segmenter(model, table, tmp_path)
     assert segmenter.options == {"confidence", "mirror", "scales", "crf"}
@@ -189,9 +199,18 @@ def test_options_that_a_network_has(model, run, tmp_path):
     path = tmp_path / "best.pt2"
     export(model, path, size=(48, 48))
     exported = ExportedModel(path)
-    segmenter = Segmenter(exported, table, tmp_path)
-    segmenter.warm_up()
-    assert segmenter.options == {"confidence"}
+    assert Segmenter(exported, table, tmp_path).options == {"confidence"}
+    broken = tmp_path / "broken" / "keras"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise SyntaxError('Keras')")
+    paths = [str(broken.parent), str(ROOT)]
+    (expected,) = predict(exported, [read_image(images[0])])
+    with (
+        serving(str(path), PYTHONPATH=os.pathsep.join(paths)) as url,
+        client(url) as http,
+    ):
+        _, mask, _ = segment(http, images[0])
+    np.testing.assert_array_equal(Image.open(io.BytesIO(mask)), expected.ids)
     with pytest.raises(ValueError, match="and this network takes 4. Fix:"):
         Segmenter(UNet(input_shape=(None, None, 4)), table, tmp_path)
 
@@ -231,7 +250,7 @@ def driver():
         pytest.skip("no chromium or no chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = browser
-    for option in ("headless=new", "no-sandbox", "window-size=1280,900"):
+    for option in OPTIONS:
         options.add_argument(f"--{option}")
     options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     service = webdriver.ChromeService(helper)

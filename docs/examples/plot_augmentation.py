@@ -2,7 +2,8 @@
 Augmentation: a picture of each
 ===============================
 
-Each transform is called with an image, its mask and a random generator.
+Each transform is called with an image, its mask and a random generator, and
+moves both alike; what comes in from outside is void, here pink.
 """
 
 import matplotlib.pyplot as plt
@@ -15,21 +16,22 @@ from keras_seg.data import synthetic
 images, masks = synthetic.shapes(1, size=128, classes=4)
 colors = synthetic.shape_classes(4).colors
 transforms = [
+    None,
     augment.RandomFlip(horizontal=1.0),
     augment.RandomQuarterTurns(),
-    augment.RandomRotation(25),
-    augment.RandomShift(30),
-    augment.RandomScale(0.5, 0.6),
-    augment.RandomCrop(96),
+    augment.RandomRotation(45),
+    augment.RandomShift(40),
+    augment.RandomScale(0.4, 0.6),
+    augment.RandomCrop(80),
+    augment.BalancedCrop(64),
     augment.ElasticDeformation(),
-    augment.ColorJitter(),
-    augment.GrayJitter(),
+    augment.ColorJitter(0.5, 0.5, 0.5),
 ]
-figure, axes = plt.subplots(2, 5, figsize=(11, 5), layout="constrained")
-for axis, transform in zip(axes.flat, [None, *transforms], strict=True):
+figure, axes = plt.subplots(2, 5, figsize=(11, 4.8), layout="constrained")
+for axis, transform in zip(axes.flat, transforms, strict=True):
     image, mask = images[0], masks[0]
     if transform is not None:
-        image, mask = transform(image, mask, np.random.default_rng(1))
+        image, mask = transform(image, mask, np.random.default_rng(7))
     axis.imshow(visualization.overlay(image, mask, colors))
     axis.set_title(type(transform).__name__ if transform else "as it was")
     axis.axis("off")

@@ -1,6 +1,7 @@
 """The pages of docs/: their Python runs, their links lead somewhere, the names
 and options in them exist. `make docs` builds them, and runs the gallery."""
 
+import csv
 import importlib
 import pathlib
 import re
@@ -23,7 +24,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 # Written by the build.
 GENERATED = ("gallery", "reference/api", "_build")
-WRITTEN = ("reference/command_line.md", "reference/errors.md")
+WRITTEN = (
+    "reference/command_line.md",
+    "reference/compatibility.md",
+    "reference/errors.md",
+)
 PAGES = {
     str(file.relative_to(DOCS)): file.read_text("utf-8")
     for file in sorted(DOCS.rglob("*.md"))
@@ -168,7 +173,29 @@ def _exists(name):
 
 def test_extras_are_those_of_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = {*project["optional-dependencies"]} - {"test", "lint", "docs"}
+    development = {"test", "test-weights", "lint", "docs"}
+    extras = {*project["optional-dependencies"]} - development
     table = re.findall(r"^\| `([\w-]+)` \|", PAGES["start/install.md"], re.M)
-    backends = {"tensorflow", "jax", "torch"}
-    assert {*table} == extras - backends
+    assert {*table} == extras - {"tensorflow", "jax", "torch"}
+
+
+def test_figures_of_the_zoo_are_those_of_their_pages():
+    """Each value of the raw results stands where its command is described."""
+    with (DOCS / "zoo/results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows
+    for row in rows:
+        folder = (ROOT / row["command"].split()[0]).parent
+        text = (folder / "README.md").read_text("utf-8")
+        assert (ROOT / row["command"].split()[0]).is_file()
+        for figure in (row["value"], row["seconds"]):
+            assert figure in text, row
+
+
+def test_examples_are_short():
+    """At most 40 lines, besides the text at the top and empty lines."""
+    examples = sorted(DOCS.glob("examples/plot_*.py"))
+    assert len(examples) >= 8
+    for file in examples:
+        code = file.read_text().split('"""', 2)[2]
+        assert len([x for x in code.splitlines() if x]) <= 40, file.name

@@ -5,12 +5,14 @@ import importlib
 import inspect
 import pathlib
 import re
+import tomllib
 import types
 
 import typer
 
 import keras_seg
 from keras_seg.cli.commands import app as command_line
+from keras_seg.cli.doctor import FAULTS
 from keras_seg.data.errors import DataError
 
 HERE = pathlib.Path(__file__).resolve().parents[1]
@@ -32,6 +34,7 @@ def write_pages():
     for path, text in {
         "reference/command_line.md": command_line_page(),
         "reference/errors.md": errors_page(),
+        "reference/compatibility.md": compatibility_page(),
         **room_pages(),
     }.items():
         file = HERE / path
@@ -144,6 +147,43 @@ def _default(parameter):
     if isinstance(parameter.default, tuple):
         return " ".join(map(str, parameter.default))
     return str(parameter.default)
+
+
+def compatibility_page():
+    """Lower bounds of what is required, and the known faults of Keras."""
+    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text())
+    project = project["project"]
+    lines = [
+        "# Compatibility",
+        "",
+        f"Python {project['requires-python']}, on Linux, macOS and Windows. "
+        "The tests run on TensorFlow, JAX and PyTorch in the newest versions, "
+        "and before a release with the lowest ones that are allowed "
+        "(`make test-lowest`):",
+        "",
+        "| extra | packages |",
+        "|---|---|",
+    ]
+    extras = {"(always)": project["dependencies"]}
+    extras |= project["optional-dependencies"]
+    for extra, packages in extras.items():
+        listed = ", ".join(f"`{package}`" for package in packages)
+        lines.append(f"| {extra} | {listed} |")
+    lines += [
+        "",
+        "A model that one backend saved loads on the others. Which formats "
+        "each of them writes: [export](export_table.md).",
+        "",
+        "## Known faults of Keras",
+        "",
+        "`keras-seg doctor` lists those of the installed version.",
+        "",
+        "| Keras | backend | fault | what guards against it |",
+        "|---|---|---|---|",
+    ]
+    for versions, backend, fault, guard in FAULTS:
+        lines.append(f"| {versions} | {backend or 'all'} | {fault} | {guard} |")
+    return "\n".join([*lines, ""])
 
 
 def errors_page():

@@ -16,7 +16,6 @@ from keras_seg.data import synthetic
 
 keras.utils.set_random_seed(0)
 images, masks = synthetic.membranes(5, size=128)
-images = images[..., :1]
 layers = [
     keras.Input((15, 15, 1)),
     keras.layers.Rescaling(1 / 127.5, -1),
@@ -27,22 +26,20 @@ layers = [
     keras.layers.Dense(2),
 ]
 classifier = keras.Sequential(layers)
-loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-classifier.compile("adam", loss)
-pairs = list(zip(images[:4], masks[:4], strict=True))
-windows = data.Windows(pairs, 15, per_class=1000)
-classifier.fit(windows, epochs=3, verbose=0)
+classifier.compile("adam", keras.losses.SparseCategoricalCrossentropy(True))
+pairs = list(zip(images[:4, ..., :1], masks[:4], strict=True))
+classifier.fit(data.Windows(pairs, 15, per_class=1000), epochs=3, verbose=0)
 
 dense = applications.SlidingWindow(classifier)
-at_once = dense.predict(images[4:], verbose=0)[0]
-padded = np.pad(images[4], ((7, 7), (7, 7), (0, 0)), "reflect")
+image = images[4, ..., :1]
+at_once = dense.predict(image[None], verbose=0)[0]
+padded = np.pad(image, ((7, 7), (7, 7), (0, 0)), "reflect")
 places = [(y, x) for y in range(0, 128, 8) for x in range(0, 128, 8)]
-loop = classifier.predict(
-    np.stack([padded[y : y + 15, x : x + 15] for y, x in places]), verbose=0
-)
+windows = np.stack([padded[y : y + 15, x : x + 15] for y, x in places])
+loop = classifier.predict(windows, verbose=0)
 off = np.abs(loop - at_once[::8, ::8].reshape(-1, 2)).max()
 maps = {
-    "image": images[4, ..., 0],
+    "image": image,
     "loop, every 8th": loop[:, 1].reshape(16, 16),
     f"at once, {off:.0e} off": at_once[..., 1],
     "truth": masks[4],

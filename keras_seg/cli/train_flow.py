@@ -7,6 +7,7 @@ import math
 import pathlib
 import shlex
 import time
+import warnings
 from collections.abc import Collection
 from collections.abc import Iterator
 from typing import Any
@@ -164,7 +165,8 @@ def _read(
 ) -> tuple[Folder, Folder | None, Sizes | None]:
     """Reads and measures the pairs; exits with code 3 if the check fails."""
     try:
-        with console.warnings_as_lines(training.RunWarning):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", training.RunWarning)
             data, held_out = source.read(check=False)
         parts = {"train": data}
         if held_out is not None and source.overfit is None:
@@ -181,6 +183,9 @@ def _read(
             f"More: keras-seg check {shlex.quote(str(source.path))}"
         )
         raise typer.Exit(3) from None
+    # What is said of data that fail the check is how they fail.
+    for warning in said:
+        console.warn(warning.message)
     for finding in report.of("warning"):
         console.complain(str(finding))
     if data.bit_depth is not None and source.bit_depth is None:

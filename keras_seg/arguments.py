@@ -1,9 +1,10 @@
-"""Checks of numbers that a user gives.
+"""Checks of numbers and choices that a user gives.
 
 Each takes arguments by name and raises a `ValueError` that names the argument.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 __all__ = [
     "check_integer",
     "check_not_negative",
+    "check_one_of",
     "check_positive",
     "check_share",
     "fitted_size",
@@ -67,6 +69,25 @@ def check_share(**arguments: Any) -> None:
         if not isinstance(value, _NUMBER) or not 0 <= value <= 1:
             raise ValueError(
                 f"`{name}` must be a number of 0..1. Received: {name}={value}"
+            )
+
+
+def check_one_of(allowed: Iterable, /, **arguments: Any) -> None:
+    """Refuse what is not among a few values.
+
+    Example:
+
+    >>> check_one_of(("valid", "same"), padding="full")
+    Traceback (most recent call last):
+    ValueError: `padding` must be 'valid' or 'same'. Received: padding='full'
+    """
+    known = list(allowed)
+    several = "one of " + ", ".join(map(repr, known))
+    listed = " or ".join(map(repr, known)) if len(known) == 2 else several
+    for name, value in arguments.items():
+        if value not in known:
+            raise ValueError(
+                f"`{name}` must be {listed}. Received: {name}={value!r}"
             )
 
 

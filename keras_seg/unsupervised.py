@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_seg.arguments import check_not_negative
+from keras_seg.arguments import check_one_of
 from keras_seg.arguments import check_positive
 from keras_seg.lazy import optional
 
@@ -102,11 +103,7 @@ class KMeansSegmenter:
     ):
         check_positive(n_clusters=n_clusters, n_init=n_init, max_iter=max_iter)
         check_not_negative(position=position, tol=tol)
-        if color_space not in ("rgb", "lab"):
-            raise ValueError(
-                "`color_space` must be 'rgb' or 'lab'. "
-                f"Received: color_space={color_space!r}"
-            )
+        check_one_of(("rgb", "lab"), color_space=color_space)
         whole = isinstance(seed, int | np.integer)
         if seed is not None and not (whole and 0 <= seed < 2**32):
             raise ValueError(
@@ -341,11 +338,7 @@ def match_clusters(matrix: ArrayLike, method: str = "hungarian") -> np.ndarray:
             "`matrix` must be pixel counts (clusters, classes), of 0 or more. "
             f"Received: shape {matrix.shape}, dtype {matrix.dtype}"
         )
-    if method not in ("hungarian", "majority"):
-        raise ValueError(
-            "`method` must be 'hungarian' or 'majority'. "
-            f"Received: method={method!r}"
-        )
+    check_one_of(("hungarian", "majority"), method=method)
     match = matrix.argmax(axis=1).astype(np.int64)
     if method == "hungarian":
         optimize = optional("scipy.optimize", "classical", "'hungarian'")

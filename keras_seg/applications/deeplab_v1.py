@@ -16,6 +16,7 @@ from keras_seg.applications.builder import builder
 from keras_seg.applications.dense_vgg import base_vgg
 from keras_seg.applications.dense_vgg import check_seed
 from keras_seg.applications.dense_vgg import dense_vgg
+from keras_seg.arguments import check_one_of
 from keras_seg.arguments import check_positive
 from keras_seg.layers import Conv
 from keras_seg.layers import CropLike
@@ -128,11 +129,7 @@ def DeepLabV1(
     (1, 97, 33, 3)
     """
     check_positive(dilation_rate=dilation_rate)
-    if geometry not in LAYOUTS:
-        raise ValueError(
-            f"`geometry` must be one of {', '.join(map(repr, LAYOUTS))}. "
-            f"Received: geometry={geometry!r}"
-        )
+    check_one_of(LAYOUTS, geometry=geometry)
     data_format = standardize_data_format(data_format)
     preset = crf_preset(crf, "deeplab_v1", include_preprocessing)
 

@@ -11,6 +11,7 @@ from keras_seg.applications.assembly import fcn_head
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.builder import builder
+from keras_seg.arguments import check_one_of
 from keras_seg.layers import BilinearConvTranspose
 from keras_seg.layers import Conv
 from keras_seg.layers import CropLike
@@ -255,11 +256,7 @@ def _fcn(
     at_once: bool = False,
 ) -> keras.Model:
     data_format = standardize_data_format(data_format)
-    if geometry not in ("aligned", "paper"):
-        raise ValueError(
-            "`geometry` must be 'aligned' or 'paper'. "
-            f"Received: geometry={geometry!r}"
-        )
+    check_one_of(("aligned", "paper"), geometry=geometry)
     paper = geometry == "paper"
     if paper and auxiliary:
         raise ValueError(

@@ -8,13 +8,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seg.arguments import check_one_of
 from keras_seg.crf.lattice import Lattice
 
 __all__ = [
     "NORMALIZATIONS",
     "LatticeFilter",
     "backend_filter",
-    "check_normalization",
     "filter_by_numpy",
     "permutohedral_filter",
     "pixel_filters",
@@ -47,15 +47,6 @@ def backend_filter():
             "only for 'tensorflow', 'jax' and 'torch'."
         )
     return importlib.import_module(f"keras_seg.crf.{backend}_filter")
-
-
-def check_normalization(normalization):
-    """Raises a `ValueError` unless it is one of `NORMALIZATIONS`."""
-    if normalization not in NORMALIZATIONS:
-        raise ValueError(
-            f"`normalization` must be one of {NORMALIZATIONS}. "
-            f"Received: normalization={normalization!r}"
-        )
 
 
 class LatticeFilter:
@@ -96,7 +87,7 @@ class LatticeFilter:
         normalization: str | None = None,
         weight: float = 1.0,
     ):
-        check_normalization(normalization)
+        check_one_of(NORMALIZATIONS, normalization=normalization)
         weights = lattice.weights
         self.lattice = lattice
         self.splat_weights = weights.ravel()[lattice.entries]

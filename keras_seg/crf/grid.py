@@ -4,6 +4,7 @@ import itertools
 import math
 import numbers
 
+from keras_seg.arguments import check_one_of
 from keras_seg.crf.potentials import Bilateral
 
 __all__ = ["SPACES", "coarse_to_fine", "search_axes"]
@@ -34,11 +35,7 @@ def search_axes(space, **given):
     >>> search_axes("deeplab_v2", weight=4, sxy=(30, 55), srgb=[3, 6])
     {'weight': [4], 'sxy': [30, 40, 50], 'srgb': [3, 6]}
     """
-    if space not in SPACES:
-        raise ValueError(
-            f"`space` must be one of {', '.join(map(repr, SPACES))}. "
-            f"Received: space={space!r}"
-        )
+    check_one_of(SPACES, space=space)
     axes = {}
     for name, default in SPACES[space].items():
         value = given.get(name)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from keras_seg.arguments import check_integer
 from keras_seg.arguments import check_not_negative
-from keras_seg.crf.filtering import check_normalization
+from keras_seg.arguments import check_one_of
+from keras_seg.crf.filtering import NORMALIZATIONS
 
 __all__ = ["PRESETS", "Bilateral", "Gaussian", "Settings"]
 
@@ -127,7 +128,7 @@ class Settings:
         for name, kind in (("gaussian", Gaussian), ("bilateral", Bilateral)):
             object.__setattr__(self, name, _kernel(kind, getattr(self, name)))
         check_integer(0, iterations=self.iterations)
-        check_normalization(self.normalization)
+        check_one_of(NORMALIZATIONS, normalization=self.normalization)
 
     @classmethod
     def of(cls, preset: str, **given) -> "Settings":
@@ -137,11 +138,7 @@ class Settings:
             preset: str, a name of `PRESETS`.
             **given: fields of `Settings`; `"preset"` is what the preset says.
         """
-        if preset not in PRESETS:
-            raise ValueError(
-                f"`preset` must be one of {', '.join(map(repr, PRESETS))}. "
-                f"Received: preset={preset!r}"
-            )
+        check_one_of(PRESETS, preset=preset)
         given = {k: v for k, v in given.items() if v is None or v != "preset"}
         return dataclasses.replace(PRESETS[preset], **given)
 

@@ -12,6 +12,7 @@ from keras import initializers
 from keras import ops
 from keras import regularizers
 
+from keras_seg.arguments import check_one_of
 from keras_seg.arguments import check_positive
 from keras_seg.fast.layers import BatchNorm
 from keras_seg.layers.atrous_conv import AtrousConv
@@ -112,7 +113,9 @@ class ASPP(SpatialLayer):
         super().__init__(data_format=data_format, **kwargs)
         check_positive(filters=filters, hidden_filters=hidden_filters)
         self.filters = filters
-        self.version = _one_of("version", version, tuple(DROPOUT))
+        check_one_of(DROPOUT, version=version)
+        check_one_of(NORMALIZATIONS, normalization=normalization)
+        self.version = version
         self.atrous_rates = _standardize_rates(atrous_rates, version)
         self.hidden_filters = hidden_filters
         self.dropout = DROPOUT[version] if dropout is None else dropout
@@ -122,9 +125,7 @@ class ASPP(SpatialLayer):
                 f"version 'v2'. Received: dropout={dropout!r}, "
                 f"version={version!r}"
             )
-        self.normalization = _one_of(
-            "normalization", normalization, NORMALIZATIONS
-        )
+        self.normalization = normalization
         self.momentum = momentum
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
@@ -193,14 +194,6 @@ class ASPP(SpatialLayer):
                 self.kernel_regularizer
             ),
         }
-
-
-def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise ValueError(
-            f"`{name}` must be one of {allowed}. Received: {name}={value!r}"
-        )
-    return value
 
 
 def _standardize_rates(rates: Any, version: str) -> tuple[int, ...]:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seg.arguments import check_one_of
 from keras_seg.arguments import check_positive
 from keras_seg.layers.base import SpatialLayer
 from keras_seg.ops.backend import select
@@ -75,10 +76,7 @@ class Preprocess(SpatialLayer):
         self, mode: str, data_format: str | None = None, **kwargs: Any
     ):
         super().__init__(data_format=data_format, **kwargs)
-        if mode not in MODES:
-            raise ValueError(
-                f"`mode` must be one of {tuple(MODES)}. Received: mode={mode!r}"
-            )
+        check_one_of(MODES, mode=mode)
         self.mode = mode
 
     def build(self, input_shape):

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_seg.arguments import check_one_of
 from keras_seg.arguments import check_positive
 from keras_seg.arguments import pair_of
 from keras_seg.layers.base import Shape
@@ -46,11 +47,7 @@ class RemovedStride(SpatialLayer):
         )
         self.removed_stride = removed_stride
         self.dilation_rate = dilation_rate
-        if padding not in ("valid", "same"):
-            raise ValueError(
-                "`padding` must be 'valid' or 'same'. "
-                f"Received: padding={padding!r}"
-            )
+        check_one_of(("valid", "same"), padding=padding)
         self.padding = padding
         self.padded = (padded, padded) if isinstance(padded, int) else padded
 

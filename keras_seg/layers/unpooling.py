@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_seg.arguments import check_one_of
 from keras_seg.arguments import pair_of
 from keras_seg.layers.base import SpatialLayer
 from keras_seg.ops.pooling import max_pool_with_indices
@@ -89,11 +90,7 @@ class MaxPoolWithIndices(_Pool):
         **kwargs: Any,
     ):
         super().__init__(pool_size, strides, data_format, **kwargs)
-        if rounding not in ("ceil", "floor"):
-            raise ValueError(
-                "`rounding` must be 'ceil' or 'floor'. "
-                f"Received: rounding={rounding!r}"
-            )
+        check_one_of(("ceil", "floor"), rounding=rounding)
         self.rounding = rounding
 
     def build(self, input_shape):

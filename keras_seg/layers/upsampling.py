@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_seg.arguments import check_one_of
 from keras_seg.arguments import check_positive
 from keras_seg.arguments import pair_of
 from keras_seg.layers.base import SpatialLayer
@@ -234,11 +235,7 @@ class BilinearConvTranspose(SpatialLayer):
                 f"stay empty. Received: kernel_size={self.kernel_size}, "
                 f"factor={self.factor}"
             )
-        if padding not in ("valid", "same"):
-            raise ValueError(
-                "`padding` must be 'valid' or 'same'. "
-                f"Received: padding={padding!r}"
-            )
+        check_one_of(("valid", "same"), padding=padding)
         self.padding = padding
         self.per_channel = not trainable if per_channel is None else per_channel
 

@@ -148,11 +148,3 @@ def mean_over_images(losses: Any, weights: Any, valid: Any) -> Any:
 def safe_divide(x: Any, y: Any) -> Any:
     """Returns `x / y`, and 0 with a gradient of 0 where `y` is 0."""
     return ops.where(y == 0, 0.0, x / ops.where(y == 0, 1.0, y))
-
-
-def check_reduction(reduction: str) -> None:
-    if reduction not in REDUCTIONS:
-        raise ValueError(
-            f"`reduction` must be one of {', '.join(map(repr, REDUCTIONS))}. "
-            f"Received: {reduction=}"
-        )

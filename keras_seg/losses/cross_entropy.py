@@ -6,8 +6,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_seg.arguments import check_one_of
+from keras_seg.losses.base import REDUCTIONS
 from keras_seg.losses.base import SegmentationLoss
-from keras_seg.losses.base import check_reduction
 from keras_seg.losses.base import reduce
 from keras_seg.losses.class_weights import standardize_class_weights
 from keras_seg.losses.class_weights import weight_vector
@@ -95,7 +96,7 @@ that have a valid pixel | |
         name: str = "cross_entropy",
         from_logits: bool = True,
     ):
-        check_reduction(reduction)
+        check_one_of(REDUCTIONS, reduction=reduction)
         summed = reduction == "sum"
         super().__init__(ignore_class, stride, name, summed, from_logits)
         self.class_weights = standardize_class_weights(class_weights)

@@ -6,6 +6,7 @@ from typing import Self
 import keras
 from keras import ops
 
+from keras_seg.arguments import check_one_of
 from keras_seg.losses.base import SegmentationLoss
 from keras_seg.losses.base import mean_over_images
 from keras_seg.losses.base import safe_divide
@@ -66,11 +67,7 @@ class LovaszSoftmax(SegmentationLoss):
         from_logits: bool = True,
     ):
         super().__init__(ignore_class, stride, name, from_logits=from_logits)
-        if absent_classes not in ("truth", None):
-            raise ValueError(
-                "`absent_classes` must be 'truth' or None. "
-                f"Received: {absent_classes=}"
-            )
+        check_one_of(("truth", None), absent_classes=absent_classes)
         self.absent_classes = absent_classes
         self.per_image = bool(per_image)
 

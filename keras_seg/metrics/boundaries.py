@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from numpy.typing import NDArray
 
+from keras_seg.arguments import check_one_of
 from keras_seg.lazy import optional
-from keras_seg.metrics.scores import check_absent_classes
+from keras_seg.metrics.scores import ABSENT_CLASSES
 from keras_seg.metrics.scores import check_pair
 
 __all__ = ["boundary_f1", "boundary_iou", "chessboard_distance"]
@@ -67,7 +68,7 @@ def boundary_f1(
     >>> boundary_f1([(truth, np.roll(truth, 1, axis=0))], 2)
     array([1., 1.])
     """
-    check_absent_classes(absent_classes)
+    check_one_of(ABSENT_CLASSES, absent_classes=absent_classes)
     total = np.zeros(num_classes)
     count = np.zeros(num_classes)
     for truth, prediction in pairs:
@@ -141,7 +142,7 @@ def boundary_iou(
     >>> boundary_iou([(truth, truth)], 3)
     array([ 1.,  1., nan])
     """
-    check_absent_classes(absent_classes)
+    check_one_of(ABSENT_CLASSES, absent_classes=absent_classes)
     real_rims, both, either = np.zeros((3, num_classes), np.int64)
     for truth, prediction in pairs:
         truth, prediction, known = check_pair(

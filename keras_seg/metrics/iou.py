@@ -7,8 +7,9 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from keras_seg.arguments import check_one_of
 from keras_seg.metrics.confusion import ConfusionMatrix
-from keras_seg.metrics.scores import check_absent_classes
+from keras_seg.metrics.scores import ABSENT_CLASSES
 
 __all__ = ["ClassIoU", "FrequencyWeightedIoU", "MeanIoU"]
 
@@ -73,7 +74,7 @@ class MeanIoU(ConfusionMatrix):
         dtype: str | None = None,
     ):
         super().__init__(num_classes, ignore_class, name=name, dtype=dtype)
-        check_absent_classes(absent_classes)
+        check_one_of(ABSENT_CLASSES, absent_classes=absent_classes)
         self.absent_classes = absent_classes
 
     def result(self) -> Any:
@@ -161,7 +162,7 @@ class ClassIoU(ConfusionMatrix):
         class_id = int(class_id)
         name = name or f"iou_{class_id}"
         super().__init__(num_classes, ignore_class, name=name, dtype=dtype)
-        check_absent_classes(absent_classes)
+        check_one_of(ABSENT_CLASSES, absent_classes=absent_classes)
         self.class_id = class_id
         self.absent_classes = absent_classes
 

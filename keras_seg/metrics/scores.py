@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from numpy.typing import NDArray
 
+from keras_seg.arguments import check_one_of
+
 __all__ = [
     "ABSENT_CLASSES",
     "Scores",
-    "check_absent_classes",
     "check_pair",
     "count_pairs",
     "per_image_iou",
@@ -171,7 +172,7 @@ def scores(matrix: ArrayLike, absent_classes: str = "union") -> Scores:
             f"Received: dtype {matrix.dtype}, "
             f"smallest value {matrix.min(initial=0)}"
         )
-    check_absent_classes(absent_classes)
+    check_one_of(ABSENT_CLASSES, absent_classes=absent_classes)
     counts = matrix.astype(np.int64)
     right = np.diagonal(counts)
     truth = counts.sum(axis=1)
@@ -235,15 +236,6 @@ def per_image_iou(
             for truth, prediction in pairs
         ]
     )
-
-
-def check_absent_classes(absent_classes: str) -> None:
-    """Raises a `ValueError` for a rule that does not exist."""
-    if absent_classes not in ABSENT_CLASSES:
-        raise ValueError(
-            f"`absent_classes` must be one of {ABSENT_CLASSES}. "
-            f"Received: absent_classes={absent_classes!r}"
-        )
 
 
 def _divide(

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from numpy.typing import NDArray
 
+from keras_seg.arguments import check_one_of
 from keras_seg.metrics.boundaries import chessboard_distance
 from keras_seg.metrics.scores import Scores
 from keras_seg.metrics.scores import check_pair
@@ -52,10 +53,7 @@ def band_distance(
     >>> band_distance(np.array([[0, 0, 0, 1, 1, 1]]), "label_change").tolist()
     [[3, 2, 1, 1, 2, 3]]
     """
-    if kind not in KINDS:
-        raise ValueError(
-            f"`kind` must be one of {KINDS}. Received: kind={kind!r}"
-        )
+    check_one_of(KINDS, kind=kind)
     mask = np.asarray(mask)
     void = np.full(mask.shape, False)
     if ignore_class is not None:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_seg.arguments import check_one_of
 from keras_seg.keras_private import run_through_graph
 from keras_seg.layers import Conv
 from keras_seg.ops.backend import channel_axis
@@ -83,11 +84,7 @@ def fully_convolutional(
     >>> network.compute_output_shape((1, 96, 160, 3))
     (1, 1, 3, 1000)
     """
-    if padding not in ("valid", "same"):
-        raise ValueError(
-            "`padding` must be 'valid' or 'same'. "
-            f"Received: padding={padding!r}"
-        )
+    check_one_of(("valid", "same"), padding=padding)
     classifier = graph.functional(classifier)
     surgery = _Surgery(classifier, padding, dropout, verify)
     reached: dict = {}

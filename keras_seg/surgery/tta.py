@@ -6,6 +6,7 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_seg.arguments import check_one_of
 from keras_seg.from_logits import resolve_from_logits
 from keras_seg.layers import AlignedScale
 from keras_seg.layers import Metadata
@@ -125,10 +126,7 @@ def _check_views(model, scales, merge):
             "`scales` must be numbers above 0, at least one. "
             f"Received: scales={scales!r}"
         )
-    if merge not in ("mean", "max"):
-        raise ValueError(
-            f"`merge` must be 'mean' or 'max'. Received: merge={merge!r}"
-        )
+    check_one_of(("mean", "max"), merge=merge)
     axes = spatial_axes(data_format_of(model))
     sizes = [model.inputs[0].shape[axis] for axis in axes]
     if any(s != 1 for s in scales) and sizes != [None, None]:

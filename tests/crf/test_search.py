@@ -188,7 +188,7 @@ def refused(match, data, model=None, **arguments):
 
 @pytest.mark.once
 def test_refused_arguments():
-    refused("`space` must be one of 'deeplab_v1', ", [], space="v3")
+    refused("`space` must be 'deeplab_v1' or ", [], space="v3")
     refused("`preset` must be one of", [], preset="v3")
     refused("`limit` must be an int of 1 or more", [], limit=0)
     refused(r"`sxy` must be .* Received: sxy=\[9, 3\]", [], sxy=[9, 3])

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_seg.applications.batch_norm import freeze_batch_norm
+from keras_seg.arguments import check_one_of
 from keras_seg.layers import ASPP
 from keras_seg.layers import AlignedScale
 from keras_seg.layers.base import nested_layers
@@ -259,8 +260,7 @@ the same |
     >>> round(float(model.optimizer.learning_rate), 4)
     0.007
     """
-    if stage not in RATES:
-        raise ValueError(f"`stage` must be 1 or 2. Received: stage={stage!r}")
+    check_one_of(RATES, stage=stage)
     if learning_rate is None:
         learning_rate = RATES[stage]
     if weight_decay is None:

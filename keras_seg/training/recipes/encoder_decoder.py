@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_seg.arguments import check_one_of
 from keras_seg.layers import LocalResponseNormalization
 from keras_seg.losses import CrossEntropy
 from keras_seg.schedules import Step
@@ -200,8 +201,7 @@ resized to 250, a random 224×224 of them, mirrored |
     ...     weights=None, classes=3, filters=4, hidden_filters=8)
     >>> model.compile(**recipes.deconvnet(model))
     """
-    if stage not in EVERY:
-        raise ValueError(f"`stage` must be 1 or 2. Received: stage={stage!r}")
+    check_one_of(EVERY, stage=stage)
     return caffe_arguments(
         model,
         Step(learning_rate, every or EVERY[stage], accumulation=accumulation),

@@ -7,6 +7,7 @@ from typing import Annotated
 from typing import Any
 
 import typer
+from typer.core import TyperCommand
 from typer.core import TyperGroup
 
 import keras_seg
@@ -53,6 +54,23 @@ class Commands(TyperGroup):
             raise typer.Exit(1) from None
 
 
+class Command(TyperCommand):
+    """Lists options in groups, as plain text that fits 80 columns."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        groups: dict[str, list] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                is_argument = parameter.param_type_name == "argument"
+                name = "Arguments" if is_argument else "Options"
+                name = getattr(parameter, "rich_help_panel", None) or name
+                groups.setdefault(name, []).append(record)
+        for name, records in groups.items():
+            with formatter.section(name):
+                formatter.write_dl(records)
+
+
 def sentence_of(error: Exception) -> str | None:
     """The sentence for an error; None for a bug."""
     if isinstance(error, OSError) and error.errno is not None:
@@ -77,6 +95,7 @@ def sentence_of(error: Exception) -> str | None:
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
+    # Tables leave 20 columns to a sentence in a terminal of 80.
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -112,4 +131,4 @@ def options(
 
 
 for command in (demo, check, train, evaluate, predict, serve, export, doctor):
-    app.command()(command)
+    app.command(cls=Command)(command)

@@ -6,13 +6,12 @@ import os
 import platform
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
 from typing import NamedTuple
 
 import typer
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 
 import keras_seg
 from keras_seg.cli import console
@@ -21,6 +20,9 @@ from keras_seg.cli.start import install_command
 from keras_seg.cli.start import use_backend
 from keras_seg.environment import devices
 from keras_seg.environment import version_of
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 __all__ = ["FAULTS", "Fault", "doctor", "extras"]
 
@@ -102,6 +104,7 @@ def doctor(
     use_backend()
 
     import keras
+    from packaging.specifiers import SpecifierSet
 
     backend = keras.backend.backend()
     facts: dict[str, Any] = {
@@ -134,6 +137,8 @@ def extras() -> Iterator[tuple[str, list[str]]]:
 
     Nothing where keras-seg itself was not installed but found on the path.
     """
+    from packaging.requirements import Requirement
+
     try:
         distribution = importlib.metadata.metadata("keras-seg")
     except importlib.metadata.PackageNotFoundError:
@@ -157,7 +162,7 @@ def extras() -> Iterator[tuple[str, list[str]]]:
         )
 
 
-def _is_there(need: Requirement) -> bool:
+def _is_there(need: "Requirement") -> bool:
     version = version_of(need.name)
     return version is not None and need.specifier.contains(
         version, prereleases=True

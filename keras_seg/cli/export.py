@@ -2,10 +2,10 @@
 
 import pathlib
 import shlex
+from typing import TYPE_CHECKING
 from typing import Annotated
 
 import typer
-from numpy.typing import NDArray
 
 from keras_seg.cli import console
 from keras_seg.cli.options import Last
@@ -15,6 +15,9 @@ from keras_seg.cli.start import prefer_backend
 from keras_seg.cli.start import use_backend
 from keras_seg.deployment.formats import FORMATS
 from keras_seg.deployment.formats import QUANTIZATIONS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["export"]
 
@@ -138,7 +141,7 @@ def export(
 
 def _images(
     folder: pathlib.Path, size: tuple[int, int] | None, bit_depth: int | None
-) -> list[NDArray]:
+) -> "list[NDArray]":
     """Images of a folder, resized if the network takes only one size."""
     from keras_seg.data import find_images
     from keras_seg.data import read_image

@@ -81,12 +81,14 @@ def serve(
         # They import Keras, whose backend is chosen by now.
         from keras_seg import inference
         from keras_seg.cli import page
+        from keras_seg.cli.segmenter import SAMPLES
+        from keras_seg.cli.segmenter import Segmenter
 
         set_limits(max_pixels)
         tiles = None
         if tile is not None:
             tiles = inference.Tiles(tile, overlap=min(128, tile // 64 * 32))
-        segmenter = page.Segmenter(
+        segmenter = Segmenter(
             source.load(),
             source.class_table,
             folder,
@@ -99,7 +101,7 @@ def serve(
             gradio,
             segmenter,
             network.resolve().name,
-            samples=page.make_samples(_held_out(source.run), folder),
+            samples=page.make_samples(_held_out(source.run), folder / SAMPLES),
             is_private=_is_loopback(host),
         )
         theme = gradio.themes.Soft(

@@ -5,8 +5,6 @@ import concurrent.futures
 import contextlib
 import io
 import json
-import os
-import pathlib
 import shutil
 import time
 
@@ -15,16 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_seg.applications import UNet
-from keras_seg.cli.page import Segmenter
-from keras_seg.cli.page import make_samples
 from keras_seg.data import read_image
-from keras_seg.deployment import ExportedModel
-from keras_seg.deployment import export
 from keras_seg.inference import predict
 from keras_seg.inference.scores import predict_scores
 from keras_seg.runs import RunFolder
-from tests.conftest import ROOT
 from tests.networks import randomize
 
 MOST_SECONDS = 30
@@ -185,58 +177,6 @@ def test_visitors_get_their_own(http, images, model, tmp_path):
         found = list(pool.map(lambda path: segment(http, path), 2 * paths))
     for ids, (_, mask, _) in zip(2 * expected, found, strict=True):
         np.testing.assert_array_equal(Image.open(io.BytesIO(mask)), ids)
-
-
-@pytest.mark.once
-def test_options_that_a_network_has(model, run, images, serving, tmp_path):
-    """An exported one is not altered, and is served without Keras."""
-    table = RunFolder.open(run).class_table
-    segmenter = Segmenter(model, table, tmp_path)
-    assert segmenter.options == {"confidence", "mirror", "scales", "crf"}
-    fixed = keras.Model(x := keras.Input((48, 48, 3)), model(x))
-    options = {"confidence", "mirror", "crf"}
-    assert Segmenter(fixed, table, tmp_path).options == options
-    path = tmp_path / "best.pt2"
-    export(model, path, size=(48, 48))
-    exported = ExportedModel(path)
-    assert Segmenter(exported, table, tmp_path).options == {"confidence"}
-    broken = tmp_path / "broken" / "keras"
-    broken.mkdir(parents=True)
-    (broken / "__init__.py").write_text("raise SyntaxError('Keras')")
-    paths = [str(broken.parent), str(ROOT)]
-    (expected,) = predict(exported, [read_image(images[0])])
-    with (
-        serving(str(path), PYTHONPATH=os.pathsep.join(paths)) as url,
-        client(url) as http,
-    ):
-        _, mask, _ = segment(http, images[0])
-    np.testing.assert_array_equal(Image.open(io.BytesIO(mask)), expected.ids)
-    with pytest.raises(ValueError, match="and this network takes 4. Fix:"):
-        Segmenter(UNet(input_shape=(None, None, 4)), table, tmp_path)
-
-
-@pytest.mark.once
-def test_old_files_are_removed(model, run, images, tmp_path):
-    """With the photographs; samples stay."""
-    folder, samples = tmp_path / "files", tmp_path / "samples"
-    folder.mkdir(), samples.mkdir()
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no image")
-    found = make_samples([broken, *images], samples, most=2)
-    assert [image.name for image, _ in found] == [p.name for p in images[:2]]
-    assert read_image(found[0][1]).shape == (192, 192, 3)
-    segmenter = Segmenter(model, RunFolder.open(run).class_table, folder)
-    photo = shutil.copy(images[0], folder)
-    _, mask, _ = segmenter(photo)
-    for path in (pathlib.Path(photo), pathlib.Path(mask).parent):
-        os.utime(path, times=(0, 0))
-    shown, *files = segmenter(photo)
-    assert shown == {
-        "error": f"{images[0].name} has been removed, 60 min after it came. "
-        "Fix: drop it again."
-    }
-    assert files == [None, None] and list(folder.iterdir()) == []
-    assert segmenter(None) == (None, None, None)
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,13 @@
 
 import contextlib
 import errno
+import importlib.util
 import os
 import pathlib
 import socket
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import Annotated
@@ -30,7 +32,7 @@ __all__ = ["serve"]
 def serve(
     network: Annotated[
         pathlib.Path,
-        typer.Argument(metavar="[NETWORK]", help=f"The network: {KINDS}."),
+        typer.Argument(metavar="NETWORK", help=f"The network: {KINDS}."),
     ] = pathlib.Path("run"),
     host: Annotated[
         str,
@@ -101,7 +103,10 @@ def serve(
             gradio,
             segmenter,
             network.resolve().name,
-            samples=page.make_samples(_held_out(source.run), folder / SAMPLES),
+            samples=page.make_samples(
+                _held_out(source.run) if network.exists() else _photographs(),
+                folder / SAMPLES,
+            ),
             is_private=_is_loopback(host),
         )
         theme = gradio.themes.Soft(
@@ -130,6 +135,17 @@ def _held_out(run: "RunFolder | None") -> list[pathlib.Path]:
         return []
     pairs = (validation or data).pairs
     return [pair.image for pair in pairs if pair.page is None]
+
+
+def _photographs() -> list[pathlib.Path]:
+    """Photographs in scikit-image, if it is installed, for a network by name.
+
+    They show a person, a cat and a cup, and are in the public domain.
+    """
+    found = importlib.util.find_spec("skimage")
+    folder = pathlib.Path((found and found.origin) or "").parent / "data"
+    names = "astronaut.png", "chelsea.png", "coffee.png"
+    return [folder / name for name in names if (folder / name).is_file()]
 
 
 def _listen(
@@ -178,6 +194,8 @@ def _import_gradio(folder: pathlib.Path) -> Any:
     # It asks its own server whether it is there, through a proxy otherwise.
     hosts = [os.environ.get("NO_PROXY", ""), "127.0.0.1", "localhost"]
     os.environ["NO_PROXY"] = ",".join(filter(None, hosts))
+    # What it warns of, such as old names in its packages, is its own.
+    warnings.filterwarnings("ignore", module="gradio")
     try:
         return optional("gradio", "demo", "keras-seg serve")
     except ImportError as error:

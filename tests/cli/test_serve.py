@@ -1,9 +1,12 @@
 """`keras-seg serve`: what it says of addresses, networks and packages."""
 
-import importlib
+import importlib.util
 import socket
 
 import pytest
+
+from keras_seg.cli.serve import _photographs
+from keras_seg.data import read_image
 
 pytestmark = pytest.mark.once
 
@@ -31,6 +34,15 @@ def test_networks(invoke, tmp_path):
     assert result.exit_code == 1
     assert result.stderr.startswith(f"{tmp_path / 'none'} does not exist; a ")
     assert result.stderr.count("\n") == 1
+
+
+def test_samples_of_no_run(monkeypatch):
+    """Photographs of scikit-image, and none where it is not installed."""
+    shapes = {path.stem: read_image(path).shape for path in _photographs()}
+    assert set(shapes) == {"astronaut", "chelsea", "coffee"}
+    assert all(shape[-1] == 3 for shape in shapes.values())
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert _photographs() == []
 
 
 def test_without_gradio(invoke, monkeypatch):

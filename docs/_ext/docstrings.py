@@ -6,6 +6,12 @@ tables, links and the plural of `name`s.
 
 import re
 
+import generated
+from docutils import nodes
+from sphinx import addnodes
+
+LINKS = (nodes.reference, addnodes.pending_xref)
+NAME = re.compile(r"keras_seg(\.\w+)+$")
 FENCE = re.compile(r"^( *)```\w*$")
 ROW = re.compile(r"^ *\|.*\|$")
 RULE = re.compile(r"^ *\|[-:| ]+\|$")
@@ -100,7 +106,26 @@ def _process(app, what, name, obj, options, lines):
     lines[:] = convert(lines)
 
 
+def _link_names(app, doctree):
+    """Makes code that is a public name of keras_seg a link to its page."""
+    for node in list(doctree.findall(nodes.literal)):
+        name = node.astext().partition("(")[0]
+        if NAME.match(name) and not isinstance(node.parent, LINKS):
+            link = addnodes.pending_xref(
+                "",
+                refdomain="py",
+                reftype="obj",
+                reftarget=generated.documented_name(name),
+                refwarn=False,
+                refexplicit=True,
+                refdoc=app.env.docname,
+            )
+            node.replace_self(link)
+            link += node
+
+
 def setup(app):
+    app.connect("doctree-read", _link_names)
     # Before Napoleon, whose priority is the default, 500.
     app.connect("autodoc-process-docstring", _process, priority=400)
     return {"parallel_read_safe": True}

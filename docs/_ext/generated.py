@@ -44,19 +44,31 @@ def write_pages():
             file.write_text(text)
 
 
+# From the identity of a public class or function to where its page is.
+documented: dict[int, str] = {}
+
+
+def documented_name(name):
+    """The name under which a public thing, known by any name, has its page."""
+    thing = keras_seg
+    for part in name.split(".")[1:]:
+        thing = getattr(thing, part, None)
+    return documented.get(id(thing), name)
+
+
 def room_pages():
     """A page for each room: its docstring, and its public names."""
-    pages, documented = {}, {}
+    pages = {}
     for room in ROOMS:
         module = importlib.import_module(f"keras_seg.{room}")
         objects = {name: getattr(module, name) for name in module.__all__}
         pages[f"reference/api/{room}.rst"] = _room_page(
-            module.__name__, objects, documented
+            module.__name__, objects
         )
     return pages
 
 
-def _room_page(room, objects, documented):
+def _room_page(room, objects):
     lines = [room, "=" * len(room), ""]
     lines += [f".. automodule:: {room}", "   :no-members:", ""]
     lines += [f".. currentmodule:: {room}", ""]

@@ -43,5 +43,5 @@ numbers = {
 plt.figure(figsize=(9, 3), layout="constrained")
 bars = plt.barh(list(numbers), list(numbers.values()))
 plt.bar_label(bars, fmt="%.3f", padding=3)
-plt.xlim(0, 1)
+plt.xlim(0, 1.1)
 plt.gca().invert_yaxis()

@@ -70,6 +70,7 @@ from torch.nn import functional  # noqa: E402
 
 from keras_seg import applications  # noqa: E402
 from keras_seg import deployment  # noqa: E402
+from keras_seg import pretrained  # noqa: E402
 from keras_seg import surgery  # noqa: E402
 from tests import torchvision_oracle  # noqa: E402
 
@@ -128,7 +129,7 @@ def pair_of(name):
         return ours, FCN8s().eval()
     peer = torchvision_oracle.network(name, CLASSES, auxiliary=False)
     state = {key: x.numpy() for key, x in peer.state_dict().items()}
-    return applications.from_torchvision(state), peer
+    return pretrained.from_torchvision(state), peer
 
 
 def runners(name, side, folder):

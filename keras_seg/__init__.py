@@ -37,6 +37,7 @@ _ROOMS = (
     "fast",
     "inference",
     "ops",
+    "pretrained",
     "runs",
     "surgery",
     "training",

@@ -1,8 +1,9 @@
 """Numbers and lists in sentences."""
 
+import difflib
 from collections.abc import Iterable
 
-__all__ = ["count", "duration", "listed"]
+__all__ = ["count", "did_you_mean", "duration", "listed"]
 
 
 def count(number: int, what: str) -> str:
@@ -14,6 +15,18 @@ def count(number: int, what: str) -> str:
     ('1 image', '3 images')
     """
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """Returns " Did you mean …?" with the nearest word, or nothing.
+
+    Example:
+
+    >>> did_you_mean("epoch", ["epochs", "seed"])
+    " Did you mean 'epochs'?"
+    """
+    near = difflib.get_close_matches(str(word).lower(), list(words), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def duration(seconds: float) -> str:

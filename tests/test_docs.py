@@ -16,7 +16,7 @@ from keras_seg import training
 from keras_seg.cli.commands import app
 from keras_seg.data import synthetic
 from keras_seg.visualization import save_image
-from tests.applications.torchvision.test_convert import golden_state
+from tests.pretrained.torchvision.test_convert import golden_state
 
 pytestmark = pytest.mark.once
 
@@ -42,7 +42,9 @@ SHORTER = {
     '"mobilenet_v2", classes': '"mobilenet_v2", None, classes',
     "RandomCrop(256)": "RandomCrop(32)",
     "epochs=20": "epochs=1",
-    '"deeplabv3_mobilenet_v3_large"': '"deeplab.safetensors"',
+    'pretrained.load("deeplabv3_mobilenet_v3_large")': (
+        'pretrained.from_torchvision("deeplab.safetensors")'
+    ),
 }
 
 

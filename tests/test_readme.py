@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_seg.data import synthetic
-from tests.applications.torchvision.test_convert import golden_state
+from tests.pretrained.torchvision.test_convert import golden_state
 
 README = pathlib.Path(__file__).resolve().parents[1] / "README.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)

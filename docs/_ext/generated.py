@@ -20,7 +20,14 @@ PACKAGE = pathlib.Path(keras_seg.__file__).parent
 
 # In the order in which somebody meets them; rooms of rooms come behind.
 ROOMS = (
-    *("applications", "surgery", "data", "data.augment", "data.synthetic"),
+    *(
+        "applications",
+        "pretrained",
+        "surgery",
+        "data",
+        "data.augment",
+        "data.synthetic",
+    ),
     *("losses", "metrics", "metrics.em", "optimizers", "schedules"),
     *("runs", "training", "training.recipes", "inference", "deployment"),
     *("crf", "layers", "ops", "fast", "unsupervised", "visualization"),

@@ -12,7 +12,6 @@ from keras_seg.applications.n4 import N4
 from keras_seg.applications.segnet import SegNet
 from keras_seg.applications.segnet import SegNetBasic
 from keras_seg.applications.sliding_window import SlidingWindow
-from keras_seg.applications.torchvision import from_torchvision
 from keras_seg.applications.unet import UNet
 
 __all__ = [
@@ -29,5 +28,4 @@ __all__ = [
     "SegNetBasic",
     "SlidingWindow",
     "UNet",
-    "from_torchvision",
 ]

@@ -19,6 +19,7 @@ from keras_seg.cli.demo import demo
 from keras_seg.cli.doctor import doctor
 from keras_seg.cli.evaluate import evaluate
 from keras_seg.cli.export import export
+from keras_seg.cli.models import models
 from keras_seg.cli.predict import predict
 from keras_seg.cli.serve import serve
 from keras_seg.cli.train import train
@@ -89,6 +90,9 @@ def sentence_of(error: Exception) -> str | None:
     # Raised by `Path.resolve` until Python 3.12.
     if isinstance(error, RuntimeError) and "Symlink loop" in str(error):
         return f"{error}. Fix: remove the links that point at each other."
+    # Of `keras_seg.lazy.optional`.
+    if isinstance(error, ImportError) and "Fix: pip install" in str(error):
+        return str(error)
     return str(error) if isinstance(error, ValueError | OSError) else None
 
 
@@ -130,5 +134,8 @@ def options(
     """
 
 
-for command in (demo, check, train, evaluate, predict, serve, export, doctor):
+for command in (
+    *(demo, check, train, evaluate, predict, serve, export),
+    *(models, doctor),
+):
     app.command(cls=Command)(command)

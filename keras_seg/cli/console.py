@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -31,6 +32,7 @@ __all__ = [
     "quiet",
     "say",
     "show_scores",
+    "show_table",
     "warn",
     "warnings_as_lines",
 ]
@@ -76,6 +78,19 @@ def show_scores(rows: list[dict[str, Any]], title: str) -> None:
     means = [mean_of(row[name] for row in rows) for name in ("iou", "accuracy")]
     table.add_row("mean", *map(_number, means))
     say(title)
+    _Console().print(table)
+
+
+def show_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Prints a table whose columns of numbers are aligned to the right."""
+    rows = list(rows)
+    table = Table()
+    for name, cells in zip(names, zip(*rows, strict=True), strict=True):
+        numbers = all(x.replace(".", "").isdecimal() for x in cells if x)
+        justify: Any = "right" if numbers else "left"
+        table.add_column(name, justify=justify, no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
     _Console().print(table)
 
 

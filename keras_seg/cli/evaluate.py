@@ -11,10 +11,11 @@ from typing import Any
 import typer
 
 from keras_seg.cli import console
+from keras_seg.cli.network import KINDS
+from keras_seg.cli.network import open_network
 from keras_seg.cli.options import Last
 from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
-from keras_seg.cli.options import Run
 from keras_seg.cli.options import SkipUnlabeled
 from keras_seg.cli.options import set_limits
 from keras_seg.cli.prediction_cache import digest
@@ -37,7 +38,10 @@ PARTS = (
 
 
 def evaluate(
-    run: Run,
+    network: Annotated[
+        pathlib.Path,
+        typer.Argument(help=f"The network: {KINDS}.", show_default=False),
+    ],
     data: Annotated[
         pathlib.Path,
         typer.Argument(help="Folder of images and masks.", show_default=False),
@@ -70,6 +74,13 @@ def evaluate(
     skip_unlabeled: SkipUnlabeled = False,
     max_pixels: MaxPixels = None,
     max_annotation_bytes: MaxAnnotationBytes = None,
+    out: Annotated[
+        pathlib.Path | None,
+        typer.Option(
+            help="Folder to write to.",
+            show_default="the run folder, or evaluations/NETWORK",
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(
@@ -82,12 +93,12 @@ def evaluate(
         typer.Option("--overwrite", help="Replace those of other data."),
     ] = False,
 ) -> None:
-    """Compare the predictions of a run with the masks of a folder.
+    """Compare the predictions of a network with the masks of a folder.
 
-    Written into the run folder: evaluation_SPLIT.csv, the scores of each
-    class; evaluation_SPLIT_images.csv, those of each image; pictures of the
-    confusion matrix and of the worst images; evaluation_SPLIT.json, which
-    names the data and the model.
+    Written into the run folder, or into --out: evaluation_SPLIT.csv, the
+    scores of each class; evaluation_SPLIT_images.csv, those of each image;
+    pictures of the confusion matrix and of the worst images;
+    evaluation_SPLIT.json, which names the data and the model.
     """
     use_backend()
 
@@ -98,11 +109,20 @@ def evaluate(
     from keras_seg.runs.source import fingerprint
 
     set_limits(max_pixels, max_annotation_bytes)
-    folder = runs.RunFolder.open(run)
+    source = open_network(network, last)
+    if out is None:
+        own = pathlib.Path("evaluations") / network.name
+        out = own if source.run is None else source.run.path
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out is a folder. Received: {out}, a file")
+    folder = runs.RunFolder(out, None, source.class_table)
+    run = source.run or folder
     names = splits(data)
     if split is None:
         split = choose_split(names, "val")
-    pairs = _read(data, split, names, folder, skip_unlabeled)
+    pairs = _read(
+        data, split, names, run, network, source.bit_depth, skip_unlabeled
+    )
     if pairs.skipped:
         console.complain(
             f"{len(pairs.skipped)} images without a mask are left out, "
@@ -116,14 +136,15 @@ def evaluate(
         "split": split,
         "images": len(pairs),
         "fingerprint": fingerprint(pairs),
-        "model": folder.model_path(best=not last).name,
-        "sha256": digest(folder.model_path(best=not last)),
+        "model": source.path.name,
+        "sha256": digest(source.path),
     }
     record = _Record(folder, name, facts)
     if not overwrite:
         record.refuse_other_data()
-    console.warn(_trained_on(folder, pairs, facts["fingerprint"], data))
-    model = folder.load_model(best=not last)
+    console.warn(_trained_on(run, pairs, facts["fingerprint"], data))
+    model = source.load()
+    folder.path.mkdir(parents=True, exist_ok=True)
     with (
         console.progress("Evaluating", len(pairs)) as progress,
         console.warnings_as_lines(UserWarning),
@@ -137,7 +158,8 @@ def evaluate(
     written = _report(folder, name, found, pairs)
     record.write()
     console.say(f"Wrote {', '.join(map(str, written))}")
-    quoted = shlex.quote(str(run))
+    option = "" if source.run else "--model "
+    quoted = option + shlex.quote(str(network))
     console.say(f"Next: keras-seg predict {quoted} IMAGE... --out predictions")
 
 
@@ -146,6 +168,8 @@ def _read(
     split: str | None,
     names: tuple[str, ...],
     run: "RunFolder",
+    network: pathlib.Path,
+    bit_depth: int | None,
     skip_unlabeled: bool,
 ) -> "Folder":
     """Reads the pairs, in the classes of the run.
@@ -168,15 +192,14 @@ def _read(
     if classes.names != run.class_table.names:
         raise RunError(
             f"{table} has the classes {', '.join(classes.names)}; "
-            f"{run.path} was trained on {', '.join(run.class_table.names)}. "
+            f"{network} was trained on {', '.join(run.class_table.names)}. "
             "Fix: evaluate on data of the same classes, or train again."
         )
     options: dict = {"skip_unlabeled": True} if skip_unlabeled else {}
     source = recorded_source(run)
     if source is not None and source.mask_values is not None:
         options["mask_values"] = parse_mask_values(source.mask_values)
-    if source is not None:
-        options["bit_depth"] = source.bit_depth
+    options["bit_depth"] = bit_depth
     part = split
     if split is None and source is not None and source.held_out and names:
         part = source.split
@@ -199,12 +222,14 @@ def _read(
         if isinstance(facts, dict)
     ]
     own = source is not None and pathlib.Path(source.path) == path.resolve()
+    file = run.path / "classes.csv"
+    fix = f"copy {file} there" if file.exists() else "put a classes.csv there"
     if not (named or unnamed or own or fingerprint(pairs) in known):
         raise RunError(
-            f"{path} does not say what its classes are, and {run.path} was "
+            f"{path} does not say what its classes are, and {network} was "
             f"not trained on it: whether its ids mean "
             f"{', '.join(classes.names)}, in this order, cannot be known. "
-            f"Fix: if they do, copy {run.path / 'classes.csv'} there."
+            f"Fix: if they do, {fix}."
         )
     return pairs
 

@@ -1,4 +1,4 @@
-"""How the command line names a network: a run folder, or a file."""
+"""How the command line names a network: a run folder, a file, or a name."""
 
 import dataclasses
 import pathlib
@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from keras_seg.cli.start import use_backend
+from keras_seg.words import did_you_mean
 
 if TYPE_CHECKING:
     from keras_seg.data import ClassTable
+    from keras_seg.pretrained import PretrainedModel
     from keras_seg.runs import RunFolder
 
 __all__ = ["KINDS", "Network", "open_network"]
 
 # For texts of help and errors.
-KINDS = "a run folder, a .keras file of it, or what keras-seg export wrote"
+KINDS = (
+    "a run folder, a .keras file of it, what keras-seg export wrote, or a name "
+    "of keras-seg models"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +50,8 @@ def open_network(text: str | pathlib.Path, last: bool = False) -> Network:
 
     Args:
         text: the path of a run folder, of a `.keras` file that knows its
-            classes, or of what `keras-seg export` wrote.
+            classes, or of what `keras-seg export` wrote; or the name of a
+            network of `keras_seg.pretrained`, which is downloaded if need be.
         last: whether the last model of a run is meant, not the best.
 
     Returns:
@@ -54,15 +60,35 @@ def open_network(text: str | pathlib.Path, last: bool = False) -> Network:
     Raises:
         ValueError: If it is none of these, is damaged, or does not know its
             classes.
+        OSError: If the weights of a name cannot be downloaded.
     """
+    from keras_seg.pretrained import catalogue
+
     path = pathlib.Path(text)
+    known = None if path.exists() else catalogue.named(str(text))
     if path.is_dir() and not (path / "saved_model.pb").is_file():
         return _trained(path, last)
     if last:
         raise ValueError(
             f"--last takes the last model of a run folder. Received: {text}"
         )
+    if known is not None:
+        return _pretrained(known)
     return _saved(path) if path.suffix == ".keras" else _exported(path)
+
+
+def _pretrained(known: "PretrainedModel") -> Network:
+    use_backend()
+
+    from keras_seg import pretrained
+    from keras_seg.pretrained.download import download
+
+    return Network(
+        download(known),
+        known.class_table,
+        None,
+        lambda: pretrained.load(known.name),
+    )
 
 
 def _trained(path: pathlib.Path, last: bool) -> Network:
@@ -106,13 +132,14 @@ def _saved(path: pathlib.Path) -> Network:
 def _exported(path: pathlib.Path) -> Network:
     from keras_seg.deployment import ExportedModel
     from keras_seg.deployment.formats import FORMATS
+    from keras_seg.pretrained import CATALOGUE
 
     suffixes = [known.suffix for known in FORMATS if known.suffix]
     if path.suffix not in suffixes and not path.is_dir():
         found = "is no such file" if path.exists() else "does not exist"
         raise ValueError(
-            f"{path} {found}; {KINDS} ({', '.join(suffixes)}, or a folder), "
-            "is expected."
+            f"{path} {found}; {KINDS} is expected."
+            + did_you_mean(str(path), [x.name for x in CATALOGUE])
         )
     network = ExportedModel(path)
     return Network(

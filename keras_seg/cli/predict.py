@@ -45,8 +45,8 @@ def predict(
     model: Annotated[
         pathlib.Path | None,
         typer.Option(
-            help=f"The network, in place of RUN: {KINDS}, which needs no "
-            "backend.",
+            help=f"The network, in place of RUN: {KINDS}. A folder or file "
+            "of that name comes first. What was exported needs no backend.",
             show_default=False,
         ),
     ] = None,

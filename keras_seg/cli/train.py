@@ -44,7 +44,13 @@ def train(
         str, typer.Option(help="A name of keras_seg.applications.")
     ] = "fcn8s",
     backbone: Annotated[
-        str, typer.Option(help="A name of keras.applications, or none.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE.keras|none",
+            help="A name of keras.applications, or a classifier of your own "
+            "with its weights, which must take RGB images of 0...255: the "
+            "preprocessing that is in the file is kept, and none is added.",
+        ),
     ] = "mobilenet_v2",
     weights: Annotated[
         str,
@@ -58,6 +64,17 @@ def train(
         typer.Option(
             metavar="NAME=VALUE",
             help="A further argument of the model, such as filters=32.",
+            show_default=False,
+        ),
+    ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NAME|RUN|FILE",
+            help="Train a network that segments already for the classes of "
+            "DATA: a name of keras-seg models, a run folder or a .keras "
+            "file of it. All but its class scores is kept, and learns slowly.",
             show_default=False,
         ),
     ] = None,
@@ -198,6 +215,21 @@ def train(
             "--overfit takes whole images as they are, and validates on them.",
         )
         crop, flip, epochs = "none", False, epochs or 100
+    if start_from is not None:
+        refuse_options(
+            ctx,
+            set(ctx.params) - {"model", "backbone", "weights", "option"},
+            "--from takes a network with its weights as it is.",
+        )
+        if pathlib.Path(start_from).exists():
+            start_from = str(pathlib.Path(start_from).absolute())
+    if backbone.endswith(".keras"):
+        refuse_options(
+            ctx,
+            set(ctx.params) - {"weights"},
+            "names the weights of a backbone given by name.",
+        )
+        backbone = str(pathlib.Path(backbone).absolute())
     options = dict(map(parse_option, option or []))
     no_backbone = backbone.lower() == "none"
     random = weights.lower() == "none" or (
@@ -226,6 +258,7 @@ def train(
         backbone=None if no_backbone else backbone,
         weights=None if random else weights,
         options=options,
+        start_from=start_from,
         scale=None if whole else scale,
         flip=flip,
         learning_rate=learning_rate,

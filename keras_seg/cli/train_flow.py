@@ -29,7 +29,7 @@ from keras_seg.runs.source import recorded_source
 from keras_seg.training.estimates import in_words
 from keras_seg.training.save_run import validation_matrix
 from keras_seg.training.setup import FITTED
-from keras_seg.training.setup import find_application
+from keras_seg.training.setup import check_network
 from keras_seg.training.setup import suggest_settings
 from keras_seg.words import count
 from keras_seg.words import duration
@@ -81,7 +81,7 @@ def begin(
     chosen: Collection[str],
 ) -> None:
     """Trains a new run, with settings fitted to the data unless chosen."""
-    find_application(settings.model)
+    check_network(settings)
     training.RunFolder.check_free(out)
     data, held_out, sizes = _read(source, reporter)
     settings = _fitted(settings, data, sizes, chosen, reporter)
@@ -127,7 +127,7 @@ def try_out(
     chosen: Collection[str],
 ) -> None:
     """Takes a few steps and reports the memory and time of a run."""
-    find_application(settings.model)
+    check_network(settings)
     data, held_out, sizes = _read(source, reporter)
     settings = _fitted(settings, data, sizes, chosen, reporter)
     with console.warnings_as_lines(training.RunWarning):

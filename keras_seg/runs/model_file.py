@@ -17,6 +17,7 @@ from keras_seg.runs.files import RunError
 __all__ = [
     "class_table_of",
     "load_model",
+    "read_model",
     "set_class_table",
     "without_optimizer",
 ]
@@ -25,30 +26,12 @@ __all__ = [
 def load_model(
     path: str | os.PathLike, classes: int | None = None
 ) -> keras.Model:
-    """Loads a model, not compiled, without running code in the file.
+    """Loads a network, not compiled, without running code in the file.
 
     A `RunError` says if the file is incomplete, or has not the number of
     classes of the table beside it, if there is one.
     """
-    # The layers of saved models register themselves when imported.
-    import keras_seg.layers  # noqa: F401
-
-    if not zipfile.is_zipfile(path):
-        raise RunError(
-            f"{path} is not a Keras model, or is incomplete "
-            f"({os.path.getsize(path)} bytes). Fix: copy it again from "
-            "its source, or train again."
-        )
-    excess: list[str] = []
-    try:
-        with _no_more_weights(path, excess):
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    # Keras raises whatever it meets in a damaged or foreign configuration.
-    except Exception as error:
-        raise RunError(
-            f"{path} cannot be loaded: {excess[0] if excess else error} Fix: "
-            "copy it again from its source, or train again."
-        ) from error
+    model = read_model(path)
     shape = getattr(model, "output_shape", None)
     if not isinstance(shape, tuple) or len(shape) != 4:
         raise RunError(
@@ -63,6 +46,29 @@ def load_model(
             f"{classes}. Fix: put back the table it was trained with."
         )
     return model
+
+
+def read_model(path: str | os.PathLike) -> keras.Model:
+    """Loads any Keras model, such as a classifier, as `load_model` does."""
+    # The layers of saved models register themselves when imported.
+    import keras_seg.layers  # noqa: F401
+
+    if not zipfile.is_zipfile(path):
+        raise RunError(
+            f"{path} is not a Keras model, or is incomplete "
+            f"({os.path.getsize(path)} bytes). Fix: copy it again from "
+            "its source, or train again."
+        )
+    excess: list[str] = []
+    try:
+        with _no_more_weights(path, excess):
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+    # Keras raises whatever it meets in a damaged or foreign configuration.
+    except Exception as error:
+        raise RunError(
+            f"{path} cannot be loaded: {excess[0] if excess else error} Fix: "
+            "copy it again from its source, or train again."
+        ) from error
 
 
 def class_table_of(model: Any) -> ClassTable | None:

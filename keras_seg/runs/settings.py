@@ -1,12 +1,13 @@
 """The settings of one training run: a frozen dataclass, a JSON file."""
 
 import dataclasses
-import difflib
 import json
 from typing import Any
 from typing import Self
 
-__all__ = ["Settings", "did_you_mean"]
+from keras_seg.words import did_you_mean
+
+__all__ = ["Settings"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,11 +17,16 @@ class Settings:
     Args:
         model: str, the name of a builder of `keras_seg.applications`; case
             does not count.
-        backbone: str, a name of `keras.applications`, or `None` for a model
-            with an encoder of its own.
+        backbone: str, a name of `keras.applications`, the path of a `.keras`
+            file with a classifier of one's own and its weights, or `None` for
+            a model with an encoder of its own.
         weights: `None` for random weights, `"imagenet"`, or the path of a
-            file with the weights of the backbone.
+            file with the weights of the backbone. `None` with a `.keras` file.
         options: dict, further arguments of the builder.
+        start_from: a network that is trained on for other classes, in place
+            of a `model` and its `backbone`, `weights` and `options`, which
+            are then None and empty: the path of a run folder or of a
+            `.keras` file, or else a name of `keras_seg.pretrained`.
         epochs: int, how often every image is seen.
         batch_size: int.
         validation_batch_size: int; used where all validation images have
@@ -34,8 +40,8 @@ class Settings:
         flip: bool, mirror every second image.
         learning_rate: float, of the first step; it falls to 0.
         backbone_rate: float, the factor of the learning rate of the layers of
-            the backbone, or `None` for 0.1 with a pretrained one, 1
-            otherwise.
+            the backbone, with `start_from` of all but the new class scores;
+            or `None` for 0.1 where they are pretrained, 1 otherwise.
         weight_decay: float, of AdamW.
         freeze_batch_norm: bool, whether the batch norm of the backbone keeps
             its statistics, or `None` for yes with a pretrained one, no
@@ -53,10 +59,11 @@ class Settings:
     True
     """
 
-    model: str = "fcn8s"
+    model: str | None = "fcn8s"
     backbone: str | None = "mobilenet_v2"
     weights: str | None = "imagenet"
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    start_from: str | None = None
     epochs: int = 20
     batch_size: int = 8
     validation_batch_size: int = 4
@@ -71,6 +78,12 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self):
+        if self.start_from is not None:
+            for name in ("model", "backbone", "weights"):
+                object.__setattr__(self, name, None)
+            object.__setattr__(self, "options", {})
+        if self.backbone_file is not None and self.weights == "imagenet":
+            object.__setattr__(self, "weights", None)
         for name in ("epochs", "batch_size", "validation_batch_size"):
             self._refuse(name, _is_int(getattr(self, name), 1), "an int >= 1")
         self._refuse("seed", _is_int(self.seed, 0), "an int >= 0")
@@ -112,6 +125,12 @@ class Settings:
                 f"Received: {name}={getattr(self, name)!r}"
             )
 
+    @property
+    def backbone_file(self) -> str | None:
+        """The path of the classifier, if `backbone` is not a name."""
+        path = self.backbone or ""
+        return path if path.endswith(".keras") else None
+
     def resolved(self) -> Self:
         """The same settings, with what each `None` stands for in its place.
 
@@ -120,7 +139,11 @@ class Settings:
         >>> Settings(weights=None).resolved().freeze_batch_norm
         False
         """
-        pretrained = None not in (self.backbone, self.weights)
+        pretrained = (
+            self.start_from is not None
+            or self.backbone_file is not None
+            or None not in (self.backbone, self.weights)
+        )
         rate, freeze = self.backbone_rate, self.freeze_batch_norm
         if rate is None:
             rate = 0.1 if pretrained else 1.0
@@ -166,18 +189,6 @@ class Settings:
                     f"Settings are: {', '.join(names)}."
                 )
         return cls(**values)
-
-
-def did_you_mean(word, words):
-    """Returns " Did you mean …?" with the nearest word, or nothing.
-
-    Example:
-
-    >>> did_you_mean("epoch", ["epochs", "seed"])
-    " Did you mean 'epochs'?"
-    """
-    near = difflib.get_close_matches(str(word).lower(), words, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _is_int(value, least):

@@ -1,6 +1,7 @@
 """The end of a run: scores, confusion matrix, model card."""
 
 import dataclasses
+import pathlib
 from typing import Any
 
 from keras_seg import visualization
@@ -76,7 +77,10 @@ def model_card(
 
 
 def _model_name(settings: Settings) -> str:
-    on = f" on {settings.backbone}" if settings.backbone else ""
+    if settings.start_from is not None:
+        return f"{pathlib.Path(settings.start_from).name}, retrained"
+    name = pathlib.Path(settings.backbone or "").name
+    on = f" on {name}" if name else ""
     return f"{settings.model}{on}"
 
 
@@ -134,6 +138,8 @@ def _training(run: RunFolder, rows: list[dict], best_epoch: int | None) -> str:
     else:
         text += f"The model is that of epoch {best_epoch}, the best of them."
     text += " `history.csv` has every epoch."
+    for file, digest in ((run.data or {}).get("files") or {}).items():
+        text += f" Its weights began from `{file}` (SHA-256 {digest})."
     if run.settings is None:
         return text
     lines = ["| setting | value |", "|---|---|"]

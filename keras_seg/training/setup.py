@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import pathlib
 import statistics
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -19,17 +20,21 @@ from keras_seg.data import Shrunk
 from keras_seg.data import augment
 from keras_seg.data import suggest_longest_side
 from keras_seg.data.folder import PairSequence
+from keras_seg.pretrained import catalogue
 from keras_seg.runs.settings import Settings
-from keras_seg.runs.settings import did_you_mean
 from keras_seg.surgery import shrink_input
 from keras_seg.training.recipes import finetune
 from keras_seg.training.recipes import momentum_for
 from keras_seg.training.recipes import set_batch_norm_momentum
+from keras_seg.training.start_from import for_other_classes
+from keras_seg.training.start_from import read_backbone
+from keras_seg.words import did_you_mean
 
 __all__ = [
     "FITTED",
     "at_size",
     "build_model",
+    "check_network",
     "run_classes",
     "shrunk",
     "compiled_model",
@@ -119,18 +124,19 @@ def suggest_settings(
     return settings
 
 
-def find_application(name: str) -> Callable[..., keras.Model]:
+def find_application(name: str | None) -> Callable[..., keras.Model]:
     """Returns the builder of `keras_seg.applications` of that name, any case.
 
     >>> find_application("fcn8s").__name__
     'FCN8s'
     """
-    # What has an image for input; converters and classifiers are there too.
+    # What has an image for input; a classifier is there too.
     builders = {
         key.lower(): key
         for key in applications.__all__
         if "input_tensor" in _parameters(getattr(applications, key))
     }
+    name = name or ""
     if name.lower() not in builders:
         raise ValueError(
             "`model` must be one of keras_seg.applications: "
@@ -162,6 +168,17 @@ def build_model(settings: Settings, classes: int) -> keras.Model:
     >>> model.compute_output_shape((1, 97, 33, 3))
     (1, 97, 33, 3)
     """
+    if settings.start_from is not None:
+        model = for_other_classes(settings.start_from, classes)
+    else:
+        model = _from_builder(settings, classes)
+    if settings.resolved().freeze_batch_norm:
+        for layer in backbone_layers(model):
+            freeze_batch_norm(layer)
+    return model
+
+
+def _from_builder(settings: Settings, classes: int) -> keras.Model:
     builder = find_application(settings.model)
     parameters = _parameters(builder)
     for key in settings.options:
@@ -172,7 +189,10 @@ def build_model(settings: Settings, classes: int) -> keras.Model:
                 f"{did_you_mean(key, list(parameters))} "
                 f"Received: options={settings.options}"
             )
-    arguments = {"weights": settings.weights, "classes": classes}
+    arguments: dict[str, Any] = {
+        "weights": settings.weights,
+        "classes": classes,
+    }
     if "freeze_batch_norm" in parameters:
         # What was asked for must have an effect; what is resolved need not.
         arguments["freeze_batch_norm"] = bool(settings.freeze_batch_norm)
@@ -183,7 +203,10 @@ def build_model(settings: Settings, classes: int) -> keras.Model:
                 f"must be none. Received: weights={settings.weights!r}"
             )
     if "backbone" in parameters:
-        arguments["backbone"] = settings.backbone
+        file = settings.backbone_file
+        arguments["backbone"] = (
+            read_backbone(file) if file else settings.backbone
+        )
         if settings.backbone is None and parameters["backbone"].default:
             raise ValueError(
                 f"{builder.__name__} needs a backbone, the name of a "
@@ -195,11 +218,21 @@ def build_model(settings: Settings, classes: int) -> keras.Model:
             f"{builder.__name__} has an encoder of its own: `backbone` must "
             f"be none. Received: backbone={settings.backbone!r}"
         )
-    model = builder(**arguments, **settings.options)
-    if settings.resolved().freeze_batch_norm:
-        for layer in backbone_layers(model):
-            freeze_batch_norm(layer)
-    return model
+    return builder(**arguments, **settings.options)
+
+
+def check_network(settings: Settings) -> None:
+    """Refuses what `build_model` could not build, before data are read."""
+    start, file = settings.start_from, settings.backbone_file
+    if start is None:
+        find_application(settings.model)
+    elif not pathlib.Path(start).exists():
+        catalogue.find(start)
+    if file is not None and not pathlib.Path(file).is_file():
+        raise ValueError(
+            f"`backbone` must be a name of keras.applications, or the path of "
+            f"a .keras file with a classifier. {file} does not exist."
+        )
 
 
 def _parameters(function: Callable) -> Mapping[str, inspect.Parameter]:

@@ -1,6 +1,7 @@
 """Training on pairs of images and masks, with plain `compile` and `fit`."""
 
 import dataclasses
+import hashlib
 import math
 import os
 import warnings
@@ -103,6 +104,7 @@ def train(
     if out is not None:
         check_space(out, model)
         facts = describe(data, validation, source)
+        facts["files"] = _digests(settings)
         run = RunFolder.create(out, settings, class_table, facts)
         return _fit_in_folder(
             run, model, data, validation, batches, held_out, callbacks, verbose
@@ -189,6 +191,16 @@ def resume(
         callbacks,
         verbose,
     )
+
+
+def _digests(settings: Settings) -> dict[str, str]:
+    """Returns the SHA-256 of the files that the weights begin from."""
+    found = {}
+    for name in (settings.start_from, settings.backbone_file, settings.weights):
+        if name is not None and os.path.isfile(name):
+            with open(name, "rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def _describe(

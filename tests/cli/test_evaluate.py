@@ -107,3 +107,21 @@ def test_evaluate_other_data(run_copy, data, invoke, rows, tmp_path):
     assert result.exit_code == 1
     assert f"{other} does not say what its classes are" in result.stderr
     assert "cell, membrane" in result.stderr
+
+
+@pytest.mark.once
+def test_evaluate_a_file(run, data, invoke, rows, tmp_path, monkeypatch):
+    """The scores are those of its run; a run can be written elsewhere."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(run / "best.keras", "moved.keras")
+    result = invoke("evaluate", "moved.keras", data)
+    assert result.exit_code == 0, result.output
+    assert "Next: keras-seg predict --model moved.keras" in result.stdout
+    found = rows("evaluations/moved.keras/evaluation_val.csv")
+    assert found == rows(run / "per_class_iou.csv")
+    before = sorted(run.iterdir())
+    result = invoke("evaluate", run, data, "--name", "b", "--out", "elsewhere")
+    assert result.exit_code == 0, result.output
+    assert rows("elsewhere/b.csv") == found and sorted(run.iterdir()) == before
+    result = invoke("evaluate", run, data, "--out", "moved.keras")
+    assert "--out is a folder. Received: moved.keras" in result.stderr

@@ -54,7 +54,7 @@ def test_what_is_no_network(run, images, invoke, tmp_path):
     damaged.write_bytes(nameless.read_bytes()[:1000])
     for name, said in (
         (images[0], f"{images[0]} is no such file; a run folder, a .keras "),
-        ("nope", "nope does not exist; a run folder, a .keras file of it, or"),
+        ("nope", "nope does not exist; a run folder, a .keras file of it, "),
         (tmp_path, f"{tmp_path} is not a run folder: it has no environment"),
         (tmp_path / "a.keras", "a.keras does not exist."),
         (tmp_path / "a.onnx", "a.onnx does not exist."),

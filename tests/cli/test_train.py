@@ -1,5 +1,7 @@
 """`keras-seg train`: what is written and printed, and its options."""
 
+import dataclasses
+import hashlib
 import json
 import math
 import shutil
@@ -10,10 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_seg.applications.backbones import backbone_layers
 from keras_seg.cli import train_flow
 from keras_seg.data import ClassTable
 from keras_seg.data import synthetic
 from keras_seg.runs import RunFolder
+from keras_seg.surgery.tta import without_shrinking
 from tests.training.runs import assert_same_run
 from tests.training.runs import check_whole_files
 
@@ -375,3 +379,78 @@ def test_a_folder_is_not_trained_on_with_its_validation_images(
         images.rename(data / "train")
     assert result.exit_code == 1
     assert "has no split train" in result.stderr
+
+
+def test_from_a_network_that_segments(run, data, invoke, tmp_path):
+    """Its classes are new, the rest is kept and learns slowly."""
+    out = tmp_path / "out"
+    options = "--epochs 1 --batch-size 4 --crop 32 --learning-rate 1e-9".split()
+    result = invoke("train", data, "--from", run, "--out", out, *options)
+    assert result.exit_code == 0, result.output
+    started = RunFolder.open(out)
+    assert started.settings == dataclasses.replace(
+        started.settings,
+        start_from=str(run),
+        model=None,
+        backbone_rate=0.1,
+        freeze_batch_norm=True,
+    )
+    assert "# run, retrained for cell, membrane" in (
+        (out / "README.md").read_text()
+    )
+    before = RunFolder.open(run).load_model()
+    after = without_shrinking(started.load_model())[0]
+    kept = backbone_layers(after)
+    names = {layer.name for layer in kept}
+    assert {x.name for x in after.layers if x.weights} - names == {"score_fr"}
+    for layer in kept:
+        for a, b in zip(
+            layer.get_weights(),
+            before.get_layer(layer.name).get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+    for arguments, said in (
+        (["--from", "deeplabv3_resnet51"], "Did you mean 'deeplabv3_resnet5"),
+        (["--from", data / "classes.csv"], "is not a Keras model"),
+        (["--from", run, "--backbone", "vgg16"], "--from takes a network"),
+    ):
+        result = invoke("train", data, "--out", tmp_path / "no", *arguments)
+        assert said in result.stderr
+        assert not (tmp_path / "no").exists()
+
+
+def classifier():
+    """A classifier as tutorials build it, on a pretrained inner network."""
+    base = keras.applications.MobileNetV2(
+        weights=None, include_top=False, input_shape=(96, 96, 3), alpha=0.35
+    )
+    image = keras.Input((96, 96, 3))
+    random = [keras.layers.RandomFlip(), keras.layers.RandomRotation(0.1)]
+    x = keras.Sequential(random)(image)
+    x = keras.layers.Rescaling(1 / 127.5, -1.0)(x)
+    x = keras.layers.GlobalAveragePooling2D()(base(x, training=False))
+    x = keras.layers.Dropout(0.2)(x)
+    return keras.Model(image, keras.layers.Dense(3, "softmax")(x))
+
+
+def test_a_backbone_of_ones_own(data, invoke, tmp_path):
+    file, out = tmp_path / "flowers.keras", tmp_path / "out"
+    classifier().save(file)
+    options = "--epochs 1 --batch-size 4 --crop 32 --backbone-rate 0".split()
+    result = invoke("train", data, "--backbone", file, "--out", out, *options)
+    assert result.exit_code == 0, result.output
+    run = RunFolder.open(out)
+    assert run.settings.backbone == str(file) and run.settings.weights is None
+    assert run.settings.freeze_batch_norm
+    card = (out / "README.md").read_text()
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert f"`{file}` (SHA-256 {digest})" in card
+    assert "# fcn8s on flowers.keras for cell, membrane" in card
+    for arguments, said in (
+        (["--backbone", tmp_path / "no.keras"], "no.keras does not exist"),
+        (["--backbone", file, "--weights", "none"], "given by name"),
+    ):
+        result = invoke("train", data, "--out", tmp_path / "no", *arguments)
+        assert result.exit_code and said in result.stderr, result.stderr
+        assert not (tmp_path / "no").exists()

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from keras_seg.runs import Settings
-from keras_seg.runs.settings import did_you_mean
+from keras_seg.words import did_you_mean
 
 pytestmark = pytest.mark.once
 
@@ -37,7 +37,8 @@ def test_unknown_key():
         Settings.from_json(text)
     assert str(caught.value) == (
         "There is no setting 'epoch'. Did you mean 'epochs'? Settings are: "
-        "model, backbone, weights, options, epochs, batch_size, "
+        "model, backbone, weights, options, start_from, epochs, "
+        "batch_size, "
         "validation_batch_size, size, crop, scale, flip, learning_rate, "
         "backbone_rate, weight_decay, freeze_batch_norm, seed."
     )

@@ -33,7 +33,7 @@ def test_case_does_not_count():
 
 
 def test_unknown_model():
-    systems = set(applications.__all__) - {"N4", "from_torchvision"}
+    systems = set(applications.__all__) - {"N4"}
     names = ", ".join(sorted(n.lower() for n in systems))
     with pytest.raises(ValueError) as caught:
         build_model(change(model="fcn8"), 3)

@@ -1,7 +1,7 @@
 import keras
 import pytest
 
-from keras_seg.applications.torchvision import encoders
+from keras_seg.pretrained.torchvision import encoders
 
 pytestmark = pytest.mark.once  # The graph is the same on every backend.
 

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from keras_seg.applications.torchvision.state import State
 from keras_seg.layers import ASPP
+from keras_seg.pretrained.torchvision.state import State
 from tests.networks import relative_difference
 
 torch = pytest.importorskip("torch")

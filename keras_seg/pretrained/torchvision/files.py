@@ -1,31 +1,19 @@
 """Where the weights of a torchvision network come from."""
 
 import collections.abc
-import hashlib
 import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-import keras
-
 from keras_seg.lazy import optional
+from keras_seg.pretrained.catalogue import CATALOGUE
+from keras_seg.pretrained.catalogue import find
+from keras_seg.pretrained.download import download
 
-__all__ = ["FILES", "read"]
+__all__ = ["NAMES", "read"]
 
-URL = "https://download.pytorch.org/models/"
-
-# As published. The end of a name is how the file's SHA-256 begins.
-FILES = {
-    "fcn_resnet50": "fcn_resnet50_coco-1167a1af.pth",
-    "fcn_resnet101": "fcn_resnet101_coco-7ecb50ca.pth",
-    "deeplabv3_resnet50": "deeplabv3_resnet50_coco-cd0a2569.pth",
-    "deeplabv3_resnet101": "deeplabv3_resnet101_coco-586e9e4e.pth",
-    "deeplabv3_mobilenet_v3_large": (
-        "deeplabv3_mobilenet_v3_large-fc3c493d.pth"
-    ),
-    "lraspp_mobilenet_v3_large": "lraspp_mobilenet_v3_large-d234d4ea.pth",
-}
+NAMES = tuple(x.name for x in CATALOGUE if x.library == "torchvision")
 
 
 def read(x: Any) -> Mapping[str, Any]:
@@ -34,9 +22,9 @@ def read(x: Any) -> Mapping[str, Any]:
         return x.state_dict()
     if isinstance(x, collections.abc.Mapping):
         return x
-    if isinstance(x, str) and x in FILES:
+    if isinstance(x, str) and x in NAMES:
         _import_torch()
-        return _read_pickle(_download(FILES[x]))
+        return _read_pickle(download(find(x)))
     if isinstance(x, str | os.PathLike):
         path = pathlib.Path(x)
         if path.suffix == ".safetensors" and path.is_file():
@@ -47,7 +35,7 @@ def read(x: Any) -> Mapping[str, Any]:
             return _read_pickle(path)
     raise ValueError(
         "`x` must be a torchvision network, its state dict, the path of a "
-        f".pth, .pt or .safetensors file, or one of {', '.join(FILES)}. "
+        f".pth, .pt or .safetensors file, or one of {', '.join(NAMES)}. "
         f"Received: x={x!r}"
     )
 
@@ -74,25 +62,3 @@ def _read_pickle(path: str | os.PathLike) -> Mapping[str, Any]:
             f"{type(state).__name__}."
         )
     return state
-
-
-def _download(name: str) -> str:
-    """Downloads a file into the Keras cache, once, and checks it."""
-    try:
-        path = keras.utils.get_file(name, URL + name, cache_subdir="models")
-    except Exception as error:
-        if "fetch failure" not in str(error):
-            raise
-        raise OSError(
-            f"{URL + name} could not be downloaded, and is not in the Keras "
-            f"cache. Pass the path of the file. ({error})"
-        ) from error
-    expected = name.removesuffix(".pth").split("-")[-1]
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if not digest.startswith(expected):
-        raise ValueError(
-            f"{path} is incomplete or is not {URL + name}: its SHA-256 must "
-            f"begin with {expected}, and is {digest}. Delete it and try again."
-        )
-    return path

@@ -6,14 +6,14 @@ import keras
 
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import image_input
-from keras_seg.applications.torchvision import encoders
-from keras_seg.applications.torchvision import heads
-from keras_seg.applications.torchvision.files import FILES
-from keras_seg.applications.torchvision.files import read
-from keras_seg.applications.torchvision.state import State
 from keras_seg.layers import Preprocess
 from keras_seg.layers.metadata import note
 from keras_seg.ops.backend import standardize_data_format
+from keras_seg.pretrained.torchvision import encoders
+from keras_seg.pretrained.torchvision import heads
+from keras_seg.pretrained.torchvision.files import NAMES
+from keras_seg.pretrained.torchvision.files import read
+from keras_seg.pretrained.torchvision.state import State
 
 __all__ = ["from_torchvision"]
 
@@ -93,7 +93,7 @@ def from_torchvision(
 
     Example:
 
-    >>> from keras_seg.applications import from_torchvision
+    >>> from keras_seg.pretrained import from_torchvision
     >>> model = from_torchvision("deeplabv3_resnet50")  # doctest: +SKIP
     >>> model = from_torchvision("my_own.pth")  # doctest: +SKIP
     >>> from_torchvision("my_own.onnx")
@@ -149,11 +149,11 @@ def _find(state: State) -> str:
     backbone = encoders.find(state.tensors)
     heads = [head for head, mark in HEADS.items() if mark in state.tensors]
     names = [f"{head}_{backbone}" for head in heads]
-    if len(names) != 1 or names[0] not in FILES:
+    if len(names) != 1 or names[0] not in NAMES:
         first = list(state.tensors)[:3]
         raise ValueError(
             "The names of the tensors in `x` must be those of one of "
-            f"{', '.join(FILES)}. If `x` is a checkpoint, pass the state dict "
+            f"{', '.join(NAMES)}. If `x` is a checkpoint, pass the state dict "
             f"in it. Received: names {', '.join(first)}, …"
         )
     return names[0]

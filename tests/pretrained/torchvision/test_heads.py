@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_seg.applications.torchvision import heads
+from keras_seg.pretrained.torchvision import heads
 
 pytestmark = pytest.mark.once  # The graph is the same on every backend.
 

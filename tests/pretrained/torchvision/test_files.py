@@ -1,14 +1,13 @@
-import hashlib
 import pathlib
 import pickle
 import sys
 
-import keras
 import numpy as np
 import pytest
 
-from keras_seg.applications.torchvision import files
-from keras_seg.applications.torchvision.files import read
+from keras_seg.pretrained.catalogue import find
+from keras_seg.pretrained.torchvision import files
+from keras_seg.pretrained.torchvision.files import read
 from tests import torchvision_oracle as oracle
 
 torch = pytest.importorskip("torch")
@@ -69,7 +68,7 @@ def test_code_in_a_file_does_not_run(tmp_path):
 
 def test_other_files(tmp_path):
     path = tmp_path / "state.pth"
-    with pytest.raises(ValueError, match="one of fcn_.*Received: x=.*state"):
+    with pytest.raises(ValueError, match="one of lraspp.*Received: x=.*state"):
         read(path)
     path.write_text("no weights")
     with pytest.raises(ValueError, match="can't be loaded as tensors alone"):
@@ -95,36 +94,14 @@ def test_without_the_packages(path, tmp_path, monkeypatch):
         read(path)
 
 
-def test_names_are_downloaded_and_checked(path, monkeypatch):
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    asked = []
-
-    def get_file(name, origin, cache_subdir):
-        asked.append((name, origin, cache_subdir))
-        return str(path)
-
-    monkeypatch.setattr(keras.utils, "get_file", get_file)
-    name = f"deeplabv3_resnet50_coco-{digest[:8]}.pth"
-    monkeypatch.setitem(files.FILES, "deeplabv3_resnet50", name)
-    assert_state(read("deeplabv3_resnet50"))
-    origin = f"https://download.pytorch.org/models/{name}"
-    assert asked == [(name, origin, "models")]
-    with pytest.raises(ValueError, match=f"begin with 1167a1af.*{digest}"):
-        read("fcn_resnet50")
-
-
-def test_offline(monkeypatch):
-    def get_file(name, origin, **options):
-        raise Exception(f"URL fetch failure on {origin}: None -- unreachable")
-
-    monkeypatch.setattr(keras.utils, "get_file", get_file)
-    with pytest.raises(OSError, match="could not be downloaded.*Pass the path"):
-        read("lraspp_mobilenet_v3_large")
-
-
 def test_files_as_published():
-    """As torchvision itself names them."""
+    """As torchvision itself names them, and what it says of them."""
     models = oracle.models()
-    for name, file in files.FILES.items():
-        weights = models.get_model_weights(name).DEFAULT
-        assert weights.url == files.URL + file
+    for name in files.NAMES:
+        weights, known = models.get_model_weights(name).DEFAULT, find(name)
+        assert weights.url == known.url
+        assert weights.meta["_file_size"] == known.mebibytes
+        (scores,) = weights.meta["_metrics"].values()
+        assert scores["miou"] == known.mean_iou
+        theirs = weights.meta["categories"]
+        assert known.class_table.names[1:] == tuple(theirs[1:])

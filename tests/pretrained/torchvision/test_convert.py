@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_seg.applications import from_torchvision
+from keras_seg.pretrained import from_torchvision
 from keras_seg.surgery import replace_classes
 from tests import torchvision_oracle as oracle
 from tests.networks import outputs
@@ -166,7 +166,7 @@ def test_what_is_not_of_torchvision():
     with pytest.raises(ValueError, match="pass the state dict .*names model, "):
         from_torchvision({"model": state, "epoch": 3})
     renamed = {f"module.{name}": value for name, value in state.items()}
-    with pytest.raises(ValueError, match="one of fcn_resnet50, .*module.back"):
+    with pytest.raises(ValueError, match="one of lraspp_mob.*module.back"):
         from_torchvision(renamed)
     with pytest.raises(ValueError, match="Received: names 1, …"):
         from_torchvision({1: 2})

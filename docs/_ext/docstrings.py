@@ -16,7 +16,7 @@ FENCE = re.compile(r"^( *)```\w*$")
 ROW = re.compile(r"^ *\|.*\|$")
 RULE = re.compile(r"^ *\|[-:| ]+\|$")
 LINK = re.compile(r"\[([^\[\]`]+)\]\(\s*(https?://[^\s)]+)\s*\)")
-PLURAL = re.compile(r"(?<![`:\w])(`[^`]+`)(?=[A-Za-z])")
+INLINE = re.compile(r"(`+)([^`]+)\1([A-Za-z]?)")
 SECTION = re.compile(r"^\w[\w ]*:$")
 ITEM = re.compile(r"^([-*]|\d+\.) ")
 CELL = re.compile(r"(?<!\\)\|")
@@ -46,7 +46,9 @@ def convert(lines):
             converted += ["::", "", *lines[place:end]]
         else:
             end = place + 1
-            converted.append(PLURAL.sub(r"\1\\ ", line))
+            # Of a literal that two lines share, each has one end.
+            whole = line.count("`") % 2 == 0
+            converted.append(INLINE.sub(_inline, line) if whole else line)
         place = end
     return converted
 
@@ -62,6 +64,13 @@ def _begins_indented_code(line, before):
 def _link(match):
     words = " ".join(match[1].split())
     return f"`{words} <{match[2]}>`__"
+
+
+def _inline(match):
+    """`name`s with a plural; a literal, for a link to `.save` loses its dot."""
+    ticks, text, plural = match.groups()
+    ticks = "``" if text.startswith(".") else ticks
+    return ticks + text + ticks + (f"\\ {plural}" if plural else "")
 
 
 def _end_of_block(lines, place):

@@ -9,6 +9,7 @@ training set is among those held out. ``check`` names both, and the fix.
 import contextlib
 import pathlib
 import tempfile
+import textwrap
 
 import matplotlib.pyplot as plt
 
@@ -28,7 +29,7 @@ with contextlib.chdir(tempfile.mkdtemp()):
     sheet = report.show()
 for finding in report.findings:
     if finding.severity == "error":
-        print(finding, end="\n\n")
+        print(textwrap.fill(str(finding), 90), end="\n\n")
 plt.figure(figsize=(9, 4), layout="constrained")
 plt.imshow(sheet)
 plt.axis("off")

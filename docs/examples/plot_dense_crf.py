@@ -17,7 +17,7 @@ from keras_seg import visualization
 photo = skimage.data.coffee()[::2, ::2]
 rows, columns = np.indices(photo.shape[:2])
 cup = ((rows - 54) / 52) ** 2 + ((columns - 147) / 50) ** 2 < 1
-coarse = cup[::16, ::16].astype("float32") * 4 - 2
+coarse = cup[8::16, 8::16].astype("float32") * 4 - 2
 coarse = np.stack([-coarse, coarse], axis=-1)
 logits = keras_seg.ops.resize(coarse[None], photo.shape[:2])
 logits = keras_ops.convert_to_numpy(logits)[0]

@@ -17,13 +17,14 @@ from keras_seg.training import recipes
 keras.utils.set_random_seed(0)
 images, masks = synthetic.membranes(25, size=128)
 pairs = list(zip(images[:24], masks[:24], strict=True))
-model = keras_seg.applications.UNet(classes=2, filters=8, depth=2, dropout=0)
-model.compile(
-    **recipes.finetune(pairs, classes=2, epochs=25, learning_rate=5e-3)
+model = keras_seg.applications.UNet(classes=2, filters=8, depth=3, dropout=0)
+settings = recipes.finetune(
+    pairs, classes=2, epochs=30, batch_size=2, learning_rate=2e-3
 )
+model.compile(**settings)
 transforms = [augment.RandomFlip(vertical=0.5), augment.RandomCrop(96)]
-batches = data.Batches(pairs, 4, transforms, shuffle=True)
-history = model.fit(batches, epochs=25, verbose=0)
+batches = data.Batches(pairs, 2, transforms, shuffle=True)
+history = model.fit(batches, epochs=30, verbose=0)
 
 ids = keras_seg.predict(model, images[24])
 colors = synthetic.MEMBRANE_CLASSES.colors

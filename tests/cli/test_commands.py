@@ -162,3 +162,22 @@ def test_shells_complete_commands_options_and_formats(tmp_path):
     assert completed("keras-seg train --overf") == ["--overfit"]
     formats = completed("keras-seg export run --format tf")
     assert formats == ["tf_saved_model"]
+
+
+def test_help_needs_no_numpy(tmp_path):
+    code = (
+        "import sys, keras_seg.cli.commands\n"
+        "print([x for x in ('numpy', 'keras', 'PIL') if x in sys.modules])"
+    )
+    assert python("-c", code, cwd=tmp_path).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "command", ["check", "train", "predict", "evaluate", "export", "serve"]
+)
+def test_help_fits_80_columns(invoke, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = invoke(command, "--help").stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    # An option and what it does are on one line, or on two.
+    assert len(lines) < 110

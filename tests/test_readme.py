@@ -1,69 +1,118 @@
-"""The Python of the README runs, on drawn data in place of the user's."""
+"""The README: its blocks run, its picture is what its command makes."""
 
+import os
 import pathlib
 import re
+import shlex
+import shutil
+import tomllib
 
-import keras
 import numpy as np
 import pytest
+from PIL import Image
+from typer.testing import CliRunner
 
+from keras_seg.cli import app
 from keras_seg.data import synthetic
-from tests.pretrained.torchvision.test_convert import golden_state
+from keras_seg.visualization import panel
+from keras_seg.visualization import save_image
 
-README = pathlib.Path(__file__).resolve().parents[1] / "README.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+pytestmark = pytest.mark.once
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+PICTURE = ROOT / "docs" / "_static" / "chelsea.jpg"
 
 
-@pytest.mark.once
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_block_runs(number, tmp_path, monkeypatch):
-    images, masks = synthetic.shapes(4, size=64, classes=3)
-    synthetic.write_folder(
-        tmp_path / "DATA", images, masks, synthetic.shape_classes(3)
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands():
+    return [
+        shlex.split(line, comments=True)
+        for block in blocks("bash")
+        for line in block.splitlines()
+    ]
+
+
+def run(words):
+    result = CliRunner().invoke(app, words[1:])
+    assert result.exit_code == 0, (words, result.output)
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """A cache of Keras with the small network of the catalogue in it."""
+    data = os.environ.get("KERAS_SEG_DATA")
+    name = "deeplabv3_257_mv_gpu.tflite"
+    if not data or not (pathlib.Path(data) / "weights" / name).is_file():
+        pytest.skip(f"KERAS_SEG_DATA has no weights/{name}")
+    pytest.importorskip("ai_edge_litert")
+    (tmp_path / "home" / "models").mkdir(parents=True)
+    shutil.copy(
+        pathlib.Path(data) / "weights" / name, tmp_path / "home" / "models"
     )
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "home"))
+
+
+def test_it_is_one_screen():
+    assert len(README.splitlines()) < 75
+    for block in [*blocks("bash"), *blocks("python")]:
+        assert sum(map(bool, block.splitlines())) <= 4
+
+
+def test_what_it_installs_exists():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    [line] = [words for words in commands() if words[0] == "pip"]
+    extra = re.fullmatch(r"keras-seg\[(\w+)\]", line[2])[1]
+    assert extra in project["optional-dependencies"]
+
+
+def test_links_lead_to_files():
+    for link in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / link).exists(), link
+
+
+def test_python_runs():
+    for block in blocks("python"):
+        block = block.replace("ResNet50()", "ResNet50(weights=None)")
+        exec(block.replace('"resnet50"', '"resnet50", None'), {})
+
+
+def test_the_folder_block_runs(tmp_path, monkeypatch):
+    images, masks = synthetic.shapes(6, size=64, classes=3)
+    classes = synthetic.shape_classes(3)
+    synthetic.write_folder(tmp_path / "DATA", images, masks, classes, "train")
+    os.rename(tmp_path / "DATA", tmp_path / "with_splits")
+    os.rename(tmp_path / "with_splits" / "train", tmp_path / "DATA")
+    shutil.copy(tmp_path / "with_splits" / "classes.csv", tmp_path / "DATA")
+    save_image(tmp_path / "photo.jpg", images[0])
     monkeypatch.chdir(tmp_path)
-    code = BLOCKS[number]
-    code = code.replace(
-        '"mobilenet_v2", classes', '"mobilenet_v2", None, classes'
-    )
-    code = code.replace("RandomCrop(256)", "RandomCrop(32)")
-    code = code.replace("epochs=20", "epochs=1")
-    names = {}
-    if "from_torchvision" in code:
-        _write_torchvision_file(tmp_path / "deeplab.safetensors")
-        names["images"] = np.zeros((1, 33, 40, 3), "uint8")
-    if "keras_hub" in code:
-        _replace_download(monkeypatch)
-    if "crf_search" in code:
-        names.update(_refined(images[:2, :12, :16], masks[:2, :12, :16]))
-    exec(code, names)
+    mine = [words for words in commands() if words[0] == "keras-seg"]
+    assert len(mine) == 5
+    for words in mine[1:]:
+        if words[1] == "train":  # Nothing is downloaded, and it takes seconds.
+            words += ["--weights", "none", "--epochs", "1"]
+        if words[1] == "export":  # PyTorch writes files for one size.
+            words += ["--size", "64"]
+        run(words)
+    assert (tmp_path / "predictions" / "photo.png").is_file()
+    assert (tmp_path / "RUN" / "best.onnx").is_file()
 
 
-def _write_torchvision_file(path):
-    numpy = pytest.importorskip("safetensors.numpy")
-    numpy.save_file(golden_state("deeplabv3_resnet50"), path)
-
-
-def _refined(images, masks):
-    inputs = keras.Input((None, None, 3))
-    model = keras.Model(inputs, keras.layers.Conv2D(3, 1)(inputs))
-    return {
-        "image": images[0],
-        "logits": model.predict(images[:1], verbose=0)[0],
-        "model": model,
-        "pairs": list(zip(images, masks, strict=True)),
-    }
-
-
-def _replace_download(monkeypatch):
-    models = pytest.importorskip("keras_hub", exc_type=ImportError).models
-    from tests.applications.test_hub_backbones import resnet
-
-    small = resnet()
-    monkeypatch.setattr(
-        models.ResNetBackbone, "from_preset", lambda preset: small
-    )
-
-
-def test_there_are_blocks():
-    assert len(BLOCKS) == 7
+def test_the_picture_is_what_its_command_makes(tmp_path, monkeypatch, weights):
+    skimage = pytest.importorskip("skimage")
+    name = re.search(r"^`keras-seg .* (\S+)`$", README, re.MULTILINE)[1]
+    photo = pathlib.Path(skimage.__file__).parent / "data" / name
+    shutil.copy(photo, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    run(shlex.split(re.search(r"^`(keras-seg .*)`$", README, re.MULTILINE)[1]))
+    overlay = tmp_path / "predictions" / f"{photo.stem}_overlay.jpg"
+    parts = [np.asarray(Image.open(file)) for file in (photo, overlay)]
+    made = panel(parts)
+    if os.environ.get("KERAS_SEG_UPDATE"):
+        save_image(PICTURE, made)
+    shown = np.asarray(Image.open(PICTURE))
+    assert shown.shape == made.shape
+    assert np.abs(shown.astype(int) - made).mean() < 2

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 __all__ = [
+    "DATA",
     "BitDepth",
     "Last",
     "MaskValues",
@@ -23,6 +24,9 @@ __all__ = [
     "set_limits",
 ]
 
+# The group of options that say how files are read.
+DATA = "Data"
+
 BitDepth = Annotated[
     int | None,
     typer.Option(
@@ -30,6 +34,7 @@ BitDepth = Annotated[
         max=16,
         help="Bits that the values of 16-bit images have, such as 12.",
         show_default="what the largest value needs",
+        rich_help_panel=DATA,
     ),
 ]
 
@@ -44,6 +49,7 @@ MaskValues = Annotated[
         metavar="VALUE:ID,...",
         help="What the values of the masks mean, such as 0:0,255:1.",
         show_default=False,
+        rich_help_panel=DATA,
     ),
 ]
 
@@ -53,6 +59,7 @@ MaxAnnotationBytes = Annotated[
         min=1,
         help="Refuse larger files of annotations, which might fill the memory.",
         show_default="2,147,483,648",
+        rich_help_panel=DATA,
     ),
 ]
 
@@ -68,6 +75,7 @@ SkipUnlabeled = Annotated[
     typer.Option(
         "--skip-unlabeled",
         help="Leave out images that have no mask or no file of annotations.",
+        rich_help_panel=DATA,
     ),
 ]
 
@@ -77,6 +85,7 @@ MaxPixels = Annotated[
         min=1,
         help="Refuse larger images, which might fill the memory.",
         show_default="178,956,970",
+        rich_help_panel=DATA,
     ),
 ]
 

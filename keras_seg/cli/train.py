@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from keras_seg.cli.options import DATA
 from keras_seg.cli.options import BitDepth
 from keras_seg.cli.options import MaskValues
 from keras_seg.cli.options import MaxAnnotationBytes
@@ -17,7 +18,22 @@ from keras_seg.cli.options import refuse_options
 from keras_seg.cli.options import set_limits
 from keras_seg.cli.start import use_backend
 
-__all__ = ["train"]
+__all__ = ["BACKBONES", "MODELS", "train"]
+
+# For help and completion, which import no Keras.
+MODELS = (
+    *("fcn8s", "fcn16s", "fcn32s", "unet", "deeplabv1", "deeplabv2"),
+    *("deeplabv3", "deeplabv3plus", "segnet", "segnetbasic", "deconvnet"),
+    *("slidingwindow",),
+)
+BACKBONES = (
+    *("mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0", "resnet50"),
+    *("resnet101", "densenet121", "vgg16", "xception", "convnext_tiny"),
+)
+# Groups of options.
+NETWORK = "Network"
+IMAGES = "Images in training"
+TRAINING = "Training"
 
 # Parameters that can be given with --resume.
 WITH_RESUME = (
@@ -40,126 +56,6 @@ def train(
     out: Annotated[
         pathlib.Path, typer.Option(help="Run folder to write.")
     ] = pathlib.Path("run"),
-    model: Annotated[
-        str, typer.Option(help="A name of keras_seg.applications.")
-    ] = "fcn8s",
-    backbone: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FILE.keras|none",
-            help="A name of keras.applications, or a classifier of your own "
-            "with its weights, which must take RGB images of 0...255: the "
-            "preprocessing that is in the file is kept, and none is added.",
-        ),
-    ] = "mobilenet_v2",
-    weights: Annotated[
-        str,
-        typer.Option(
-            help="Weights of the backbone: imagenet (downloaded), a file, or "
-            "none. A model without a backbone has none."
-        ),
-    ] = "imagenet",
-    option: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="A further argument of the model, such as filters=32.",
-            show_default=False,
-        ),
-    ] = None,
-    start_from: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="NAME|RUN|FILE",
-            help="Train a network that segments already for the classes of "
-            "DATA: a name of keras-seg models, a run folder or a .keras "
-            "file of it. All but its class scores is kept, and learns slowly.",
-            show_default=False,
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            show_default="as many as make 1,000 steps, 20 to 100",
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(min=1, show_default="8, or as many images as there are"),
-    ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|none",
-            help="Longest side in pixels that larger images are shrunk to. "
-            "Masks are predicted at the size of the images all the same.",
-            show_default="by the size of the objects",
-        ),
-    ] = None,
-    crop: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|HxW|none",
-            help="Size of the random crop, in pixels.",
-            show_default="256, or what half of the images have",
-        ),
-    ] = None,
-    scale: Annotated[
-        tuple[float, float],
-        typer.Option(metavar="LOW HIGH", help="Range of the random scale."),
-    ] = (0.75, 1.5),
-    flip: Annotated[
-        bool, typer.Option(help="Mirror every second image.")
-    ] = True,
-    learning_rate: Annotated[
-        float, typer.Option(help="Of the first step; it falls to 0.")
-    ] = 1e-3,
-    backbone_rate: Annotated[
-        float | None,
-        typer.Option(
-            help="Factor of the learning rate of the backbone.",
-            show_default="0.1 with pretrained weights, else 1",
-        ),
-    ] = None,
-    weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 1e-4,
-    freeze_batch_norm: Annotated[
-        bool | None,
-        typer.Option(
-            help="Keep the statistics of the backbone.",
-            show_default="yes with pretrained weights",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    train_split: Annotated[
-        str | None,
-        typer.Option(
-            help="Split to train on.", show_default="train, or all images"
-        ),
-    ] = None,
-    mask_values: MaskValues = None,
-    bit_depth: BitDepth = None,
-    skip_unlabeled: SkipUnlabeled = False,
-    max_pixels: MaxPixels = None,
-    max_annotation_bytes: MaxAnnotationBytes = None,
-    val_split: Annotated[
-        str | None,
-        typer.Option(
-            help="Split to choose the best model by.",
-            show_default="val, if there is one",
-        ),
-    ] = None,
-    val_fraction: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=0.9,
-            help="Share of the images to hold out where there is no such "
-            "split, whole films and near-duplicates together; 0 for none.",
-            show_default="0.2",
-        ),
-    ] = None,
     resume: Annotated[
         pathlib.Path | None,
         typer.Option(
@@ -193,6 +89,177 @@ def train(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Print warnings and errors only.")
     ] = False,
+    model: Annotated[
+        str,
+        typer.Option(
+            help=f"What to build: {', '.join(MODELS)}.",
+            autocompletion=lambda: list(MODELS),
+            rich_help_panel=NETWORK,
+        ),
+    ] = "fcn8s",
+    backbone: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE.keras|none",
+            help="Its encoder: a name of keras.applications such as "
+            f"{', '.join(BACKBONES)}; none; or a classifier of your own "
+            "with its weights, which must take RGB images of 0...255: the "
+            "preprocessing that is in the file is kept, and none is added.",
+            autocompletion=lambda: list(BACKBONES),
+            rich_help_panel=NETWORK,
+        ),
+    ] = "mobilenet_v2",
+    weights: Annotated[
+        str,
+        typer.Option(
+            help="Weights of the backbone: imagenet (downloaded), a file, or "
+            "none. A model without a backbone has none.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = "imagenet",
+    option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A further argument of the model, such as filters=32.",
+            show_default=False,
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="NAME|RUN|FILE",
+            help="Train a network that segments already for the classes of "
+            "DATA: a name of keras-seg models, a run folder or a .keras "
+            "file of it. All but its class scores is kept, and learns slowly.",
+            show_default=False,
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    train_split: Annotated[
+        str | None,
+        typer.Option(
+            help="Split to train on.",
+            show_default="train, or all images",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    val_split: Annotated[
+        str | None,
+        typer.Option(
+            help="Split to choose the best model by.",
+            show_default="val, if there is one",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    val_fraction: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=0.9,
+            help="Share of the images to hold out where there is no such "
+            "split, whole films and near-duplicates together; 0 for none.",
+            show_default="0.2",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    mask_values: MaskValues = None,
+    bit_depth: BitDepth = None,
+    skip_unlabeled: SkipUnlabeled = False,
+    max_pixels: MaxPixels = None,
+    max_annotation_bytes: MaxAnnotationBytes = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|none",
+            help="Longest side in pixels that larger images are shrunk to. "
+            "Masks are predicted at the size of the images all the same.",
+            show_default="by the size of the objects",
+            rich_help_panel=IMAGES,
+        ),
+    ] = None,
+    crop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|HxW|none",
+            help="Size of the random crop, in pixels.",
+            show_default="256, or what half of the images have",
+            rich_help_panel=IMAGES,
+        ),
+    ] = None,
+    scale: Annotated[
+        tuple[float, float],
+        typer.Option(
+            metavar="LOW HIGH",
+            help="Range of the random scale.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = (0.75, 1.5),
+    flip: Annotated[
+        bool,
+        typer.Option(
+            help="Mirror every second image.",
+            rich_help_panel=IMAGES,
+        ),
+    ] = True,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="How often every image is seen.",
+            show_default="as many as make 1,000 steps, 20 to 100",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Images in a step.",
+            show_default="8, or as many images as there are",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float,
+        typer.Option(
+            help="Of the first step; it falls to 0.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 1e-3,
+    backbone_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Factor of the learning rate of the backbone.",
+            show_default="0.1 with pretrained weights, else 1",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    weight_decay: Annotated[
+        float,
+        typer.Option(
+            help="Of AdamW.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 1e-4,
+    freeze_batch_norm: Annotated[
+        bool | None,
+        typer.Option(
+            help="Keep the statistics of the backbone.",
+            show_default="yes with pretrained weights",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Of weights, order and augmentation.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 0,
 ) -> None:
     """Train a network on your own images and masks.
 

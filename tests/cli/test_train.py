@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import math
 import shutil
@@ -12,12 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_seg import applications
 from keras_seg.applications.backbones import backbone_layers
+from keras_seg.applications.backbones import find_builder
+from keras_seg.cli import train
 from keras_seg.cli import train_flow
 from keras_seg.data import ClassTable
 from keras_seg.data import synthetic
 from keras_seg.runs import RunFolder
 from keras_seg.surgery.tta import without_shrinking
+from keras_seg.training.setup import find_application
 from tests.training.runs import assert_same_run
 from tests.training.runs import check_whole_files
 
@@ -454,3 +459,18 @@ def test_a_backbone_of_ones_own(data, invoke, tmp_path):
         result = invoke("train", data, "--out", tmp_path / "no", *arguments)
         assert result.exit_code and said in result.stderr, result.stderr
         assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.once
+def test_help_names_what_can_be_built():
+    builders = [
+        name
+        for name in applications.__all__
+        if "input_tensor"
+        in inspect.signature(getattr(applications, name)).parameters
+    ]
+    named = [find_application(name).__name__ for name in train.MODELS]
+    # N4 is a classifier, for SlidingWindow.
+    assert sorted(named) == sorted({*builders} - {"N4"})
+    for name in train.BACKBONES:
+        assert find_builder(name).__module__.startswith("keras")

@@ -49,6 +49,10 @@ def write_pages():
         # Sphinx reads again what is newer.
         if not file.exists() or file.read_text() != text:
             file.write_text(text)
+    # Pages that autosummary made of names that are gone.
+    for file in (HERE / "reference/api").glob("keras_seg.*.rst"):
+        if file.stem not in documented.values():
+            file.unlink()
 
 
 # From the identity of a public class or function to where its page is.

@@ -127,7 +127,10 @@ def lay_out_kernel(kernel):
     Args:
         kernel: `keras.Variable` `(rows, columns, channels, filters)`.
     """
-    if keras.config.backend() == "torch" and has_value(kernel):
+    if keras.config.backend() != "torch":
+        return
+    # With LoRA, Keras returns a sum in place of its variable.
+    if isinstance(kernel, keras.Variable) and has_value(kernel):
         data = kernel.value.data
         data = data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
         kernel.value.data = data

@@ -355,3 +355,25 @@ def test_backbones_and_heads_get_them():
         assert found.count(kind) == 1
     assert found.count(Conv) == 2
     assert not set(found) & {kinds.Conv2D, kinds.MaxPooling2D}
+
+
+def test_lora(tmp_path):
+    """LoRA adds a product that is 0 at first, is trained, and is saved."""
+    keras.utils.set_random_seed(5)
+    image = keras.Input((None, None, 3))
+    model = keras.Model(image, Conv(4, 3, name="conv")(image))
+    x = np.random.default_rng(1).normal(size=(2, 7, 6, 3)).astype("float32")
+    before = model.predict(x, verbose=0)
+    layer = model.get_layer("conv")
+    layer.enable_lora(2)
+    assert np.array_equal(model.predict(x, verbose=0), before)
+    kernel = ops.convert_to_numpy(layer.kernel)
+    model.compile("adam", "mse")
+    model.fit(x, before + 1, epochs=2, verbose=0)
+    after = model.predict(x, verbose=0)
+    assert not np.allclose(ops.convert_to_numpy(layer.kernel), kernel)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(
+        loaded.predict(x, verbose=0), after, rtol=1e-5, atol=1e-5
+    )

@@ -17,6 +17,7 @@ from PIL import Image
 from keras_seg import inference
 from keras_seg import visualization
 from keras_seg import words
+from keras_seg.cli import console
 from keras_seg.cli.commands import sentence_of
 from keras_seg.cli.options import parse_numbers
 from keras_seg.cli.predict import altered
@@ -26,6 +27,7 @@ from keras_seg.data import DataError
 from keras_seg.data import read_image
 from keras_seg.from_logits import resolve_from_logits
 from keras_seg.inference.scores import image_shape
+from keras_seg.inference.scores import warn_of_weights
 from keras_seg.visualization.coloring import as_rgb
 
 __all__ = ["KEPT", "SAMPLES", "Segmenter"]
@@ -75,10 +77,14 @@ class Segmenter:
 
     def warm_up(self) -> None:
         """Predicts a black image, as the first prediction takes seconds."""
-        network = self._network((1.0,), False, False)
-        *sides, channels = image_shape(network)
+        *sides, channels = image_shape(self._model)
         height, width = (side or 64 for side in sides)
-        inference.predict(network, np.zeros((height, width, channels), "uint8"))
+        black = np.zeros((height, width, channels), "uint8")
+        with console.warnings_as_lines(UserWarning):
+            warn_of_weights(self._model)
+        # TensorFlow prints as it is imported, under other backends, too.
+        with console.quiet():
+            inference.predict(self._network((1.0,), False, False), black)
 
     def _network(self, *options: Any) -> Any:
         """The network of scales, mirror and crf, made when first used."""

@@ -97,8 +97,7 @@ def serve(
             tiles=tiles,
             bit_depth=source.bit_depth,
         )
-        with console.quiet():
-            segmenter.warm_up()
+        segmenter.warm_up()
         built = page.build_page(
             gradio,
             segmenter,

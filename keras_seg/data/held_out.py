@@ -212,8 +212,9 @@ def _facts(folder, index):
     """The `ImageFacts` of a pair, or `None`, and the ids of its classes."""
     # What is damaged is for `check` to say.
     image, ids, _ = read_arrays(folder, index, "")
-    void = folder.class_table.ignore_classes | {VOID}
-    found = set() if ids is None else set(ids_of_mask(ids)) - void
+    classes = set(range(len(folder.class_table))) - {VOID}
+    classes -= folder.class_table.ignore_classes
+    found = set() if ids is None else classes & set(ids_of_mask(ids))
     return None if image is None else image_facts(image), found
 
 

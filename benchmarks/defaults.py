@@ -1,0 +1,236 @@
+"""`keras-seg train DATA` as it is, beside options that a patient person tries.
+
+    python benchmarks/defaults.py --weights mobilenet_v2_notop.h5
+
+Each set is a folder of images without splits, as people have them, and a folder
+of other images on which every run is evaluated. `KERAS_SEG_DATA` has the data
+(CamVid, ISBI 2012, Weizmann's horses). Every run goes into defaults.csv, the
+table of the sets into defaults.md. Runs that are in there are not repeated.
+"""
+
+import argparse
+import csv
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+
+import keras
+import numpy as np
+from PIL import Image
+
+from keras_seg.data import ClassTable
+from keras_seg.data import from_folder
+from keras_seg.data.augment.scaling import resize_mask
+
+HERE = pathlib.Path(__file__).parent
+MEMBRANES = ClassTable(("membrane", "cell"), ((0, 0, 0), (255, 255, 255)))
+DATA = pathlib.Path(os.environ.get("KERAS_SEG_DATA", "data"))
+COLUMNS = ("set", "options", "mean_iou", "seconds", "images", "steps")
+
+
+def camvid(path):
+    """40 frames at equal distances of 367, evaluated on 20 of 101."""
+    train = from_folder(DATA / "camvid", "train", check=False)
+    test = from_folder(DATA / "camvid", "val", check=False)
+    write(path / "data", train, range(0, 360, 9))
+    write(path / "test", test, range(0, 100, 5))
+
+
+def membranes(path):
+    """20 sections of 512×512, evaluated on the 4 that follow."""
+    for name, split, count in (("data", "train", 20), ("test", "val", 4)):
+        part = from_folder(
+            DATA / "isbi2012_em",
+            split,
+            class_table=MEMBRANES,
+            mask_values={0: 0, 255: 1},
+            check=False,
+        )
+        write(path / name, part, range(count))
+
+
+def horses(path):
+    """40 photographs of at most 480 pixels, evaluated on 20 others."""
+    write_horses(path, 40)
+
+
+def phone(path):
+    """20 of the horses at 7.5 times their size, evaluated on 10 others."""
+    write_horses(path, 20, 10, scale=7.5)
+
+
+def twelve(path):
+    """12 of the horses, evaluated on 20 others."""
+    write_horses(path, 12)
+
+
+def write_horses(path, count, others=20, scale=1.0):
+    horses = from_folder(DATA / "horses" / "train", check=False)
+    write(path / "data", horses, range(count), scale)
+    write(path / "test", horses, range(100, 100 + others), scale)
+
+
+# The options that are tried beside those of the command.
+SETS = {
+    "camvid": (camvid, ("--learning-rate 3e-3", "--model unet --crop 160")),
+    "membranes": (
+        membranes,
+        ("--learning-rate 3e-3", "--model unet --crop 160"),
+    ),
+    "horses": (horses, ("--learning-rate 3e-3", "--size 256")),
+    "phone": (phone, ("--learning-rate 3e-3", "--size 256")),
+    "twelve": (
+        twelve,
+        ("--learning-rate 3e-3", "--size 256", "--val-fraction 0"),
+    ),
+}
+
+
+def write(path, folder, indices, scale=1.0):
+    """Writes pairs to `path/images` and `path/labels`, masks as ids."""
+    for name in ("images", "labels"):
+        (path / name).mkdir(parents=True)
+    for index in indices:
+        stem = folder.pairs[index].stem
+        image, mask = folder[index]
+        height, width = (round(scale * side) for side in mask.shape)
+        picture = Image.fromarray(image)
+        if scale != 1:
+            picture = picture.resize((width, height), Image.Resampling.BICUBIC)
+            mask = resize_mask(mask, (height, width))
+        picture.save(path / "images" / f"{stem}.jpg", quality=95)
+        Image.fromarray(mask).save(path / "labels" / f"{stem}.png")
+    folder.class_table.write(path / "classes.csv")
+
+
+def run(path, options, arguments):
+    """Trains and evaluates: mean IoU, and seconds of the training."""
+    images = len(list((path / "data" / "images").iterdir()))
+    with tempfile.TemporaryDirectory() as place:
+        out = pathlib.Path(place) / "run"
+        train = ["train", path / "data", "--out", out, *shlex.split(options)]
+        train += ["--quiet", "--weights", arguments.weights]
+        batches = -(-round(0.8 * images) // 8)
+        epochs = -(-(arguments.steps or 0) // batches)
+        train += ["--epochs", epochs] if epochs else []
+        begin = time.monotonic()
+        call(train)
+        seconds = time.monotonic() - begin
+        call(["evaluate", out, path / "test", "--name", "test"])
+        with open(out / "test.csv", newline="") as file:
+            values = [float(row["iou"]) for row in csv.DictReader(file)]
+    return {
+        "options": options,
+        "mean_iou": round(float(np.nanmean(values)), 4),
+        "seconds": round(seconds),
+        "images": images,
+        "steps": epochs * batches or "",
+    }
+
+
+def call(arguments):
+    command = [sys.executable, "-m", "keras_seg.cli", *map(str, arguments)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def table(rows):
+    lines = [
+        "| set | images | default | best | options of the best | seconds | "
+        "seconds of the best |",
+        "|---|---:|---:|---:|---|---:|---:|",
+    ]
+    for name in SETS:
+        found = [row for row in rows if row["set"] == name]
+        default = [row for row in found if not row["options"]]
+        if not default:
+            continue
+        best = max(found, key=lambda row: float(row["mean_iou"]))
+        lines.append(
+            f"| {name} | {best['images']} | {float(default[0]['mean_iou']):.3f}"
+            f" | {float(best['mean_iou']):.3f} "
+            f"| {'`' + best['options'] + '`' if best['options'] else 'none'} "
+            f"| {default[0]['seconds']} | {best['seconds']} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def text(rows, steps):
+    made = [f"* {name}: {SETS[name][0].__doc__}" for name in SETS]
+    tried = {row["options"]: [] for row in rows if row["options"]}
+    for row in rows:
+        if row["options"]:
+            tried[row["options"]].append(row["set"])
+    bound = (
+        f"Each run was cut to about {steps} steps (`--epochs`); the "
+        "command by itself takes up to 1,000."
+        if steps
+        else "The number of epochs is that of the command."
+    )
+    return "\n\n".join(
+        [
+            "# The default command",
+            "Written by `benchmarks/defaults.py`: mean IoU of `keras-seg train "
+            "DATA`, and the best of it and of the options tried, on images "
+            f"that none of the runs has seen. {bound} Seconds are those of "
+            f"training, on {keras.config.backend()} and a CPU.",
+            table(rows).strip(),
+            "\n".join(made),
+            "Tried: "
+            + "; ".join(f"`{o}` on {', '.join(on)}" for o, on in tried.items())
+            + ". Every run is in `defaults.csv`.",
+        ]
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--weights", required=True, help="MobileNetV2's, without top"
+    )
+    parser.add_argument("--only", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument(
+        "--steps", type=int, help="about so many a run (default: all)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=float("inf"), help="begin no run after"
+    )
+    arguments = parser.parse_args()
+    results = HERE / "defaults.csv"
+    rows = []
+    if results.exists():
+        with open(results, newline="") as file:
+            rows = list(csv.DictReader(file))
+    done = {(row["set"], row["options"]) for row in rows}
+    begin = time.monotonic()
+    with tempfile.TemporaryDirectory() as place:
+        paths = {name: pathlib.Path(place) / name for name in arguments.only}
+        for name, path in paths.items():
+            SETS[name][0](path)
+        most = max(len(SETS[name][1]) for name in paths)
+        # First the default of all, then the first option of all, …
+        for turn in range(1 + most):
+            for name, path in paths.items():
+                options = ("", *SETS[name][1])
+                late = time.monotonic() - begin > arguments.seconds
+                if turn >= len(options) or late:
+                    continue
+                if (name, options[turn]) in done:
+                    continue
+                found = run(path, options[turn], arguments)
+                rows.append({"set": name, **found})
+                print(rows[-1], flush=True)
+                with open(results, "w", newline="") as file:
+                    writer = csv.DictWriter(file, COLUMNS)
+                    writer.writeheader()
+                    writer.writerows(rows)
+                (HERE / "defaults.md").write_text(
+                    text(rows, arguments.steps) + "\n"
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -69,11 +69,12 @@ class Predictions(Iterator[Prediction]):
 
     Args:
         stream: generator of `Prediction`.
-        class_table: `keras_seg.data.ClassTable` of the model.
+        class_table: `keras_seg.data.ClassTable` of the model, or None if it
+            does not know its classes.
     """
 
     def __init__(
-        self, stream: Generator[Prediction], class_table: ClassTable
+        self, stream: Generator[Prediction], class_table: ClassTable | None
     ) -> None:
         self._stream = stream
         self.class_table = class_table
@@ -118,17 +119,20 @@ class Predictions(Iterator[Prediction]):
         ]
         if not examples:
             raise ValueError("There are no more predictions to show.")
-        return as_image(gallery(examples, self.class_table))
+        table = self.class_table
+        if table is None:
+            most = max(int(ids.max()) for _, _, ids in examples)
+            table = ClassTable.default(most + 1)
+        return as_image(gallery(examples, table))
 
 
-def _class_table(model: Model) -> ClassTable:
-    """The classes of the model, without names if it has none."""
+def _class_table(model: Model) -> ClassTable | None:
     known = getattr(model, "class_table", None)  # Of an ExportedModel.
     if known is None and is_keras(model):
         from keras_seg.runs.model_file import class_table_of
 
-        known = class_table_of(model)
-    return known or ClassTable.default(model.output_shape[-1])
+        return class_table_of(model)
+    return known
 
 
 def _title(source: Any) -> str:

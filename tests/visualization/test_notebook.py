@@ -162,5 +162,8 @@ def test_predictions_show_the_next_images_with_the_models_classes(
     )
     assert np.array_equal(np.asarray(two), expected)
     assert [found.source for found in stream] == [2]
+    # Of two outputs, without a table.
+    bare = keras.Model(model.inputs, [model.outputs[0]] * 2)
+    assert inference.predict(bare, images).show().size
     with pytest.raises(ValueError, match="no more"):
         stream.show()

@@ -21,6 +21,7 @@ from keras_seg.surgery.graph import functional
 from keras_seg.surgery.graph import has_own_call
 from keras_seg.surgery.graph import with_outputs
 from keras_seg.surgery.padding import pad_by_parity
+from keras_seg.words import did_you_mean
 
 __all__ = [
     "backbone_layers",
@@ -61,10 +62,12 @@ def find_builder(name: str) -> Callable[..., keras.Model]:
         for key, value in vars(keras.applications).items()
         if inspect.isfunction(value)
     }
-    if not isinstance(name, str) or _plain(name) not in builders:
+    text = isinstance(name, str)
+    if not text or _plain(name) not in builders:
+        guess = did_you_mean(_plain(name), list(builders)) if text else ""
         raise ValueError(
             "`backbone` must be a Keras model or the name of one of "
-            f"keras.applications: {', '.join(sorted(builders))}. "
+            f"keras.applications: {', '.join(sorted(builders))}.{guess} "
             f"Received: backbone={name!r}"
         )
     return builders[_plain(name)]

@@ -11,6 +11,7 @@ from keras_seg.cli.options import MaskValues
 from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
 from keras_seg.cli.options import SkipUnlabeled
+from keras_seg.cli.options import reading_options
 from keras_seg.cli.options import set_limits
 
 __all__ = ["check"]
@@ -77,5 +78,5 @@ def check(
         raise typer.Exit(3)
     if not json:
         quoted = shlex.quote(str(data))
-        skip = " --skip-unlabeled" if skip_unlabeled else ""
-        console.say(f"\nNext: keras-seg train {quoted}{skip} --out RUN")
+        same = reading_options(mask_values, skip_unlabeled)
+        console.say(f"\nNext: keras-seg train {quoted}{same} --out RUN")

@@ -14,6 +14,7 @@ from keras_seg.cli import console
 from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
 from keras_seg.cli.options import Last
+from keras_seg.cli.options import MaskValues
 from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
 from keras_seg.cli.options import SkipUnlabeled
@@ -71,6 +72,7 @@ def evaluate(
             "predict does, JAX compiles for fewer sizes.",
         ),
     ] = 1,
+    mask_values: MaskValues = None,
     skip_unlabeled: SkipUnlabeled = False,
     max_pixels: MaxPixels = None,
     max_annotation_bytes: MaxAnnotationBytes = None,
@@ -121,7 +123,14 @@ def evaluate(
     if split is None:
         split = choose_split(names, "val")
     pairs = _read(
-        data, split, names, run, network, source.bit_depth, skip_unlabeled
+        data,
+        split,
+        names,
+        run,
+        network,
+        source.bit_depth,
+        mask_values,
+        skip_unlabeled,
     )
     if pairs.skipped:
         console.complain(
@@ -170,6 +179,7 @@ def _read(
     run: "RunFolder",
     network: pathlib.Path,
     bit_depth: int | None,
+    mask_values: str | None,
     skip_unlabeled: bool,
 ) -> "Folder":
     """Reads the pairs, in the classes of the run.
@@ -197,8 +207,10 @@ def _read(
         )
     options: dict = {"skip_unlabeled": True} if skip_unlabeled else {}
     source = recorded_source(run)
-    if source is not None and source.mask_values is not None:
-        options["mask_values"] = parse_mask_values(source.mask_values)
+    if mask_values is None and source is not None:
+        mask_values = source.mask_values
+    if mask_values is not None:
+        options["mask_values"] = parse_mask_values(mask_values)
     options["bit_depth"] = bit_depth
     part = split
     if split is None and source is not None and source.held_out and names:

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shlex
 from collections.abc import Collection
 from typing import Annotated
 from typing import Any
@@ -20,6 +21,7 @@ __all__ = [
     "parse_numbers",
     "parse_option",
     "parse_size",
+    "reading_options",
     "refuse_options",
     "set_limits",
 ]
@@ -163,6 +165,18 @@ def parse_option(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except json.JSONDecodeError:
         return name, value
+
+
+def reading_options(mask_values: str | None, skip_unlabeled: bool) -> str:
+    """The options of how files are read, for a command that is printed.
+
+    Example:
+
+    >>> reading_options("0:0,255:1", True)
+    ' --mask-values 0:0,255:1 --skip-unlabeled'
+    """
+    text = f" --mask-values {shlex.quote(mask_values)}" if mask_values else ""
+    return text + (" --skip-unlabeled" if skip_unlabeled else "")
 
 
 def refuse_options(

@@ -18,6 +18,7 @@ import typer
 from keras_seg import training
 from keras_seg import visualization
 from keras_seg.cli import console
+from keras_seg.cli.options import reading_options
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data import Folder
@@ -179,8 +180,9 @@ def _read(
             raise
         notes = getattr(error, "__notes__", [])
         console.complain("\n".join([str(error), *notes]))
+        same = reading_options(source.mask_values, source.skip_unlabeled)
         console.complain(
-            f"More: keras-seg check {shlex.quote(str(source.path))}"
+            f"More: keras-seg check {shlex.quote(str(source.path))}{same}"
         )
         raise typer.Exit(3) from None
     # What is said of data that fail the check is how they fail.

@@ -85,7 +85,11 @@ def find_pairs(
                 f"has no mask {stem}.png in {masks}",
                 "every image needs a mask of the same stem",
                 guess=near.of(stem),
-                fix="add the mask, or remove the image",
+                fix=(
+                    "give both files one stem"
+                    if near.of(stem)
+                    else "add the mask, or remove the image"
+                ),
             )
         )
     if list_file is None:

@@ -85,7 +85,7 @@ class ExportedModel:
                 f"{self.path} takes images of {size[0]}×{size[1]} pixels "
                 f"only. Received: {batch.shape[1]}×{batch.shape[2]}. Fix: "
                 "export it for images of any size, with KERAS_BACKEND="
-                "tensorflow, or predict in tiles of that size."
+                "tensorflow, or bring the images to that size."
             )
         # A network of one size takes one image.
         return np.concatenate([self._run(image[None]) for image in batch])

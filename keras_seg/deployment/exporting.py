@@ -196,8 +196,9 @@ def _size(
     if backend not in known.backends:
         raise ExportError(
             f"{backend} does not write {known.title}. Fix: save the model, "
-            f"and load and export it with KERAS_BACKEND={known.backends[0]}; "
-            "keras-seg export does so by itself."
+            f"and load and export it with KERAS_BACKEND={known.backends[0]}, "
+            "as keras-seg export does where that is installed (pip install "
+            f"'keras-seg[{known.backends[0]}]')."
         )
     own = tuple(model.inputs[0].shape[1:3])
     fixed = None if None in own else own
@@ -215,7 +216,7 @@ def _size(
         )
         raise ExportError(
             f"{backend} writes {known.title} for images of one size. Fix: "
-            f"pass it, such as size=(512, 512){other}."
+            f"pass it, such as size=(512, 512), or --size 512{other}."
         )
     return fixed
 

@@ -120,7 +120,7 @@ def _read(path: pathlib.Path) -> tuple[list[_Convolution], list[list[str]]]:
     if not is_installed(package) and is_installed("tensorflow"):
         package = "tensorflow.lite.python"
     schema = optional(
-        f"{package}.schema_py_generated", "export", f"Reading {path.name}"
+        f"{package}.schema_py_generated", "litert", f"Reading {path.name}"
     )
     try:
         model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)

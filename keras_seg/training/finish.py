@@ -110,7 +110,10 @@ def _scores(evaluation: Evaluation, held_out: bool) -> str:
         else f"the {images} it was trained on, which says little"
     )
     total = max(1, int(evaluation.matrix.sum()))
-    lines = ["| class | IoU | recall | share of pixels |", "|---|---|---|---|"]
+    lines = [
+        "| class | IoU | accuracy | share of pixels |",
+        "|---|---|---|---|",
+    ]
     for row in evaluation.rows():
         lines.append(
             f"| {_cell(row['name'])} | {_number(row['iou'])} "

@@ -13,6 +13,7 @@ import keras
 
 from keras_seg import applications
 from keras_seg.applications.backbones import backbone_layers
+from keras_seg.applications.backbones import find_builder
 from keras_seg.applications.batch_norm import freeze_batch_norm
 from keras_seg.data import Batches
 from keras_seg.data import ClassTable
@@ -228,7 +229,9 @@ def check_network(settings: Settings) -> None:
         find_application(settings.model)
     elif not pathlib.Path(start).exists():
         catalogue.find(start)
-    if file is not None and not pathlib.Path(file).is_file():
+    if file is None and settings.backbone is not None:
+        find_builder(settings.backbone)
+    elif file is not None and not pathlib.Path(file).is_file():
         raise ValueError(
             f"`backbone` must be a name of keras.applications, or the path of "
             f"a .keras file with a classifier. {file} does not exist."

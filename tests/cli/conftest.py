@@ -137,7 +137,9 @@ def serving(tmp_path_factory):
         finally:
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=30)
-        assert errors.decode() == "Interrupted.\n"
+        # TensorFlow 2.18 writes warnings of its own before.
+        assert errors.decode().endswith("Interrupted.\n")
+        assert "Traceback" not in errors.decode()
         assert process.returncode == 130
         assert list(temporary.iterdir()) == []
 

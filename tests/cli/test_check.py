@@ -118,3 +118,21 @@ def test_max_pixels(data, monkeypatch):
     with warnings.catch_warnings(record=True) as caught:
         assert run(data, "--max-pixels", 32 * 32).exit_code == 0
     assert not caught
+
+
+def test_what_it_says_to_do_next_reads_the_same(invoke, tmp_path):
+    images, masks = synthetic.membranes(3, size=48)
+    for name, arrays in ("images", images), ("masks", 255 * masks):
+        (tmp_path / name).mkdir()
+        for i, array in enumerate(arrays):
+            Image.fromarray(array.astype("uint8")).save(
+                tmp_path / name / f"{i}.png"
+            )
+    values = "0:0,255:1"
+    found = invoke("check", tmp_path, "--mask-values", values)
+    assert found.exit_code == 0
+    assert f"train {tmp_path} --mask-values {values} --out RUN" in found.stdout
+    assert f"write classes.csv into {tmp_path}" in found.stdout
+    (tmp_path / "classes.csv").write_text("id,name\n0,cell\n1,membrane\n")
+    named = invoke("check", tmp_path, "--mask-values", values).stdout
+    assert "0 cell" in named and "write classes.csv" not in named

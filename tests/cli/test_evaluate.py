@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_seg.data import from_folder
 from keras_seg.data import read_image
@@ -125,3 +126,17 @@ def test_evaluate_a_file(run, data, invoke, rows, tmp_path, monkeypatch):
     assert rows("elsewhere/b.csv") == found and sorted(run.iterdir()) == before
     result = invoke("evaluate", run, data, "--out", "moved.keras")
     assert "--out is a folder. Received: moved.keras" in result.stderr
+
+
+def test_mask_values(run, data, invoke, rows, tmp_path):
+    """Masks of 0 and 255, for a run that was trained on masks of ids."""
+    other = shutil.copytree(data, tmp_path / "data")
+    for file in other.glob("val/labels/*.png"):
+        mask = np.asarray(Image.open(file))
+        Image.fromarray(255 * mask).save(file)
+    same = "--name", "drawn", "--overwrite"
+    assert invoke("evaluate", run, other, *same).exit_code == 1
+    values = "--mask-values", "0:0,255:1"
+    result = invoke("evaluate", run, other, *values, *same)
+    assert result.exit_code == 0, result.output
+    assert rows(run / "drawn.csv") == rows(run / "per_class_iou.csv")

@@ -108,7 +108,7 @@ def test_the_check_says_what_train_would_choose(tmp_path):
     folder = from_folder(path)
     assert sizes.longest_side == suggest_longest_side(folder) == 512
     text = report.to_text()
-    assert "Images (all) are 1600 pixels long. train would shrink them" in text
+    assert "(all) are 1600 pixels. train would shrink them" in text
     assert "1 class 1" in text and "objects, pixels" in text
     small = check(
         [(np.stack([m[::4, ::4]] * 3, -1), m[::4, ::4]) for m in masks]

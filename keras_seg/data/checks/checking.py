@@ -227,7 +227,8 @@ def survey(
             asides,
         )
         if split is None:
-            left_out = _left_out(parts)
+            named = {error.file for error in errors}
+            left_out = [x for x in _left_out(parts) if str(x) not in named]
     else:
         source = "data"
         parts = data if isinstance(data, dict) else {split or _ALL: data}

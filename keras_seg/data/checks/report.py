@@ -186,6 +186,13 @@ def report_as_text(report):
         parts.append(_splits(report))
     if report.class_table and any(s.statistics for s in report.splits.values()):
         parts.append(_classes(report))
+        names = report.class_table.names
+        unnamed = names == ClassTable.default(len(names)).names
+        if unnamed and os.path.isdir(report.source):
+            parts.append(
+                f"To name the classes, write classes.csv into {report.source}: "
+                "a line id,name, and one for each class, such as 0,background."
+            )
     if report.sizes:
         parts.append(_sizes(report.sizes))
     return "\n\n".join(parts)
@@ -281,11 +288,11 @@ def _sizes(sizes):
     low, high = sizes.images
     long = f"{low} to {high}" if high > low else f"{low}"
     return (
-        f"Images ({sizes.split}) are {long} pixels long. train would {choice} "
-        f"(--size): {sizes.reason}.\n"
-        "Objects are connected parts of a class, by their longer sides, in "
-        f"{words.count(sizes.masks, 'mask')}. 10 % of its pixels lie in "
-        "smaller ones than these, 10 % in larger ones; so for images."
+        f"The longer sides of the middle 80 % of the images ({sizes.split}) "
+        f"are {long} pixels. train would {choice} (--size): {sizes.reason}.\n"
+        "Objects, pixels: the longer sides of connected parts of a class; 80 % "
+        "of its pixels lie in parts of these sizes, in "
+        f"{words.count(sizes.masks, 'mask')}."
     )
 
 

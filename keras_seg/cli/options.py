@@ -4,10 +4,14 @@ import json
 import pathlib
 import shlex
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 from typing import Annotated
 from typing import Any
 
 import typer
+
+if TYPE_CHECKING:
+    from keras_seg.inference import Tiles
 
 __all__ = [
     "DATA",
@@ -18,12 +22,14 @@ __all__ = [
     "MaxPixels",
     "Run",
     "SkipUnlabeled",
+    "Tile",
     "parse_numbers",
     "parse_option",
     "parse_size",
     "reading_options",
     "refuse_options",
     "set_limits",
+    "tiles_of",
 ]
 
 # The group of options that say how files are read.
@@ -90,6 +96,25 @@ MaxPixels = Annotated[
         rich_help_panel=DATA,
     ),
 ]
+
+
+Tile = Annotated[
+    int | None,
+    typer.Option(
+        min=64,
+        help="Side of the tiles of large images, a multiple of 32.",
+        show_default="whole images",
+    ),
+]
+
+
+def tiles_of(side: int | None) -> "Tiles | None":
+    """The tiles of a side, which overlap by a quarter of it, 128 at most."""
+    from keras_seg.inference import Tiles
+
+    if side is None:
+        return None
+    return Tiles(side, overlap=min(128, side // 64 * 32))
 
 
 def set_limits(

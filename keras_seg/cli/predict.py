@@ -13,9 +13,11 @@ from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
 from keras_seg.cli.options import Last
 from keras_seg.cli.options import MaxPixels
+from keras_seg.cli.options import Tile
 from keras_seg.cli.options import parse_numbers
 from keras_seg.cli.options import refuse_options
 from keras_seg.cli.options import set_limits
+from keras_seg.cli.options import tiles_of
 
 __all__ = ["altered", "predict"]
 
@@ -54,14 +56,7 @@ def predict(
         pathlib.Path, typer.Option(help="Folder to write to.")
     ] = pathlib.Path("predictions"),
     last: Last = False,
-    tile: Annotated[
-        int | None,
-        typer.Option(
-            min=64,
-            help="Side of the tiles of large images, a multiple of 32.",
-            show_default="whole images",
-        ),
-    ] = None,
+    tile: Tile = None,
     scales: Annotated[
         str,
         typer.Option(
@@ -122,7 +117,6 @@ def predict(
         reason = "is for a Keras model, not for an exported one."
         refuse_options(ctx, WITH_EXPORTED, reason)
 
-    from keras_seg import inference
     from keras_seg.cli.predict_flow import output_names
     from keras_seg.cli.predict_flow import plan
     from keras_seg.cli.predict_flow import predict_all
@@ -131,9 +125,6 @@ def predict(
     set_limits(max_pixels)
     names = output_names(images, out)
     targets = plan(names, out, probabilities)
-    tiles = None
-    if tile is not None:
-        tiles = inference.Tiles(tile, overlap=min(128, tile // 64 * 32))
     options = {k: v for k, v in ctx.params.items() if k not in SAME_MASKS}
     table = source.class_table
     options["bit_depth"] = source.bit_depth
@@ -166,7 +157,7 @@ def predict(
             network,
             targets,
             source.class_table,
-            tiles=tiles,
+            tiles=tiles_of(tile),
             batch_size=batch_size,
             probabilities=probabilities,
             bit_depth=source.bit_depth,

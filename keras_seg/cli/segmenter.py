@@ -36,6 +36,8 @@ __all__ = ["KEPT", "SAMPLES", "Segmenter"]
 SHOWN = 1280
 # Seconds that photographs and results stay on the disk.
 KEPT = 3600
+# Choices of options whose networks are kept; the page offers twelve.
+MOST_NETWORKS = 12
 # The folder beside them that stays.
 SAMPLES = "samples"
 
@@ -43,8 +45,8 @@ SAMPLES = "samples"
 class Segmenter:
     """Predicts one photograph after the other, for any number of visitors.
 
-    Nothing of one call is kept for the next but networks, one for each choice
-    of options.
+    Nothing of one call is kept for the next but networks, one for each of
+    twelve choices of options.
 
     Args:
         model: `keras.Model` or `keras_seg.deployment.ExportedModel`.
@@ -89,6 +91,9 @@ class Segmenter:
     def _network(self, *options: Any) -> Any:
         """The network of scales, mirror and crf, made when first used."""
         if options not in self._networks:
+            # Scales are any numbers, where the page is not used.
+            if len(self._networks) == MOST_NETWORKS:
+                self._networks.clear()
             scales, mirror, crf = options
             self._networks[options] = (
                 altered(self._model, scales, mirror, None, crf)

@@ -20,7 +20,9 @@ from keras_seg.cli import console
 from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
 from keras_seg.cli.options import Last
+from keras_seg.cli.options import Tile
 from keras_seg.cli.options import set_limits
+from keras_seg.cli.options import tiles_of
 from keras_seg.lazy import optional
 
 if TYPE_CHECKING:
@@ -50,14 +52,7 @@ def serve(
         ),
     ] = None,
     last: Last = False,
-    tile: Annotated[
-        int | None,
-        typer.Option(
-            min=64,
-            help="Side of the tiles of large images, a multiple of 32.",
-            show_default="whole images",
-        ),
-    ] = None,
+    tile: Tile = None,
     max_upload: Annotated[
         int, typer.Option(min=1, help="Refuse larger files, in MiB.")
     ] = 50,
@@ -81,20 +76,16 @@ def serve(
         source = open_network(network, last)
 
         # They import Keras, whose backend is chosen by now.
-        from keras_seg import inference
         from keras_seg.cli import page
         from keras_seg.cli.segmenter import SAMPLES
         from keras_seg.cli.segmenter import Segmenter
 
         set_limits(max_pixels)
-        tiles = None
-        if tile is not None:
-            tiles = inference.Tiles(tile, overlap=min(128, tile // 64 * 32))
         segmenter = Segmenter(
             source.load(),
             source.class_table,
             folder,
-            tiles=tiles,
+            tiles=tiles_of(tile),
             bit_depth=source.bit_depth,
         )
         segmenter.warm_up()

@@ -7,9 +7,9 @@ where no backend is installed.
 from typing import TYPE_CHECKING
 
 from keras_seg.inference.calibration import Calibration
-from keras_seg.inference.predict import Prediction
-from keras_seg.inference.predict import Predictions
 from keras_seg.inference.predict import predict
+from keras_seg.inference.predictions import Prediction
+from keras_seg.inference.predictions import Predictions
 from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.tta import predict_turned

@@ -12,11 +12,9 @@ from collections.abc import Generator
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from keras_seg.arguments import check_positive
 from keras_seg.data import ClassTable
@@ -28,6 +26,8 @@ from keras_seg.data.images import check_bit_depth
 from keras_seg.data.video import is_video
 from keras_seg.data.video import read_frames
 from keras_seg.from_logits import resolve_from_logits
+from keras_seg.inference.predictions import Prediction
+from keras_seg.inference.predictions import Predictions
 from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import ids_of
@@ -41,89 +41,7 @@ from keras_seg.inference.scores import warn_of_weights
 from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.tiles import predict_tiled
 
-__all__ = ["Prediction", "Predictions", "buckets", "predict"]
-
-
-class Prediction(NamedTuple):
-    """The prediction for one image of a stream.
-
-    Args:
-        source: the path of the image as it was given; the tuple of path and
-            number for a frame of a video; the number for an array. Numbers
-            begin at 0.
-        image: array `(height, width, channels)`, upright, in 0...255.
-        ids: uint8 array `(height, width)` of class ids; uint16 for more than
-            256 classes.
-        probabilities: float16 array `(height, width, classes)` if they were
-            asked for, else None.
-    """
-
-    source: Any
-    image: NDArray
-    ids: NDArray
-    probabilities: NDArray | None = None
-
-
-class Predictions(Iterator[Prediction]):
-    """The predictions of a stream, each made when it is asked for.
-
-    Args:
-        stream: generator of `Prediction`.
-        class_table: `keras_seg.data.ClassTable` of the model, or None if it
-            does not know its classes.
-    """
-
-    def __init__(
-        self, stream: Generator[Prediction], class_table: ClassTable | None
-    ) -> None:
-        self._stream = stream
-        self.class_table = class_table
-
-    def __next__(self) -> Prediction:
-        return next(self._stream)
-
-    def close(self) -> None:
-        """Stops reading; there are no more predictions."""
-        self._stream.close()
-
-    def show(self, count: int = 4) -> Image.Image:
-        """Draws the next images, beside themselves with their classes.
-
-        Args:
-            count: int, largest number of images.
-
-        Returns:
-            `PIL.Image.Image`, which a notebook shows and `.save("found.png")`
-            writes.
-
-        Raises:
-            ValueError: If the stream has ended.
-
-        Example:
-
-        >>> from keras_seg.applications import UNet
-        >>> from keras_seg.data import synthetic
-        >>> from keras_seg.inference import predict
-        >>> model = UNet(classes=2, filters=4, depth=2)
-        >>> images, _ = synthetic.membranes(1, size=64)
-        >>> predict(model, images).show().height
-        528
-        """
-        from keras_seg.visualization import gallery
-        from keras_seg.visualization.notebook import as_image
-
-        check_positive(count=count)
-        examples = [
-            (_title(found.source), found.image, found.ids)
-            for found in itertools.islice(self, count)
-        ]
-        if not examples:
-            raise ValueError("There are no more predictions to show.")
-        table = self.class_table
-        if table is None:
-            most = max(int(ids.max()) for _, _, ids in examples)
-            table = ClassTable.default(most + 1)
-        return as_image(gallery(examples, table))
+__all__ = ["buckets", "predict"]
 
 
 def _class_table(model: Model) -> ClassTable | None:
@@ -133,14 +51,6 @@ def _class_table(model: Model) -> ClassTable | None:
 
         return class_table_of(model)
     return known
-
-
-def _title(source: Any) -> str:
-    if isinstance(source, int):
-        return f"image {source}"
-    if isinstance(source, tuple):
-        return f"{os.path.basename(source[0])}, frame {source[1]}"
-    return os.path.basename(source)
 
 
 def predict(

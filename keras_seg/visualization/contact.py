@@ -12,6 +12,7 @@ from PIL import ImageDraw
 from keras_seg.visualization.coloring import VOID
 from keras_seg.visualization.coloring import VOID_COLOR
 from keras_seg.visualization.coloring import Picture
+from keras_seg.visualization.coloring import as_ids
 from keras_seg.visualization.coloring import as_rgb
 from keras_seg.visualization.coloring import overlay
 from keras_seg.visualization.fonts import text_font
@@ -32,7 +33,7 @@ BOX = (180, 240)  # height and width of a picture
 
 def gallery(
     examples: Sequence[tuple[str, ArrayLike, ArrayLike]],
-    class_table: "ClassTable",
+    class_table: "ClassTable | None" = None,
     columns: int = 2,
     box: tuple[int, int] | None = None,
 ) -> Picture:
@@ -46,7 +47,8 @@ def gallery(
             first three channels are shown; an integer array `(height,
             width)` of class ids, 255 and the `ignore_classes` of the table
             are void.
-        class_table: `keras_seg.data.ClassTable`.
+        class_table: optional `keras_seg.data.ClassTable`. By default classes
+            without names, as many as the masks have.
         columns: int, examples side by side.
         box: tuple (height, width) that pictures are fitted into. Defaults
             to (180, 240), or (480, 640) for a single example.
@@ -66,16 +68,17 @@ def gallery(
     228
     """
     box = box or (BOX if len(examples) > 1 else (480, 640))
+    if class_table is None:
+        class_table = _classes_of([mask for _, _, mask in examples])
     colors = np.asarray(class_table.colors)
     void = list(class_table.ignore_classes)
     counts = np.zeros(VOID + 1, np.int64)
     rows = []
     for _, image, mask in examples:
         ids = np.asarray(mask)
-        ids = np.where(np.isin(ids, void), VOID, ids)
+        ids = as_ids(np.where(np.isin(ids, void), VOID, ids), len(colors))
         small = thumbnail(image, box)
-        mask = thumbnail(ids.astype(np.uint8), box, nearest=True)
-        drawn = overlay(small, mask, colors)
+        drawn = overlay(small, thumbnail(ids, box, nearest=True), colors)
         rows.append((small, drawn))
         counts += np.bincount(ids.ravel(), minlength=VOID + 1)
     names = dict(enumerate(class_table.names)) | {VOID: "void"}
@@ -90,6 +93,14 @@ def gallery(
         )
     titles = [title for title, _, _ in examples]
     return contact_sheet(rows, titles, key=key, columns=columns, box=box)
+
+
+def _classes_of(masks: Sequence[ArrayLike]) -> "ClassTable":
+    from keras_seg.data import ClassTable
+
+    ids = [np.asarray(mask) for mask in masks]
+    largest = [int(x[x != VOID].max(initial=0)) for x in ids]
+    return ClassTable.default(max(largest, default=0) + 1)
 
 
 def thumbnail(

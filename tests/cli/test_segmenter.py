@@ -11,6 +11,7 @@ from PIL import Image
 
 from keras_seg.applications import UNet
 from keras_seg.cli.page import make_samples
+from keras_seg.cli.segmenter import MOST_NETWORKS
 from keras_seg.cli.segmenter import SAMPLES
 from keras_seg.cli.segmenter import Segmenter
 from keras_seg.data import read_image
@@ -82,3 +83,11 @@ def test_old_files_are_removed(model, run, images, tmp_path):
     ]
     assert all(path.is_file() for sample in found for path in sample)
     assert segmenter(None) == (None, None, None)
+
+
+def test_visitors_cannot_fill_the_memory_with_networks(model, run, tmp_path):
+    table = RunFolder.open(run).class_table
+    segmenter = Segmenter(model, table, tmp_path)
+    for number in range(1, 15):
+        segmenter._network((1.0, 1 + number / 100), False, False)
+        assert len(segmenter._networks) <= MOST_NETWORKS

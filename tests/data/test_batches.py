@@ -13,7 +13,7 @@ from keras_seg.data import Batches
 from keras_seg.data import augment
 from keras_seg.data import from_folder
 from keras_seg.data import synthetic
-from keras_seg.data.batches import BatchArrays
+from keras_seg.data.batch_arrays import BatchArrays
 
 SIZES = [(9, 12), (10, 12), (9, 12), (12, 9), (9, 12), (9, 12), (7, 12)]
 

@@ -68,6 +68,9 @@ def test_a_gallery_takes_void_other_channels_and_floats():
     assert gallery([("x", image, mask)], table).dtype == np.uint8
     with pytest.raises(ValueError, match="ids"):
         gallery([("x", image, np.full((20, 30), 3))], table)
+    for wrong in (256, -1):  # 256 is 0 in eight bits.
+        with pytest.raises(ValueError, match="ids"):
+            gallery([("x", image, np.full((20, 30), wrong))], table)
     with pytest.raises(ValueError, match="groups"):
         gallery([], table)
 
@@ -166,4 +169,13 @@ def test_predictions_show_the_next_images_with_the_models_classes(
     bare = keras.Model(model.inputs, [model.outputs[0]] * 2)
     assert inference.predict(bare, images).show().size
     with pytest.raises(ValueError, match="no more"):
+        stream.show()
+
+
+@pytest.mark.once
+def test_class_255_is_not_shown_as_void():
+    image, ids = np.zeros((4, 4, 3), "uint8"), np.full((4, 4), 255, "uint8")
+    found = inference.Prediction(0, image, ids)
+    stream = inference.Predictions((x for x in [found]), None)
+    with pytest.raises(ValueError, match="the class 255"):
         stream.show()

@@ -125,6 +125,7 @@ def predict(
     set_limits(max_pixels)
     names = output_names(images, out)
     targets = plan(names, out, probabilities)
+    tiles = tiles_of(tile)
     options = {k: v for k, v in ctx.params.items() if k not in SAME_MASKS}
     table = source.class_table
     options["bit_depth"] = source.bit_depth
@@ -157,7 +158,7 @@ def predict(
             network,
             targets,
             source.class_table,
-            tiles=tiles_of(tile),
+            tiles=tiles,
             batch_size=batch_size,
             probabilities=probabilities,
             bit_depth=source.bit_depth,

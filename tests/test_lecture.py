@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_seg.layers import AtrousConv
+from keras_seg.layers import BedOfNails
 from keras_seg.surgery import decimate
 from keras_seg.surgery import fully_convolutional
 
@@ -77,3 +78,64 @@ def test_regular_convolution_is_rate_1():
         rtol=1e-5,
         atol=1e-5,
     )
+
+
+# The two worked examples: value times kernel, one stride apart, summed. In the
+# second, the lecture prints -2 for -4 + 4 in the first row and 1 for -1 at the
+# bottom left.
+VALUES = [[4, 2], [1, 5]]
+
+
+@pytest.mark.parametrize(
+    "stride, kernel, expected",
+    [
+        (
+            2,
+            [[2, 4], [-4, -2]],
+            [
+                [8, 16, 4, 8],
+                [-16, -8, -8, -4],
+                [2, 4, 10, 20],
+                [-4, -2, -20, -10],
+            ],
+        ),
+        (
+            1,
+            [[1, 2, -1], [2, 1, 2], [-1, 2, 1]],
+            [
+                [4, 10, 0, -2],
+                [9, 15, 19, -1],
+                [-2, 17, 15, 12],
+                [-1, -3, 11, 5],
+            ],
+        ),
+        (  # A stride that leaves gaps: Keras has one behind the last, too.
+            3,
+            [[1, 2], [3, 5]],
+            [
+                [4, 8, 0, 2, 4, 0],
+                [12, 20, 0, 6, 10, 0],
+                [0, 0, 0, 0, 0, 0],
+                [1, 2, 0, 5, 10, 0],
+                [3, 5, 0, 15, 25, 0],
+                [0, 0, 0, 0, 0, 0],
+            ],
+        ),
+    ],
+)
+def test_transposed_convolution(stride, kernel, expected):
+    """By Keras, and by a bed of nails and a convolution, as documented."""
+    x = np.float32(VALUES).reshape(1, 2, 2, 1)
+    k = len(kernel)
+    kernel = np.float32(kernel)[..., None, None]
+    layer = keras.layers.Conv2DTranspose(1, k, stride, use_bias=False)
+    layer.build(x.shape)
+    layer.set_weights([kernel])
+    y = keras.ops.convert_to_numpy(layer(x))
+    np.testing.assert_array_equal(y[0, ..., 0], expected)
+    nails = keras.ops.convert_to_numpy(BedOfNails(stride)(x))
+    pads = (k - 1, max(k - stride, 0))
+    nails = np.pad(nails, [(0, 0), pads, pads, (0, 0)])
+    turned = kernel[::-1, ::-1].copy()
+    same = keras.ops.conv(nails, turned, padding="valid")
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(same), y)

@@ -45,7 +45,10 @@ class _Cells(SpatialLayer):
 class BedOfNails(_Cells):
     """Zero-insertion upsampling: a value at the top left of each cell of zeros.
 
-    Followed by a convolution of stride 1, it is a transposed convolution.
+    Padded, and followed by a convolution of stride 1 with the kernel flipped in
+    both directions, it is a transposed convolution of stride `factor`. A side
+    of k of the kernel takes `k - 1` zeros in front and `max(k - factor, 0)`
+    behind, where the last cell has brought some: see the second example.
 
     Args:
         factor: int or pair of ints, rows and columns of a cell. Defaults to 2.
@@ -67,6 +70,19 @@ class BedOfNails(_Cells):
     >>> x = np.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 2, 1)
     >>> np.asarray(BedOfNails(2)(x))[0, 2, :, 0].tolist()
     [3.0, 0.0, 4.0, 0.0]
+
+    A transposed convolution, and the same from the cells of zeros:
+
+    >>> from keras import ops
+    >>> x = np.float32([[4, 2], [1, 5]]).reshape(1, 2, 2, 1)
+    >>> kernel = np.float32([[2, 4], [-4, -2]]).reshape(2, 2, 1, 1)
+    >>> y = np.asarray(ops.conv_transpose(x, kernel, strides=2))
+    >>> y[0, :, :, 0].astype(int).tolist()
+    [[8, 16, 4, 8], [-16, -8, -8, -4], [2, 4, 10, 20], [-4, -2, -20, -10]]
+    >>> nails = ops.pad(BedOfNails(2)(x), [(0, 0), (1, 0), (1, 0), (0, 0)])
+    >>> same = ops.conv(nails, kernel[::-1, ::-1].copy(), padding="valid")
+    >>> np.array_equal(same, y)
+    True
     """
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:

@@ -10,6 +10,7 @@ from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import fcn_head
 from keras_seg.applications.assembly import finish
 from keras_seg.applications.assembly import map_of_stride
+from keras_seg.applications.backbones import maps_fit
 from keras_seg.applications.builder import builder
 from keras_seg.arguments import check_one_of
 from keras_seg.layers import BilinearConvTranspose
@@ -43,6 +44,7 @@ def FCN32s(
     freeze_batch_norm: bool = False,
     auxiliary: bool = False,
     geometry: str = "aligned",
+    upsampling: str = "bilinear",
     data_format: str | None = None,
     name: str = "fcn32s",
 ) -> keras.Model:
@@ -62,6 +64,16 @@ def FCN32s(
     fully connected layers do not pad, fixed bilinear transposed convolutions
     enlarge, and what they give is cropped from offset 19 (FCN-16s: 5 and 27,
     FCN-8s: 5, 9 and 31). As in the paper, the scores start at zero.
+
+    With `upsampling="transposed_convolution"` every enlargement is a transposed
+    convolution that is trained. Its kernel has twice the factor and begins as
+    bilinear interpolation of each class: one of 64×64 with stride 32 enlarges
+    the 7×7 scores of a 224×224 image. Before training the logits are those of
+    `"bilinear"`, but for a border of 16 pixels (FCN-16s: 24, FCN-8s: 28) of the
+    padded image: there values fade, as what is outside the map counts as zero.
+    In the paper the last kernel is fixed, in the authors' code all of them are;
+    `model.get_layer("upscore32").trainable = False` (FCN-16s: `"upscore16"`,
+    FCN-8s: `"upscore8"`) does the former.
 
     FCN-16s begins from a trained FCN-32s, FCN-8s from FCN-16s:
     `keras_seg.surgery.transplant(coarse, fine)`.
@@ -94,6 +106,8 @@ def FCN32s(
             head on the last map of stride 16, for a second loss in training;
             with the aligned geometry. Defaults to False.
         geometry: `"aligned"` or `"paper"`. Defaults to `"aligned"`.
+        upsampling: `"bilinear"`, which is not trained, or
+            `"transposed_convolution"`. Defaults to `"bilinear"`.
         data_format: `"channels_last"`, `"channels_first"` or None for the
             Keras setting: of the image and inside the network.
         name: str, name of the model.
@@ -126,6 +140,7 @@ def FCN32s(
         freeze_batch_norm=freeze_batch_norm,
         auxiliary=auxiliary,
         geometry=geometry,
+        upsampling=upsampling,
         data_format=data_format,
         name=name,
         skips=(),
@@ -146,6 +161,7 @@ def FCN16s(
     freeze_batch_norm: bool = False,
     auxiliary: bool = False,
     geometry: str = "aligned",
+    upsampling: str = "bilinear",
     at_once: bool = False,
     data_format: str | None = None,
     name: str = "fcn16s",
@@ -181,6 +197,7 @@ def FCN16s(
         freeze_batch_norm=freeze_batch_norm,
         auxiliary=auxiliary,
         geometry=geometry,
+        upsampling=upsampling,
         at_once=at_once,
         data_format=data_format,
         name=name,
@@ -202,6 +219,7 @@ def FCN8s(
     freeze_batch_norm: bool = False,
     auxiliary: bool = False,
     geometry: str = "aligned",
+    upsampling: str = "bilinear",
     at_once: bool = False,
     data_format: str | None = None,
     name: str = "fcn8s",
@@ -231,6 +249,7 @@ def FCN8s(
         freeze_batch_norm=freeze_batch_norm,
         auxiliary=auxiliary,
         geometry=geometry,
+        upsampling=upsampling,
         at_once=at_once,
         data_format=data_format,
         name=name,
@@ -250,6 +269,7 @@ def _fcn(
     freeze_batch_norm: bool,
     auxiliary: bool,
     geometry: str,
+    upsampling: str,
     data_format: str | None,
     name: str,
     skips: tuple[int, ...],
@@ -257,7 +277,9 @@ def _fcn(
 ) -> keras.Model:
     data_format = standardize_data_format(data_format)
     check_one_of(("aligned", "paper"), geometry=geometry)
+    check_one_of(("bilinear", "transposed_convolution"), upsampling=upsampling)
     paper = geometry == "paper"
+    trained = upsampling == "transposed_convolution"
     if paper and auxiliary:
         raise ValueError(
             "The published network has no auxiliary head: `auxiliary` needs "
@@ -279,6 +301,17 @@ def _fcn(
         convert=_pad_by_100 if paper else None,
     )
     levels = pyramid(network, pools=True, verify=False)
+    if (
+        trained
+        and not paper
+        and not maps_fit(network, padded, levels, data_format)
+    ):
+        raise ValueError(
+            "Transposed convolutions enlarge by whole factors, and the maps of "
+            f"the backbone '{network.name}', which does not pad, have other "
+            "sizes: they need upsampling='bilinear'. "
+            f"Received: upsampling={upsampling!r}"
+        )
     if missing := [stride for stride in skips if stride not in levels]:
         raise ValueError(
             f"The backbone '{network.name}' has no maps of stride "
@@ -296,34 +329,41 @@ def _fcn(
 
     def enlarge(x, factor, name):
         return BilinearConvTranspose(
-            factor=factor, padding="valid", data_format=data_format, name=name
+            factor=factor,
+            padding="valid" if paper else "same",
+            data_format=data_format,
+            trainable=trained,
+            name=name,
         )(x)
 
-    x = score(list(levels.values())[-1], "score_fr")
+    stride = max(levels)
+    x = score(levels[stride], "score_fr")
     # On VGG16 the maps of stride 16 and 8 are pool4 and pool3.
-    for stride, pool in zip(skips, ("pool4", "pool3"), strict=False):
-        skip = levels[stride]
+    for finer, pool in zip(skips, ("pool4", "pool3"), strict=False):
+        skip = levels[finer]
         if at_once:
             factor = SCALES[pool]
             skip = layers.Rescaling(factor, name=f"scale_{pool}")(skip)
         skip = score(skip, f"score_{pool}")
+        if paper or trained:
+            x = enlarge(x, stride // finer, f"upscore_{pool}")
+        else:
+            resize = ResizeLike(data_format=data_format, name=f"upscore_{pool}")
+            x = resize(x, skip)
         if paper:
-            x = enlarge(x, 2, f"upscore_{pool}")
             crop = CropLike(
                 OFFSETS[pool], data_format=data_format, name=f"crop_{pool}"
             )
             skip = crop(skip, x)
-        else:
-            resize = ResizeLike(data_format=data_format, name=f"upscore_{pool}")
-            x = resize(x, skip)
         x = layers.Add(name=f"fuse_{pool}")([x, skip])
+        stride = finer
     second = None
     if auxiliary:
         middle = map_of_stride(network, network, 16)
         second = fcn_head(middle, classes, data_format)
-    stride = skips[-1] if skips else 32
-    if paper:
-        x = enlarge(x, stride, "upscore")
+    if paper or trained:
+        # A name for each size, for `transplant` to leave it out.
+        x = enlarge(x, stride, f"upscore{stride}")
     return finish(
         x,
         image,
@@ -332,7 +372,7 @@ def _fcn(
         name,
         padded,
         auxiliary=second,
-        enlarge=not paper,
+        enlarge=not (paper or trained),
         offset=OFFSETS[stride] if paper else 0,
     )
 

@@ -9,6 +9,7 @@ from keras import layers
 from keras_seg.crf import CRFAsRNN
 from keras_seg.crf import DenseCRF
 from keras_seg.layers import ASPP
+from keras_seg.layers import BilinearConvTranspose
 from keras_seg.layers import CropLike
 from keras_seg.layers import CropToSmallest
 from keras_seg.layers import PadToMultiple
@@ -223,6 +224,15 @@ def _(layer, surgery, maps, args, kwargs):
         surgery.changed.append(layer)
     result = surgery.apply(surgery.copier.copy(layer), args, kwargs)
     return dataclasses.replace(reference, tensor=result.tensor)
+
+
+@carry.register(BilinearConvTranspose)
+def _(layer, surgery, maps, args, kwargs):
+    refuse(
+        layer,
+        "its kernel is made for the stride of its map; upsampling='bilinear' "
+        "of the FCN builders resizes maps of every stride",
+    )
 
 
 @carry.register(CRFAsRNN)

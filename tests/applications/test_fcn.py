@@ -7,7 +7,10 @@ from keras_seg.applications import FCN8s
 from keras_seg.applications import FCN16s
 from keras_seg.applications import FCN32s
 from keras_seg.applications import UNet
+from keras_seg.surgery import replace_classes
+from keras_seg.surgery import set_output_stride
 from keras_seg.surgery import transplant
+from keras_seg.training.recipes.common import score_layers
 from tests.model_check import check_model
 from tests.networks import outputs
 from tests.networks import randomize
@@ -121,6 +124,81 @@ def test_model_of_the_paper(builder, tmp_path, parity):
     check_model(build, tmp_path, parity, classes=4, variants=whole)
 
 
+def test_model_with_transposed_convolutions(tmp_path, parity):
+    def build(data_format="channels_last", **options):
+        keras.config.set_image_data_format(data_format)
+        backbone = tiny_vgg()
+        keras.config.set_image_data_format("channels_last")
+        return FCN8s(
+            backbone,
+            data_format=data_format,
+            upsampling="transposed_convolution",
+            name="fcn8s_transposed",
+            **options,
+        )
+
+    check_model(build, tmp_path, parity)
+
+
+# papers.md 8.3: 64² · 21²; (4² + 32²) · 21²; (4² + 4² + 16²) · 21².
+ENLARGING = {FCN32s: 1_806_336, FCN16s: 458_640, FCN8s: 127_008}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_transposed_convolutions_begin_bilinear(builder):
+    """The lecture's network, 7×7 to 224: inside, the logits of "bilinear"."""
+    learned = builder(tiny_vgg(), upsampling="transposed_convolution")
+    plain = randomize(builder(tiny_vgg()))
+    more = learned.count_params() - plain.count_params()
+    assert more == ENLARGING[builder]
+    transplant(plain, learned)
+    image = np.random.default_rng(0).uniform(0, 255, (1, 224, 224, 3))
+    scores = keras.Model(learned.input, learned.get_layer("score_fr").output)
+    assert outputs(scores, image).shape == (1, 7, 7, 21)
+    expected, logits = outputs(plain, image), outputs(learned, image)
+    off = np.abs(logits - expected) > 1e-4 * np.abs(expected).max()
+    rows, columns = np.nonzero(off[0].any(-1))
+    # Half a stride of each step: 16, and 16 + 8, and 16 + 8 + 4 pixels.
+    border = {FCN32s: 16, FCN16s: 24, FCN8s: 28}[builder]
+    inside = slice(border, -border)
+    assert not off[:, inside, inside].any()
+    assert {0, 223} <= {*rows} and {0, 223} <= {*columns}
+    if builder is FCN32s:  # Zeros mix in: a quarter is left in a corner.
+        np.testing.assert_allclose(
+            logits[0, 0, 0], expected[0, 0, 0] * (33 / 64) ** 2, rtol=1e-3
+        )
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("geometry", ["aligned", "paper"])
+def test_transposed_convolutions_are_handed_on(geometry):
+    """FCN-16s's enlargement of the scores of stride 32 is FCN-8s's."""
+    options = {
+        "geometry": geometry,
+        "upsampling": "transposed_convolution",
+        "classes": 3,
+    }
+    coarse, fine, finest = (
+        builder(tiny_vgg(224), **options) for builder in BUILDERS
+    )
+    names = transplant(randomize(coarse), fine)
+    assert [x for x in names if x.startswith("upscore")] == []
+    assert "upscore_pool4" in transplant(fine, finest)
+    model = replace_classes(randomize(finest), 5)
+    image = np.random.default_rng(0).uniform(0, 255, (1, 33, 40, 3))
+    assert outputs(model, image).shape == (1, 33, 40, 5)
+    trained = {layer.name for layer in model.layers if layer.trainable_weights}
+    assert {"upscore_pool4", "upscore_pool3", "upscore8"} <= trained
+    assert [x.name for x in score_layers(model)] == [
+        "score_fr",
+        "score_pool4",
+        "score_pool3",
+    ]
+    with pytest.raises(ValueError, match="made for the stride of its map"):
+        set_output_stride(model, 8)
+
+
 # papers.md 8.2, columns 224, 333, 375, 500, 512: pool1 … pool5, score_fr, and
 # what the transposed convolutions give.
 SIZES = {
@@ -139,10 +217,10 @@ def test_sizes_of_the_paper(size):
     backbone = tiny_vgg(224)
     fine = FCN8s(backbone, classes=2, **options)
     names = [f"block{n}_pool" for n in range(1, 6)]
-    names += ["score_fr", "upscore_pool4", "upscore_pool3", "upscore"]
+    names += ["score_fr", "upscore_pool4", "upscore_pool3", "upscore8"]
     found = [fine.get_layer(name).output.shape[1] for name in names]
     coarse = FCN32s(backbone, classes=2, **options)
-    found.insert(6, coarse.get_layer("upscore").output.shape[1])
+    found.insert(6, coarse.get_layer("upscore32").output.shape[1])
     assert tuple(found) == SIZES[size]
     offsets = [
         fine.get_layer(name).offset
@@ -221,6 +299,10 @@ def test_bad_arguments():
         FCN32s(weights="no.h5")
     with pytest.raises(ValueError, match="Received: geometry='caffe'"):
         FCN32s(weights=None, geometry="caffe")
+    with pytest.raises(ValueError, match="Received: upsampling='nearest'"):
+        FCN32s(weights=None, upsampling="nearest")
+    with pytest.raises(ValueError, match="they need upsampling='bilinear'"):
+        FCN32s("xception", None, upsampling="transposed_convolution")
     for backbone in ("mobilenet_v2", tiny_vgg()):
         with pytest.raises(ValueError, match="' has another plan"):
             FCN32s(backbone, weights=None, geometry="paper")

@@ -9,6 +9,7 @@ from keras_seg.crf import DenseCRF
 from keras_seg.from_logits import gives_logits
 from keras_seg.keras_private import run_through_graph
 from keras_seg.layers import ASPP
+from keras_seg.layers import BilinearConvTranspose
 from keras_seg.layers import CropLike
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.base import nested_layers
@@ -213,6 +214,8 @@ def _kernel_layers(operation: keras.Operation) -> frozenset[keras.Layer]:
         return frozenset()
     if isinstance(operation, keras.Model):
         return frozenset(score_layers(operation))
+    if isinstance(operation, BilinearConvTranspose):
+        return frozenset()  # It enlarges scores.
     if isinstance(operation, ASPP) and operation.version != "v3":
         return frozenset(branch[-1] for branch in operation.form.branches)
     return frozenset(

@@ -4,10 +4,13 @@ import keras
 import numpy as np
 import pytest
 
+from keras_seg.applications import FCN32s
 from keras_seg.layers import AtrousConv
 from keras_seg.layers import BedOfNails
 from keras_seg.surgery import decimate
 from keras_seg.surgery import fully_convolutional
+from keras_seg.surgery import set_output_stride
+from tests.applications.test_fcn import tiny_vgg
 
 
 def test_weights_of_a_kernel_of_the_14th_layer():
@@ -139,3 +142,18 @@ def test_transposed_convolution(stride, kernel, expected):
     turned = kernel[::-1, ::-1].copy()
     same = keras.ops.conv(nails, turned, padding="valid")
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(same), y)
+
+
+@pytest.mark.once
+def test_preserved_resolution():
+    """No map is smaller than the image; the weights are what they were."""
+    image, network = keras.Input((32, 64, 3)), tiny_vgg(32)
+    network = keras.Model(
+        network.input, network.get_layer("block5_pool").output
+    )
+    dense = set_output_stride(network, 1)
+    model = FCN32s(dense, classes=5, input_tensor=image)
+    shapes = {layer.output.shape[1:3] for layer in model.layers}
+    assert shapes == {(32, 64)}
+    assert model.output_shape == (None, 32, 64, 5)
+    assert model.count_params() == network.count_params() + 5 * (16 + 1)

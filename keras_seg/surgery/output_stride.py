@@ -55,6 +55,10 @@ def set_output_stride(
     `ASPP` grow with the map, and logits stay at the size of the image. For
     example, a DeepLab v3 trained at output stride 16 can be evaluated at 8.
 
+    With an output stride of 1 every map preserves the resolution of the image:
+    `FCN32s(set_output_stride(encoder, 1))` scores each pixel and enlarges
+    nothing. The maps of VGG16 then take 19 times the memory.
+
     A larger output stride gives the strides back: the dense network carries
     the config of the strided one, which is rebuilt with the present weights.
 

@@ -120,4 +120,4 @@ lint: $(VENV)/.test
 
 clean:
 	rm -rf $(VENV) .venv-lowest-* .parity .cache .ruff_cache .mypy_cache .hypothesis \
-	  docs/_build docs/gallery docs/reference/api
+	  docs/_build docs/gallery docs/reference/api docs/tutorials/*.ipynb

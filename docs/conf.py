@@ -12,6 +12,8 @@ sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# The tutorials in their short form.
+os.environ.setdefault("KERAS_SEG_QUICK", "1")
 
 import keras_seg  # noqa: E402
 
@@ -21,7 +23,7 @@ copyright = author
 version = release = keras_seg.__version__
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
@@ -31,6 +33,7 @@ extensions = [
     "generated",
 ]
 exclude_patterns = ["_build", "_ext", "_templates", "examples"]
+exclude_patterns += ["gallery/*.ipynb"]  # beside the page of each example
 templates_path = ["_templates"]
 
 # Docstrings are Markdown, as Keras's: `name` links to what has that name.
@@ -55,6 +58,13 @@ napoleon_custom_sections = [
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
+
+# The notebooks that `generated` writes from tutorials/.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_merge_streams = True
 
 sphinx_gallery_conf = {
     "examples_dirs": "examples",

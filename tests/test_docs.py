@@ -34,6 +34,13 @@ PAGES = {
     for file in sorted(DOCS.rglob("*.md"))
     if not str(file.relative_to(DOCS)).startswith(GENERATED + WRITTEN)
 }
+TUTORIALS = sorted((ROOT / "tutorials").glob("*.py"))
+for file in TUTORIALS:
+    # Their text cells, at the place of the page.
+    cells = file.read_text("utf-8").split("\n# %%")
+    cells = [x for x in cells if x.lstrip("# %").startswith("[markdown]")]
+    text = re.sub(r"^# ?", "", "\n".join(cells), flags=re.MULTILINE)
+    PAGES[f"tutorials/{file.stem}.md"] = text
 FENCE = re.compile(r"^(`{3,}|:{3,}).*?^\1", re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SHELL = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -122,6 +129,8 @@ def test_links_resolve(page):
         name = str(file.relative_to(ROOT)).removeprefix("docs/")
         if name.startswith(GENERATED + WRITTEN):
             continue
+        if file.parent == DOCS / "tutorials" and file.stem != "index":
+            file = ROOT / f"tutorials/{file.stem}.py"
         assert file.is_file(), f"{page} links to {link}"
         if anchor and file.suffix == ".md":
             assert anchor in anchors(_with_includes(file)), f"{page}: {link}"

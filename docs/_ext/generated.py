@@ -3,11 +3,13 @@
 import ast
 import importlib
 import inspect
+import json
 import pathlib
 import re
 import tomllib
 import types
 
+import jupytext
 import typer
 
 import keras_seg
@@ -17,6 +19,7 @@ from keras_seg.data.errors import DataError
 
 HERE = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = pathlib.Path(keras_seg.__file__).parent
+TUTORIALS = sorted((HERE.parent / "tutorials").glob("*.py"))
 
 # In the order in which somebody meets them; rooms of rooms come behind.
 ROOMS = (
@@ -43,6 +46,7 @@ def write_pages():
         "reference/errors.md": errors_page(),
         "reference/compatibility.md": compatibility_page(),
         **room_pages(),
+        **{f"tutorials/{x.stem}.ipynb": notebook(x) for x in TUTORIALS},
     }.items():
         file = HERE / path
         file.parent.mkdir(exist_ok=True)
@@ -264,6 +268,35 @@ def _text(node):
     return "…"
 
 
+def notebook(script):
+    """The script of a tutorial as a notebook, without outputs."""
+    cells = jupytext.read(script, fmt="py:percent")
+    # What the page runs it with, and what a reader's Jupyter looks for.
+    cells.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    for number, cell in enumerate(cells.cells):
+        cell.id = str(number)  # Drawn at random otherwise.
+    return jupytext.writes(cells, fmt="ipynb")
+
+
+def _add_downloads(app, docname, source):
+    """Puts links to the notebook and the script under a tutorial's title."""
+    name = docname.removeprefix("tutorials/")
+    if name not in {script.stem for script in TUTORIALS}:
+        return
+    page = json.loads(source[0])
+    title, text = "".join(page["cells"][0]["source"]).split("\n", 1)
+    page["cells"][0]["source"] = (
+        f"{title}\n\n{{download}}`Notebook <{name}.ipynb>` · "
+        f"{{download}}`script <../../tutorials/{name}.py>`\n{text}"
+    )
+    source[0] = json.dumps(page)
+
+
 def setup(app):
     write_pages()
+    app.connect("source-read", _add_downloads)
     return {"parallel_read_safe": True}

@@ -1,0 +1,70 @@
+"""Each tutorial in its short form, on one of the backends."""
+
+import pathlib
+import re
+import runpy
+
+import keras
+import matplotlib.pyplot as plt
+import pytest
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).parents[1]
+# The backend on which each runs here, and what it says.
+TUTORIALS = {
+    "01_from_kmeans_to_unet": (
+        "tensorflow",
+        *(
+            rf"^{name}: 0\.\d+ of the pixels right, IoU of membrane 0\.\d+"
+            for name in ("k-means", "sliding window", "U-Net")
+        ),
+        r"differ by \de-0[6-9] ",
+    ),
+    "06_transfer_learning": (
+        "torch",
+        "can be trained on",
+        r"^transferred: mean IoU 0\.",
+        r"^from scratch: mean IoU 0\.",
+    ),
+}
+
+
+@pytest.mark.once
+def test_none_is_left_out():
+    scripts = {file.stem for file in (ROOT / "tutorials").glob("*.py")}
+    assert scripts == {*TUTORIALS}
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Random weights in a file of ImageNet's layout."""
+    classifier = keras.applications.MobileNetV2(
+        weights=None, include_top=False, input_shape=(None, None, 3)
+    )
+    classifier.save_weights(tmp_path / "classifier.weights.h5")
+    return tmp_path / "classifier.weights.h5"
+
+
+HERE = [x for x in TUTORIALS if TUTORIALS[x][0] == keras.backend.backend()]
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_short_form(name, tmp_path, monkeypatch, capsys, request):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.setenv("KERAS_SEG_QUICK", "1")
+    monkeypatch.delenv("DATA", raising=False)
+    if name == "06_transfer_learning":
+        file = request.getfixturevalue("weights")
+        monkeypatch.setenv("WEIGHTS", str(file))
+    script = ROOT / f"tutorials/{name}.py"
+    runpy.run_path(str(script), run_name="__main__")
+    plt.close("all")
+    said = capsys.readouterr().out
+    for pattern in TUTORIALS[name][1:]:
+        assert re.search(pattern, said, re.MULTILINE), (pattern, said)
+    pictures = list(tmp_path.glob("tutorial_*/*.png"))
+    assert pictures
+    for file in pictures:
+        with Image.open(file) as picture:
+            assert min(picture.size) > 200 and len(picture.getcolors(2**24)) > 8

@@ -21,6 +21,7 @@ __all__ = [
     "booleans_as_bytes",
     "channel_axis",
     "check_integers",
+    "gradient",
     "is_portable",
     "lowest",
     "on_cpu",
@@ -161,6 +162,41 @@ def booleans_as_bytes(function: _Function) -> _Function:
         return ops.cast(y, "bool")
 
     return cast(_Function, wrapped)
+
+
+def gradient(function, x):
+    """Computes the gradient of a function for its argument.
+
+    Args:
+        function: of a tensor, to a tensor of one number.
+        x: array of floats.
+
+    Returns:
+        A NumPy array of the shape of `x`.
+
+    Example:
+
+    >>> gradient(lambda x: x[0] * x[1], [2.0, 3.0]).tolist()
+    [3.0, 2.0]
+    """
+    x = ops.convert_to_tensor(x)
+    if keras.config.backend() == "jax":
+        import jax
+
+        result = jax.grad(function)(x)
+    elif keras.config.backend() == "torch":
+        import torch
+
+        x = x.detach().requires_grad_()
+        (result,) = torch.autograd.grad(function(x), x)
+    else:
+        import tensorflow as tf
+
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = function(x)
+        result = tape.gradient(value, x)
+    return ops.convert_to_numpy(result)
 
 
 def check_integers(name, x):

@@ -1,7 +1,7 @@
-"""Pictures of masks, scores and training; index PNGs.
+"""Pictures of masks, scores, training and what a network sees; index PNGs.
 
 Images are RGB, 0...255, uint8 or float; masks are integer class ids in
-which 255 is void. Every function returns a uint8 RGB array.
+which 255 is void. Functions that draw return a uint8 RGB array.
 """
 
 from keras_seg.visualization.coloring import VOID_COLOR
@@ -20,6 +20,8 @@ from keras_seg.visualization.plots import trimap_curve
 from keras_seg.visualization.sheets import legend
 from keras_seg.visualization.sheets import overlay_with_legend
 from keras_seg.visualization.sheets import panel
+from keras_seg.visualization.support import strengths
+from keras_seg.visualization.support import support
 
 __all__ = [
     "VOID_COLOR",
@@ -37,5 +39,7 @@ __all__ = [
     "panel",
     "save_image",
     "save_mask",
+    "strengths",
+    "support",
     "trimap_curve",
 ]

@@ -7,6 +7,7 @@ import pytest
 from keras_seg.applications import FCN32s
 from keras_seg.layers import AtrousConv
 from keras_seg.layers import BedOfNails
+from keras_seg.metrics import MeanIoU
 from keras_seg.surgery import decimate
 from keras_seg.surgery import fully_convolutional
 from keras_seg.surgery import set_output_stride
@@ -157,3 +158,18 @@ def test_preserved_resolution():
     assert shapes == {(32, 64)}
     assert model.output_shape == (None, 32, 64, 5)
     assert model.count_params() == network.count_params() + 5 * (16 + 1)
+
+
+@pytest.mark.parametrize("shift, expected", [(1, 9 / 23), (4, 0), (0, 1)])
+def test_intersection_over_union(shift, expected):
+    """Of two squares of 16 pixels: their masks, and by Keras their boxes."""
+    masks = np.zeros((2, 1, 9, 9), int)
+    masks[0, :, 1:5, 1:5] = 1
+    masks[1, :, 1 + shift : 5 + shift, 1 + shift : 5 + shift] = 1
+    metric = MeanIoU(2)
+    metric.update_state(*masks)
+    np.testing.assert_array_equal(metric.per_class()[1], expected)
+    boxes = [np.float32([[[x, x, x + 4, x + 4]]]) for x in (1, 1 + shift)]
+    iou = keras.utils.bounding_boxes.compute_iou(*boxes, "xyxy")
+    iou = keras.ops.convert_to_numpy(iou).item()
+    assert iou == pytest.approx(expected, abs=1e-6)

@@ -20,6 +20,7 @@ except ImportError:  # Windows
 __all__ = [
     "PREFIX",
     "WriteError",
+    "check_writable",
     "hidden_folder",
     "os_sentence",
     "remove_leftovers",
@@ -132,6 +133,20 @@ def os_sentence(error: OSError, path: str | os.PathLike | None = None) -> str:
         f"{path} cannot be written: {said}. What was written before is whole."
         f"{fix}"
     )
+
+
+def check_writable(folder: str | os.PathLike) -> None:
+    """Raises the `OSError` of a folder that cannot be made or written to."""
+    place = pathlib.Path(folder).absolute()
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    number = None
+    if not place.is_dir():
+        number = errno.ENOTDIR
+    elif not os.access(place, os.W_OK | os.X_OK):
+        number = errno.EACCES
+    if number is not None:
+        raise OSError(number, os.strerror(number), str(place))
 
 
 def sync_folder(path: str | os.PathLike) -> None:

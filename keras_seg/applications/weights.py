@@ -68,8 +68,8 @@ def build(
                 f"The ImageNet weights of {builder.__name__} could not be "
                 "downloaded, and are not in the Keras cache. Pass "
                 "weights=PATH with a file of them, or weights=None to start "
-                f"from random ones; --weights PATH or none. ({error})"
-            ) from error
+                f"from random ones. ({error})"
+            ) from None
     path = str(weights)
     if not h5py.is_hdf5(path):
         raise ValueError(

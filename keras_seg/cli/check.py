@@ -69,7 +69,8 @@ def check(
             progress=progress,
             skip_unlabeled=skip_unlabeled,
         )
-    console.say(report.to_json() if json else report.to_text())
+    text = console.in_options(report.to_text())
+    console.say(report.to_json() if json else text)
     if out is not None:
         files = ", ".join(path.name for path in report.write(out))
         tell = console.complain if json else console.say

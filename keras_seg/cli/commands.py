@@ -1,8 +1,10 @@
 """The commands of `keras-seg`, and how their errors are reported."""
 
+import inspect
 import re
 import signal
 import sys
+import typing
 from typing import Annotated
 from typing import Any
 
@@ -32,11 +34,15 @@ NO_MEMORY = re.compile(
     "RESOURCE_EXHAUSTED|OOM when|[Oo]ut of memory|can't allocate memory"
 )
 
+# From names in Python to the parameters that stand for them here.
+OTHER_NAMES = {"tiles": "tile", "size": "tile", "class_table": "classes"}
+
 
 class Commands(TyperGroup):
     """Reports a user's mistake in a sentence, with exit code 1."""
 
     def invoke(self, ctx: Any) -> Any:
+        console.name_options({})
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -58,6 +64,29 @@ class Commands(TyperGroup):
 class Command(TyperCommand):
     """Lists options in groups, as plain text that fits 80 columns."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            text = number_sentence(self, error.param, given)
+            if text is None:
+                raise
+            console.complain(text)
+            raise typer.Exit(2) from None
+
+    def invoke(self, ctx: Any) -> Any:
+        options = {
+            parameter.name: parameter.opts[0]
+            for parameter in self.params
+            if parameter.param_type_name == "option"
+        }
+        for name, parameter in OTHER_NAMES.items():
+            if parameter in options:
+                options.setdefault(name, options[parameter])
+        console.name_options(options)
+        return super().invoke(ctx)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         groups: dict[str, list] = {}
         for parameter in self.get_params(ctx):
@@ -70,6 +99,42 @@ class Command(TyperCommand):
         for name, records in groups.items():
             with formatter.section(name):
                 formatter.write_dl(records)
+
+
+def number_sentence(
+    command: TyperCommand, parameter: Any, given: list[str]
+) -> str | None:
+    """The sentence for an option that takes a number, and was given another.
+
+    Read from the function of the command, as releases of typer differ in what
+    they say and keep. None for options of other kinds.
+    """
+    function: Any = inspect.unwrap(command.callback)  # type: ignore[arg-type]
+    hint = typing.get_type_hints(function, include_extras=True)[parameter.name]
+    kind, info = typing.get_args(hint)
+    kinds = set(typing.get_args(kind) or [kind]) - {type(None)}
+    if not kinds <= {int, float}:
+        return None
+    many = typing.get_origin(kind) is tuple
+    amount = "two numbers" if many else "a number"
+    if kinds == {int}:
+        amount = "a whole number"
+    if info.min is not None:
+        upper = " or more" if info.max is None else f" to {info.max}"
+        amount += f" of {info.min}{upper}"
+    default = inspect.signature(function).parameters[parameter.name].default
+    shown = " ".join(map(str, default)) if many else default
+    named = re.search(r"such as (\S*\d)", info.help or "")
+    example = named[1] if named else shown
+    such = "" if example is None else f", such as {example}"
+    words = " ".join(given).replace("=", " ").split()
+    values = [
+        " ".join(words[place + 1 : place + (3 if many else 2)])
+        for place, word in enumerate(words)
+        if word in parameter.opts
+    ]
+    received = f" Received: {values[-1]}" if values else ""
+    return f"{parameter.opts[0]} takes {amount}{such}.{received}"
 
 
 def sentence_of(error: Exception) -> str | None:

@@ -1,7 +1,9 @@
 """Output of the commands: lines, tables, warnings, progress."""
 
+import ast
 import contextlib
 import os
+import re
 import sys
 import tempfile
 import time
@@ -9,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +30,9 @@ from keras_seg.words import duration
 __all__ = [
     "complain",
     "fit_verbosity",
+    "in_options",
     "mean_of",
+    "name_options",
     "progress",
     "quiet",
     "say",
@@ -39,6 +44,10 @@ __all__ = [
 
 
 SECONDS_BETWEEN_LINES = 30
+# From the parameters of the running command to its options.
+_OPTIONS: dict[str, str] = {}
+# A value in a text; a full stop behind it is not a part of it.
+_VALUE = r"""\{[^}]*\}|\[[^]]*\]|\([^)]*\)|'[^']*'|"[^"]*"|[^\s,;]*[^\s,;.]"""
 
 
 def say(text: str = "") -> None:
@@ -47,11 +56,65 @@ def say(text: str = "") -> None:
 
 
 def complain(text: str) -> None:
-    """Prints a line to the standard error, if that is possible."""
+    """Prints a line to the standard error, if that is possible.
+
+    It names options in place of Python arguments, see `in_options`.
+    """
     with contextlib.suppress(OSError):
         Console(stderr=True).print(
-            text, soft_wrap=True, markup=False, highlight=False
+            in_options(text), soft_wrap=True, markup=False, highlight=False
         )
+
+
+def name_options(options: Mapping[str, str]) -> None:
+    """Sets the options that `in_options` names, by their Python names."""
+    _OPTIONS.clear()
+    _OPTIONS.update(options)
+
+
+def in_options(text: str) -> str:
+    """Names options of the running command in place of Python arguments.
+
+    Example:
+
+    >>> name_options({"mask_values": "--mask-values", "weights": "--weights"})
+    >>> in_options("Read them with mask_values={0: 0, 255: 1}, on the command "
+    ...            "line --mask-values 0:0,255:1.")
+    'Read them with --mask-values 0:0,255:1.'
+    >>> in_options("`weights` must be None or a path. Received: weights='a.b'")
+    '--weights must be none or a path. Received: --weights a.b'
+    >>> name_options({})
+    """
+    if not _OPTIONS:
+        return text
+    names = "|".join(map(re.escape, _OPTIONS))
+    named = re.sub(
+        rf"(?<![\w./-])`?\b({names})(?:`|=({_VALUE})|(?![\w/=-]|\.\w))",
+        _as_option,
+        text,
+    )
+    if named == text:
+        return text
+    named = re.sub(r"\bNone\b", "none", named)
+    # Texts that are read in Python and on the command line name both.
+    return re.sub(r"(--\S+(?: \S+)?), on the command line \1", r"\1", named)
+
+
+def _as_option(found: re.Match) -> str:
+    name, value = found.groups()
+    if value is None:
+        # A word such as `size` is an argument only where it is marked so.
+        is_word = "_" not in name and "`" not in found[0]
+        return found[0] if is_word else _OPTIONS[name]
+    with contextlib.suppress(ValueError, SyntaxError):
+        value = ast.literal_eval(value)
+    if value is True:
+        return _OPTIONS[name]
+    if isinstance(value, dict):
+        value = ",".join(f"{key}:{item}" for key, item in value.items())
+    elif isinstance(value, list | tuple):
+        value = " ".join(map(str, value))
+    return f"{_OPTIONS[name]} {value}"
 
 
 def warn(text: Any) -> None:

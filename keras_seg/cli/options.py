@@ -102,7 +102,8 @@ Tile = Annotated[
     int | None,
     typer.Option(
         min=64,
-        help="Side of the tiles of large images, a multiple of 32.",
+        help="Side of the tiles of large images: a multiple of 32, "
+        "such as 512.",
         show_default="whole images",
     ),
 ]

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from keras_seg.atomic import check_writable
 from keras_seg.cli import console
 from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
@@ -112,10 +113,6 @@ def predict(
         model, *images = paths
     if not images:
         raise typer.BadParameter("is missing.", ctx=ctx, param_hint="IMAGE")
-    source = open_network(model, last)
-    if source.is_exported:
-        reason = "is for a Keras model, not for an exported one."
-        refuse_options(ctx, WITH_EXPORTED, reason)
 
     from keras_seg.cli.predict_flow import output_names
     from keras_seg.cli.predict_flow import plan
@@ -123,9 +120,14 @@ def predict(
     from keras_seg.cli.prediction_cache import PredictionCache
 
     set_limits(max_pixels)
-    names = output_names(images, out)
-    targets = plan(names, out, probabilities)
+    # Before a network is downloaded or loaded.
+    targets = plan(output_names(images, out), out, probabilities)
+    check_writable(out)
     tiles = tiles_of(tile)
+    source = open_network(model, last)
+    if source.is_exported:
+        reason = "is for a Keras model, not for an exported one."
+        refuse_options(ctx, WITH_EXPORTED, reason)
     options = {k: v for k, v in ctx.params.items() if k not in SAME_MASKS}
     table = source.class_table
     options["bit_depth"] = source.bit_depth

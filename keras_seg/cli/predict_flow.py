@@ -25,6 +25,7 @@ from keras_seg.data import find_images
 from keras_seg.data.geotiff import GeoImage
 from keras_seg.data.geotiff import GeoMask
 from keras_seg.data.geotiff import is_geotiff
+from keras_seg.data.opening import guarded
 from keras_seg.data.opening import opened
 from keras_seg.data.video import VideoWriter
 from keras_seg.data.video import frame_rate
@@ -55,10 +56,14 @@ def output_names(
 
     Folders are searched recursively, except for hidden ones, the output, and
     folders of predictions or runs, which are reported. If images are in
-    several folders, their numbers are reported.
+    several folders, their numbers are reported. A path that does not exist is
+    a `DataError`.
     """
     names: dict[pathlib.Path, pathlib.Path] = {}
     for path in paths:
+        if not path.is_dir():
+            with guarded(path):
+                pass
         counts: collections.Counter = collections.Counter()
         left_out: list[pathlib.Path] = []
 

@@ -43,6 +43,7 @@ class PredictionCache:
         self._facts = json.loads(text)
         self._made_with = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._images: dict[pathlib.Path, list | None] = {}
+        self._asked: set[str] = set()
         # The last line about each file, by its name.
         self._lines: dict[str, dict[str, Any]] = {}
         try:
@@ -57,7 +58,9 @@ class PredictionCache:
 
         The state of the image is noted here, before it is read.
         """
+        targets = list(targets)
         self._images[image] = known = _identity(image)
+        self._asked.update(map(self._name, targets))
         return known is not None and all(
             (line := self._lines.get(self._name(target)))
             and line["made_with"] == self._made_with
@@ -112,16 +115,14 @@ class PredictionCache:
         )
 
     def left_over(self) -> str:
-        """A sentence on files of other images, models or options, or ""."""
-        current = {
-            (self._made_with, *image)
-            for image in self._images.values()
-            if image is not None
-        }
+        """A sentence on files of other models or options, or "".
+
+        Also on those of an image as it was, or of another one of its name.
+        """
         files = [
             self._folder / name
             for name, line in sorted(self._lines.items())
-            if (line["made_with"], *(line["image"] or ())) not in current
+            if self._is_outdated(name, line)
         ]
         files = [file for file in files if file.is_file()]
         if not files:
@@ -130,6 +131,15 @@ class PredictionCache:
             f"{listed(files, 3)}: left from an earlier prediction, of other "
             "images, or with another model or other options."
         )
+
+    def _is_outdated(self, name: str, line: dict[str, Any]) -> bool:
+        image = line["image"]
+        if line["made_with"] != self._made_with or image is None:
+            return True
+        if name in self._asked:
+            return image not in self._images.values()
+        # Of an image that this command was not asked for.
+        return _identity(pathlib.Path(image[0])) not in (image, None)
 
     def _name(self, target: pathlib.Path) -> str:
         return target.relative_to(self._folder).as_posix()

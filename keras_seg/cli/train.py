@@ -208,7 +208,7 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="How often every image is seen.",
+            help="How often every image is seen, such as 20.",
             show_default="as many as make 1,000 steps, 20 to 100",
             rich_help_panel=TRAINING,
         ),
@@ -217,7 +217,7 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="Images in a step.",
+            help="Images in a step, such as 8.",
             show_default="8, or as many images as there are",
             rich_help_panel=TRAINING,
         ),

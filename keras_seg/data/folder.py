@@ -28,6 +28,7 @@ from keras_seg.data.layout import find_classes
 from keras_seg.data.layout import find_folders
 from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.mask_files import color_code
+from keras_seg.data.mask_files import sizes_differ
 from keras_seg.data.pairs import Pair
 from keras_seg.data.pairs import find_pairs
 from keras_seg.data.text import refuse_alike
@@ -182,7 +183,7 @@ class Folder:
         image, mask = self.read_image(index), self.read_ids(index)
         pair = self.pairs[index]
         if image.shape[:2] != mask.shape:
-            raise _sizes_differ(pair, image, mask)
+            raise sizes_differ(pair, image.shape[:2], mask.shape)
         ids = ids_of_mask(mask)
         normal = normalize_mask(mask, self.class_table, pair.mask, ids)
         return image, normal, ids
@@ -196,24 +197,6 @@ def map_threads(function, items):
         # In batches: after an error only the current one is still decoded.
         while batch := list(itertools.islice(items, 8 * workers)):
             yield from pool.map(function, batch)
-
-
-def _sizes_differ(pair, image, mask):
-    swapped = image.shape[:2] == mask.shape[::-1]
-    return DataError(
-        "KS-D006",
-        pair.mask,
-        f"is {mask.shape[1]}x{mask.shape[0]} and its image "
-        f"{pair.image.name} {image.shape[1]}x{image.shape[0]}",
-        "an image and its mask have one size",
-        guess=(
-            "One of them is turned: a camera's EXIF orientation may be "
-            "in the image only."
-            if swapped
-            else None
-        ),
-        fix="make the mask again from this image, or resize it by nearest",
-    )
 
 
 def from_pairs(

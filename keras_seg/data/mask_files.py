@@ -8,6 +8,7 @@ from keras_seg import words
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.ids import ids_of_mask
+from keras_seg.data.images import read_size
 from keras_seg.data.masks import has_colors
 from keras_seg.data.masks import read_colors
 from keras_seg.data.masks import read_mask
@@ -19,6 +20,7 @@ __all__ = [
     "color_code",
     "parse_mask_values",
     "share_palettes",
+    "sizes_differ",
 ]
 
 _LARGEST = 65535  # of 16-bit masks
@@ -185,6 +187,16 @@ class MaskFiles:
         return self.values is not None or bool(self._decoded)
 
     def __call__(self, pair):
+        try:
+            return self._read(pair)
+        except DataError as error:
+            # A mask that was resized has other values because of that.
+            sizes = _size_of(pair.image, pair), _size_of(pair.mask, pair)
+            if None in sizes or sizes[0] == sizes[1]:
+                raise
+            raise sizes_differ(pair, *sizes, error.guess) from None
+
+    def _read(self, pair):
         if self.colors and (self.by_color or has_colors(pair.mask)):
             self._decoded.add(True)
             pixels = read_colors(pair.mask, pair.page)
@@ -243,6 +255,32 @@ def _refuse_twins(colors, file):
             )
 
 
+def _size_of(file, pair):
+    """The size from the header of a file, None if it has none."""
+    try:
+        return read_size(file, pair.page)
+    except DataError:
+        return None
+
+
+def sizes_differ(pair, image, mask, guess=None):
+    """The `DataError` of an image and a mask of two sizes (height, width)."""
+    if image == mask[::-1]:
+        guess = (
+            "One of them is turned: a camera's EXIF orientation may be "
+            "in the image only."
+        )
+    return DataError(
+        "KS-D006",
+        pair.mask,
+        f"is {mask[1]}x{mask[0]} and its image "
+        f"{pair.image.name} {image[1]}x{image[0]}",
+        "an image and its mask have one size",
+        guess=guess,
+        fix="make the mask again from this image, or resize it by nearest",
+    )
+
+
 def share_palettes(folders):
     """Require one color for each index of palettes in all folders.
 
@@ -296,11 +334,32 @@ def _mapped(ids, values, file):
         listed = ", ".join(map(str, strange[:6]))
         dots = ", ..." if len(strange) > 6 else ""
         known = ", ".join(map(str, sorted(values)))
+        guess, fix = None, "give every value an id there, 255 to ignore it"
+        if _is_smoothed(ids, values, strange):
+            listed = f"{listed}{dots} in {100 * unmapped.mean():.1f} %"
+            dots = " of its pixels"
+            guess = (
+                "Values between those named lie along its edges: it was "
+                "resized by interpolation, or smoothed."
+            )
+            fix = (
+                "make the mask again from its source, and resize it by "
+                "Image.open(mask).resize(size, Image.Resampling.NEAREST)"
+            )
         raise DataError(
             "KS-D003",
             file,
             f"has the values {listed}{dots}",
             f"mask_values names {known}",
-            fix="give every value an id there, 255 to ignore it",
+            guess=guess,
+            fix=fix,
         )
     return mapped
+
+
+def _is_smoothed(ids, values, strange):
+    """Whether values that have no id come along edges, between others."""
+    from keras_seg.data.checks.edges import find_edges
+
+    inside = min(values) < strange[0] and strange[-1] < max(values)
+    return inside and find_edges(ids.astype("int32")).smooth

@@ -112,8 +112,7 @@ CASES = [
         "KS-D003  DATA/labels/a.png has the ids 0, 255; the data set has 2 "
         "classes: 0..1, and 255 for void. The masks (2 read) hold nothing "
         "but 0 and 255: they look like black-and-white masks, not like void. "
-        "Fix: read them with mask_values={0: 0, 255: 1}, on the command line "
-        "--mask-values 0:0,255:1.",
+        "Fix: read them with --mask-values 0:0,255:1.",
     ),
     (
         text_as_image,
@@ -196,9 +195,9 @@ def test_weights_that_do_not_exist(folder, invoke):
     )
     assert result.exit_code == 1
     assert result.stderr == (
-        "`weights` must be None (random initialization), 'imagenet' or the "
+        "--weights must be none (random initialization), 'imagenet' or the "
         "path of a file with the weights of the backbone. Received: "
-        "weights='nope.h5', which does not exist\n"
+        "--weights nope.h5, which does not exist\n"
     )
     assert not out.exists()
 

@@ -55,6 +55,73 @@ def test_mistakes_in_the_command(invoke, arguments):
     assert result.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (
+            "train data --epochs zehn",
+            "--epochs takes a whole number of 1 or more, such as 20. "
+            "Received: zehn\n",
+        ),
+        (
+            "train data --epochs=0.5",
+            "--epochs takes a whole number of 1 or more, such as 20. "
+            "Received: 0.5\n",
+        ),
+        (
+            "train data --val-fraction 2",
+            "--val-fraction takes a number of 0 to 0.9. Received: 2\n",
+        ),
+        (
+            "train data --scale 1 b",
+            "--scale takes two numbers, such as 0.75 1.5. Received: 1 b\n",
+        ),
+        (
+            "predict run a.png --tile 9",
+            "--tile takes a whole number of 64 or more, such as 512. "
+            "Received: 9\n",
+        ),
+    ],
+)
+def test_other_values_than_numbers(invoke, command, said):
+    result = invoke(*command.split())
+    assert result.exit_code == 2
+    assert result.stderr == said
+
+
+def test_options_are_named_and_not_arguments(invoke, monkeypatch):
+    """By the options of the command that runs, whatever raises the error."""
+
+    texts = []
+
+    def fail(*args, **kwargs):
+        raise ValueError(texts[-1])
+
+    monkeypatch.setattr("keras_seg.cli.train.use_backend", fail)
+    monkeypatch.setattr("keras_seg.cli.predict.open_network", fail)
+    for command, text, said in (
+        (
+            ("train", "data"),
+            "`weights` must be None, or a path. Received: weights='a.h5'",
+            "--weights must be none, or a path. Received: --weights a.h5",
+        ),
+        (
+            ("train", "data"),
+            "/batch_size/batch_size.png: the size of it and its batch_size. "
+            "`filters` is 2. Received: start_from=a, skip_unlabeled=True.",
+            "/batch_size/batch_size.png: the size of it and its --batch-size. "
+            "`filters` is 2. Received: --from a, --skip-unlabeled.",
+        ),
+        (
+            ("predict", "run", __file__),
+            "`size` is a multiple of 32, and weights=3. Received: size=100",
+            "--tile is a multiple of 32, and weights=3. Received: --tile 100",
+        ),
+    ):
+        texts.append(text)
+        assert invoke(*command).stderr == f"{said}\n"
+
+
 @pytest.mark.parametrize("error", [ValueError, OSError])
 def test_errors(invoke, monkeypatch, error):
     def fail(self, ctx):

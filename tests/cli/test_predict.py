@@ -121,6 +121,23 @@ def test_an_unreadable_image_is_reported_at_the_end(
 
 
 @pytest.mark.once
+def test_paths_are_checked_before_the_network(images, invoke, tmp_path):
+    """The network does not exist, which would be said otherwise."""
+    file = tmp_path / "file"
+    file.touch()
+    missing = tmp_path / "missing.jpg"
+    for arguments, said in (
+        ((images[0], missing), f"KS-D009  {missing} does not exist; "),
+        ((images[0], "--out", file / "out"), f"{file}: Not a directory. Fix: "),
+        ((tmp_path / "file" / "no",), f"KS-D009  {file / 'no'} does not "),
+        ((images[0],), f"{tmp_path / 'run'} does not exist"),
+    ):
+        result = invoke("predict", tmp_path / "run", *arguments)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(said), result.stderr
+
+
+@pytest.mark.once
 def test_folders_in_folders(model, images, predict_to, tmp_path):
     """Masks are in the same folders; what is no input is named."""
     folder = tmp_path / "flight"
@@ -183,8 +200,8 @@ def test_predict_options_that_cannot_be(run, images, invoke, tmp_path):
         ("--scales", "0", "--scales takes numbers from 0.1 to 10"),
         ("--scales", "1e9", "--scales takes numbers from 0.1 to 10"),
         ("--scales", "1,nan", "--scales takes numbers from 0.1 to 10"),
-        ("--tile", "100", "`size` must be a multiple of 32"),
-        ("--output-stride", "3", "`output_stride` must be one of"),
+        ("--tile", "100", "--tile must be a multiple of 32"),
+        ("--output-stride", "3", "--output-stride must be one of"),
         ("--output-stride", "1", "The layer 'up2' (ConvTranspose) can't be"),
     ):
         out = tmp_path / "out"

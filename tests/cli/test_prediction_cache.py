@@ -113,6 +113,23 @@ def test_what_is_left_from_before_is_said(run, images, invoke, tmp_path):
     assert again.stderr == f"Warning: {left}"
 
 
+def test_masks_of_other_images_are_not_left_over(run, images, invoke, tmp_path):
+    """Day after day into one folder; what an image was before is outdated."""
+    out, day = tmp_path / "out", tmp_path / "day"
+    day.mkdir()
+    for number in (0, 1):
+        np.save(day / f"{number}.npy", read_image(images[number]))
+    for number in (0, 1):
+        image = day / f"{number}.npy"
+        assert invoke("predict", run, image, "--out", out).stderr == ""
+    (day / "0.npy").write_bytes((day / "1.npy").read_bytes())
+    again = invoke("predict", run, day / "1.npy", "--out", out)
+    assert again.stdout.startswith("1 predicted before")
+    assert again.stderr.startswith(
+        f"Warning: {out / '0.png'}, {out / '0_overlay.jpg'}: left from an "
+    )
+
+
 def test_a_corrected_mask_is_not_overwritten(run, images, invoke, tmp_path):
     out = tmp_path / "out"
     arguments = ("predict", run, images[0], "--out", out)

@@ -160,3 +160,33 @@ def test_two_classes_of_one_color():
         "a color of its own. Fix: correct the colors in the class table."
     )
     assert code.decode(np.zeros((1, 1, 3), "uint8"), "").tolist() == [[0]]
+
+
+def test_smoothed_masks_are_named(tmp_path):
+    """Counted by the steps between 0 and 255 that resizing made."""
+    disk = np.hypot(*np.mgrid[-20:20, -20:20]) < 13
+    smooth = Image.fromarray(255 * disk.astype("uint8")).resize((80, 80))
+    smooth.save(tmp_path / "mask.png")
+    values = np.asarray(smooth)
+    share = 100 * ((values > 0) & (values < 255)).mean()
+    said = (
+        f"in {share:.1f} % of its pixels; mask_values names 0, 255. Values "
+        "between those named lie along its edges: it was resized by"
+    )
+    masks = MaskFiles({0: 0, 255: 1})
+    for side, code, text in (
+        (80, "KS-D003", said),
+        (40, "KS-D006", "is 80x80 and its image image.png 40x40; "),
+    ):
+        Image.new("RGB", (side, side)).save(tmp_path / "image.png")
+        with pytest.raises(DataError, match="Values between") as caught:
+            masks(Pair("0", tmp_path / "image.png", tmp_path / "mask.png"))
+        assert caught.value.code == code
+        assert text in str(caught.value)
+    Image.new("RGB", (18, 18)).save(tmp_path / "image.png")
+    # A third value that has areas of its own is a class that was forgotten.
+    Image.fromarray(
+        np.kron([[0, 90], [255, 0]], np.ones((9, 9))).astype("uint8")
+    ).save(tmp_path / "mask.png")
+    with pytest.raises(DataError, match="give every value an id there"):
+        masks(Pair("0", tmp_path / "image.png", tmp_path / "mask.png"))

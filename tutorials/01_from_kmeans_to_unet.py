@@ -245,7 +245,7 @@ crops = data.Batches(
     pixel_weights=lambda mask: border_weights(mask, cell=0),
     shuffle=True,
 )
-epochs = 1 if QUICK else 40
+epochs = 1 if QUICK else 40 if DATA is None else 120
 model.compile(**recipes.finetune(rgb, classes=2, epochs=epochs, batch_size=4))
 model.fit(crops, epochs=epochs, verbose=0)
 report("U-Net", inference.predict_turned(model, gray)[..., 1])

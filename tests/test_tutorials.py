@@ -20,7 +20,7 @@ TUTORIALS = {
         ),
         r"differ by \de-0[6-9] ",
     ),
-    "02_upsampling_by_hand": ("jax", r"\[ 9 15 19 -1\]"),
+    "02_upsampling_by_hand": ("tensorflow", r"\[ 9 15 19 -1\]"),
     "06_transfer_learning": (
         "torch",
         "can be trained on",

@@ -34,8 +34,12 @@ def plane(tensor):
     return whole if np.array_equal(whole, values) else values
 
 
-def show(name, maps, low=None, high=None):
+def show(name, maps, limit=None):
     """Draws maps with their numbers, side by side, and saves them."""
+    # With a limit: from minus it, red, over zero, white, to the limit, blue.
+    colors = {"cmap": "Blues"}
+    if limit:
+        colors = {"cmap": "RdBu", "vmin": -limit, "vmax": limit}
     figure, axes = plt.subplots(
         1,
         len(maps),
@@ -44,7 +48,7 @@ def show(name, maps, low=None, high=None):
         squeeze=False,
     )
     for axis, (title, values) in zip(axes[0], maps.items(), strict=True):
-        axis.imshow(values, cmap="Blues", vmin=low, vmax=high, alpha=0.6)
+        axis.imshow(values, alpha=0.6, **colors)
         axis.set_title(title)
         axis.axis("off")
         for (row, column), value in np.ndenumerate(values):
@@ -101,14 +105,13 @@ print(by_area, by_distance, bilinear[1, 1])
 assert by_area == by_distance == bilinear[1, 1] == 1.75
 
 # %% [markdown]
-# Some libraries put the outer pixels of both maps on top of each other instead
-# (`align_corners`). Then the steps are thirds, and the map is the same size but
-# a little different everywhere inside. [Corners and
-# centers](../explanation/corners_and_centers) says which network wants which.
+# Some networks put the centers of the outer pixels on top of each other instead
+# (`align_corners`): two rows become three, and the new one lies half-way.
+# [Corners and centers](../explanation/corners_and_centers) says which network
+# wants which.
 
 # %%
 aligned = plane(layers.AlignedScale(2)(small))
-print(aligned.shape)
 print(aligned)
 show(
     "bilinear",
@@ -199,8 +202,7 @@ names = [f"{number:g} × kernel" for number in coarse.ravel()]
 show(
     "transposed_2x2",
     {**dict(zip(names, painted, strict=True)), "sum": side_by_side},
-    low=-20,
-    high=20,
+    limit=20,
 )
 
 # %% [markdown]
@@ -226,8 +228,7 @@ assert overlapping.tolist() == [
 show(
     "transposed_3x3",
     {**dict(zip(names, painted, strict=True)), "sum": overlapping},
-    low=-20,
-    high=20,
+    limit=20,
 )
 
 # %% [markdown]

@@ -103,9 +103,10 @@ def predict(
     of a GeoTIFF is NAME.tif, at the same place on the map; with --tile it is
     predicted in the memory of some tiles. The ids of a video are the gray
     values of NAME.mkv (lossless), its overlay is NAME_overlay.mp4. Folders are
-    searched recursively, and the output has the same folders. Files that the
-    same model wrote before with the same options are kept, unless the image
-    has changed; predict.jsonl records what each file was made of.
+    searched recursively, without the masks beside images, and the output has
+    the same folders. Files that the same model wrote before with the same
+    options are kept, unless the image has changed; predict.jsonl records what
+    each file was made of.
     """
     views = parse_numbers("--scales", scales, 0.1, 10)
     images = paths

@@ -33,6 +33,7 @@ from keras_seg.data.video import is_video
 from keras_seg.data.video import timed_frames
 from keras_seg.inference.scores import compiles_each_size
 from keras_seg.inference.scores import image_shape
+from keras_seg.words import listed
 
 __all__ = ["output_names", "plan", "predict_all", "save_overlay"]
 
@@ -55,7 +56,8 @@ def output_names(
     """Finds images, and their relative paths in the output, without suffix.
 
     Folders are searched recursively, except for hidden ones, the output, and
-    folders of predictions or runs, which are reported. If images are in
+    folders of predictions or runs, which are reported, as are masks of other
+    images. If images are in
     several folders, their numbers are reported. A path that does not exist is
     a `DataError`.
     """
@@ -65,6 +67,7 @@ def output_names(
             with guarded(path):
                 pass
         counts: collections.Counter = collections.Counter()
+        masks: list[pathlib.Path] = []
         left_out: list[pathlib.Path] = []
 
         def skip(folder: pathlib.Path, left_out: list = left_out) -> bool:
@@ -75,7 +78,7 @@ def output_names(
             left_out.extend([folder] * ours)
             return ours
 
-        for image in find_images([path], skip):
+        for image in find_images([path], skip, masks):
             inside = pathlib.Path(image.name)
             if path.is_dir():
                 inside = image.relative_to(path)
@@ -84,6 +87,10 @@ def output_names(
         if len(counts) > 1:
             found = ", ".join(f"{n} in {at}" for at, n in counts.items())
             console.say(f"Images: {found}.")
+        if masks:
+            console.say(
+                f"Left out, as masks of images beside them: {listed(masks, 3)}."
+            )
         for folder in left_out:
             console.say(f"{folder} is left out: it holds predictions or a run.")
     return names

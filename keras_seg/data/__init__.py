@@ -19,9 +19,9 @@ from keras_seg.data.folder import Folder
 from keras_seg.data.held_out import hold_out
 from keras_seg.data.ids import ClassStatistics
 from keras_seg.data.ids import class_statistics
+from keras_seg.data.image_folders import find_images
 from keras_seg.data.images import read_image
 from keras_seg.data.masks import read_mask
-from keras_seg.data.opening import find_images
 from keras_seg.data.pairs import Pair
 from keras_seg.data.readers import from_coco
 from keras_seg.data.readers import from_cvat

@@ -1,12 +1,9 @@
-"""Finding and opening of picture files, with errors that name the file."""
+"""Opening of picture files, with errors that name the file."""
 
 import contextlib
 import itertools
-import os
 import pathlib
 import warnings
-from collections.abc import Callable
-from collections.abc import Iterable
 
 from PIL import Image
 from PIL import UnidentifiedImageError
@@ -17,7 +14,6 @@ __all__ = [
     "FORMATS",
     "SUFFIXES",
     "check_page",
-    "find_images",
     "guarded",
     "is_image_file",
     "limit_pixels",
@@ -176,58 +172,3 @@ def is_image_file(path):
         and not path.name.startswith(".")
         and path.is_file()
     )
-
-
-def find_images(
-    paths: Iterable[str | os.PathLike],
-    skip: Callable[[pathlib.Path], bool] = lambda folder: False,
-) -> list[pathlib.Path]:
-    """List files, and the images in folders sorted by name.
-
-    Folders are searched recursively, except hidden ones and links to folders
-    that were already searched.
-
-    Args:
-        paths: iterable of str or path. Files may have any name, and need not
-            exist.
-        skip: function from the path of a folder inside one of `paths` to
-            whether it is left out.
-
-    Raises:
-        DataError: If a folder holds no image.
-
-    Example:
-
-    >>> from keras_seg.data import find_images
-    >>> [path.name for path in find_images(["photograph.jpg"])]
-    ['photograph.jpg']
-    """
-    found: list[pathlib.Path] = []
-    for path in map(pathlib.Path, paths):
-        if not path.is_dir():
-            found.append(path)
-            continue
-        files = list(_inside(path, skip, set()))
-        if not files:
-            raise DataError(
-                "KS-D010",
-                path,
-                "holds no image",
-                "PNG, JPEG, TIFF, BMP, WEBP, GIF or NPY files are expected",
-                fix="correct the path",
-            )
-        found += files
-    return found
-
-
-def _inside(folder, skip, seen):
-    """The images of a folder, then those of its folders."""
-    seen.add(folder.resolve())
-    entries = sorted(folder.iterdir())
-    yield from filter(is_image_file, entries)
-    for entry in entries:
-        hidden = entry.name.startswith(".")
-        if hidden or not entry.is_dir() or entry.resolve() in seen:
-            continue
-        if not skip(entry):
-            yield from _inside(entry, skip, seen)

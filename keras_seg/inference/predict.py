@@ -94,8 +94,9 @@ def predict(
         images: an array `(height, width, channels)`, RGB in 0...255, of any
             size. With `tiles` also anything that has a `shape` and gives
             arrays for `image[rows, columns]`, such as `numpy.memmap`. Or a
-            stream: the path of an image, of a video or of a folder of images,
-            or an iterable of paths and arrays.
+            stream: the path of an image, of a video or of a folder, whose
+            images `keras_seg.data.find_images` lists, or an iterable of paths
+            and arrays.
         tiles: `keras_seg.inference.Tiles`, for images whose scores do not fit
             into memory. Defaults to None: images are predicted whole.
         out: what the ids of a single array are written to, by

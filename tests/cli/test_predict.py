@@ -164,6 +164,20 @@ def test_folders_in_folders(model, images, predict_to, tmp_path):
     assert found == [folder / name for name in names]
 
 
+@pytest.mark.once
+def test_masks_beside_images_are_left_out(run, images, invoke, tmp_path):
+    folder, out = tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    for path in images:
+        shutil.copy(path, folder)
+        shutil.copy(path, folder / f"{path.stem}_mask.png")
+    result = invoke("predict", run, folder, "--out", out)
+    named = ", ".join(str(folder / f"{path.stem}_mask.png") for path in images)
+    assert result.stdout.startswith(
+        f"Left out, as masks of images beside them: {named}.\nWrote 3 of 3"
+    )
+
+
 def test_predict_options(model, images, predict_to, tmp_path):
     image, out = images[0], tmp_path / "out"
     options = "--tile 64 --scales 0.5,1 --mirror --crf --batch-size 2".split()

@@ -1,0 +1,132 @@
+"""Finding the images in folders, without the masks beside them."""
+
+import os
+import pathlib
+import re
+from collections.abc import Callable
+from collections.abc import Iterable
+
+from keras_seg.data.errors import DataError
+from keras_seg.data.layout import MASK_FOLDERS
+from keras_seg.data.masks import has_colors
+from keras_seg.data.opening import is_image_file
+
+__all__ = ["find_images"]
+
+# The folders of masks and of images in a data set, PASCAL VOC's among them.
+_MASKS = (*MASK_FOLDERS, "SegmentationClass", "SegmentationObject")
+_IMAGES = ("images", "JPEGImages")
+_MASK_STEM = re.compile(
+    r"(.+)[-_. ](masks?|labels?|seg|segmentation|gt|annotations?)", re.I
+)
+_JPEG = (".jpg", ".jpeg")
+
+
+def find_images(
+    paths: Iterable[str | os.PathLike],
+    skip: Callable[[pathlib.Path], bool] = lambda folder: False,
+    masks: list[pathlib.Path] | None = None,
+) -> list[pathlib.Path]:
+    """List files, and the images in folders sorted by name.
+
+    Folders are searched recursively, except hidden ones and links to folders
+    that were already searched. Masks beside their images are left out: in a
+    folder such as labels or masks beside images, or in the folder of the
+    images; as 0001_mask.png beside 0001.jpg; and a PNG of one channel beside a
+    JPEG of the same stem.
+
+    Args:
+        paths: iterable of str or path. Files may have any name, and need not
+            exist.
+        skip: function from the path of a folder inside one of `paths` to
+            whether it is left out.
+        masks: optional list, to which the masks left out are appended.
+
+    Raises:
+        DataError: If a folder holds no image.
+
+    Example:
+
+    >>> from keras_seg.data import find_images
+    >>> [path.name for path in find_images(["photograph.jpg"])]
+    ['photograph.jpg']
+    """
+    found: list[pathlib.Path] = []
+    for path in map(pathlib.Path, paths):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        files = list(_inside(path, skip, set()))
+        if not files:
+            raise DataError(
+                "KS-D010",
+                path,
+                "holds no image",
+                "PNG, JPEG, TIFF, BMP, WEBP, GIF or NPY files are expected",
+                fix="correct the path",
+            )
+        beside = _masks_among(files)
+        found += [file for file in files if file not in beside]
+        if masks is not None:
+            masks += [file for file in files if file in beside]
+    return found
+
+
+def _inside(folder, skip, seen):
+    """The images of a folder, then those of its folders."""
+    seen.add(folder.resolve())
+    entries = sorted(folder.iterdir())
+    yield from filter(is_image_file, entries)
+    for entry in entries:
+        hidden = entry.name.startswith(".")
+        if hidden or not entry.is_dir() or entry.resolve() in seen:
+            continue
+        if not skip(entry):
+            yield from _inside(entry, skip, seen)
+
+
+def _masks_among(files):
+    """The files that are masks of other ones, by their places and names."""
+    stems: dict[pathlib.Path, dict[str, list[pathlib.Path]]] = {}
+    for file in files:
+        inside = stems.setdefault(file.parent, {})
+        inside.setdefault(file.stem, []).append(file)
+    found: set[pathlib.Path] = set()
+    for folder, inside in stems.items():
+        places = [stems.get(place, {}) for place in _image_folders(folder)]
+        if any(
+            stem in images or _bare(stem) in images
+            for stem in inside
+            for images in places
+        ):
+            found.update(*inside.values())
+            continue
+        for stem, alike in inside.items():
+            if _bare(stem) in inside:
+                found.update(alike)
+            elif any(file.suffix.lower() in _JPEG for file in alike):
+                found.update(filter(_has_one_channel, alike))
+    return found
+
+
+def _image_folders(folder):
+    """Where the images of a folder of masks may be, such as images/train."""
+    for index, name in enumerate(folder.parts):
+        if name in _MASKS:
+            before, after = folder.parts[:index], folder.parts[index + 1 :]
+            for part in (*_IMAGES, ""):
+                yield pathlib.Path(*before, part, *after)
+
+
+def _bare(stem):
+    """The stem of the image of a mask such as 0001_mask, or None."""
+    named = _MASK_STEM.fullmatch(stem)
+    return named and named[1]
+
+
+def _has_one_channel(file):
+    """Whether a file may hold ids, from its header; a JPEG holds none."""
+    try:
+        return file.suffix.lower() not in _JPEG and not has_colors(file)
+    except DataError:
+        return False

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_seg.data import find_images
+
+pytestmark = pytest.mark.once
+
+GRAY, COLOR = (np.eye(4, dtype="uint8"), np.zeros((4, 4, 3), "uint8"))
+
+# Files, masks with a minus before them.
+LAYOUTS = (
+    "images/a.jpg images/b.jpg -labels/a.png -labels/b.png -labels/stray.png",
+    "images/train/a.jpg -masks/train/a_mask.png test/images/c.jpg "
+    "-test/labels/c.png",
+    "JPEGImages/a.jpg -SegmentationClass/a.png -SegmentationObject/a.png",
+    "day/a.jpg -day/masks/a.png",
+    "a.jpg -a.png b.jpg -b_mask.png c.png -c-label.png -c_MASKS.tif",
+    # Their names or places say nothing, or there is no image.
+    "images/a.jpg labels/b.png a_mask.png map/a.png mask.png",
+    "a.jpg a.webp b_mask.jpg masks/b.png",
+)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_masks_beside_images_are_left_out(layout, tmp_path):
+    images, masks = set(), set()
+    for name in layout.split():
+        file = tmp_path / name.removeprefix("-")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        is_mask = name.startswith("-")
+        Image.fromarray(GRAY if is_mask else COLOR).save(file)
+        (masks if is_mask else images).add(file)
+    found: list = []
+    assert set(find_images([tmp_path], masks=found)) == images
+    assert set(found) == masks
+    # A folder or a file that was named itself is what was asked for.
+    for mask in masks:
+        assert find_images([mask]) == [mask]
+    for folder in {mask.parent for mask in masks} - {x.parent for x in images}:
+        assert set(find_images([folder])) <= masks

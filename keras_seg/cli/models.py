@@ -50,6 +50,7 @@ def models(
         if model.mean_iou is not None
     ):
         console.say(f"mIoU, percent: {scored_on}: {published}")
+    console.say("non-commercial: see https://github.com/NVlabs/SegFormer")
     console.say("Next: keras-seg predict --model NAME IMAGE...")
 
 

@@ -3,10 +3,10 @@
 import dataclasses
 
 from keras_seg.data.classes import ClassTable
-from keras_seg.data.classes import voc_colormap
+from keras_seg.pretrained import class_tables
 from keras_seg.words import did_you_mean
 
-__all__ = ["CATALOGUE", "VOC_CLASSES", "PretrainedModel", "find", "named"]
+__all__ = ["CATALOGUE", "PretrainedModel", "find", "named"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,12 +16,16 @@ class PretrainedModel:
     Attributes:
         name: str, for `load` and the command line.
         class_table: `keras_seg.data.ClassTable` of the classes it knows.
-        library: str, whose network it is: `"torchvision"` or `"tensorflow"`.
-        url: str, where the weights are downloaded from.
+        library: str, whose network it is: `"torchvision"`, `"tensorflow"` or
+            `"keras-hub"`.
+        url: str, where the weights are downloaded from; of keras-hub the
+            handle of the preset.
         sha256: str, how the SHA-256 of the file begins, as far as that is
-            published.
-        mebibytes: float, size of the file.
-        license: str, SPDX identifier.
+            published; empty for a preset, which keras-hub downloads.
+        mebibytes: float, size of the file; of a preset that of its float32
+            weights. keras-hub downloads more, as presets hold them twice.
+        license: str, SPDX identifier, or `"non-commercial"`: for research and
+            evaluation, see https://github.com/NVlabs/SegFormer.
         mean_iou: float in percent as published, or None if nothing is.
         scored_on: str, what the published figure was measured on.
         published: str, URL of the figure, or of the network's description.
@@ -39,23 +43,12 @@ class PretrainedModel:
     published: str
 
 
-VOC_CLASSES = ClassTable(
-    (
-        *("background", "aeroplane", "bicycle", "bird", "boat", "bottle"),
-        *("bus", "car", "cat", "chair", "cow", "diningtable", "dog", "horse"),
-        *("motorbike", "person", "pottedplant", "sheep", "sofa", "train"),
-        "tvmonitor",
-    ),
-    tuple((r, g, b) for r, g, b in voc_colormap(21).tolist()),
-)
-
-
 def _torchvision(
     name: str, file: str, mebibytes: float, mean_iou: float
 ) -> PretrainedModel:
     return PretrainedModel(
         name,
-        VOC_CLASSES,
+        class_tables.VOC,
         "torchvision",
         f"https://download.pytorch.org/models/{file}",
         # The end of the file's name.
@@ -69,10 +62,32 @@ def _torchvision(
     )
 
 
+def _segformer(
+    size: str, data: str, version: int, weights: int, mean_iou: float
+) -> PretrainedModel:
+    name = f"segformer_{size}_{data}"
+    is_ade = data.startswith("ade20k")
+    return PretrainedModel(
+        name,
+        class_tables.ADE20K if is_ade else class_tables.CITYSCAPES,
+        "keras-hub",
+        f"kaggle://keras/segformer/keras/{name}/{version}",
+        "",
+        weights * 4 / 2**20,
+        # The terms of the authors, whose weights the presets were converted
+        # from.
+        "non-commercial",
+        mean_iou,
+        f"{'ADE20K' if is_ade else 'Cityscapes'} val, one scale, the authors'"
+        " own weights and code",
+        "https://arxiv.org/abs/2105.15203",
+    )
+
+
 CATALOGUE = (
     PretrainedModel(
         "deeplabv3_mobilenet_v2_257",
-        VOC_CLASSES,
+        class_tables.VOC,
         "tensorflow",
         "https://storage.googleapis.com/download.tensorflow.org/models/tflite/"
         "gpu/deeplabv3_257_mv_gpu.tflite",
@@ -113,6 +128,33 @@ CATALOGUE = (
         233.217,
         67.4,
     ),
+    PretrainedModel(
+        "deeplab_v3_plus_resnet50_pascalvoc",
+        class_tables.VOC,
+        "keras-hub",
+        "kaggle://keras/deeplabv3plus/keras/"
+        "deeplab_v3_plus_resnet50_pascalvoc/4",
+        "",
+        39_190_656 * 4 / 2**20,
+        "Apache-2.0",
+        63.0,
+        "PASCAL VOC 2012 with SBD, by keras-hub",
+        "https://keras.io/keras_hub/presets/",
+    ),
+    # Numbers of weights as counted in the networks; keras-hub's own table has
+    # those of other decoders.
+    _segformer("b0", "ade20k_512", 3, 3_753_206, 37.4),
+    _segformer("b1", "ade20k_512", 5, 13_716_310, 42.2),
+    _segformer("b2", "ade20k_512", 3, 27_463_510, 46.5),
+    _segformer("b3", "ade20k_512", 3, 47_339_350, 49.4),
+    _segformer("b4", "ade20k_512", 3, 64_109_910, 50.3),
+    _segformer("b5", "ade20k_640", 3, 84_710_230, 51.0),
+    _segformer("b0", "cityscapes_1024", 3, 3_719_539, 76.2),
+    # The handle of keras-hub's b1 is that of ADE20K: it is left out.
+    _segformer("b2", "cityscapes_1024", 3, 27_362_771, 81.0),
+    _segformer("b3", "cityscapes_1024", 3, 47_238_611, 81.7),
+    _segformer("b4", "cityscapes_1024", 3, 64_009_171, 82.3),
+    _segformer("b5", "cityscapes_1024", 3, 84_609_491, 82.4),
 )
 
 

@@ -10,6 +10,7 @@ import keras
 from keras_seg.atomic import WriteError
 from keras_seg.atomic import os_sentence
 from keras_seg.atomic import replacing
+from keras_seg.pretrained import hub
 from keras_seg.pretrained.catalogue import PretrainedModel
 
 __all__ = ["download"]
@@ -26,8 +27,11 @@ def download(known: PretrainedModel) -> pathlib.Path:
     """Returns the checked file of a network in Keras's cache.
 
     It is downloaded under another name, so that the cache never has a part of
-    it: not after the process was killed, nor while two download at once.
+    it: not after the process was killed, nor while two download at once. A
+    preset of keras-hub is in the cache of that.
     """
+    if known.library == "keras-hub":
+        return hub.weights_file(known.url, known.name)
     home = pathlib.Path(os.environ.get("KERAS_HOME") or "~/.keras")
     folder = home.expanduser() / "models"
     path = folder / known.url.rsplit("/", 1)[1]

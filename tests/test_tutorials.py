@@ -21,6 +21,12 @@ TUTORIALS = {
         r"differ by \de-0[6-9] ",
     ),
     "02_upsampling_by_hand": ("tensorflow", r"\[ 9 15 19 -1\]"),
+    "03_from_classifier_to_fcn": (
+        "torch",
+        r"^25,089 weights a unit, 102,764,544 in all",
+        r"^\(1, 1000\) and \(1, 1, 1, 1000\), \de-0[6-9] apart",
+        r"^FCN8s: IoU of disks \d",
+    ),
     "06_transfer_learning": (
         "torch",
         "can be trained on",

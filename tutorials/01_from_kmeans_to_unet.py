@@ -181,9 +181,10 @@ print(f"trained on {epochs * sum(len(y) for _, y in windows):,} windows")
 # It does not have to be. A convolution works on an image of any size, so a
 # network of convolutions *is* a sliding window already. Two things are in the
 # way. Dense layers want one size: they become convolutions with the same
-# weights. Pools skip every second place: they keep every place instead, and the
-# layers behind them leave holes of that width. `SlidingWindow` does both. Its
-# numbers are those of the loop over windows.
+# weights ([tutorial 3](03_from_classifier_to_fcn)). Pools skip every second
+# place: they keep every place instead, and the layers behind them leave holes
+# of that width. `SlidingWindow` does both. Its numbers are those of the loop
+# over windows.
 
 # %%
 dense = applications.SlidingWindow(classifier)

@@ -13,6 +13,7 @@ import typer
 from keras_seg.cli import console
 from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
+from keras_seg.cli.network import say_tiles
 from keras_seg.cli.options import Last
 from keras_seg.cli.options import MaskValues
 from keras_seg.cli.options import MaxAnnotationBytes
@@ -153,6 +154,7 @@ def evaluate(
         record.refuse_other_data()
     console.warn(_trained_on(run, pairs, facts["fingerprint"], data))
     model = source.load()
+    say_tiles(model, [pair.image for pair in pairs.pairs])
     folder.path.mkdir(parents=True, exist_ok=True)
     with (
         console.progress("Evaluating", len(pairs)) as progress,

@@ -3,9 +3,11 @@
 import dataclasses
 import pathlib
 from collections.abc import Callable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from typing import Any
 
+from keras_seg.cli import console
 from keras_seg.cli.start import use_backend
 from keras_seg.words import did_you_mean
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from keras_seg.pretrained import PretrainedModel
     from keras_seg.runs import RunFolder
 
-__all__ = ["KINDS", "Network", "open_network"]
+__all__ = ["KINDS", "Network", "open_network", "say_tiles"]
 
 # For texts of help and errors.
 KINDS = (
@@ -75,6 +77,28 @@ def open_network(text: str | pathlib.Path, last: bool = False) -> Network:
     if known is not None:
         return _pretrained(known)
     return _saved(path) if path.suffix == ".keras" else _exported(path)
+
+
+def say_tiles(network: Any, images: Iterable[pathlib.Path]) -> None:
+    """Says that a network of one size gets some of the images in tiles."""
+    from keras_seg.data import DataError
+    from keras_seg.data.images import read_size
+    from keras_seg.inference.one_size import one_size_of
+
+    size = one_size_of(network)
+    if size is None:
+        return
+    for image in images:
+        try:
+            same = read_size(image) == size
+        except DataError:  # A video, or it will be reported when it is read.
+            continue
+        if not same:
+            console.say(
+                f"The network takes images of {size[0]}×{size[1]} pixels. "
+                "Others are predicted in overlapping tiles of that size."
+            )
+            return
 
 
 def _pretrained(known: "PretrainedModel") -> Network:

@@ -12,6 +12,7 @@ from keras_seg.atomic import check_writable
 from keras_seg.cli import console
 from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
+from keras_seg.cli.network import say_tiles
 from keras_seg.cli.options import Last
 from keras_seg.cli.options import MaxPixels
 from keras_seg.cli.options import Tile
@@ -153,6 +154,7 @@ def predict(
     network = source.load()
     if not source.is_exported:
         network = altered(network, views, mirror, output_stride, crf)
+    say_tiles(network, targets)
     out.mkdir(parents=True, exist_ok=True)
     console.warn(cache.begin(targets))
 

@@ -84,8 +84,8 @@ class ExportedModel:
             raise ValueError(
                 f"{self.path} takes images of {size[0]}×{size[1]} pixels "
                 f"only. Received: {batch.shape[1]}×{batch.shape[2]}. Fix: "
-                "export it for images of any size, with KERAS_BACKEND="
-                "tensorflow, or bring the images to that size."
+                "call keras_seg.predict, which gives it tiles of that size, "
+                "or export it for any size, with KERAS_BACKEND=tensorflow."
             )
         # A network of one size takes one image.
         return np.concatenate([self._run(image[None]) for image in batch])

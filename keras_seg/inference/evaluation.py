@@ -16,10 +16,10 @@ from keras_seg import words
 from keras_seg.arguments import check_positive
 from keras_seg.data import ClassTable
 from keras_seg.data.folder import PairSequence
+from keras_seg.inference.one_size import predict_ids
 from keras_seg.inference.predict import buckets
 from keras_seg.inference.predict import predict
 from keras_seg.inference.scores import Model
-from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.metrics import Scores
 from keras_seg.metrics import count_pairs
@@ -238,7 +238,7 @@ def evaluate(
         for batch, images in buckets(
             model, _masks_first(data), batch_size, bucket
         ):
-            found = predict_batch(model, images)
+            found = predict_ids(model, images)
             for (mask, image), ids in zip(batch, found, strict=True):
                 pair = mask, ids[: image.shape[0], : image.shape[1]]
                 counts = count_pairs(*pair, count)

@@ -21,11 +21,14 @@ from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data import find_images
 from keras_seg.data import read_image
-from keras_seg.data.augment import pad_to
 from keras_seg.data.images import check_bit_depth
 from keras_seg.data.video import is_video
 from keras_seg.data.video import read_frames
 from keras_seg.from_logits import resolve_from_logits
+from keras_seg.inference.one_size import one_size_of
+from keras_seg.inference.one_size import padded
+from keras_seg.inference.one_size import predict_ids
+from keras_seg.inference.one_size import predict_one_size
 from keras_seg.inference.predictions import Prediction
 from keras_seg.inference.predictions import Predictions
 from keras_seg.inference.scores import Model
@@ -80,6 +83,10 @@ def predict(
     themselves. A larger bucket adds more padding, which changes predictions
     near the borders (FCN-8s on CamVid, 360×480: a mean IoU of 0.628 at 1 and
     at 32, of 0.622 at 64).
+
+    A model that takes images of one size, such as a file exported for it, gets
+    tiles of exactly that size, which overlap by a quarter, 128 pixels at most;
+    smaller images are padded with the mean color.
 
     Weights that are NaN or infinite are warned of by name. If memory does not
     suffice for a tile, a warning says so, and tiles of half the size are used
@@ -149,6 +156,13 @@ def predict(
     """
     check_positive(batch_size=batch_size, bucket=bucket)
     check_bit_depth(bit_depth)
+    size = one_size_of(model)
+    if tiles is not None and size is not None:
+        raise ValueError(
+            "`tiles` is for models that take images of any size. This one "
+            f"takes {size[0]}×{size[1]} pixels, and gets tiles of that size "
+            "without it. Fix: leave it out."
+        )
     if bit_depth is None:
         bit_depth = getattr(model, "bit_depth", None)  # Of an ExportedModel.
     if not hasattr(images, "shape") or len(images.shape) == 4:
@@ -171,7 +185,7 @@ def predict(
         )
     if tiles is not None:
         return predict_tiled(model, images, tiles, out)[0]
-    ids = predict_batch(model, np.asarray(images)[None])[0]
+    ids = predict_ids(model, np.asarray(images)[None])[0]
     if out is None:
         return ids
     out[:] = ids
@@ -201,12 +215,7 @@ def buckets(
 
     for (size, _), neighbors in itertools.groupby(pairs, kind):
         while batch := list(itertools.islice(neighbors, batch_size)):
-            yield batch, np.stack([_padded(image, size) for _, image in batch])
-
-
-def _padded(image: NDArray, size: tuple[int, int]) -> NDArray:
-    mask = np.broadcast_to(np.uint8(0), image.shape[:2])
-    return pad_to(image, mask, size)[0]
+            yield batch, np.stack([padded(image, size) for _, image in batch])
 
 
 def _predict_stream(
@@ -239,7 +248,13 @@ def _predict_whole(
     bucket: int,
     keep: Callable[[NDArray], NDArray] | None,
 ) -> Iterator[Prediction]:
+    size = one_size_of(model)
     for batch, filled in buckets(model, arrays, batch_size, bucket):
+        if size not in (None, filled.shape[1:3]):
+            for source, image in batch:
+                ids, kept = predict_one_size(model, image, keep=keep)
+                yield Prediction(source, image, ids, kept)
+            continue
         scores = predict_scores(model, filled) if keep else None
         ids = predict_batch(model, filled) if scores is None else ids_of(scores)
         for number, (source, image) in enumerate(batch):

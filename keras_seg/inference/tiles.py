@@ -3,6 +3,7 @@
 import dataclasses
 import warnings
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 from typing import Self
@@ -16,7 +17,7 @@ from keras_seg.inference.scores import ids_of
 from keras_seg.inference.scores import longest_side_of
 from keras_seg.inference.scores import predict_scores
 
-__all__ = ["Tiles", "predict_tiled"]
+__all__ = ["Tiles", "blend", "join", "predict_tiled"]
 
 # Of TensorFlow and PyTorch, by name: they may not be installed.
 _MEMORY_ERRORS = {"ResourceExhaustedError", "OutOfMemoryError"}
@@ -179,35 +180,44 @@ class Tiles:
             The blocks cover each pixel once, from left to right and from
             top to bottom.
         """
-        height, width = image.shape[:2]
-        vertical, horizontal = self.along(height), self.along(width)
-        above = None
-        for index, (top, bottom, down) in enumerate(vertical):
-            below = _next_start(vertical, index, bottom)
-            kept = left = None
-            for number, (start, stop, across) in enumerate(horizontal):
-                tile = np.asarray(image[top:bottom, start:stop])
-                part = np.asarray(score(tile), "float32")
-                part = part * (down[:, None] * across)[..., None]
-                if left is not None:
-                    part[:, : left.shape[1]] += left
-                after = _next_start(horizontal, number, stop)
-                left = part[:, after - start :]
-                part = part[:, : after - start]
-                if above is not None:
-                    part[: len(above)] += above[:, start:after]
-                yield (
-                    slice(top, below),
-                    slice(start, after),
-                    part[: below - top],
-                )
-                if below < bottom:
-                    if kept is None:
-                        shape = (bottom - below, width, part.shape[-1])
-                        kept = np.empty(shape, "float32")
-                    kept[:, start:after] = part[below - top :]
-                left = left.copy()
-            above = kept
+        vertical, horizontal = map(self.along, image.shape[:2])
+        return blend(vertical, horizontal, score, image)
+
+
+def blend(
+    vertical: list[tuple[int, int, NDArray[np.float32]]],
+    horizontal: list[tuple[int, int, NDArray[np.float32]]],
+    score: Callable[[NDArray], NDArray],
+    image: Any,
+) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
+    """See `Tiles.blocks`; with the tiles along each axis, of `Tiles.along`."""
+    above = None
+    for index, (top, bottom, down) in enumerate(vertical):
+        below = _next_start(vertical, index, bottom)
+        kept = left = None
+        for number, (start, stop, across) in enumerate(horizontal):
+            tile = np.asarray(image[top:bottom, start:stop])
+            part = np.asarray(score(tile), "float32")
+            part = part * (down[:, None] * across)[..., None]
+            if left is not None:
+                part[:, : left.shape[1]] += left
+            after = _next_start(horizontal, number, stop)
+            left = part[:, after - start :]
+            part = part[:, : after - start]
+            if above is not None:
+                part[: len(above)] += above[:, start:after]
+            yield (
+                slice(top, below),
+                slice(start, after),
+                part[: below - top],
+            )
+            if below < bottom:
+                if kept is None:
+                    shape = (bottom - below, image.shape[1], part.shape[-1])
+                    kept = np.empty(shape, "float32")
+                kept[:, start:after] = part[below - top :]
+            left = left.copy()
+        above = kept
 
 
 def _next_start(places: list, index: int, end: int) -> int:
@@ -254,19 +264,28 @@ def predict_tiled(
 def _predict(
     model: Model, image: Any, tiles: Tiles, out: Any, keep: Callable | None
 ) -> tuple[Any, NDArray[np.float16] | None]:
-    kept = None
     blocks = tiles.blocks(
         lambda tile: predict_scores(model, tile[None])[0], image
     )
+    return join(blocks, image.shape[:2], out, keep)
+
+
+def join(
+    blocks: Iterable[tuple[slice, slice, NDArray]],
+    shape: tuple[int, int],
+    out: Any,
+    keep: Callable | None,
+) -> tuple[Any, NDArray[np.float16] | None]:
+    """The ids of blocks of scores, and what `keep` makes of the scores."""
+    kept = None
     for rows, columns, scores in blocks:
         ids = ids_of(scores)
         if out is None:
-            out = np.empty(image.shape[:2], ids.dtype)
+            out = np.empty(shape, ids.dtype)
         out[rows, columns] = ids
         if keep is not None:
             if kept is None:
-                shape = (*image.shape[:2], scores.shape[-1])
-                kept = np.empty(shape, "float16")
+                kept = np.empty((*shape, scores.shape[-1]), "float16")
             kept[rows, columns] = keep(scores)
     return out, kept
 

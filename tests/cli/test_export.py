@@ -73,6 +73,26 @@ def test_predict(run, exported, data, invoke, tmp_path):
         assert (found.ids == ids).mean() > 0.999
     result = invoke("predict", "--model", exported, images, "--out", out)
     assert result.stdout.startswith("3 predicted before")
+    # Images of other sizes, larger and smaller: in tiles where they must be.
+    large = np.tile(read_image(path), (2, 3, 1))[:70]
+    for name, pixels in (("large", large), ("small", large[:31, :40])):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    odd = sorted(tmp_path.glob("*.png"))
+    result = invoke("predict", "--model", exported, *odd, "--out", out)
+    assert result.exit_code == 0, result.output
+    network = ExportedModel(exported)
+    said = (
+        "The network takes images of 48×48 pixels. Others are predicted in "
+        "overlapping tiles of that size.\n"
+    )
+    if network.metadata.size is None:
+        said = ""
+    assert (
+        result.stdout == f"{said}Wrote 2 of 2 masks, and overlays, to {out}\n"
+    )
+    for path, found in zip(odd, predict(network, odd), strict=True):
+        with Image.open(out / path.name) as mask:
+            np.testing.assert_array_equal(np.asarray(mask), found.ids)
 
 
 def test_mistakes(run, exported, data, invoke, tmp_path):

@@ -28,6 +28,7 @@ __all__ = [
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two are BigTIFF
 _SAMPLES, _BITS, _FORMAT, _PHOTO, _TILE = 277, 258, 339, 262, 322
+_COMPRESSION = 259
 _ALPHA = 1, 2  # of ExtraSamples: the colors multiplied by it, or not
 _BYTE_COUNTS = 279, 325  # of strips and of tiles
 _WHITE_IS_ZERO, _PALETTE = 0, 3
@@ -56,8 +57,9 @@ def needs_tifffile(path, page=None):
     """Whether Pillow would misread a page of a TIFF, or not read it."""
     with guarded(path):
         with open(path, "rb") as file:
-            if file.read(4) not in _TIFF:
-                return False
+            magic = file.read(4)
+        if magic not in _TIFF:
+            return False
         try:
             image: Any
             with TiffImagePlugin.TiffImageFile(path) as image:
@@ -79,9 +81,11 @@ def needs_tifffile(path, page=None):
             # without a meaning.
             return bits > 8 or samples != bands
         # Pillow reads signed bytes as unsigned, garbles other signed values
-        # and floats in some files, and takes a deep white 0 for black.
+        # and floats in tiles or where it swaps their bytes a second time, and
+        # takes a deep white 0 for black.
         kinds = set(tags.get(_FORMAT, (1,)))
-        floats = kinds == {3} and _TILE not in tags
+        swapped = magic[:2] == b"MM" and tags.get(_COMPRESSION, 1) != 1
+        floats = kinds == {3} and _TILE not in tags and not swapped
         deep_white = bits > 8 and tags.get(_PHOTO) == 0
         return not (floats or kinds == {1}) or deep_white
 

@@ -132,7 +132,7 @@ def serving(tmp_path_factory):
             line = process.stdout.readline().decode()
             found = re.fullmatch("Open (http.*) in a browser. .*\n", line)
             assert found, line + process.stderr.read().decode()
-            assert len(list(temporary.iterdir())) == 1
+            assert len(list(temporary.glob("keras_seg_*"))) == 1
             yield found[1]
         finally:
             # SIGINT is ignored by what runs in the background of a shell.
@@ -142,6 +142,7 @@ def serving(tmp_path_factory):
         assert errors.decode().endswith("Ended by SIGTERM.\n")
         assert "Traceback" not in errors.decode()
         assert process.returncode == 143
-        assert list(temporary.iterdir()) == []
+        # PyTorch 2.5 has a folder of its own.
+        assert list(temporary.glob("keras_seg_*")) == []
 
     return serve

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 from hypothesis import given
+from hypothesis import settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -285,6 +286,7 @@ def test_a_check_of_many_bands(tmp_path):
     assert report.ok, str(report)
 
 
+@settings(max_examples=100)  # Of 64 there are.
 @given(
     st.sampled_from(["int8", "int16", "int32", "float32"]),
     st.sampled_from("<>"),

@@ -33,7 +33,7 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 export KERAS_SEG_PARITY := $(CURDIR)/.parity
 
-.PHONY: help demo test test-once test-slow test-lowest docs fuzz lint clean \
+.PHONY: help demo test ci test-once test-slow test-lowest docs fuzz lint clean \
   $(BACKENDS:%=test-%) $(BACKENDS:%=test-lowest-%)
 
 help:
@@ -42,6 +42,7 @@ help:
 	@echo "make test-slow    the tests that take minutes"
 	@echo "make test-lowest  with the lowest versions that pyproject.toml allows"
 	@echo "make docs         the documentation, in docs/_build/html"
+	@echo "make ci           the tests and the documentation"
 	@echo "make fuzz         10,000 damaged data sets of each layout"
 	@echo "make lint         ruff and mypy"
 
@@ -62,15 +63,20 @@ $(VENV)/.test: $(VENV)/.base
 demo: $(VENV)/.base
 	KERAS_BACKEND=tensorflow $(BIN)/keras-seg demo
 
-test: $(VENV)/.test lint
+# The longest first; `make ci` builds the documentation beside them.
+LANES = test-tensorflow test-jax test-once test-torch
+
+ci: $(VENV)/.docs
+
+test ci: $(VENV)/.test lint
 	rm -rf $(KERAS_SEG_PARITY)
-	$(MAKE) --jobs=2 --output-sync=target $(BACKENDS:%=test-%) test-once
+	$(MAKE) --jobs=2 --output-sync=target $(LANES) $(if $(filter ci,$@),docs)
 	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/compare_backends.py
 
 $(BACKENDS:%=test-%): test-%: $(VENV)/.test
 	KERAS_BACKEND=$* $(BIN)/python -m pytest -m "not slow and not once" --durations=5
 
-# What needs no backend, beside the last of them.
+# What needs no backend.
 test-once: $(VENV)/.test
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "once and not slow" --durations=5
 

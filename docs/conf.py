@@ -89,6 +89,10 @@ html_theme = "pydata_sphinx_theme"
 html_title = "keras_seg"
 html_static_path = ["_static"]
 html_css_files = ["keras_seg.css"]
+# Pages by themselves: the place is theirs.
+html_sidebars = dict.fromkeys(
+    ("changelog", "cite", "lecture", "migration", "security"), []
+)
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {

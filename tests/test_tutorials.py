@@ -27,6 +27,20 @@ TUTORIALS = {
         r"^\(1, 1000\) and \(1, 1, 1, 1000\), \de-0[6-9] apart",
         r"^FCN8s: IoU of disks \d",
     ),
+    "04_holes_and_receptive_fields": (
+        "torch",
+        r"^AtrousConv, rate 12: +4,719,616",
+        r"^\(2, 2\) and \(8, 8\), \de[-+]0[06-9] apart",
+        r"^rate 12: 404 pixels",
+        r"^ASPP 1, 3, 6 field  119, IoU of small disks",
+    ),
+    "05_fully_connected_crf": (
+        "jax",
+        r"^IoU 0\.8\d+, after the CRF 0\.9",
+        r"^brown cup +0\.8\d+ → 0\.[1-7]",
+        r"^on others, IoU of the cup: 0\.8\d+ → 0\.9",
+        r"^band of  1 pixels: 0\.\d+ → 0\.[6-9]",
+    ),
     "06_transfer_learning": (
         "torch",
         "can be trained on",
@@ -74,4 +88,4 @@ def test_short_form(name, tmp_path, monkeypatch, capsys, request):
     assert pictures
     for file in pictures:
         with Image.open(file) as picture:
-            assert min(picture.size) > 200 and len(picture.getcolors(2**24)) > 8
+            assert min(picture.size) > 150 and len(picture.getcolors(2**24)) > 8

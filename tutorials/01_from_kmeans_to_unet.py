@@ -281,6 +281,20 @@ masks = {
 show("membranes", section=gray, **masks)
 
 # %% [markdown]
+# On the sections of the ISBI challenge (20 to train on, the next 4 held out;
+# `DATA=ISBI2012`, two CPU cores, TensorFlow 2.21, seed 0, one run, 17 minutes
+# beside other work, 11 of processor time, November 2026):
+#
+# | | pixels right | IoU of membrane | V_Rand |
+# |---|---:|---:|---:|
+# | k-means | 0.772 | 0.352 | 0.459 |
+# | sliding window | 0.891 | 0.604 | 0.765 |
+# | U-Net | **0.906** | **0.659** | **0.849** |
+#
+# The dense network takes 1.4 s for what takes 53 s window by window.
+# [Longer training](../zoo/em_membranes), with the paper's U-Net, which does not
+# pad, reaches a V_Rand of 0.903.
+#
 # ## Exercises
 #
 # 1. Does k-means become better with more clusters? Try 2, 8 and 16.

@@ -207,7 +207,7 @@ figure.savefig(OUT / "heat.png")
 # With ImageNet's weights, class 285 (Egyptian cat) wins on scikit-image's cat,
 # and this is where it is seen:
 #
-# ![A cat, and the cat with its face in bright colors](../_static/tutorial_03_heat.jpg)
+# ![A cat, its face in bright colors](../_static/tutorial_03_heat.jpg)
 #
 # ## FCN-32s, FCN-16s, FCN-8s
 #

@@ -294,6 +294,7 @@ OTHERS = {
     "freeze_batch_norm": True,
     "auxiliary": True,
     "geometry": "paper",
+    "upsampling": "transposed_convolution",
     "at_once": True,
     "kernel_size": 1,
     "dilation_rate": 5,

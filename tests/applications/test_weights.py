@@ -137,8 +137,7 @@ def test_offline(monkeypatch):
     assert str(error.value).startswith(
         "The ImageNet weights of MobileNetV2 could not be downloaded, and are "
         "not in the Keras cache. Pass weights=PATH with a file of them, or "
-        "weights=None to start from random ones; --weights PATH or none. "
-        "(URL fetch failure on "
+        "weights=None to start from random ones. (URL fetch failure on "
     )
 
 

@@ -47,6 +47,15 @@ TUTORIALS = {
         r"^transferred: mean IoU 0\.",
         r"^from scratch: mean IoU 0\.",
     ),
+    "07_rare_classes_void_label_errors": (
+        "tensorflow",
+        r"^balanced: .*, ratio \d\d$",
+        r"^loss (\d\.\d+), with other scores under void \1$",
+        r"^KS-D003 +error: .*0001.png",
+        r"^KS-D006 +error: .*0002.png",
+        r"^KS-D021 +error: .*0003.png",
+        r"^ 1\. image  1, mean IoU 0\.0\d+ planted",
+    ),
 }
 
 

@@ -56,6 +56,13 @@ TUTORIALS = {
         r"^KS-D021 +error: .*0003.png",
         r"^ 1\. image  1, mean IoU 0\.0\d+ planted",
     ),
+    "08_large_images": (
+        "jax",
+        r"^row 100, column 20 lies at 400010\.25 m east, 5399949\.75 m north",
+        r"^with a margin +6 tiles,  0\.000 %",
+        r"^the same place: True True",
+        r"^the same: True",
+    ),
 }
 
 

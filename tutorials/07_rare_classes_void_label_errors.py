@@ -295,9 +295,9 @@ figure.savefig(OUT / "void.png")
 #
 # That is the full form, with the same network each time. One pixel of void
 # makes the score better by 0.146, and nothing has improved. With two pixels
-# most spots are void altogether, and false alarms are as many as before. So
-# compare scores only between equal masks, and keep void narrow where objects
-# are small.
+# most spots are void altogether, and the score says little about spots any
+# more. So compare scores only between equal masks, and keep void narrow where
+# objects are small.
 #
 # ## Wrong files
 #

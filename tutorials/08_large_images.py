@@ -114,8 +114,8 @@ with rasterio.open(OUT / "landscape.tif") as file:
 # %% [markdown]
 # ## Training on windows
 #
-# Nobody labels all of a large image. We take another landscape, of which masks
-# exist, and let every batch crop windows from it at random places.
+# Nobody labels all of a large image. We take smaller landscapes, of which masks
+# exist, and let every batch crop windows from them at random places.
 
 # %%
 side = 64 if QUICK else 128
@@ -240,11 +240,10 @@ with rasterio.open(OUT / "landscape.tif") as source:
 
 # %% [markdown]
 # The command does the same without ever holding the image in memory: it reads
-# a tile, predicts it, writes the pixels that are finished, and goes on. (Tiles
-# of 256 overlap by 64 and have a margin of 16, as long as nothing else is said,
-# which may change a pixel here and there.) Pixels
+# a tile, predicts it, writes the pixels that are finished, and goes on. Pixels
 # where the image has no data become void, and the mask has the colors of the
-# classes.
+# classes. (With `--tile 256`, tiles overlap by 64 and have a margin of 16. That
+# is less than 22 and may change a pixel here and there.)
 #
 # ```bash
 # keras-seg predict landscape.keras landscape.tif --tile 256 --out predictions

@@ -65,6 +65,7 @@ nb_execution_in_temp = True
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_output_stderr = "remove"
+nb_merge_streams = True  # One box for all that a cell prints.
 
 sphinx_gallery_conf = {
     "examples_dirs": "examples",

@@ -124,7 +124,7 @@ for rule in ("balanced", "median_frequency"):
 
 # %% [markdown]
 # The same network with the same initial weights is trained with six losses.
-# `{1: 5}` is a weight between nothing and balanced. Dice compares the area of a
+# A weight of 5 lies between nothing and balanced. Dice compares the area of a
 # class in truth and prediction; `"both"` is the sum of Dice and cross-entropy;
 # focal loss counts pixels less that are right already.
 

@@ -246,7 +246,8 @@ with rasterio.open(OUT / "landscape.tif") as source:
 # is less than 22 and may change a pixel here and there.)
 #
 # ```bash
-# keras-seg predict landscape.keras landscape.tif --tile 256 --out predictions
+# keras-seg predict landscape.keras landscape.tif \
+#     --tile 256 --out predictions
 # ```
 
 # %%

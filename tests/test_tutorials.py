@@ -63,6 +63,30 @@ TUTORIALS = {
         r"^the same place: True True",
         r"^the same: True",
     ),
+    "09_a_page_in_the_browser": (
+        "tensorflow",
+        r"^97×130: (100\.00|99\.\d\d)% of the pixels in the same class",
+        r"^the scores are \de-0[4-9] of the largest apart",
+        r"^index\.html: 0\.\d+ MB\. It should say: background ",
+    ),
+    "10_a_linear_head": (
+        "torch",
+        r"^132 of 8,772 weights were trained",
+        r"^linear, features: mean IoU 0\.",
+        r"^k-means, features: mean IoU 0\.",
+    ),
+    "11_three_backends": (
+        "torch",
+        r"^tensorflow: \de[-+]0[05-8] of the largest score apart, \d+\.\d\d%",
+        r"weights float32, computes in bfloat16; the network returns float32",
+        r"^bfloat16 +0\.333984",
+    ),
+    "12_your_own_network": (
+        "torch",
+        *(rf"^{x}: 8,736 weights" for x in ("indices", "nails", "bilinear")),
+        r"^ASPP: rates \(4, 8, 12\)",
+        r"^indices: The layer 'pool1' \(MaxPoolWithIndices\) can't be carried",
+    ),
 }
 
 

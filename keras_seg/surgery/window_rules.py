@@ -6,6 +6,7 @@ import keras
 from keras import layers
 
 from keras_seg.layers import AtrousAveragePool
+from keras_seg.layers import AtrousConv
 from keras_seg.layers import AtrousMaxPool
 from keras_seg.layers import RemovedStridePadding
 from keras_seg.layers.removed_stride import RemovedStride
@@ -53,6 +54,31 @@ def _(layer, surgery, maps, args, kwargs):
         ),
     )
     return window.finish(surgery.apply(copy, (x,), kwargs))
+
+
+@carry.register(AtrousConv)
+def _(layer, surgery, maps, args, kwargs):
+    """It has no stride of its own; its rate and its padding grow."""
+    (x,) = maps
+    padding, shift = layer.padding, x.shift
+    spans = [size - 1 for size in layer.effective_kernel_size]
+    if padding == "same" and x.rate > 1 and any(span % 2 for span in spans):
+        refuse(
+            layer,
+            "padding='same' puts another row or column behind an even kernel "
+            "than in front of it. Take an odd kernel, or pad by "
+            "`ZeroPadding2D`",
+        )
+    if padding != "same":
+        zeros = (0, 0) if padding == "valid" else padding
+        amounts = zip(zeros, spans, strict=True)
+        shift = x.longer_by(*((2 * n - span) * x.rate for n, span in amounts))
+        if padding != "valid":
+            padding = tuple(n * x.rate for n in zeros)
+    copy = surgery.copier.copy(
+        layer, dilation_rate=layer.dilation_rate * x.rate, padding=padding
+    )
+    return surgery.apply(copy, args, kwargs, shift=shift, padded=(0, 0))
 
 
 @carry.register(layers.MaxPooling2D)

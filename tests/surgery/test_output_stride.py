@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
 
+from keras_seg.layers import AtrousConv
 from keras_seg.surgery import set_output_stride
 from tests.networks import application
 from tests.networks import outputs
@@ -227,6 +228,23 @@ def check_small(model, output_stride=2):
 def test_average_pooling_with_padding():
     check_small(small(layers.AveragePooling2D(3, 1, padding="same")), 1)
     check_small(small(layers.AveragePooling2D(2, 1, padding="valid")), 1)
+
+
+def test_our_own_convolution():
+    """Padded or not, of odd and even kernels, and separable."""
+    check_small(
+        small(
+            AtrousConv(4, 3, dilation_rate=2, activation="relu"),
+            AtrousConv(4, (5, 3), padding="valid"),
+            AtrousConv(4, 4, dilation_rate=2),
+            AtrousConv(4, 3, 3, padding=(1, 4), separable=True),
+            AtrousConv(4, 3, 2),
+        ),
+        1,
+    )
+    uneven = small(layers.Conv2D(4, 3, 2, padding="same"), AtrousConv(4, 2))
+    with pytest.raises(ValueError, match="behind an even kernel"):
+        set_output_stride(uneven, 1)
 
 
 def test_operations_that_pad():

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers
@@ -260,13 +261,8 @@ def FCN8s(
 def _fcn(
     backbone: str | keras.Model,
     weights: str | os.PathLike | None,
-    input_tensor: keras.KerasTensor | None,
-    input_shape: Sequence[int | None] | None,
     classes: int,
     classifier_activation: str | None,
-    include_preprocessing: bool,
-    dropout: float,
-    freeze_batch_norm: bool,
     auxiliary: bool,
     geometry: str,
     upsampling: str,
@@ -274,7 +270,9 @@ def _fcn(
     name: str,
     skips: tuple[int, ...],
     at_once: bool = False,
+    **options: Any,
 ) -> keras.Model:
+    """Passes to `begin` the `options` that make the backbone."""
     data_format = standardize_data_format(data_format)
     check_one_of(("aligned", "paper"), geometry=geometry)
     check_one_of(("bilinear", "transposed_convolution"), upsampling=upsampling)
@@ -288,18 +286,15 @@ def _fcn(
     image, padded, network, _ = begin(
         backbone,
         weights,
-        input_tensor=input_tensor,
-        input_shape=input_shape,
         classes=classes,
-        include_preprocessing=include_preprocessing,
         data_format=data_format,
-        dropout=dropout,
         dropout_elsewhere=False,
         padding="valid" if paper else "same",
-        freeze_batch_norm=freeze_batch_norm,
         multiple=1 if paper else 32,
         convert=_pad_by_100 if paper else None,
+        **options,
     )
+    layout: Any = {"data_format": data_format}
     levels = pyramid(network, pools=True, verify=False)
     if (
         trained
@@ -319,13 +314,8 @@ def _fcn(
         )
 
     def score(tensor, name):
-        return Conv(
-            classes,
-            1,
-            kernel_initializer="zeros",
-            data_format=data_format,
-            name=name,
-        )(tensor)
+        conv = Conv(classes, 1, kernel_initializer="zeros", name=name, **layout)
+        return conv(tensor)
 
     def enlarge(x, factor, name):
         return BilinearConvTranspose(
@@ -348,12 +338,9 @@ def _fcn(
         if paper or trained:
             x = enlarge(x, stride // finer, f"upscore_{pool}")
         else:
-            resize = ResizeLike(data_format=data_format, name=f"upscore_{pool}")
-            x = resize(x, skip)
+            x = ResizeLike(name=f"upscore_{pool}", **layout)(x, skip)
         if paper:
-            crop = CropLike(
-                OFFSETS[pool], data_format=data_format, name=f"crop_{pool}"
-            )
+            crop = CropLike(OFFSETS[pool], name=f"crop_{pool}", **layout)
             skip = crop(skip, x)
         x = layers.Add(name=f"fuse_{pool}")([x, skip])
         stride = finer

@@ -57,9 +57,8 @@ def output_names(
 
     Folders are searched recursively, except for hidden ones, the output, and
     folders of predictions or runs, which are reported, as are masks of other
-    images. If images are in
-    several folders, their numbers are reported. A path that does not exist is
-    a `DataError`.
+    images. If images are in several folders, their numbers are reported. A path
+    that does not exist is a `DataError`.
     """
     names: dict[pathlib.Path, pathlib.Path] = {}
     for path in paths:

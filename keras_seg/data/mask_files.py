@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_seg import words
 from keras_seg.data.classes import ClassTable
+from keras_seg.data.edges import find_edges
 from keras_seg.data.errors import DataError
 from keras_seg.data.ids import ids_of_mask
 from keras_seg.data.images import read_size
@@ -359,7 +360,5 @@ def _mapped(ids, values, file):
 
 def _is_smoothed(ids, values, strange):
     """Whether values that have no id come along edges, between others."""
-    from keras_seg.data.checks.edges import find_edges
-
     inside = min(values) < strange[0] and strange[-1] < max(values)
     return inside and find_edges(ids.astype("int32")).smooth

@@ -11,10 +11,10 @@ from PIL import ImageStat
 from PIL import UnidentifiedImageError
 
 from keras_seg.data.arrays import is_npy
-from keras_seg.data.checks.edges import Edges
-from keras_seg.data.checks.edges import find_edges
-from keras_seg.data.checks.edges import ids_in_between
-from keras_seg.data.checks.edges import loose_ids
+from keras_seg.data.edges import Edges
+from keras_seg.data.edges import find_edges
+from keras_seg.data.edges import ids_in_between
+from keras_seg.data.edges import loose_ids
 from keras_seg.data.errors import DataError
 from keras_seg.data.ids import count_ids
 from keras_seg.data.mask_files import MaskFiles

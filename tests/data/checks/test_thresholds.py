@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from keras_seg.data import check
-from keras_seg.data.checks.edges import Edges
-from keras_seg.data.checks.edges import find_edges
-from keras_seg.data.checks.edges import ids_in_between
+from keras_seg.data.edges import Edges
+from keras_seg.data.edges import find_edges
+from keras_seg.data.edges import ids_in_between
 
 pytestmark = pytest.mark.once
 

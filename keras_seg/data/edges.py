@@ -45,7 +45,7 @@ def find_edges(mask):
     Example:
 
     >>> import numpy as np
-    >>> from keras_seg.data.checks.edges import find_edges
+    >>> from keras_seg.data.edges import find_edges
     >>> find_edges(np.array([[0, 0, 0, 2, 5, 5, 5], [0, 0, 0, 0, 5, 5, 5]]))
     Edges(steps=1, slopes=1)
     """
@@ -87,7 +87,7 @@ def loose_ids(mask):
     Example:
 
     >>> import numpy as np
-    >>> from keras_seg.data.checks.edges import loose_ids
+    >>> from keras_seg.data.edges import loose_ids
     >>> loose_ids(np.array([[0, 0, 3, 9, 9], [0, 0, 3, 9, 9]]))
     {3: 2}
     """

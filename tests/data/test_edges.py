@@ -8,9 +8,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from keras_seg.data import read_mask
-from keras_seg.data.checks.edges import find_edges
-from keras_seg.data.checks.edges import ids_in_between
-from keras_seg.data.checks.edges import loose_ids
+from keras_seg.data.edges import find_edges
+from keras_seg.data.edges import ids_in_between
+from keras_seg.data.edges import loose_ids
 
 pytestmark = pytest.mark.once
 

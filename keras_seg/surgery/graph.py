@@ -15,9 +15,14 @@ from keras_seg.ops.backend import spatial_axes
 from keras_seg.ops.backend import standardize_data_format
 
 __all__ = [
+    "AveragePool",
     "CONVOLUTIONS",
+    "ConvOperation",
     "Copier",
+    "DepthwiseConvOperation",
+    "MaxPool",
     "Pad",
+    "WINDOW_OPERATIONS",
     "check_plain",
     "copy_model",
     "data_format_of",
@@ -37,8 +42,19 @@ CONVOLUTIONS = (
     layers.SeparableConv2D,
 )
 
-# The operation of `keras.ops.pad`, which is not public.
-Pad = type(producer(ops.pad(keras.KerasTensor((1, 1)), 1)))
+# The operations of functions of `keras.ops`, which are not public.
+_MAP = keras.KerasTensor((1, 1, 1, 1))
+Pad = type(producer(ops.pad(_MAP, 1)))
+MaxPool = type(producer(ops.max_pool(_MAP, 1)))
+AveragePool = type(producer(ops.average_pool(_MAP, 1)))
+ConvOperation = type(producer(ops.conv(_MAP, _MAP)))
+DepthwiseConvOperation = type(producer(ops.depthwise_conv(_MAP, _MAP)))
+WINDOW_OPERATIONS = (
+    MaxPool,
+    AveragePool,
+    ConvOperation,
+    DepthwiseConvOperation,
+)
 
 
 # What a subclass can override without computing something else.

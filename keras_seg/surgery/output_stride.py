@@ -37,8 +37,10 @@ def set_output_stride(
 
     up to rounding, at every size, odd or even. There are rules for
     convolutions (depthwise and separable too), pooling, zero padding, cropping
-    and everything pointwise. Squeeze-and-excite blocks and group normalization
-    take means over the whole map, now the dense one, so these networks differ
+    and everything pointwise. A layer or an operation without a rule, such as
+    one of your own, is run on random maps, and counts as pointwise if it is
+    so there. Squeeze-and-excite blocks, group normalization and other layers
+    that take in the whole map see the dense one now, so these networks differ
     from the strided ones; a warning says by how much.
 
     The equation is checked on a small random image before the network is

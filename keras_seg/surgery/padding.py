@@ -12,6 +12,8 @@ from keras_seg.layers import ResizeLike
 from keras_seg.layers.removed_stride import RemovedStride
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise_rules
+from keras_seg.surgery.locality import POOLED
+from keras_seg.surgery.locality import WHOLE
 
 __all__ = ["check_unpadded", "pad_by_parity"]
 
@@ -97,14 +99,11 @@ WINDOWS = (
     layers.AveragePooling2D,
     RemovedStride,
 )
-WHOLE = (
+WHOLE_MAP_LAYERS = (
     ASPP,
     CropLike,
     PadToMultiple,
     ResizeLike,
-    layers.GlobalAveragePooling2D,
-    layers.GlobalMaxPooling2D,
-    layers.GroupNormalization,
     layers.Permute,
 )
 
@@ -151,14 +150,15 @@ classifier with padding='valid'.
 
 
 def _reason(operation, data_format, in_head):
-    if graph.has_own_call(operation):
+    reach = pointwise_rules.reach(operation, data_format)
+    if graph.has_own_call(operation) and reach is None:
         return "it has a `call` of its own, and may pad"
-    if _pads(operation):
+    if reach is None and _pads(operation):
         return (
             "it pads, and what it sees at the border of a window is not in "
             "the image. Build the classifier with padding='valid'"
         )
-    if not in_head and _is_whole(operation, data_format):
+    if not in_head and _is_whole(operation, reach):
         return (
             "it takes in the whole map, and that of an image is larger than "
             "that of a window"
@@ -173,11 +173,13 @@ def _on_maps(operation):
     return len(keras.tree.flatten(operation.input)[0].shape) == 4
 
 
-def _is_whole(operation, data_format):
+def _is_whole(operation, reach):
+    if isinstance(operation, WHOLE_MAP_LAYERS):
+        return True
     along = isinstance(operation, pointwise_rules.ALONG_AN_AXIS)
     if along and _on_maps(operation):
-        return not pointwise_rules.is_pointwise(operation, data_format)
-    return isinstance(operation, WHOLE)
+        return reach is None
+    return reach in (POOLED, WHOLE)
 
 
 def _pads(layer):
@@ -185,6 +187,8 @@ def _pads(layer):
         return np.any(layer.padding)
     if isinstance(layer, graph.Pad):
         return np.any(layer.pad_width)
+    if isinstance(layer, graph.WINDOW_OPERATIONS):
+        return layer.padding == "same"
     if not isinstance(layer, WINDOWS):
         return False
     if isinstance(layer, RemovedStride) and layer.removed_stride > 1:

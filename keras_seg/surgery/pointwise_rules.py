@@ -1,4 +1,4 @@
-"""Layers and operations that treat every position by itself."""
+"""Which layers and operations treat every position by itself."""
 
 import keras
 import numpy as np
@@ -7,8 +7,13 @@ from keras import layers
 from keras_seg.layers import LocalResponseNormalization
 from keras_seg.layers import Preprocess
 from keras_seg.ops.backend import channel_axis
+from keras_seg.surgery import graph
+from keras_seg.surgery.locality import POINTWISE
+from keras_seg.surgery.locality import POOLED
+from keras_seg.surgery.locality import WHOLE
+from keras_seg.surgery.locality import locality
 
-__all__ = ["is_elementwise", "is_pointwise"]
+__all__ = ["is_elementwise", "is_pointwise", "reach", "rule"]
 
 LAYERS = (
     LocalResponseNormalization,
@@ -21,7 +26,6 @@ LAYERS = (
     layers.ELU,
     layers.GaussianDropout,
     layers.GaussianNoise,
-    layers.GroupNormalization,
     layers.Identity,
     layers.LeakyReLU,
     layers.Maximum,
@@ -43,9 +47,6 @@ ALONG_AN_AXIS = (
     layers.Softmax,
     layers.UnitNormalization,
 )
-
-# Of keras.applications' ConvNeXt, where they are not public.
-LAYER_NAMES = ("LayerScale", "StochasticDepth")
 
 OPERATION_NAMES = (
     "Absolute",
@@ -88,6 +89,20 @@ OPERATION_NAMES = (
 # The same along one axis.
 OPERATION_NAMES_ALONG_AN_AXIS = ("Concatenate", "Split")
 
+GLOBAL = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
+
+# Layers that look at neighbors: they need not be tried.
+WINDOWS = (
+    *graph.CONVOLUTIONS,
+    layers.AveragePooling2D,
+    layers.Conv2DTranspose,
+    layers.Cropping2D,
+    layers.Flatten,
+    layers.MaxPooling2D,
+    layers.UpSampling2D,
+    layers.ZeroPadding2D,
+)
+
 
 def is_elementwise(activation):
     """Whether a function is applied to each number by itself.
@@ -114,9 +129,6 @@ def is_elementwise(activation):
 def is_pointwise(operation, data_format):
     """Whether an operation's output at a position depends on that one only.
 
-    Group normalization counts as pointwise, although it takes means over the
-    whole map: see `keras_seg.surgery.set_output_stride`.
-
     Args:
         operation: a layer, or an operation such as `+`.
         data_format: `"channels_last"` or `"channels_first"`.
@@ -129,10 +141,34 @@ def is_pointwise(operation, data_format):
     >>> is_pointwise(keras.layers.Conv2D(1, 3), "channels_last")
     False
     """
-    module, name = type(operation).__module__, type(operation).__name__
-    is_operation = module.startswith("keras.") and not isinstance(
-        operation, layers.Layer
-    )
+    return reach(operation, data_format) == POINTWISE
+
+
+def reach(operation, data_format):
+    """Returns which positions an operation's output depends on.
+
+    There are rules for the layers of Keras and for common operations. All
+    others are run: see `keras_seg.surgery.locality`.
+
+    Returns:
+        `"pointwise"`, `"whole"` if each position depends on the whole map,
+        `"pooled"` if there is no map behind it, or None for anything else.
+    """
+    if not graph.has_own_call(operation):
+        if isinstance(operation, layers.GroupNormalization):
+            return WHOLE
+        if isinstance(operation, GLOBAL):
+            return POOLED
+        known = rule(operation, data_format)
+        if known is not None:
+            return POINTWISE if known else None
+    return locality(operation, data_format)
+
+
+def rule(operation, data_format):
+    """Whether an operation is pointwise; None if there is no rule for it."""
+    is_operation = not isinstance(operation, layers.Layer)
+    name = type(operation).__name__
     if isinstance(operation, ALONG_AN_AXIS) or (
         is_operation and name in OPERATION_NAMES_ALONG_AN_AXIS
     ):
@@ -149,6 +185,8 @@ def is_pointwise(operation, data_format):
         return {1, 2, 3} - {channel_axis(data_format)} <= shared
     if isinstance(operation, LAYERS):
         return True
-    if is_operation:
-        return name in OPERATION_NAMES
-    return module.startswith("keras.") and name in LAYER_NAMES
+    if isinstance(operation, WINDOWS):
+        return False
+    if is_operation and name in OPERATION_NAMES:
+        return True
+    return None

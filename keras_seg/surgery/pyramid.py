@@ -5,6 +5,7 @@ import dataclasses
 import keras
 from keras import layers
 
+from keras_seg.keras_private import calls_of
 from keras_seg.keras_private import run_through_graph
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import RemovedStridePadding
@@ -74,11 +75,8 @@ def pyramid(
      32: (2, 2, 1280)}
     """
     model = graph.functional(model)
-    climb = _Climb(graph.data_format_of(model))
-    ends = run_through_graph(
-        model, [_start(x) for x in model.inputs], climb.call
-    )
-    for level in keras.tree.flatten(ends):
+    climb = _Climb(model)
+    for level in climb.ends:
         if level.sequence is not None:
             _refuse(level.sequence, "makes a sequence of its map")
     levels = dict(climb.before_stride)
@@ -124,18 +122,28 @@ def _start(tensor):
 
 
 class _Climb:
-    def __init__(self, data_format):
-        self.data_format = data_format
+    """The levels of a functional model; its outputs' are `ends`."""
+
+    def __init__(self, model):
+        self.data_format = graph.data_format_of(model)
         self.order = 0
         self.last = _Level(None)
         self.before_stride = {}
         self.makers = {}
         self.reached = {}
+        # An inner model's own outputs are those of its own graph.
+        self.outputs: dict[int, list] = {}
+        for call in calls_of(model):
+            self.outputs.setdefault(id(call.operation), call.outputs)
+        ends = run_through_graph(
+            model, [_start(x) for x in model.inputs], self.call
+        )
+        self.ends = keras.tree.flatten(ends)
 
     def call(self, operation, *args, **kwargs):
         levels = graph.values_of(_Level, args, kwargs)
         level = max(levels, key=lambda x: (x.is_map, x.stride))
-        outputs = keras.tree.flatten(operation.output)
+        outputs = self.outputs[id(operation)]
         is_map = any(len(tensor.shape) == 4 for tensor in outputs)
         if not level.is_map and not (level.sequence and is_map):
             return keras.tree.map_structure(lambda _: level, operation.output)
@@ -163,6 +171,7 @@ class _Climb:
 
     def _leave(self, operation, level, outputs):
         """The level of a map that became a vector or a sequence."""
+        level = dataclasses.replace(level, tensor=outputs[0])
         sequence = any(len(tensor.shape) > 2 for tensor in outputs)
         if not sequence or isinstance(operation, GLOBAL):
             return dataclasses.replace(level, is_map=False, sequence=None)
@@ -172,6 +181,10 @@ class _Climb:
 
     def _strides(self, operation, args, kwargs, outputs):
         """The stride of each output, 0 if it is not a map; whether weighted."""
+        if isinstance(operation, keras.Model):
+            inner = _Climb(graph.functional(operation))
+            strides = [x.stride if x.is_map else 0 for x in inner.ends]
+            return strides, inner.last.weighted
         maps = [x for x in graph.values_of(_Level, args, kwargs) if x.is_map]
         if len(maps) > 1 or _states_its_stride(operation, self.data_format):
             stride, weighted = stride_of(operation)
@@ -208,9 +221,9 @@ def _states_its_stride(operation, data_format):
     """Whether the stride can be read: of Keras's layers, and pointwise ones."""
     of_keras = type(operation).__module__.startswith("keras.")
     return (
-        isinstance(operation, (keras.Model, *STRIDED))
+        isinstance(operation, STRIDED)
         or (of_keras and isinstance(operation, layers.Layer))
-        or pointwise_rules.is_pointwise(operation, data_format)
+        or bool(pointwise_rules.rule(operation, data_format))
     )
 
 
@@ -234,10 +247,8 @@ def stride_of(operation):
         ValueError: If rows and columns have different strides.
     """
     if isinstance(operation, keras.Model):
-        model = graph.functional(operation)
-        inner = _Climb(graph.data_format_of(model))
-        run_through_graph(model, [_start(x) for x in model.inputs], inner.call)
-        return inner.last.stride, inner.last.weighted
+        last = _Climb(graph.functional(operation)).last
+        return last.stride, last.weighted
     if not isinstance(operation, STRIDED):
         return 1, False
     if len(set(operation.strides)) > 1:

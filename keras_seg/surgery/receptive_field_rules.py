@@ -27,6 +27,7 @@ from keras_seg.layers import ReflectionPadding
 from keras_seg.layers import RemovedStridePadding
 from keras_seg.layers import ResizeLike
 from keras_seg.surgery import graph
+from keras_seg.surgery import locality
 from keras_seg.surgery import pointwise_rules
 from keras_seg.surgery.intervals import Field
 from keras_seg.surgery.intervals import Intervals
@@ -56,7 +57,9 @@ def _call(operation, *args, **kwargs):
     fields = graph.values_of(Field, args, kwargs)
     is_map = any(x.is_map for x in fields)
     if is_map and graph.has_own_call(operation):
-        _refuse(operation, "it has a `call` of its own")
+        data_format = next(x.data_format for x in fields if x.is_map)
+        if pointwise_rules.reach(operation, data_format) is None:
+            _refuse(operation, "it has a `call` of its own")
     made = _field(operation, fields) if is_map else WHOLE
     if isinstance(made, Field):
         return keras.tree.map_structure(lambda _: made, operation.output)
@@ -83,8 +86,11 @@ def _field(layer, fields):
     """
     maps = [x for x in fields if x.is_map]
     first = maps[0]
-    if not pointwise_rules.is_pointwise(layer, first.data_format):
+    reach = pointwise_rules.reach(layer, first.data_format)
+    if reach is None:
         _refuse(layer, "it is no kind of layer whose window is known")
+    if reach == locality.POOLED:
+        return WHOLE
     for x in maps[1:]:
         one, other = (
             " × ".join(str(side.stride) for side in y.sides) for y in (first, x)
@@ -92,7 +98,8 @@ def _field(layer, fields):
         if one != other:
             _refuse(layer, f"it joins maps of strides {one} and {other}")
         first = first.along(Intervals.join, x.sides)
-    return dataclasses.replace(first, whole=any(x.whole for x in fields))
+    whole = reach == locality.WHOLE or any(x.whole for x in fields)
+    return dataclasses.replace(first, whole=whole)
 
 
 @_field.register
@@ -101,20 +108,8 @@ def _(model: keras.Model, fields):
 
 
 @_field.register
-def _(
-    layer: layers.Flatten
-    | layers.GlobalAveragePooling2D
-    | layers.GlobalMaxPooling2D,
-    fields,
-):
+def _(layer: layers.Flatten, fields):
     return WHOLE
-
-
-@_field.register
-def _(layer: layers.GroupNormalization, fields):
-    """Pointwise, except for the means and deviations of the whole map."""
-    (x,) = fields
-    return dataclasses.replace(x, whole=True)
 
 
 @_field.register

@@ -25,7 +25,8 @@ def measured_strides(operation, args, kwargs, data_format):
 
     Args:
         operation: a layer or an operation such as slicing.
-        args: tuple, the arguments of its call: tensors of rank 4 are maps.
+        args: tuple, the arguments of its call: tensors of rank 4 or more are
+            maps.
         kwargs: dict, the keyword arguments.
         data_format: `"channels_last"` or `"channels_first"`.
 
@@ -50,7 +51,7 @@ def measured_strides(operation, args, kwargs, data_format):
     axes = spatial_axes(data_format)
 
     def sized(value):
-        if not isinstance(value, keras.KerasTensor) or len(value.shape) != 4:
+        if not isinstance(value, keras.KerasTensor) or len(value.shape) < 4:
             return value
         shape = list(value.shape)
         for axis in axes:

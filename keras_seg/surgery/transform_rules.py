@@ -16,6 +16,8 @@ from keras_seg.layers import PadToMultiple
 from keras_seg.layers import ResizeLike
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise_rules
+from keras_seg.surgery.locality import POOLED
+from keras_seg.surgery.locality import why_not
 
 __all__ = ["Map", "Surgery", "carry", "refuse"]
 
@@ -80,7 +82,11 @@ class Surgery:
 
     def call(self, operation, *args, **kwargs):
         maps = graph.values_of(Map, args, kwargs)
-        if graph.has_own_call(operation) and not self.verify:
+        if (
+            graph.has_own_call(operation)
+            and not self.verify
+            and pointwise_rules.reach(operation, self.data_format) is None
+        ):
             refuse(
                 operation,
                 "it has a `call` of its own, which only `verify=True` shows "
@@ -115,6 +121,9 @@ def refuse(layer, reason):
     )
 
 
+_NO_RULE = "it is neither a convolution, a pooling, a padding nor pointwise"
+
+
 @functools.singledispatch
 def carry(layer, surgery, maps, args, kwargs):
     """Carries one layer to the new network; a rule for each kind of layer.
@@ -129,11 +138,10 @@ def carry(layer, surgery, maps, args, kwargs):
     Returns:
         The `Map`, or a structure of them, that stands for its output.
     """
-    if not pointwise_rules.is_pointwise(layer, surgery.data_format):
-        refuse(
-            layer,
-            "it is neither a convolution, a pooling, a padding nor pointwise",
-        )
+    reach = pointwise_rules.reach(layer, surgery.data_format)
+    if reach is None:
+        seen = why_not(layer, surgery.data_format)
+        refuse(layer, f"{_NO_RULE}; {seen}" if seen else _NO_RULE)
     places = [x for x in maps if x.is_map]
     first = places[0]
     if len({(x.stride, x.rate) for x in places}) > 1:
@@ -142,6 +150,7 @@ def carry(layer, surgery, maps, args, kwargs):
         args, kwargs, first = _crop_alike(layer, surgery, args, kwargs)
     place = dataclasses.replace(first, tensor=None)
     result = surgery.apply(surgery.copier.copy(layer), args, kwargs)
+    place = dataclasses.replace(place, is_map=reach != POOLED)
     return keras.tree.map_structure(
         lambda x: dataclasses.replace(place, tensor=x.tensor), result
     )
@@ -160,13 +169,6 @@ def _crop_alike(layer, surgery, args, kwargs):
         flat[i] = x
     args, kwargs = keras.tree.pack_sequence_as((args, kwargs), flat)
     return args, kwargs, flat[places[0]]
-
-
-@carry.register(layers.GlobalAveragePooling2D)
-@carry.register(layers.GlobalMaxPooling2D)
-def _(layer, surgery, maps, args, kwargs):
-    copy = surgery.copier.copy(layer)
-    return surgery.apply(copy, args, kwargs, is_map=False)
 
 
 @carry.register(keras.Model)
@@ -256,9 +258,6 @@ def _(layer, surgery, maps, args, kwargs):
     """Only for the logits of a channels-first network, moved to the end."""
     (x,) = maps
     if x.rate > 1 or tuple(layer.dims) != (2, 3, 1):
-        refuse(
-            layer,
-            "it is neither a convolution, a pooling, a padding nor pointwise",
-        )
+        refuse(layer, _NO_RULE)
     copy = surgery.copier.copy(layer)
     return surgery.apply(copy, args, kwargs, is_map=False)

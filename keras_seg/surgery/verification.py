@@ -6,13 +6,15 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
 from keras import ops
 
 from keras_seg.keras_private import calls_of
 from keras_seg.layers.base import nested_layers
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
+from keras_seg.surgery.locality import POOLED
+from keras_seg.surgery.locality import WHOLE
+from keras_seg.surgery.pointwise_rules import reach
 from keras_seg.surgery.runs import compute
 from keras_seg.surgery.runs import follow
 from keras_seg.surgery.runs import images
@@ -24,13 +26,6 @@ TOLERANCE = 1e-4
 
 # Stands for zero as a divisor.
 TINY = 1e-30
-
-# Layers whose output at a position depends on the whole map.
-WHOLE = (
-    layers.GlobalAveragePooling2D,
-    layers.GlobalMaxPooling2D,
-    layers.GroupNormalization,
-)
 
 
 def verify(
@@ -155,11 +150,12 @@ class _Pair:
     old: int
     new: int
     rate: int
+    is_map: bool
     is_end: bool
 
 
 def _pairs(model, reached, changed):
-    pairs: list = []
+    pairs: list[tuple] = []
     lost: set[int] = set()
     ends = {id(tensor) for tensor in model.outputs}
 
@@ -173,7 +169,8 @@ def _pairs(model, reached, changed):
             if value is not None:
                 new = id(getattr(value, "tensor", value))
                 rate = getattr(value, "rate", 1)
-                pairs.append((operation, id(tensor), new, rate))
+                is_map = getattr(value, "is_map", False)
+                pairs.append((operation, id(tensor), new, rate, is_map))
 
     def through(inner):
         for call in calls_of(graph.functional(inner)):
@@ -184,8 +181,8 @@ def _pairs(model, reached, changed):
 
     through(model)
     return [
-        _Pair(operation, old, new, rate, old in ends)
-        for operation, old, new, rate in pairs
+        _Pair(operation, old, new, rate, is_map, old in ends)
+        for operation, old, new, rate, is_map in pairs
     ]
 
 
@@ -199,11 +196,13 @@ class _Probe:
         self.begin = begin or new.inputs
         self.old_begin = old_begin or old.inputs
         self.align = align
-        self.axes = spatial_axes(graph.data_format_of(old))
+        data_format = graph.data_format_of(old)
+        self.axes = spatial_axes(data_format)
         self.whole = {
             pair.new: pair
             for pair in pairs
-            if pair.rate > 1 and type(pair.operation) in WHOLE
+            if pair.rate > 1
+            and reach(pair.operation, data_format) in (POOLED, WHOLE)
         }
         self.before, self.after = compute(
             (old, new), self._both, arrays, self.adapted
@@ -261,8 +260,8 @@ class _Probe:
         for pair, old, new in zip(self.pairs, self.before, after, strict=True):
             if self.align is not None:
                 old, new = self.align(pair.operation, old, new)
-            elif new.ndim == 4:
-                slices = [slice(None)] * 4
+            elif pair.is_map:
+                slices = [slice(None)] * new.ndim
                 for axis in self.axes:
                     slices[axis] = slice(None, None, pair.rate)
                 new = new[tuple(slices)]
@@ -340,7 +339,7 @@ class _Probe:
             size = new.shape[axis]
             old = ops.repeat(old, rate, axis)
             old = ops.take(old, np.arange(size), axis)
-            shape = [1] * 4
+            shape = [1] * new.ndim
             shape[axis] = size
             is_old = is_old & (np.arange(size) % rate == 0).reshape(shape)
         return ops.where(is_old, old, new)

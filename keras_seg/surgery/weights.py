@@ -146,7 +146,7 @@ class _Change:
                 self._refuse(operation, "it joins several maps")
             if isinstance(operation, layers.Conv2D):
                 adapt, left = _inputs(left), None
-            elif not pointwise_rules.is_pointwise(operation, self.data_format):
+            elif not pointwise_rules.rule(operation, self.data_format):
                 self._refuse(operation, "it is no convolution")
             elif isinstance(operation, layers.BatchNormalization):
                 adapt = _channels(left)
@@ -289,7 +289,7 @@ def _check_channels(operation, data_format):
     weighted |= isinstance(operation, layers.Normalization)
     if isinstance(operation, layers.Rescaling):
         weighted |= np.ndim(operation.scale) + np.ndim(operation.offset) > 0
-    keeps = isinstance(operation, PADDING) or pointwise_rules.is_pointwise(
+    keeps = isinstance(operation, PADDING) or pointwise_rules.rule(
         operation, data_format
     )
     if weighted or not keeps:

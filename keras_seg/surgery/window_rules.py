@@ -22,12 +22,35 @@ __all__ = ["Window"]
 @carry.register(layers.DepthwiseConv2D)
 @carry.register(layers.SeparableConv2D)
 def _(layer, surgery, maps, args, kwargs):
+    return _convolve(layer, layer.kernel_size, surgery, maps, args, kwargs)
+
+
+@carry.register(graph.ConvOperation)
+@carry.register(graph.DepthwiseConvOperation)
+def _(operation, surgery, maps, args, kwargs):
+    """`keras.ops.conv` and kin, of a kernel that is an array."""
+    _check_operation(operation, surgery)
+    if len(maps) > 1:
+        refuse(operation, "its kernel is computed by the network")
+    kernel_size = tuple(args[1].shape[:2])
+    return _convolve(operation, kernel_size, surgery, maps, args, kwargs)
+
+
+def _check_operation(operation, surgery):
+    if operation.data_format != surgery.data_format:
+        refuse(
+            operation,
+            f"its data format is {operation.data_format!r}, that of the maps "
+            f"{surgery.data_format!r}",
+        )
+
+
+def _convolve(layer, taps, surgery, maps, args, kwargs):
     (x,) = maps
+    dilation_rate = _pair(layer.dilation_rate)
     kernel_size = tuple(
         (size - 1) * rate + 1
-        for size, rate in zip(
-            layer.kernel_size, layer.dilation_rate, strict=True
-        )
+        for size, rate in zip(taps, dilation_rate, strict=True)
     )
     window = Window(layer, surgery, x, kernel_size)
     if window.unchanged:
@@ -48,12 +71,14 @@ def _(layer, surgery, maps, args, kwargs):
         padding=padding,
         dilation_rate=tuple(
             rate * x.rate if size > 1 else 1
-            for size, rate in zip(
-                layer.kernel_size, layer.dilation_rate, strict=True
-            )
+            for size, rate in zip(taps, dilation_rate, strict=True)
         ),
     )
-    return window.finish(surgery.apply(copy, (x,), kwargs))
+    return window.finish(surgery.apply(copy, (x, *args[1:]), kwargs))
+
+
+def _pair(value):
+    return (value, value) if isinstance(value, int) else tuple(value)
 
 
 @carry.register(AtrousConv)
@@ -113,11 +138,29 @@ def _(layer, surgery, maps, args, kwargs):
     return window.finish(surgery.apply(pool, (x,), {}))
 
 
+@carry.register(graph.AveragePool)
+@carry.register(graph.MaxPool)
+def _(operation, surgery, maps, args, kwargs):
+    """`keras.ops.max_pool` and kin become the layers that they stand for."""
+    _check_operation(operation, surgery)
+    is_max = isinstance(operation, graph.MaxPool)
+    layer_class = layers.MaxPooling2D if is_max else layers.AveragePooling2D
+    layer = layer_class(
+        operation.pool_size,
+        operation.strides,
+        operation.padding,
+        operation.data_format,
+        name=operation.name,
+        dtype=maps[0].tensor.dtype,
+    )
+    return carry(layer, surgery, maps, args, kwargs)
+
+
 class Window:
     """A layer that slides a window over a map, and the fate of its stride."""
 
     def __init__(self, layer, surgery, x, kernel_size):
-        strides = set(layer.strides)
+        strides = set(_pair(layer.strides))
         if len(strides) > 1:
             refuse(layer, f"its strides differ: strides={layer.strides}")
         self.layer, self.surgery, self.x = layer, surgery, x

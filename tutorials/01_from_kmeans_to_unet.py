@@ -191,7 +191,8 @@ print(f"trained on {epochs * sum(len(y) for _, y in windows):,} windows")
 # weights ([tutorial 3](03_from_classifier_to_fcn)). Pools skip every second
 # place: they keep every place instead, and the layers behind them leave holes
 # of that width ([tutorial 4](04_holes_and_receptive_fields)). `SlidingWindow`
-# does both. Its numbers are those of the loop over windows.
+# does both. Its numbers, logits (scores that softmax makes probabilities of),
+# are those of the loop over windows.
 
 # %%
 dense = applications.SlidingWindow(classifier)
@@ -259,6 +260,7 @@ crops = data.Batches(
     shuffle=True,
 )
 epochs = 1 if QUICK else 40 if DATA is None else 120
+# An optimizer, a loss and metrics that suit masks.
 model.compile(**recipes.finetune(rgb, classes=2, epochs=epochs, batch_size=4))
 model.fit(crops, epochs=epochs, verbose=0)
 report(
@@ -281,6 +283,9 @@ masks = {
 show("membranes", section=gray, **masks)
 
 # %% [markdown]
+# The scores and pictures above are the short form's, if this is the page. One
+# epoch is not enough for a network, and k-means does better.
+#
 # On the sections of the ISBI challenge (20 to train on, the next 4 held out;
 # `DATA=ISBI2012`, two CPU cores, TensorFlow 2.21, seed 0, one run, 17 minutes
 # beside other work, 11 of processor time, November 2026):
@@ -332,6 +337,7 @@ for name, maps in (("gap", iter(gap)), ("wide", iter(wide))):
     report(name, lambda _: next(maps))  # noqa: B023
 
 # %% tags=["hide-cell"]
-# 3. The classifier sees its window. U-Net's positions see many times that.
+# 3. The classifier sees all it is given (`inf`), a window of 31×31. A position
+# of U-Net sees 204×204.
 for name, network in (("classifier", classifier), ("U-Net", model)):
     print(name, keras_seg.receptive_field(network))

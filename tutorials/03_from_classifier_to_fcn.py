@@ -4,11 +4,15 @@
 # A classifier says what is in an image. Segmentation asks the same question
 # at every pixel. This tutorial turns the one into the other without changing a
 # single weight, checks that all its numbers stay the same, and then builds the
-# three networks FCN-32s, FCN-16s and FCN-8s on top.
+# three networks of the [FCN paper](https://arxiv.org/abs/1411.4038) (*fully
+# convolutional network*) on top: FCN-32s, FCN-16s and FCN-8s.
 #
 # You need `pip install "keras-seg[tensorflow,viz]"` (or `jax`, or `torch`). The
-# full form makes VGG16 with random weights, 138 million of them (2 GB of
-# memory), and downloads MobileNetV2's ImageNet weights (14 MB).
+# full form makes VGG16, a classifier of 2014, with random weights, 138 million
+# of them (2 GB of memory). It downloads what MobileNetV2, a small classifier,
+# learned from ImageNet, a million photographs of 1000 classes (14 MB).
+# TensorFlow's warnings of *retracing* are harmless: it compiles `predict` anew
+# for each network and size.
 
 # %%
 import os
@@ -43,10 +47,11 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## One dense layer
 #
-# Take a map of 3×3 with two channels, 18 numbers. A dense layer flattens it and
-# multiplies each of the 18 numbers by a weight of its own. A convolution with
-# a kernel of 3×3 does the same: 3 · 3 · 2 = 18 weights, one place where the
-# kernel fits. So the weights of the dense layer, reshaped, *are* the kernel.
+# Take a *map*, the output of a layer, of 3×3 positions with two channels: 18
+# numbers. A dense layer flattens it, multiplies each of them by a weight of its
+# own and adds up. A convolution with a kernel of 3×3 does the same: 3 · 3 · 2 =
+# 18 weights, one place where the kernel fits. So the weights of the dense
+# layer, reshaped, *are* the kernel. Here both have five outputs:
 
 # %%
 dense = layers.Dense(5)
@@ -64,8 +69,9 @@ print(from_convolution[0, 0, 0].round(4))
 assert np.allclose(from_dense, from_convolution, atol=1e-5)
 
 # %% [markdown]
-# The dense layer is stuck with its 18 numbers. The convolution takes a larger
-# map and gives its answer at every place where the kernel fits:
+# They are equal. But the dense layer is stuck with its 18 numbers. The
+# convolution takes a larger map and gives its answer at every place where the
+# kernel fits:
 
 # %%
 larger = rng.normal(size=(1, 5, 6, 2)).astype("float32")
@@ -78,8 +84,10 @@ assert np.allclose(everywhere[0, 2, 3], at_the_end[0], atol=1e-5)
 # %% [markdown]
 # ## The layers of VGG16
 #
-# VGG16's last map is 7×7 with 512 channels. Its first dense layer has 4096
-# units, each with one weight for every number of that map and a bias:
+# VGG16 halves an image of 224×224 five times. Its last map is 7×7, with 512
+# channels, and neighbors on it lie 2⁵ = 32 pixels apart in the image: the
+# network has a *stride* of 32. The first dense layer has 4096 units, each with
+# one weight for every number of that map and a bias:
 
 # %%
 each = 7 * 7 * 512 + 1
@@ -88,9 +96,10 @@ assert each == 25_089 and 4096 * each == 102_764_544
 
 # %% [markdown]
 # `surgery.fully_convolutional` does this to a whole network: the first dense
-# layer becomes a convolution of 7×7, the others convolutions of 1×1. It finds
-# them in the graph, for any classifier of Keras. (The short form has a VGG with
-# an eighth of the channels for an image of 64×64, whose last map is 2×2.)
+# layer becomes a convolution of 7×7, the others, which see one position,
+# convolutions of 1×1. It finds them in any classifier of Keras. (The short form
+# has a VGG with an eighth of the channels for an image of 64×64, whose last map
+# is 2×2. In the table, `None` is a side of any length.)
 
 
 # %%
@@ -125,6 +134,7 @@ classifier = vgg(size, divisor=8 if QUICK else 1, classes=1000)
 for variable in classifier.trainable_weights:
     if variable.name == "bias":
         variable.assign(rng.normal(0, 0.1, variable.shape))
+# The default are logits, the scores before softmax.
 network = surgery.fully_convolutional(
     classifier, classifier_activation="softmax"
 )
@@ -139,8 +149,8 @@ for name in ("block5_pool", "fc1", "fc2", "predictions"):
 assert classifier.count_params() == network.count_params()
 
 # %% [markdown]
-# The number of parameters is the same. So are the answers, on an image of the
-# classifier's own size:
+# The number of parameters is the same. So are the answers, up to rounding, on
+# an image of the classifier's own size:
 
 # %%
 image = rng.uniform(-100, 100, (1, size, size, 3)).astype("float32")
@@ -151,8 +161,9 @@ print(f"{expected.shape} and {found.shape}, {difference:.0e} apart")
 assert difference < 1e-5
 
 # %% [markdown]
-# On an image two and three strides of 32 larger, the same head gives 3×4
-# answers at once. The convolutions were computed once, not twelve times.
+# On an image that is two strides of 32 pixels higher and three wider, the same
+# *head* (the layers behind the last pool) gives 3×4 answers at once. The
+# convolutions before it were computed once, not twelve times.
 
 # %%
 image = rng.uniform(-100, 100, (1, size + 64, size + 96, 3)).astype("float32")
@@ -163,9 +174,10 @@ del classifier, network
 # ## What it sees in a photograph
 #
 # Now with weights that know something: MobileNetV2 with its ImageNet weights,
-# on a photograph three times as large as those it was trained with. The map of
-# the class that wins shows *where* in the image the classifier finds it.
-# Nobody ever gave it a mask.
+# on a photograph two to three times as large as those it was trained with. With
+# `padding="same"` there is an answer at every position of its last map, those
+# at the border too. The map of the class that wins shows *where* in the image
+# the classifier finds it. Nobody ever gave it a mask.
 
 # %%
 sees = keras.applications.MobileNetV2(
@@ -204,21 +216,23 @@ for axis in axes:
 figure.savefig(OUT / "heat.png")
 
 # %% [markdown]
-# With ImageNet's weights, class 285 (Egyptian cat) wins on scikit-image's cat,
-# and this is where it is seen:
+# The short form has random weights, which find nothing: all is equally dark.
+# With ImageNet's, class 285 (Egyptian cat) wins on scikit-image's cat, and
+# bright is where it is seen:
 #
 # ![A cat, its face in bright colors](../_static/tutorial_03_heat.jpg)
 #
 # ## FCN-32s, FCN-16s, FCN-8s
 #
-# The answers lie 32 pixels apart. FCN-32s scores the classes there and enlarges
-# the scores 32 times: it finds things, but not their outlines. The maps in the
-# middle of the network are finer. FCN-16s adds scores from the map of stride
-# 16 and has to enlarge only 16 times; FCN-8s adds those of stride 8.
+# The answers lie 32 pixels apart. FCN-32s (s for stride) scores the classes
+# there and enlarges the scores 32 times: it finds things, but not their
+# outlines. The maps in the middle of the network are finer. FCN-16s adds scores
+# from the map that was halved four times, of stride 16, and has to enlarge
+# only 16 times; FCN-8s adds those of stride 8.
 #
 # To see the difference, we need objects with outlines of which we know every
-# pixel: disks on noise. The encoder is a small one, so that it trains in
-# minutes; a name such as `"vgg16"` would be the paper's.
+# pixel: disks on noise. The *encoder*, a classifier without its head, is a
+# small one, so that it trains in minutes; the paper's would be `"vgg16"`.
 
 # %%
 side = 64 if QUICK else 96
@@ -258,9 +272,11 @@ classes = data.ClassTable(("background", "disk"), ((0, 0, 0), (230, 80, 0)))
 def fit(model, epochs):
     """Trains a network and gives the IoU of disks that were held out."""
     batches = data.Batches(train, 8, [augment.RandomFlip()], shuffle=True)
+    # Moving averages of batch norm that keep up in a short training.
     recipes.set_batch_norm_momentum(
         model, recipes.momentum_for(epochs * len(batches))
     )
+    # A usual optimizer, loss and metrics for masks.
     model.compile(**recipes.finetune(train, classes=2, epochs=epochs))
     model.fit(batches, epochs=epochs, verbose=0)
     evaluation = inference.evaluate(model, held_out, class_table=classes)
@@ -268,8 +284,11 @@ def fit(model, epochs):
 
 
 # %% [markdown]
-# As in the paper, the coarse network is trained first. Each finer one takes its
-# weights (`transplant`), so it starts where the coarser one stopped.
+# As in the paper, the coarse network is trained first. Each finer one takes the
+# weights of the layers that both have (`transplant`), so it starts where the
+# coarser one stopped. The score is the IoU of
+# [tutorial 1](01_from_kmeans_to_unet). After the one epoch of the short form it
+# is about 0, and the pictures show no disk.
 
 # %%
 epochs = 1 if QUICK else 20
@@ -309,8 +328,8 @@ figure.savefig(OUT / "fcn.png")
 #
 # ![Image, truth, FCN-32s, FCN-16s and FCN-8s](../_static/tutorial_03_fcn.png)
 #
-# FCN-32s and FCN-16s mark blocks that overlap the disks and no more. FCN-8s
-# follows their outlines.
+# Orange is what is called disk. FCN-32s and FCN-16s mark blocks that overlap
+# the disks and no more. FCN-8s follows their outlines.
 #
 # ## Exercises
 #
@@ -319,15 +338,16 @@ figure.savefig(OUT / "fcn.png")
 # 2. FCN-8s was trained for three times as many epochs as FCN-32s, if its
 #    predecessors are counted. Is that why it is better? Train an FCN-32s for
 #    three times as long.
-# 3. How good could FCN-32s be at best? Shrink the true masks by 32, enlarge
-#    them again, and measure their IoU. What about 16 and 8?
+# 3. How good could FCN-32s be at best? Shrink the true masks by 32
+#    (`keras.ops.average_pool`), enlarge them again (`ops.resize`), call disk
+#    what is above one half, and measure its IoU. What about 16 and 8?
 
 # %% tags=["hide-cell"]
 # 1. 8 - 7 + 1 = 2 in each direction, four in all, and the stride is 32 pixels.
 print(8 - 7 + 1)
 
 # %% tags=["hide-cell"]
-# 2. It is better than before (0.306 in the full form), but not as good as
+# 2. In the full form it is better than before (0.306), but not as good as
 # FCN-8s: what is missing are the fine maps, not the time.
 longer = applications.FCN32s(encoder(), weights=None, classes=2)
 print(f"FCN32s, three times as long: {fit(longer, 3 * epochs):.3f}")
@@ -335,8 +355,8 @@ print(f"FCN32s, three times as long: {fit(longer, 3 * epochs):.3f}")
 # %% tags=["hide-cell"]
 # 3. The share of disk in each cell of 32×32, enlarged by bilinear
 # interpolation, and 1 where it is more than one half. In the full form 0.356,
-# 0.701 and 0.909. (FCN-16s is better than that: scores are not shares. They may
-# be as large as it takes to move an outline.)
+# 0.701 and 0.909. FCN-16s is better than that: its scores need not be shares,
+# and a larger one moves the interpolated outline outward.
 truth = np.stack([mask for _, mask in held_out])[..., None].astype("float32")
 for stride in (32, 16, 8):
     pooled = keras.ops.average_pool(truth, stride, stride)

@@ -2,12 +2,14 @@
 # # 4 · Holes and receptive fields
 #
 # Whether a gray pixel is road or roof depends on what is around it. How far a
-# network can see is its *receptive field*. DeepLab enlarges it with holes in
-# the kernels, at no cost in weights. This tutorial draws what a position
-# really sees, by gradients, and measures when a larger field helps and when it
-# is too large.
+# network can see is its *receptive field*. The networks called DeepLab
+# ([v1](https://arxiv.org/abs/1412.7062) to v3, 2014 to 2017) enlarge it with
+# holes in the kernels, at no cost in weights. This tutorial draws what a
+# position of a map really sees, and measures when a larger field helps and when
+# it is too large.
 #
 # You need `pip install "keras-seg[tensorflow,viz]"` (or `jax`, or `torch`).
+# TensorFlow's warnings of *retracing* are harmless.
 
 # %%
 import os
@@ -41,9 +43,10 @@ rng = np.random.default_rng(0)
 # ## Nine numbers, further apart
 #
 # A kernel of 3×3 multiplies nine numbers that lie side by side. At *rate* 2
-# they are two positions apart, at rate 3 three. The holes between them are not
-# looked at and have no weights. Here is rate 2 on a map of 5×5, with a kernel
-# of ones: it adds up every second number.
+# (`dilation_rate`) they are two positions apart, at rate 3 three. The holes
+# between them are not looked at and have no weights; *atrous* is French for
+# "with holes". Here is rate 2 on a map of 5×5, with a kernel of ones: it adds
+# up every second number.
 
 # %%
 numbers = np.arange(25, dtype="float32").reshape(1, 5, 5, 1)
@@ -57,9 +60,12 @@ assert total == numbers[0, ::2, ::2].sum() == 108
 
 
 # %% [markdown]
-# k numbers at rate r span k + (k − 1)(r − 1) positions. So 3×3 at rate 3 spans
-# 7×7, like a kernel of 7×7, and like three layers of 3×3 one behind the other.
-# What they cost is different. DeepLab's map has 512 channels:
+# k numbers at rate r have k − 1 gaps of r − 1 holes, so they span
+# k + (k − 1)(r − 1) positions. So 3×3 at rate 3 spans 7×7, like a kernel of
+# 7×7, and like three layers of 3×3 one behind the other (3, 5, 7). What they
+# cost is different. DeepLab v1 is the VGG16 of
+# [tutorial 3](03_from_classifier_to_fcn) with 3×3 and 1024 filters where that
+# has 7×7 and 4096, on a map of 512 channels:
 
 
 # %%
@@ -81,11 +87,16 @@ assert 2 * parameters(3, 1024, 1024) == 18_876_416
 assert parameters(7, 1024, 1024) == 51_381_248
 
 # %% [markdown]
+# At any rate the layer has a 22nd of the weights of VGG16's. To span 7×7
+# without holes, two more layers behind it cost four times as much as it does,
+# and one of 7×7 eleven times.
+#
 # ## What a position sees
 #
-# A position depends on a pixel if its gradient for that pixel is not zero.
-# `visualization.support` computes these gradients. Below, for the middle of a
-# map of 28×28, which is what DeepLab v1 has for an image of 224×224.
+# A position depends on a pixel if its *gradient* for that pixel is not zero:
+# its value changes when the pixel does. `visualization.support` computes these
+# gradients. Below, for the middle of a map of 28×28, which is what DeepLab v1
+# has for an image of 224×224. What it sees is blue, and counted in the title.
 
 
 # %%
@@ -126,13 +137,16 @@ show(
 
 # %%
 for rate in (1, 2, 3, 12, 24):
+    # How many of the kernel's three rows lie on the map, in the mean.
     inside = np.clip(28 - np.abs([-rate, 0, rate]), 0, None).sum() / 28
     print(f"rate {rate:2}: {inside**2 / 9:.0%}")
 
 # %% [markdown]
+# At rate 12 half of the kernel meets padding, at rate 24 four fifths.
+#
 # Holes have another price. Layers with equal rates, one behind the other, see
-# a grid: the positions between its lines are never looked at together.
-# Rates without a common factor close the gaps.
+# a grid, and nothing of what lies between. Rates of 1, 2 and 3 leave no gaps.
+# (Not every mixture does that: 2, 3 and 5 leave some.)
 
 # %%
 show(
@@ -151,11 +165,12 @@ assert np.count_nonzero(equal) == 7 * 7 and np.count_nonzero(mixed) == 13 * 13
 # %% [markdown]
 # ## A whole network
 #
-# VGG16 halves its map five times: 224×224 becomes 7×7. DeepLab takes the
-# strides of the last two pools away and gets 28×28. What was one position apart
-# is now two apart, and behind the last pool four, so the kernels there get
-# holes of that width. This is the *hole algorithm*, and it changes no number:
-# every fourth position of the new map is a position of the old one.
+# VGG16 halves its map five times: 224×224 becomes 7×7. DeepLab's last two pools
+# move by one position, not two (stride 1), and it gets 28×28. Its *output
+# stride*, the pixels from one position to the next, is 8 and not 32. What was
+# one position apart is now two apart, and behind the last pool four, so the
+# kernels there get rates of 2 and 4. This is the *hole algorithm*, and it
+# changes no number: every fourth position of the new map is one of the old.
 
 # %%
 vgg = keras.applications.VGG16(weights=None, include_top=False)
@@ -172,9 +187,9 @@ print(f"{old.shape[1:3]} and {new.shape[1:3]}, {difference:.0e} apart")
 assert difference < 1e-5
 
 # %% [markdown]
-# How far does DeepLab see? `receptive_field` computes it from the graph. The
-# layer behind VGG16 is called LargeFOV, for its large field of view, because
-# the authors went from rate 3 (in the first version 4, with 4×4) to rate 12.
+# How far does DeepLab see? `receptive_field` computes it from the layers. The
+# one behind VGG16's pools is called LargeFOV, for its large field of view,
+# since the authors went to rate 12.
 
 # %%
 fields = {}
@@ -185,10 +200,11 @@ for rate in (1, 3, 12, 24):
     print(f"rate {rate:2}: {keras_seg.receptive_field(deeplab).size} pixels")
 
 # %% [markdown]
+# A step of the rate adds 2 · 8 pixels. At rate 12 a position sees farther than
+# an image of 224×224 reaches.
+#
 # These are the pixels that *can* have an influence. The gradients say how much
-# each one has: most of it comes from the middle of nine spots, one for each
-# number of the kernel. (The strengths are drawn on a scale that shows small
-# ones, too.)
+# each one has. (They are drawn on a scale that shows small ones, too.)
 
 # %%
 shown = (3, 12) if QUICK else (1, 3, 12, 24)
@@ -203,11 +219,18 @@ show(
 )
 
 # %% [markdown]
+# In the short form the image is smaller than the fields. The full form, on
+# 448×448 pixels, shows their borders. Most of the influence comes from the
+# middle of nine spots, one for each number of the kernel, which lie on top of
+# each other at small rates:
+#
+# ![One spot, or nine](../_static/tutorial_04_gradients.jpg)
+#
 # ## Several rates at once: ASPP
 #
 # Objects come in different sizes, so DeepLab v2 uses several rates side by
 # side and adds up what they say: *atrous spatial pyramid pooling*. DeepLab v3
-# adds a 1×1 convolution and the mean of the whole map, which sees everything,
+# has a 1×1 convolution and the mean of the whole map, which sees everything,
 # in place of the largest rate, which saw mostly padding.
 
 # %%
@@ -221,19 +244,23 @@ show(
             ASPP(1, (6, 12, 18, 24), version="v2"), blank
         ),
         "v3, 2 4 8": visualization.support(
-            ASPP(8, (2, 4, 8), normalization="group"),
+            ASPP(32, (2, 4, 8)),  # Its ReLUs block the gradients of a blank.
             rng.normal(size=(1, 28, 28, 8)),
         ),
     },
 )
 
 # %% [markdown]
+# Each rate sees the middle and eight positions around it. Of 18 and 24 those
+# lie off the map. v3 sees all 784, most of them faintly, by the mean.
+#
 # ## Does it help?
 #
 # A test in which size decides: disks, small ones (a radius of 6 to 12 pixels)
 # and large ones (24 to 40), which differ in nothing else. All networks below
-# have the same encoder of stride 8, and their heads have the same number of
-# weights, except for the pyramid.
+# have the same encoder of stride 8, and their heads, the layer behind it, have
+# the same number of weights, except for the pyramid. (The short form trains
+# two, for one epoch, which is not enough. What the full form finds is below.)
 
 # %%
 side = 64 if QUICK else 160
@@ -281,6 +308,7 @@ results = {}
 for name, head in heads.items():
     model = network(head)
     batches = data.Batches(train, 8, [augment.RandomFlip()], shuffle=True)
+    # As in tutorial 3: faster averages in batch norm, and a usual optimizer.
     recipes.set_batch_norm_momentum(
         model, recipes.momentum_for(epochs * len(batches))
     )
@@ -288,6 +316,7 @@ for name, head in heads.items():
         **recipes.finetune(train, classes=3, epochs=epochs, learning_rate=3e-3)
     )
     model.fit(batches, epochs=epochs, verbose=0)
+    # Without ASPP's mean, which sees all of the image.
     field = keras_seg.receptive_field(model, global_pooling=False).size
     ious = inference.evaluate(
         model, held_out, class_table=classes
@@ -331,6 +360,8 @@ figure.savefig(OUT / "disks.png")
 #
 # ![Image, truth, and what each head finds](../_static/tutorial_04_disks.png)
 #
+# Small disks are yellow, large ones blue. Blue in a small disk is a mistake.
+#
 # A field of 39 pixels is enough here: around the middle of a small disk it
 # always sees an edge, around that of a large one it sees none. More is worse,
 # most of all for small disks, since the nine numbers of the kernel then lie far
@@ -343,7 +374,7 @@ figure.savefig(OUT / "disks.png")
 # 1. Which rate gives a kernel of 3×3 the span of 9×9? Of 15×15?
 # 2. Find three rates with a field of at least 17 that leave no gaps.
 # 3. At output stride 16, DeepLab v3 has the rates 6, 12 and 18. Which rates
-#    see the same pixels at output stride 8? `ASPP` knows it.
+#    see the same pixels at output stride 8? `ASPP.for_output_stride` knows it.
 
 # %% tags=["hide-cell"]
 # 1. 3 + 2 (r - 1) = 2 r + 1, so rates 4 and 7.

@@ -3,14 +3,15 @@
 #
 # A classifier that has seen a million photographs knows edges, textures and
 # parts of things. Little of that depends on what it was asked to name. A
-# network that segments your own images can start from it, and then needs
-# hundreds of masks where it would otherwise need thousands.
+# network that segments your own images can start from it, and learns more from
+# the same masks.
 #
 # This tutorial turns an ImageNet classifier into a U-Net, trains it on a folder
 # of images and masks, and measures what the transfer was worth: the same
 # network from random weights is trained for as long.
 #
 # You need `pip install "keras-seg[tensorflow,viz]"` (or `jax`, or `torch`).
+# TensorFlow's warnings of *retracing* are harmless.
 # Without a folder of yours, images are drawn by the package. To use your own:
 # `DATA=folder python tutorials/06_transfer_learning.py`, where `folder` has
 # `images/` and `labels/`, or any other layout that `keras-seg check` can read.
@@ -61,8 +62,13 @@ if DATA is None:
 print(data.check(DATA).raise_if_failed().to_text())
 
 # %% [markdown]
+# The first line counts: there are no errors, and the notes are none. *Void*
+# pixels have no class, here a band around each shape. They count neither in
+# training nor in scores.
+#
 # Some images are held out: those of `val`, if the folder has it, or else every
-# sixth. What is measured on them was not trained on.
+# sixth. What is measured on them was not trained on. The others are scaled, cut
+# and mirrored anew in each epoch.
 
 # %%
 splits = data.splits(DATA)
@@ -85,7 +91,7 @@ batches = data.Batches(
     shuffle=True,
 )
 classes = len(train.class_table)
-first, second = (1, 1) if QUICK else (8, 12)
+first, second = (1, 1) if QUICK else (8, 12)  # epochs of steps 3 and 6
 
 # %% [markdown]
 # ## Transfer
@@ -93,9 +99,10 @@ first, second = (1, 1) if QUICK else (8, 12)
 # 1. Turn the classifier into a segmentation network. Here it becomes the way
 #    down of a U-Net, with its weights and the preprocessing that it expects.
 #    The way up is new, and its weights are random.
-# 2. Freeze what comes from the classifier. The first gradients of the new
-#    layers are noise and would only spoil the old ones.
-# 3. Compile, and train the new layers.
+# 2. Freeze what comes from the classifier: its weights stay. The first
+#    gradients of the new layers are noise and would only spoil them.
+# 3. Compile, with the optimizer, loss and metrics that `finetune` gives, and
+#    train the new layers.
 
 
 # %%
@@ -118,8 +125,12 @@ model.compile(**recipes.finetune(train, model, epochs=first))
 history = model.fit(batches, epochs=first, verbose=2)
 
 # %% [markdown]
-# 4. Unfreeze everything but batch normalization. It keeps ImageNet's means and
-#    variances: those of a short training on small batches are worse.
+# A high loss is no error in the short form: it has no ImageNet weights, and
+# freezes random ones.
+#
+# 4. Unfreeze everything but batch normalization, which scales each channel by a
+#    mean and a variance. It keeps those of ImageNet: those of a short training
+#    on small batches are worse.
 # 5. Compile again. Keras asks for it after such a change, and `finetune` now
 #    lets what came from the classifier learn at a tenth of the rate of the
 #    new layers.
@@ -147,6 +158,9 @@ history = scratch.fit(batches, epochs=epochs, verbose=2)
 
 # %% [markdown]
 # ## What it was worth
+#
+# The short form trains for two epochs on eight small images, from random
+# weights in both cases. Its scores and stripes say nothing about transfer.
 
 # %%
 models = {"transferred": model, "from scratch": scratch}
@@ -177,9 +191,6 @@ for row, (image, mask) in zip(axes, held_out, strict=False):
 figure.savefig(OUT / "overlays.png")
 
 # %% [markdown]
-# On the page above is the short form: two epochs on a few drawn images, from
-# random weights, which says nothing about transfer.
-#
 # On photographs of horses (120 of Weizmann's, every sixth held out), trained
 # for 8 and 12 epochs on two CPU cores in 12 minutes for both (TensorFlow 2.21,
 # seed 0, one run, November 2026):
@@ -199,9 +210,10 @@ figure.savefig(OUT / "overlays.png")
 # ## Exercises
 #
 # 1. How many of the weights were trained while the classifier was frozen?
-# 2. Which images are worst? Draw the four worst with their errors.
-# 3. Is the network sure where it is wrong? Compare its confidence on right and
-#    on wrong pixels.
+# 2. Which images are worst? Draw the four worst with their errors
+#    (`evaluation.show_worst`).
+# 3. Is the network sure where it is wrong? Compare its confidence, the largest
+#    probability, on right and on wrong pixels that are not void.
 
 # %% tags=["hide-cell"]
 # 1. Only those of the way up.
@@ -223,4 +235,5 @@ image, mask = held_out[0]
 logits = model.predict(image[None], verbose=0)[0]
 confidence = keras.ops.convert_to_numpy(keras.ops.softmax(logits)).max(axis=-1)
 right = logits.argmax(axis=-1) == mask
-print("right:", confidence[right].mean(), "wrong:", confidence[~right].mean())
+wrong = ~right & (mask != data.VOID)
+print("right:", confidence[right].mean(), "wrong:", confidence[wrong].mean())

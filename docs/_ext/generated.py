@@ -282,8 +282,17 @@ def notebook(script):
     return jupytext.writes(cells, fmt="ipynb")
 
 
-def _add_downloads(app, docname, source):
-    """Puts links to the notebook and the script under a tutorial's title."""
+# In a notebook, TensorFlow writes its warnings of retracing to stdout, and sets
+# the level of its logger itself.
+QUIET = """# %% tags=["remove-cell"]
+import logging
+
+logging.getLogger("tensorflow").addFilter(lambda record: record.levelno >= 40)
+"""
+
+
+def _prepare_tutorial(app, docname, source):
+    """Links a tutorial's notebook and script, and keeps TensorFlow quiet."""
     name = docname.removeprefix("tutorials/")
     if name not in {script.stem for script in TUTORIALS}:
         return
@@ -293,10 +302,12 @@ def _add_downloads(app, docname, source):
         f"{title}\n\n{{download}}`Notebook <{name}.ipynb>` · "
         f"{{download}}`script <../../tutorials/{name}.py>`\n{text}"
     )
+    hidden = jupytext.reads(QUIET, "py:percent")
+    page["cells"].insert(1, {**hidden.cells[0], "id": "quiet"})
     source[0] = json.dumps(page)
 
 
 def setup(app):
     write_pages()
-    app.connect("source-read", _add_downloads)
+    app.connect("source-read", _prepare_tutorial)
     return {"parallel_read_safe": True}

@@ -47,8 +47,9 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # ## The folder
 #
-# Drawn images are squares, disks and triangles on noise. `check` reads every
-# file and says what is wrong with it, before any training.
+# Drawn images are squares, disks and triangles. Only their outlines tell them
+# apart: colors and textures are drawn at random. `check` reads every file and
+# says what is wrong with it, before any training.
 
 # %%
 if DATA is None:

@@ -35,6 +35,7 @@ _ROOMS = (
     "data",
     "deployment",
     "fast",
+    "hub",
     "inference",
     "ops",
     "pretrained",

@@ -33,6 +33,7 @@ ROOMS = (
     ),
     *("losses", "metrics", "metrics.em", "optimizers", "schedules"),
     *("runs", "training", "training.recipes", "inference", "deployment"),
+    *("hub",),
     *("crf", "layers", "ops", "fast", "unsupervised", "visualization"),
 )
 

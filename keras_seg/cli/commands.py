@@ -23,6 +23,7 @@ from keras_seg.cli.evaluate import evaluate
 from keras_seg.cli.export import export
 from keras_seg.cli.models import models
 from keras_seg.cli.predict import predict
+from keras_seg.cli.push import push
 from keras_seg.cli.serve import serve
 from keras_seg.cli.train import train
 
@@ -200,7 +201,7 @@ def options(
 
 
 for command in (
-    *(demo, check, train, evaluate, predict, serve, export),
+    *(demo, check, train, evaluate, predict, serve, export, push),
     *(models, doctor),
 ):
     app.command(cls=Command)(command)

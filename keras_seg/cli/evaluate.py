@@ -22,6 +22,8 @@ from keras_seg.cli.options import SkipUnlabeled
 from keras_seg.cli.options import set_limits
 from keras_seg.cli.prediction_cache import digest
 from keras_seg.cli.start import use_backend
+from keras_seg.hub.names import is_name
+from keras_seg.hub.names import spelled
 from keras_seg.words import count
 
 if TYPE_CHECKING:
@@ -116,6 +118,8 @@ def evaluate(
     if out is None:
         own = pathlib.Path("evaluations") / network.name
         out = own if source.run is None else source.run.path
+        if is_name(network):  # The Hub's cache is not to be written to.
+            out = own
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out is a folder. Received: {out}, a file")
     folder = runs.RunFolder(out, None, source.class_table)
@@ -128,7 +132,7 @@ def evaluate(
         split,
         names,
         run,
-        network,
+        spelled(network),
         source.bit_depth,
         mask_values,
         skip_unlabeled,
@@ -170,7 +174,7 @@ def evaluate(
     record.write()
     console.say(f"Wrote {', '.join(map(str, written))}")
     option = "" if source.run else "--model "
-    quoted = option + shlex.quote(str(network))
+    quoted = option + shlex.quote(spelled(network))
     console.say(f"Next: keras-seg predict {quoted} IMAGE... --out predictions")
 
 
@@ -179,7 +183,7 @@ def _read(
     split: str | None,
     names: tuple[str, ...],
     run: "RunFolder",
-    network: pathlib.Path,
+    network: str,
     bit_depth: int | None,
     mask_values: str | None,
     skip_unlabeled: bool,

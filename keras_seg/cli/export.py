@@ -15,6 +15,7 @@ from keras_seg.cli.start import prefer_backend
 from keras_seg.cli.start import use_backend
 from keras_seg.deployment.formats import FORMATS
 from keras_seg.deployment.formats import QUANTIZATIONS
+from keras_seg.hub.names import is_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +44,7 @@ def export(
         pathlib.Path | None,
         typer.Option(
             help="File to write, or folder of a tf_saved_model.",
-            show_default="beside the model",
+            show_default="beside the model, or NAME of hf://USER/NAME",
         ),
     ] = None,
     last: Last = False,
@@ -106,7 +107,10 @@ def export(
     data = recorded_source(folder)
     bit_depth = data and data.bit_depth
     if out is None:
-        out = folder.model_path(best=not last).with_suffix(known.suffix)
+        # The Hub's cache is not to be written to.
+        beside = folder.model_path(best=not last)
+        own = pathlib.Path(run.name) if is_name(run) else beside.with_suffix("")
+        out = own.with_name(own.name + known.suffix)
     model = folder.load_model(best=not last)
     images = None
     if samples is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_seg.cli import console
 from keras_seg.cli.start import use_backend
+from keras_seg.hub.names import is_name
 from keras_seg.words import did_you_mean
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ __all__ = ["KINDS", "Network", "open_network", "say_tiles"]
 
 # For texts of help and errors.
 KINDS = (
-    "a run folder, a .keras file of it, what keras-seg export wrote, or a name "
-    "of keras-seg models"
+    "a run folder, a .keras file of it, what keras-seg export wrote, "
+    "hf://USER/NAME of the Hub, or a name of keras-seg models"
 )
 
 
@@ -52,8 +53,9 @@ def open_network(text: str | pathlib.Path, last: bool = False) -> Network:
 
     Args:
         text: the path of a run folder, of a `.keras` file that knows its
-            classes, or of what `keras-seg export` wrote; or the name of a
-            network of `keras_seg.pretrained`, which is downloaded if need be.
+            classes, or of what `keras-seg export` wrote; or `hf://user/name`,
+            a run on the Hub; or the name of a network of
+            `keras_seg.pretrained`. These two are downloaded if need be.
         last: whether the last model of a run is meant, not the best.
 
     Returns:
@@ -62,10 +64,12 @@ def open_network(text: str | pathlib.Path, last: bool = False) -> Network:
     Raises:
         ValueError: If it is none of these, is damaged, or does not know its
             classes.
-        OSError: If the weights of a name cannot be downloaded.
+        OSError: If the weights of a name, or a run, cannot be downloaded.
     """
     from keras_seg.pretrained import catalogue
 
+    if is_name(text):
+        return _trained(text, last)
     path = pathlib.Path(text)
     known = None if path.exists() else catalogue.named(str(text))
     if path.is_dir() and not (path / "saved_model.pb").is_file():
@@ -115,7 +119,7 @@ def _pretrained(known: "PretrainedModel") -> Network:
     )
 
 
-def _trained(path: pathlib.Path, last: bool) -> Network:
+def _trained(path: str | pathlib.Path, last: bool) -> Network:
     use_backend()
 
     from keras_seg import runs

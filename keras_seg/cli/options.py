@@ -74,7 +74,8 @@ MaxAnnotationBytes = Annotated[
 Run = Annotated[
     pathlib.Path,
     typer.Argument(
-        help="Folder that keras-seg train wrote.", show_default=False
+        help="Folder that keras-seg train wrote, or hf://USER/NAME.",
+        show_default=False,
     ),
 ]
 

@@ -20,6 +20,7 @@ from keras_seg.cli.options import parse_numbers
 from keras_seg.cli.options import refuse_options
 from keras_seg.cli.options import set_limits
 from keras_seg.cli.options import tiles_of
+from keras_seg.hub.names import spelled
 
 __all__ = ["altered", "predict"]
 
@@ -41,8 +42,9 @@ def predict(
         list[pathlib.Path],
         typer.Argument(
             metavar="[RUN] IMAGE...",
-            help="The folder that keras-seg train wrote, unless --model is "
-            "given, and image files, videos, or folders of them.",
+            help="The folder that keras-seg train wrote, or hf://USER/NAME, "
+            "unless --model is given, and image files, videos, or folders of "
+            "them.",
             show_default=False,
         ),
     ],
@@ -175,7 +177,7 @@ def predict(
             f"Wrote {done} of {len(targets)} masks, and overlays, to {out}"
         )
         if source.run is not None:
-            quoted = shlex.quote(str(model))
+            quoted = shlex.quote(spelled(model))
             console.say(f"Next: keras-seg evaluate {quoted} DATA")
     console.warn(cache.left_over())
     for error in errors:

@@ -130,10 +130,11 @@ def train(
         str | None,
         typer.Option(
             "--from",
-            metavar="NAME|RUN|FILE",
+            metavar="NAME|RUN|FILE|hf://USER/NAME",
             help="Train a network that segments already for the classes of "
             "DATA: a name of keras-seg models, a run folder or a .keras "
-            "file of it. All but its class scores is kept, and learns slowly.",
+            "file of it, or a run on the Hub. All but its class scores is "
+            "kept, and learns slowly.",
             show_default=False,
             rich_help_panel=NETWORK,
         ),

@@ -21,6 +21,7 @@ from keras_seg.data import ClassTable
 from keras_seg.data.text import read_text
 from keras_seg.environment import devices
 from keras_seg.environment import version_of
+from keras_seg.hub.names import is_name
 from keras_seg.runs.files import RunError
 from keras_seg.runs.files import new_folder
 from keras_seg.runs.files import writing
@@ -140,7 +141,8 @@ class RunFolder:
         What killed processes were about to write there is removed.
 
         Args:
-            path: str or path.
+            path: str or path; or `"hf://user/name"`, a run on the Hub, see
+                `keras_seg.hub.pull`, without its `state.npz`.
 
         Returns:
             `RunFolder`.
@@ -148,7 +150,12 @@ class RunFolder:
         Raises:
             RunError: if it is not one, or its settings can't be read.
             DataError: if its class table is malformed.
+            OSError: if a run on the Hub cannot be pulled.
         """
+        if is_name(path):
+            from keras_seg.hub.transfer import pull
+
+            path = pull(os.fspath(path), ignore_patterns="state.npz")
         path = pathlib.Path(path)
         fix = "Fix: pass the folder that keras-seg train wrote (--out)."
         if not path.is_dir():

@@ -26,7 +26,8 @@ class Settings:
         start_from: a network that is trained on for other classes, in place
             of a `model` and its `backbone`, `weights` and `options`, which
             are then None and empty: the path of a run folder or of a
-            `.keras` file, or else a name of `keras_seg.pretrained`.
+            `.keras` file, `"hf://user/name"` of the Hub, or else a name of
+            `keras_seg.pretrained`.
         epochs: int, how often every image is seen.
         batch_size: int.
         validation_batch_size: int; used where all validation images have

@@ -21,6 +21,8 @@ from keras_seg.data import Shrunk
 from keras_seg.data import augment
 from keras_seg.data import suggest_longest_side
 from keras_seg.data.folder import PairSequence
+from keras_seg.hub.names import is_name
+from keras_seg.hub.names import parse
 from keras_seg.pretrained import catalogue
 from keras_seg.runs.settings import Settings
 from keras_seg.surgery import shrink_input
@@ -227,6 +229,8 @@ def check_network(settings: Settings) -> None:
     start, file = settings.start_from, settings.backbone_file
     if start is None:
         find_application(settings.model)
+    elif is_name(start):
+        parse(start)
     elif not pathlib.Path(start).exists():
         catalogue.find(start)
     if file is None and settings.backbone is not None:

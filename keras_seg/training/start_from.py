@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_seg import pretrained
+from keras_seg.hub.names import is_name
 from keras_seg.keras_private import run_through_graph
 from keras_seg.layers.metadata import note
 from keras_seg.runs.folder import RunFolder
@@ -32,8 +33,8 @@ def for_other_classes(start: str, classes: int) -> keras.Model:
     What is kept of it counts as its backbone: it learns slowly.
     """
     path = pathlib.Path(start)
-    if path.is_dir():
-        before = RunFolder.open(path).load_model()
+    if path.is_dir() or is_name(start):
+        before = RunFolder.open(start).load_model()
     elif path.is_file():
         before = load_model(path)
     else:

@@ -1,4 +1,4 @@
-"""Classifiers as encoders: by their `keras.applications` name, or a model."""
+"""Classifiers as encoders: by a name, or a model."""
 
 import contextlib
 import inspect
@@ -10,9 +10,11 @@ import keras
 from keras import layers
 
 from keras_seg.applications import weights as weight_files
+from keras_seg.applications import zeromodels_backbones
 from keras_seg.applications.builder import check_network
 from keras_seg.applications.builder import distinct
 from keras_seg.applications.builder import without_effect
+from keras_seg.applications.zeromodels_backbones import plain
 from keras_seg.layers.metadata import facts_of
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import fully_convolutional
@@ -50,38 +52,44 @@ WIDENED = "block_16_project_BN"
 
 
 def find_builder(name: str) -> Callable[..., keras.Model]:
-    """Returns the builder of `keras.applications` of that name.
+    """Returns the builder of a name of `keras.applications` or zeromodels.
 
-    Case and underscores do not count.
+    Case and underscores do not count; names of zeromodels begin with
+    `zeromodels:`.
 
     >>> find_builder("mobilenet_v2").__name__
     'MobileNetV2'
     """
     builders = {
-        _plain(key): value
+        plain(key): value
         for key, value in vars(keras.applications).items()
         if inspect.isfunction(value)
     }
     text = isinstance(name, str)
-    if not text or _plain(name) not in builders:
-        guess = did_you_mean(_plain(name), list(builders)) if text else ""
+    if text and name.startswith(zeromodels_backbones.PREFIX):
+        return zeromodels_backbones.find_model(name)[0]
+    if not text or plain(name) not in builders:
+        guess = did_you_mean(plain(name), list(builders)) if text else ""
         raise ValueError(
-            "`backbone` must be a Keras model or the name of one of "
+            "`backbone` must be a Keras model, the name of one of zeromodels "
+            "such as 'zeromodels:convnextv2_tiny', or the name of one of "
             f"keras.applications: {', '.join(sorted(builders))}.{guess} "
             f"Received: backbone={name!r}"
         )
-    return builders[_plain(name)]
+    return builders[plain(name)]
 
 
 def preprocessing_mode(name: str) -> str | None:
-    """Returns the mode of `Preprocess` for a name of `keras.applications`.
+    """Returns the mode of `Preprocess` for the name of a classifier.
 
     None for a network that takes images of 0 … 255 as they are.
 
     >>> preprocessing_mode("resnet50"), preprocessing_mode("resnet50v2")
     ('caffe', 'tf')
     """
-    name = _plain(name)
+    if name.startswith(zeromodels_backbones.PREFIX):
+        return zeromodels_backbones.find_model(name)[1]
+    name = plain(name)
     if name.startswith("mobilenetv3"):
         return None
     if name.startswith("resnet") and name.endswith("v2"):
@@ -106,7 +114,8 @@ def encoder(
     backbone of keras-hub, is used as it is, with its weights; of several
     outputs the last map counts. It gets the images as they come: what stands
     outside of it, such as the image converter of a keras-hub preset, goes in
-    front: `input_tensor=Rescaling(scale, offset)(image)`.
+    front: `input_tensor=Rescaling(scale, offset)(image)`. A model of zeromodels
+    is normalized as one given by name: see `zeromodels_backbones`.
 
     Args:
         include_preprocessing: whether a backbone that preprocesses by itself
@@ -127,18 +136,20 @@ def encoder(
                 "model keeps its own: load them before. Received: "
                 f"weights={weights!r}"
             )
-        without_effect(
-            "include_preprocessing",
-            include_preprocessing,
-            True,
-            "on a backbone given as a model, which gets the images as they "
-            "come",
-        )
-        model, mode = distinct(functional(backbone)), None
+        mode = zeromodels_backbones.mode_of(backbone)
+        if mode is None:
+            without_effect(
+                "include_preprocessing",
+                include_preprocessing,
+                True,
+                "on a backbone given as a model, which gets the images as they "
+                "come",
+            )
+        model = distinct(functional(backbone))
         check_network(model, "backbone", data_format)
     else:
         builder = find_builder(backbone)
-        mode = preprocessing_mode(builder.__name__)
+        mode = preprocessing_mode(backbone)
         options = {}
         if "include_preprocessing" in inspect.signature(builder).parameters:
             options["include_preprocessing"] = include_preprocessing
@@ -153,6 +164,7 @@ def encoder(
             model = weight_files.build(
                 builder, weights, _is_vgg(builder), options
             )
+    model = zeromodels_backbones.with_keras_momentum(model)
     dense = [x for x in model.layers if isinstance(x, layers.Dense)]
     hidden = _is_flattened(model) and len(dense) > 1
     if dropout and not (hidden or dropout_elsewhere):
@@ -227,11 +239,7 @@ def _is_flattened(model: keras.Model) -> bool:
 
 def _is_vgg(builder: Callable) -> bool:
     """VGG's fully connected layers are features; other networks pool theirs."""
-    return builder.__name__.startswith("VGG")
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("_", "").replace("-", "")
+    return builder in (keras.applications.VGG16, keras.applications.VGG19)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from keras_seg.surgery.graph import functional
 from keras_seg.surgery.graph import has_own_call
 from keras_seg.surgery.graph import with_outputs
 from keras_seg.surgery.padding import pad_by_parity
+from keras_seg.surgery.stages import rebuild_stages
 from keras_seg.words import did_you_mean
 
 __all__ = [
@@ -145,7 +146,7 @@ def encoder(
                 "on a backbone given as a model, which gets the images as they "
                 "come",
             )
-        model = distinct(functional(backbone))
+        model = distinct(functional(rebuild_stages(backbone)))
         check_network(model, "backbone", data_format)
     else:
         builder = find_builder(backbone)
@@ -161,8 +162,8 @@ def encoder(
                 "include_preprocessing=False"
             )
         with _image_data_format(data_format):
-            model = weight_files.build(
-                builder, weights, _is_vgg(builder), options
+            model = rebuild_stages(
+                weight_files.build(builder, weights, _is_vgg(builder), options)
             )
     model = zeromodels_backbones.with_keras_momentum(model)
     dense = [x for x in model.layers if isinstance(x, layers.Dense)]

@@ -17,6 +17,8 @@ from keras_seg.layers.normalization import Preprocess
 from keras_seg.layers.padding import CropToSmallest
 from keras_seg.layers.padding import PadToMultiple
 from keras_seg.layers.padding import ReflectionPadding
+from keras_seg.layers.reduction import PatchMerging
+from keras_seg.layers.reduction import ReducedAttention
 from keras_seg.layers.removed_stride import AtrousAveragePool
 from keras_seg.layers.removed_stride import AtrousMaxPool
 from keras_seg.layers.removed_stride import RemovedStridePadding
@@ -31,6 +33,7 @@ from keras_seg.layers.upsampling import BedOfNails
 from keras_seg.layers.upsampling import BilinearConvTranspose
 from keras_seg.layers.upsampling import BilinearInitializer
 from keras_seg.layers.upsampling import NearestUpsampling
+from keras_seg.layers.window_attention import WindowAttention
 
 __all__ = [
     "ASPP",
@@ -56,9 +59,12 @@ __all__ = [
     "Metadata",
     "NearestUpsampling",
     "PadToMultiple",
+    "PatchMerging",
     "Preprocess",
+    "ReducedAttention",
     "RemovedStridePadding",
     "ResizeLike",
     "SeparableConv",
     "ShrinkToFit",
+    "WindowAttention",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 from typing import ClassVar
 
 import keras
+from keras import ops
 
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import spatial_axes
@@ -46,6 +47,14 @@ class SpatialLayer(keras.layers.Layer):
     @property
     def spatial_axes(self) -> tuple[int, int]:
         return spatial_axes(self.data_format)
+
+    def channels_last(self, x: Any) -> Any:
+        """Moves the channels of an input to the end."""
+        return x if self.channel_axis == 3 else ops.moveaxis(x, 1, -1)
+
+    def as_given(self, x: Any) -> Any:
+        """Moves the channels back to where the input has them."""
+        return x if self.channel_axis == 3 else ops.moveaxis(x, -1, 1)
 
     def with_spatial_shape(
         self, shape: Shape, height: int | None, width: int | None

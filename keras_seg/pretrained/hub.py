@@ -18,6 +18,8 @@ from keras_seg.layers.metadata import note
 from keras_seg.lazy import optional
 from keras_seg.surgery import graph
 from keras_seg.surgery import shrink_input
+from keras_seg.surgery.mix_transformer import mix_transformer
+from keras_seg.surgery.rebuilt import Rebuilt
 
 __all__ = ["from_hub", "weights_file"]
 
@@ -62,11 +64,11 @@ def from_hub(preset: str, name: str) -> keras.Model:
     image = image_input(None, None, "channels_last")
     x = _normalized(image, segmenter.preprocessor, is_segformer)
     padded = PadToMultiple(STRIDE, name="pad", **LAST)(x)
-    weights = _Weights()
+    rebuilt = Rebuilt()
     build = _segformer if is_segformer else _deeplab
-    scores, backbone = build(segmenter, padded, weights)
+    scores, backbone = build(segmenter, padded, rebuilt)
     model = finish(scores, image, None, "channels_last", name, padded)
-    weights.copy()
+    rebuilt.copy_weights()
     note(model, backbone=backbone)
     if not is_segformer:
         return model
@@ -94,28 +96,6 @@ def _errors_of_hub(preset: str, name: str) -> Iterator[None]:
         ) from error
 
 
-class _Weights:
-    """Layers, and those of keras-hub that their weights are of."""
-
-    def __init__(self) -> None:
-        self._pairs: list[tuple[keras.Layer, tuple[keras.Layer, ...]]] = []
-
-    def of(self, layer: Any, *theirs: keras.Layer) -> Any:
-        """Returns the layer, to be given the weights of others later."""
-        self._pairs.append((layer, theirs))
-        return layer
-
-    def copy(self) -> None:
-        for layer, theirs in self._pairs:
-            values = [value for x in theirs for value in x.get_weights()]
-            layer.set_weights(
-                [
-                    value.reshape(weight.shape)
-                    for value, weight in zip(values, layer.weights, strict=True)
-                ]
-            )
-
-
 def _normalized(
     image: keras.KerasTensor, preprocessor: Any, is_segformer: bool
 ) -> keras.KerasTensor:
@@ -131,15 +111,8 @@ def _normalized(
     return layers.Rescaling(scale, offset, name="preprocess")(image)
 
 
-def _like(theirs: Any, name: str) -> Any:
-    """A new layer with the configuration of one of keras-hub."""
-    config = {**theirs.get_config(), "name": name}
-    # Frozen or not, the choice is the user's.
-    return type(theirs).from_config({**config, "trainable": True})
-
-
 def _deeplab(
-    segmenter: Any, x: keras.KerasTensor, weights: _Weights
+    segmenter: Any, x: keras.KerasTensor, rebuilt: Rebuilt
 ) -> tuple[keras.KerasTensor, list[str]]:
     """Returns the scores at the stride of the decoder, and the backbone.
 
@@ -160,7 +133,7 @@ def _deeplab(
     def normed(x: keras.KerasTensor, prefix: str) -> keras.KerasTensor:
         for kind in ("conv", "norm", "relu"):
             layer = theirs[f"{prefix}_{kind}"]
-            x = weights.of(_like(layer, layer.name), layer)(x)
+            x = rebuilt.like(layer, x, layer.name)
         return x
 
     low = normed(low, "decoder")
@@ -171,7 +144,7 @@ def _deeplab(
     score = layers.Conv2D(
         segmenter.num_classes, 1, use_bias=head.use_bias, name="score_conv"
     )
-    return weights.of(score, head)(x), [
+    return rebuilt.of(score, head)(x), [
         layer.name for layer in encoder.layers if layer.weights
     ]
 
@@ -212,7 +185,7 @@ def _only(branch: Any, kind: type) -> Any:
 
 
 def _segformer(
-    segmenter: Any, x: keras.KerasTensor, weights: _Weights
+    segmenter: Any, x: keras.KerasTensor, rebuilt: Rebuilt
 ) -> tuple[keras.KerasTensor, list[str]]:
     """Returns the scores at stride 4, and the backbone.
 
@@ -220,26 +193,7 @@ def _segformer(
     tokens, from whose number it takes the sides of a square, these are maps.
     """
     backbone = segmenter.backbone
-    encoder = backbone.image_encoder
-    theirs = {layer.name: layer for layer in encoder.layers}
-    ends = [
-        layer
-        for layer in encoder.layers
-        if isinstance(layer, layers.LayerNormalization)
-    ]
-    maps = []
-    for stage, depth in enumerate(encoder.layerwise_depths):
-        embed = theirs[f"patch_and_embed_{stage}"]
-        name = f"embed_{stage}"
-        x = layers.ZeroPadding2D(embed.patch_size // 2, name=f"{name}_pad")(x)
-        x = weights.of(_like(embed.proj, name), embed.proj)(x)
-        x = weights.of(_like(embed.norm, f"{name}_norm"), embed.norm)(x)
-        for number in range(depth):
-            block = theirs[f"hierarchical_encoder_{stage}_{number}"]
-            x = _block(block, x, weights, f"block_{stage}_{number}")
-        end = ends[stage]
-        x = weights.of(_like(end, f"stage_{stage}_norm"), end)(x)
-        maps.append(x)
+    maps = mix_transformer(backbone.image_encoder, x, rebuilt)
     kept = [
         layer.name
         for layer in keras.Model(keras.utils.get_source_inputs(x), maps).layers
@@ -249,7 +203,7 @@ def _segformer(
     for stage, (x, dense) in enumerate(
         zip(maps, backbone.mlp_blocks, strict=True)
     ):
-        x = weights.of(_like(dense, f"linear_{stage}"), dense)(x)
+        x = rebuilt.like(dense, x, f"linear_{stage}")
         if stage:
             x = ResizeLike(name=f"linear_{stage}_enlarged", **LAST)(
                 x, projected[0]
@@ -261,46 +215,7 @@ def _segformer(
         ("fuse", "fuse_norm", "fuse_relu"),
         strict=True,
     ):
-        x = weights.of(_like(layer, name), layer)(x)
+        x = rebuilt.like(layer, x, name)
     x = layers.Dropout(segmenter.dropout.rate, name="dropout")(x)
     head = segmenter.output_segmentation_head
-    return weights.of(_like(head, "score_conv"), head)(x), kept
-
-
-def _block(
-    block: Any, x: keras.KerasTensor, weights: _Weights, name: str
-) -> keras.KerasTensor:
-    """Attention to a reduced map, then an MLP with a 3×3 convolution."""
-    attention, mlp = block.attn, block.mlp
-    # A sample of the batch is dropped as a whole.
-    drop_path = {"rate": block.drop_path.rate, "noise_shape": (None, 1, 1, 1)}
-    query = weights.of(_like(block.norm1, f"{name}_norm1"), block.norm1)(x)
-    key = query
-    if attention.sr_ratio > 1:
-        for theirs, part in (
-            (attention.sr, f"{name}_reduce"),
-            (attention.norm, f"{name}_reduce_norm"),
-        ):
-            key = weights.of(_like(theirs, part), theirs)(key)
-    channels = block.project_dim
-    attend = weights.of(
-        layers.MultiHeadAttention(
-            attention.num_heads,
-            channels // attention.num_heads,
-            dropout=attention.dropout.rate,
-            attention_axes=(1, 2),
-            name=f"{name}_attention",
-        ),
-        *(attention.q, attention.k, attention.v, attention.proj),
-    )
-    y = attend(query, key)
-    y = layers.Dropout(attention.proj_drop.rate, name=f"{name}_dropout")(y)
-    y = layers.Dropout(**drop_path, name=f"{name}_drop_path1")(y)
-    x = layers.Add(name=f"{name}_add1")([x, y])
-    y = weights.of(_like(block.norm2, f"{name}_norm2"), block.norm2)(x)
-    y = weights.of(_like(mlp.fc1, f"{name}_fc1"), mlp.fc1)(y)
-    y = weights.of(_like(mlp.dwconv, f"{name}_dwconv"), mlp.dwconv)(y)
-    y = keras.ops.gelu(y, approximate=True)
-    y = weights.of(_like(mlp.fc2, f"{name}_fc2"), mlp.fc2)(y)
-    y = layers.Dropout(**drop_path, name=f"{name}_drop_path2")(y)
-    return layers.Add(name=f"{name}_add2")([x, y])
+    return rebuilt.like(head, x, "score_conv"), kept

@@ -14,6 +14,9 @@ from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise_rules
 from keras_seg.surgery import verification
+from keras_seg.surgery.stages import check_any_size
+from keras_seg.surgery.stages import has_stages
+from keras_seg.surgery.stages import rebuild_stages
 
 __all__ = ["find_head", "fully_convolutional"]
 
@@ -48,12 +51,19 @@ def fully_convolutional(
     only if the network does not pad: with padding, the classifier sees zeros
     around every window, the new network the rest of the image.
 
+    A Swin or Mix Transformer, keras-hub's `SwinTransformerBackbone` and
+    `MiTBackbone` and zeromodels' `SwinModel` and `MiTModel`, is built for one
+    size and has no head. It becomes a network on maps, for images of any size,
+    with maps of strides 4, 8, 16 and 32: at its own size the output is the
+    same; at others Swin pads its maps to whole windows, as in the authors'
+    code. Strides can't be removed in it.
+
     Source: [Fully Convolutional Networks](https://arxiv.org/abs/1411.4038),
     section 3.1.
 
     Args:
-        classifier: functional `keras.Model` with a head of dense layers,
-            built for a fixed input size.
+        classifier: functional `keras.Model` with a head of dense layers, or
+            one of the transformers above, built for a fixed input size.
         classifier_activation: str, name of the activation that replaces the
             last one of the classifier. Defaults to None: logits.
         padding: `"valid"`, or `"same"`: windows are padded, and the output has
@@ -68,7 +78,8 @@ def fully_convolutional(
     Returns:
         A functional `keras.Model` with the classifier's layer names, for
         images of the classifier's size or larger (of any size with
-        `padding="same"`). Its output is a map.
+        `padding="same"`). Its output is a map. The layers of a transformer
+        have new names.
 
     Raises:
         ValueError: If the classifier has no such head or no fixed size, if a
@@ -85,7 +96,11 @@ def fully_convolutional(
     (1, 1, 3, 1000)
     """
     check_one_of(("valid", "same"), padding=padding)
+    if has_stages(classifier):
+        _check_no_head(classifier, classifier_activation, padding, dropout)
+        return rebuild_stages(classifier, verify=verify)
     classifier = graph.functional(classifier)
+    check_any_size(classifier)
     surgery = _Surgery(classifier, padding, dropout, verify)
     reached: dict = {}
     converted = graph.rebuild(
@@ -115,6 +130,16 @@ def fully_convolutional(
                 )
         outputs = keras.tree.map_structure(activation, converted.output)
     return keras.Model(converted.input, outputs, name=converted.name)
+
+
+def _check_no_head(backbone, classifier_activation, padding, dropout):
+    if (classifier_activation, padding, dropout) != (None, "valid", 0.0):
+        raise ValueError(
+            f"The backbone '{backbone.name}' has no head that "
+            "`classifier_activation`, `padding` and `dropout` are for: leave "
+            "them out. Received: classifier_activation="
+            f"{classifier_activation!r}, padding={padding!r}, dropout={dropout}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)

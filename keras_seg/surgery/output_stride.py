@@ -12,6 +12,7 @@ from keras_seg.surgery import graph
 from keras_seg.surgery import transform_rules  # noqa: F401  (rules of `carry`)
 from keras_seg.surgery import verification
 from keras_seg.surgery import window_rules  # noqa: F401  (rules of `carry`)
+from keras_seg.surgery.stages import check_any_size
 from keras_seg.surgery.transform_rules import Map
 from keras_seg.surgery.transform_rules import Surgery
 
@@ -101,6 +102,7 @@ def set_output_stride(
             f"Received: output_stride={output_stride!r}"
         )
     model = graph.functional(model)
+    check_any_size(model)
     facts = facts_of(model) or {}
     is_part = _is_part(input_tensor)
     dense, surgery = _rebuild(

@@ -8,15 +8,22 @@ from keras import layers
 from keras_seg.keras_private import calls_of
 from keras_seg.keras_private import run_through_graph
 from keras_seg.layers import PadToMultiple
+from keras_seg.layers import PatchMerging
 from keras_seg.layers import RemovedStridePadding
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise_rules
+from keras_seg.surgery.stages import check_any_size
 from keras_seg.surgery.strides import measured_strides
 from keras_seg.surgery.strides import verify_strides
 
 __all__ = ["pyramid", "stride_of"]
 
-STRIDED = (*graph.CONVOLUTIONS, layers.MaxPooling2D, layers.AveragePooling2D)
+STRIDED = (
+    *graph.CONVOLUTIONS,
+    PatchMerging,
+    layers.MaxPooling2D,
+    layers.AveragePooling2D,
+)
 PADDING = (
     layers.ZeroPadding2D,
     layers.Cropping2D,
@@ -75,6 +82,7 @@ def pyramid(
      32: (2, 2, 1280)}
     """
     model = graph.functional(model)
+    check_any_size(model)
     climb = _Climb(model)
     for level in climb.ends:
         if level.sequence is not None:

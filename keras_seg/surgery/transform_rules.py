@@ -13,13 +13,21 @@ from keras_seg.layers import BilinearConvTranspose
 from keras_seg.layers import CropLike
 from keras_seg.layers import CropToSmallest
 from keras_seg.layers import PadToMultiple
+from keras_seg.layers import PatchMerging
+from keras_seg.layers import ReducedAttention
 from keras_seg.layers import ResizeLike
+from keras_seg.layers import WindowAttention
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise_rules
 from keras_seg.surgery.locality import POOLED
 from keras_seg.surgery.locality import why_not
 
 __all__ = ["Map", "Surgery", "carry", "refuse"]
+
+STAGES = (
+    "Fix: leave the strides of a hierarchical transformer as they are, such "
+    "as output_stride=32"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -251,6 +259,33 @@ def _(layer, surgery, maps, args, kwargs):
         origin=object(),
         shift=(0, 0),
     )
+
+
+@carry.register(ReducedAttention)
+@carry.register(WindowAttention)
+def _(layer, surgery, maps, args, kwargs):
+    if any(x.rate > 1 for x in maps):
+        refuse(
+            layer,
+            "a stride in front of it would be removed, and attention can't be "
+            f"spread like a convolution. {STAGES}",
+        )
+    return surgery.apply(surgery.copier.copy(layer), args, kwargs)
+
+
+@carry.register(PatchMerging)
+def _(layer, surgery, maps, args, kwargs):
+    (x,) = maps
+    stride = 2 * x.stride
+    if x.rate > 1 or stride > surgery.output_stride:
+        refuse(
+            layer,
+            "the attention behind it can't be spread like a convolution. "
+            f"{STAGES}",
+        )
+    copy = surgery.copier.copy(layer)
+    size = {"origin": object(), "shift": (0, 0), "padded": (0, 0)}
+    return surgery.apply(copy, args, kwargs, stride=stride, **size)
 
 
 @carry.register(layers.Permute)

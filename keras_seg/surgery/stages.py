@@ -1,0 +1,144 @@
+"""Hierarchical transformers, Swin and MiT, rebuilt for images of any size."""
+
+import warnings
+from typing import Any
+
+import keras
+
+from keras_seg.layers.base import nested_layers
+from keras_seg.surgery import graph
+from keras_seg.surgery import verification
+from keras_seg.surgery.mix_transformer import hub_mit
+from keras_seg.surgery.mix_transformer import zero_mit
+from keras_seg.surgery.rebuilt import Rebuilt
+from keras_seg.surgery.runs import images
+from keras_seg.surgery.swin import hub_swin
+from keras_seg.surgery.swin import zero_swin
+
+__all__ = ["check_any_size", "has_stages", "rebuild_stages"]
+
+# Layers of other packages that are built for maps of one size.
+OF_ONE_SIZE = {
+    "HierarchicalTransformerEncoder": "MiTBackbone",
+    "SwinTransformerStage": "SwinTransformerBackbone",
+    "MiTEfficientMultiheadSelfAttention": "MiTModel",
+    "SwinV2Attention": None,
+    "SwinWindowAttention": "SwinModel",
+}
+PACKAGES = ("keras_hub", "zeromodels")
+
+
+def has_stages(model: Any) -> bool:
+    """Whether a model is a backbone that `rebuild_stages` knows."""
+    return _builder(model) is not None
+
+
+def rebuild_stages(model: keras.Model, *, verify: bool = True) -> keras.Model:
+    """Rebuilds a Swin or a Mix Transformer on maps, for images of any size.
+
+    The backbones of keras-hub (`SwinTransformerBackbone`, `MiTBackbone`) and
+    zeromodels (`SwinModel`, `MiTModel`) are built for one size, and have rows
+    of tokens between their layers. Here these are maps, the weights are the
+    same. At other sizes the network does what the authors' code for
+    segmentation does: Swin pads its maps to whole windows and patches, MiT
+    needs nothing. A map that Swin's windows divide gets what a backbone of
+    that size, with these weights, would make of it.
+
+    Args:
+        model: one of these backbones, built for a fixed size.
+        verify: bool, whether to compare the two at that size, on random
+            images, after every stage. Defaults to True.
+
+    Returns:
+        A functional `keras.Model` whose output is the map of the last stage.
+
+    Raises:
+        ValueError: If the channels come first, if Swin's windows are not those
+            that its biases are for, or if the two compute something else
+            behind a layer. The message names it.
+    """
+    builder = _builder(model)
+    data_format = getattr(model, "data_format", graph.data_format_of(model))
+    if data_format != "channels_last":
+        raise ValueError(
+            f"The model '{model.name}' ({type(model).__name__}) is rebuilt "
+            "for images of any size with the channels last only. Received: a "
+            f"model with data_format={data_format!r}"
+        )
+    image = model.inputs[0]
+    rebuilt = Rebuilt()
+    new_image = keras.Input(
+        (None, None, image.shape[-1]), dtype=image.dtype, name=image.name
+    )
+    with graph.dtype_policy_of(model):
+        x = builder(model, new_image, rebuilt)
+    network = keras.Model(new_image, x, name=model.name)
+    rebuilt.copy_weights()
+    rebuilt.copy_trainable()
+    if verify:
+        # At other sizes, the old network fails or mistakes the sides.
+        *_, probe = images(model)
+        with warnings.catch_warnings():
+            # Of keras-hub's Swin, as it warned when it was built.
+            warnings.filterwarnings("ignore", ".*mask attached to it")
+            verification.verify(
+                "fully_convolutional",
+                model,
+                network,
+                rebuilt.reached,
+                probes=[probe],
+                align=_as_tokens,
+            )
+    return network
+
+
+def check_any_size(model: keras.Model) -> None:
+    """Refuses networks with layers that hold the size they were built for.
+
+    Raises:
+        ValueError: If there is a layer of Swin or MiT. The message names it.
+    """
+    for layer in nested_layers(model):
+        name = type(layer).__name__
+        if name not in OF_ONE_SIZE or _package(type(layer)) not in PACKAGES:
+            continue
+        fix = (
+            "make the backbone a network for images of any size first, "
+            "`keras_seg.surgery.fully_convolutional(backbone)`, with the "
+            f"backbone a {OF_ONE_SIZE[name]} as it was built, without class "
+            "scores or layers around it"
+        )
+        if OF_ONE_SIZE[name] is None:
+            fix = "take a Swin Transformer of the first version"
+        raise ValueError(
+            f"The layer '{layer.name}' ({name}) of '{model.name}' works on "
+            f"maps of one size. Fix: {fix}."
+        )
+
+
+def _as_tokens(operation, old, new):
+    """Two arrays to compare: what was a row of tokens is a map now."""
+    return old, new.reshape(old.shape) if old.size == new.size else new
+
+
+def _package(kind):
+    return kind.__module__.split(".")[0]
+
+
+def _builder(model):
+    return next(
+        (
+            BUILDERS[_package(kind), kind.__name__]
+            for kind in type(model).__mro__
+            if (_package(kind), kind.__name__) in BUILDERS
+        ),
+        None,
+    )
+
+
+BUILDERS = {
+    ("keras_hub", "MiTBackbone"): hub_mit,
+    ("keras_hub", "SwinTransformerBackbone"): hub_swin,
+    ("zeromodels", "MiTModel"): zero_mit,
+    ("zeromodels", "SwinModel"): zero_swin,
+}

@@ -15,6 +15,7 @@ from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise_rules
 from keras_seg.surgery import verification
 from keras_seg.surgery.stages import check_any_size
+from keras_seg.surgery.stages import check_no_head
 from keras_seg.surgery.stages import has_stages
 from keras_seg.surgery.stages import rebuild_stages
 
@@ -97,7 +98,7 @@ def fully_convolutional(
     """
     check_one_of(("valid", "same"), padding=padding)
     if has_stages(classifier):
-        _check_no_head(classifier, classifier_activation, padding, dropout)
+        check_no_head(classifier, classifier_activation, padding, dropout)
         return rebuild_stages(classifier, verify=verify)
     classifier = graph.functional(classifier)
     check_any_size(classifier)
@@ -130,16 +131,6 @@ def fully_convolutional(
                 )
         outputs = keras.tree.map_structure(activation, converted.output)
     return keras.Model(converted.input, outputs, name=converted.name)
-
-
-def _check_no_head(backbone, classifier_activation, padding, dropout):
-    if (classifier_activation, padding, dropout) != (None, "valid", 0.0):
-        raise ValueError(
-            f"The backbone '{backbone.name}' has no head that "
-            "`classifier_activation`, `padding` and `dropout` are for: leave "
-            "them out. Received: classifier_activation="
-            f"{classifier_activation!r}, padding={padding!r}, dropout={dropout}"
-        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,12 @@ from keras_seg.surgery.runs import images
 from keras_seg.surgery.swin import hub_swin
 from keras_seg.surgery.swin import zero_swin
 
-__all__ = ["check_any_size", "has_stages", "rebuild_stages"]
+__all__ = [
+    "check_any_size",
+    "check_no_head",
+    "has_stages",
+    "rebuild_stages",
+]
 
 # Layers of other packages that are built for maps of one size.
 OF_ONE_SIZE = {
@@ -113,6 +118,17 @@ def check_any_size(model: keras.Model) -> None:
         raise ValueError(
             f"The layer '{layer.name}' ({name}) of '{model.name}' works on "
             f"maps of one size. Fix: {fix}."
+        )
+
+
+def check_no_head(backbone, classifier_activation, padding, dropout):
+    """Refuses arguments of `fully_convolutional` that are for a head."""
+    if (classifier_activation, padding, dropout) != (None, "valid", 0.0):
+        raise ValueError(
+            f"The backbone '{backbone.name}' has no head that "
+            "`classifier_activation`, `padding` and `dropout` are for: leave "
+            "them out. Received: classifier_activation="
+            f"{classifier_activation!r}, padding={padding!r}, dropout={dropout}"
         )
 
 

@@ -50,7 +50,8 @@ def rebuild_stages(model: keras.Model, *, verify: bool = True) -> keras.Model:
     that size, with these weights, would make of it.
 
     Args:
-        model: one of these backbones, built for a fixed size.
+        model: one of these backbones, built for a fixed size. Any other model
+            is returned as it is.
         verify: bool, whether to compare the two at that size, on random
             images, after every stage. Defaults to True.
 
@@ -63,6 +64,8 @@ def rebuild_stages(model: keras.Model, *, verify: bool = True) -> keras.Model:
             behind a layer. The message names it.
     """
     builder = _builder(model)
+    if builder is None:
+        return model
     data_format = getattr(model, "data_format", graph.data_format_of(model))
     if data_format != "channels_last":
         raise ValueError(

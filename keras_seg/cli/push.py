@@ -67,13 +67,17 @@ def push(
 
     files = hub.published(run, name, license=license, ignore_patterns=exclude)
     shown = [x for x in files if x.startswith("samples/") or "_worst." in x]
-    named = [x for x in files if x == "data.json" or x.endswith("_images.csv")]
+    named = [x for x in files if x.endswith("_images.csv")]
+    data = files.get("data.json")
+    # A list that is not empty.
+    if isinstance(data, bytes) and b'"held_out": [\n' in data:
+        named.append("data.json")
     readers = "only you see" if private else "everybody can see"
     console.say(
         f"{count(len(files), 'file')} for {endpoint()}/{name}, which "
-        f"{readers}; {count(len(shown), 'picture')} of your images are among "
-        f"them, and {' and '.join(named) or 'none'} may hold names of image "
-        "files. Absolute paths are left out of all texts."
+        f"{readers}: your images are shown in {len(shown)} of them, their "
+        f"names are in {' and '.join(named) or 'none'}, and absolute paths are "
+        "left out of all texts."
     )
     console.show_table(
         ("file", "kB"),

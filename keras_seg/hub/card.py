@@ -10,6 +10,7 @@ import yaml
 
 from keras_seg.hub.names import is_name
 from keras_seg.hub.names import parse
+from keras_seg.runs.files import RunError
 from keras_seg.runs.folder import RunFolder
 
 __all__ = ["model_card"]
@@ -84,10 +85,21 @@ def _evaluations(run: RunFolder) -> list[dict[str, Any] | None]:
     """The scores of `keras-seg evaluate`."""
     found = []
     for file in sorted(run.path.glob("evaluation*.json")):
-        facts = json.loads(file.read_bytes())
+        try:
+            facts = json.loads(file.read_bytes())
+            data, split = facts["data"], facts["split"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise _damaged(file) from error
         table = file.with_suffix(".csv").name
-        found.append(_result(run, table, facts["data"], facts["split"]))
+        found.append(_result(run, table, data, split))
     return found
+
+
+def _damaged(file: pathlib.Path) -> RunError:
+    return RunError(
+        f"{file} is not as keras-seg evaluate wrote it. Fix: remove it, or "
+        "evaluate again."
+    )
 
 
 def _result(
@@ -98,7 +110,10 @@ def _result(
     if not file.is_file():
         return None
     with open(file, newline="", encoding="utf-8") as lines:
-        scores = [float(row["iou"]) for row in csv.DictReader(lines)]
+        try:
+            scores = [float(row["iou"]) for row in csv.DictReader(lines)]
+        except (ValueError, KeyError, TypeError) as error:
+            raise _damaged(file) from error
     scores = [score for score in scores if score == score]
     if not scores:
         return None

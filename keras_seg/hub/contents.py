@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras_seg
+from keras_seg.data.text import text_holds
 from keras_seg.hub.card import model_card
 from keras_seg.hub.names import parse
 from keras_seg.runs.files import RunError
@@ -59,7 +60,7 @@ def published(
         files that are published as they are.
 
     Raises:
-        RunError: If it is no run folder, or the run is not finished.
+        RunError: If it is no run folder, is damaged, or is not finished.
         ValueError: If `name` is not of the form `"user/name"`.
     """
     run = finished(run)
@@ -81,7 +82,8 @@ def published(
             content = path.read_bytes()
             files[place] = shorten.file(content, path.suffix)
     readme = shorten.file((run.path / "README.md").read_bytes(), ".md")
-    card = model_card(run, name, readme.decode(), list(files), license)
+    text = readme.decode("utf-8", "replace").replace("\r\n", "\n")
+    card = model_card(run, name, text, list(files), license)
     return {**files, "README.md": card.encode()}
 
 
@@ -108,12 +110,12 @@ def with_paths(
     own = pathlib.Path.home(), pathlib.Path(sys.prefix), package
     paths = {*_known_paths(run), *map(str, own)}
     deep = [os.fsencode(x) for x in paths if len(pathlib.Path(x).parts) > 2]
-    found = []
-    for name, file in files.items():
-        if isinstance(file, pathlib.Path):
-            content = file.read_bytes()
-            found += [name] if any(path in content for path in deep) else []
-    return found
+    any_of_them = re.compile(b"|".join(map(re.escape, deep)))
+    return [
+        name
+        for name, file in files.items()
+        if isinstance(file, pathlib.Path) and text_holds(file, any_of_them)
+    ]
 
 
 def _known_paths(run: RunFolder) -> set[str]:
@@ -122,8 +124,11 @@ def _known_paths(run: RunFolder) -> set[str]:
     for file in run.path.glob("*.json"):
         found.update(_texts(_parsed(file.read_bytes())))
     for file in run.path.glob("*_images.csv"):
-        with open(file, newline="", encoding="utf-8") as lines:
-            found.update(row.get("image", "") for row in csv.DictReader(lines))
+        with open(
+            file, encoding="utf-8", errors="replace", newline=""
+        ) as lines:
+            rows = csv.DictReader(lines)
+            found.update(row.get("image") or "" for row in rows)
     environment = (run.path / "environment.txt").read_text("utf-8", "replace")
     for line in environment.splitlines():
         if line.startswith("command "):

@@ -254,7 +254,8 @@ def _sentence(
                 f"{host} refuses to {right} {name} (403). Fix: log in with an "
                 f"account and a token that may {right} there: {login}."
             )
-        if status == 401 and writes:
+        is_missing = isinstance(refused, errors.RepositoryNotFoundError)
+        if status == 401 and (writes or not is_missing):
             return PermissionError(
                 f"{host} knows no user by this token, or none is logged in "
                 f"(401). Fix: {login}."

@@ -99,8 +99,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             status, headers, content = method(path)
         except Refused as error:
-            status, code = error.args
+            status, code, *message = error.args
             headers = {"X-Error-Code": code} if code else {}
+            if message:
+                headers["X-Error-Message"] = message[0]
             content = {"error": code or "refused"}
         if isinstance(content, dict | list):
             headers["Content-Type"] = "application/json"
@@ -114,6 +116,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     def _repository(self, name):
+        if name == "me/broken":
+            raise Refused(500, None)
+        if self.token not in ("", OWNER, READER):
+            raise Refused(
+                401, None, "Invalid credentials in Authorization header"
+            )
         found = self.hub.repositories.get(name)
         if found is None or (found.private and self.token != OWNER):
             # As the Hub: who is not logged in does not learn which it is.

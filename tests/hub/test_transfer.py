@@ -160,8 +160,10 @@ def test_the_command_line(run, desk, stand_in, tmp_path, monkeypatch):
 
     monkeypatch.chdir(tmp_path)
     out = invoke("push", run, "me/horses", "--dry-run", "--exclude", "*.npz")
-    assert "which everybody can see; 2 pictures of your images" in out
-    assert "data.json and evaluation_train_images.csv may hold names" in out
+    assert (
+        "which everybody can see: your images are shown in 2 of them, " in out
+    )
+    assert "names are in evaluation_train_images.csv and data.json, and" in out
     assert "best.keras" in out and "state.npz" not in out
     assert not stand_in.repositories
     out = invoke("push", run, "me/horses", "--private", "--exclude", "*.npz")
@@ -240,6 +242,9 @@ def test_what_the_hub_refuses(run, stand_in, tmp_path, monkeypatch):
     logged_in = f"{host} knows no user by this token, or none is logged in (4"
     refused(PermissionError, logged_in, push, run, "me/horses", token=False)
     refused(PermissionError, logged_in, push, run, "me/horses", token="hf_no")
+    refused(PermissionError, logged_in, pull, "me/horses", token="hf_no")
+    broken = f"{host} refuses me/broken (500): "
+    refused(OSError, broken, pull, "me/broken")
     forbidden = f"{host} refuses to write me/horses (403). Fix: log in with"
     refused(PermissionError, forbidden, push, run, "me/horses", token=READER)
     others = f"{host} refuses to write you/horses (403)"
@@ -264,6 +269,11 @@ def test_what_the_hub_refuses(run, stand_in, tmp_path, monkeypatch):
         f"{tmp_path} is not a run folder: it has no environment.txt",
         *(push, tmp_path, "me/horses"),
     )
+    table = run / "evaluation_train.csv"
+    table.write_text("id,name\n0,x\n")
+    damaged = f"{table} is not as keras-seg evaluate wrote it. Fix: remove"
+    refused(RunError, damaged, push, run, "me/horses")
+    table.unlink()
     (run / "README.md").unlink()
     unfinished = f"{run} is not finished: it has no README.md. Fix: keras-seg"
     refused(RunError, unfinished, push, run, "me/horses")

@@ -198,8 +198,7 @@ class Copier:
             if isinstance(operation, keras.Model):
                 copy = copy_model(operation)
             elif layer_class is type(operation):
-                config = {**operation.get_config(), **changes}
-                copy = layer_class.from_config(config)
+                copy = _copy_of(operation, changes)
             else:
                 copy = layer_class.from_config(changes)
             if not self._new_weights:
@@ -244,6 +243,26 @@ class Copier:
                 target.assign(ops.reshape(value, target.shape))
         for copy, name, initializer in self._initializers:
             setattr(copy, name, initializer)
+
+
+def _copy_of(operation, changes):
+    """A new operation of the same class, and the same config but for changes.
+
+    Raises:
+        ValueError: If its config does not make one, as that of a layer with a
+            function that is not registered.
+    """
+    try:
+        config = {**operation.get_config(), **changes}
+        return type(operation).from_config(config)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"The layer '{operation.name}' ({type(operation).__name__}) can't "
+            "be copied: `from_config` does not take what its `get_config` "
+            f"gives, and a saved model of it could not be loaded either. "
+            f"({type(error).__name__}: {reason})"
+        ) from error
 
 
 def check_plain(layer):
@@ -343,7 +362,17 @@ def rebuild(
         if input_tensor is not None and isinstance(operation, Metadata):
             values = args[0]
         else:
-            values = call(operation, *args, **kwargs)
+            try:
+                values = call(operation, *args, **kwargs)
+            except ValueError:
+                raise
+            except Exception as error:  # Of a stranger's layer.
+                reason = " ".join(str(error).split())[:200]
+                raise ValueError(
+                    f"The layer '{operation.name}' "
+                    f"({type(operation).__name__}) does not take a map of any "
+                    f"size. ({type(error).__name__}: {reason})"
+                ) from error
         for tensor, value in zip(
             keras.tree.flatten(operation.output),
             keras.tree.flatten(values),

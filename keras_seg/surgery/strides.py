@@ -15,6 +15,8 @@ __all__ = ["measured_strides", "verify_strides"]
 
 # A multiple of 32, and of windows of 7.
 SIZE = 224
+# Beyond it, axes of attention were taken for rows and columns.
+LARGEST = 1024
 
 
 def measured_strides(operation, args, kwargs, data_format):
@@ -35,8 +37,8 @@ def measured_strides(operation, args, kwargs, data_format):
         or one of a single position.
 
     Raises:
-        ValueError: If rows and columns have different strides, or if the map
-            is enlarged.
+        ValueError: If rows and columns have different strides, if the map is
+            enlarged, or if the operation takes no map of that size.
 
     Example:
 
@@ -59,7 +61,14 @@ def measured_strides(operation, args, kwargs, data_format):
         return keras.KerasTensor(shape, value.dtype)
 
     args, kwargs = keras.tree.map_structure(sized, (args, kwargs))
-    made = operation.compute_output_spec(*args, **kwargs)
+    try:
+        made = operation.compute_output_spec(*args, **kwargs)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"The layer '{operation.name}' ({type(operation).__name__}) states "
+            f"no stride, and takes no map of {SIZE}×{SIZE}: {reason}"
+        ) from error
     return [
         _stride(operation, tensor.shape, axes)
         for tensor in keras.tree.flatten(made)
@@ -94,9 +103,17 @@ def verify_strides(model, levels):
     Raises:
         ValueError: If a map has another stride. The message names its layer.
     """
+    largest = max(levels)
+    if largest > LARGEST:
+        layer = producer(levels[largest])
+        raise ValueError(
+            f"No pyramid can be found in the model '{model.name}': the map of "
+            f"the layer '{layer.name}' ({type(layer).__name__}) would have "
+            f"stride {largest} by its graph, more than {LARGEST}."
+        )
     named = np.array(list(levels))[:, None]
     # Maps whose strides were removed grow by several positions at once.
-    growths = [-(-pixels // max(levels)) * max(levels) for pixels in (64, 512)]
+    growths = [-(-pixels // largest) * largest for pixels in (64, 512)]
     for growth in growths:
         found = _strides(model, levels, growth)
         if found is None:

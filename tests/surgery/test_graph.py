@@ -1,7 +1,10 @@
 import keras
 import numpy as np
+import pytest
 from keras import layers
 
+from keras_seg.surgery import fold_batch_norm
+from keras_seg.surgery import pyramid
 from keras_seg.surgery import set_output_stride
 
 
@@ -36,3 +39,41 @@ def test_copies_draw_no_weights():
     again = keras.models.clone_model(dense)
     assert Counting.drawn == drawn + 2
     assert np.std(keras.ops.convert_to_numpy(again.weights[0])) > 0
+
+
+class Halves(layers.Layer):
+    """A block of a stranger, which knows one size; its config says nothing."""
+
+    def __init__(self, size=None, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+
+    def call(self, x):
+        if x.shape[1] != self.size:
+            raise RuntimeError("another size")
+        return x[:, ::2, ::2]
+
+
+@pytest.mark.once
+def test_what_a_strangers_layer_raises_becomes_a_sentence():
+    image = keras.Input((16, 16, 3))
+    x = layers.Conv2D(4, 3, padding="same")(image)
+    block = keras.Model(image, layers.Conv2D(4, 3)(Halves(16, name="asked")(x)))
+    with pytest.raises(ValueError, match="'asked' .*takes no map of 224×224"):
+        pyramid(block)
+    with pytest.raises(ValueError, match="'asked' .*not take a map of any si"):
+        fold_batch_norm(block)
+    block.get_layer("asked").get_config = lambda: {"nonsense": 1}
+    with pytest.raises(ValueError, match="'asked' .*can't be copied: .from_c"):
+        fold_batch_norm(block)
+
+
+@pytest.mark.once
+def test_axes_that_are_none_of_the_maps():
+    """Of attention's heads and tokens, a graph can look like many strides."""
+    image = keras.Input((None, None, 3))
+    x = image
+    for _ in range(3):
+        x = layers.Conv2D(4, 16, 16, padding="same")(x)
+    with pytest.raises(ValueError, match="stride 4096 by its graph, more than"):
+        pyramid(keras.Model(image, x))

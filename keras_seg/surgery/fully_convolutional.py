@@ -52,11 +52,11 @@ def fully_convolutional(
     only if the network does not pad: with padding, the classifier sees zeros
     around every window, the new network the rest of the image.
 
-    A Swin or Mix Transformer, keras-hub's `SwinTransformerBackbone` and
-    `MiTBackbone` and zeromodels' `SwinModel` and `MiTModel`, is built for one
-    size and has no head. It becomes a network on maps, for images of any size,
-    with maps of strides 4, 8, 16 and 32: at its own size the output is the
-    same; at others Swin pads its maps to whole windows, as in the authors'
+    A Swin or Mix Transformer of keras-hub (`SwinTransformerBackbone`,
+    `MiTBackbone`) or zeromodels (`SwinModel`, `MiTModel`), or a classifier on
+    one, is built for one size. It becomes a network on maps, for images of any
+    size, with maps of strides 4, 8, 16 and 32. At its own size the output is
+    the same; at others Swin pads its maps to whole windows, as in the authors'
     code. Strides can't be removed in it.
 
     Source: [Fully Convolutional Networks](https://arxiv.org/abs/1411.4038),
@@ -64,7 +64,7 @@ def fully_convolutional(
 
     Args:
         classifier: functional `keras.Model` with a head of dense layers, or
-            one of the transformers above, built for a fixed input size.
+            one of these backbones, built for a fixed input size.
         classifier_activation: str, name of the activation that replaces the
             last one of the classifier. Defaults to None: logits.
         padding: `"valid"`, or `"same"`: windows are padded, and the output has
@@ -100,7 +100,7 @@ def fully_convolutional(
     if has_stages(classifier):
         check_no_head(classifier, classifier_activation, padding, dropout)
         return rebuild_stages(classifier, verify=verify)
-    classifier = graph.functional(classifier)
+    classifier = graph.functional(rebuild_stages(classifier, verify=verify))
     check_any_size(classifier)
     surgery = _Surgery(classifier, padding, dropout, verify)
     reached: dict = {}

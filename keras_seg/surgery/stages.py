@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 import keras
+from keras import layers
 
 from keras_seg.layers.base import nested_layers
 from keras_seg.surgery import graph
@@ -34,8 +35,8 @@ PACKAGES = ("keras_hub", "zeromodels")
 
 
 def has_stages(model: Any) -> bool:
-    """Whether a model is a backbone that `rebuild_stages` knows."""
-    return _builder(model) is not None
+    """Whether a model is a backbone, not a classifier, of these families."""
+    return _find(BACKBONES, model) is not None
 
 
 def rebuild_stages(model: keras.Model, *, verify: bool = True) -> keras.Model:
@@ -49,24 +50,31 @@ def rebuild_stages(model: keras.Model, *, verify: bool = True) -> keras.Model:
     needs nothing. A map that Swin's windows divide gets what a backbone of
     that size, with these weights, would make of it.
 
+    A classifier becomes one of these layers, for images of its own size.
+
     Args:
-        model: one of these backbones, built for a fixed size. Any other model
-            is returned as it is.
+        model: one of these, built for a fixed size. Any other model is
+            returned as it is.
         verify: bool, whether to compare the two at that size, on random
             images, after every stage. Defaults to True.
 
     Returns:
-        A functional `keras.Model` whose output is the map of the last stage.
+        A functional `keras.Model` whose output is the map of the last stage,
+        or the scores of a classifier.
 
     Raises:
         ValueError: If the channels come first, if Swin's windows are not those
             that its biases are for, or if the two compute something else
             behind a layer. The message names it.
     """
-    builder = _builder(model)
+    is_backbone = has_stages(model)
+    builder = _find(BACKBONES if is_backbone else CLASSIFIERS, model)
     if builder is None:
         return model
-    data_format = getattr(model, "data_format", graph.data_format_of(model))
+    # A classifier of keras-hub has a backbone, one of zeromodels is one.
+    backbone = getattr(model, "backbone", model)
+    data_format = graph.data_format_of(backbone)
+    data_format = getattr(backbone, "data_format", data_format)
     if data_format != "channels_last":
         raise ValueError(
             f"The model '{model.name}' ({type(model).__name__}) is rebuilt "
@@ -75,11 +83,12 @@ def rebuild_stages(model: keras.Model, *, verify: bool = True) -> keras.Model:
         )
     image = model.inputs[0]
     rebuilt = Rebuilt()
-    new_image = keras.Input(
-        (None, None, image.shape[-1]), dtype=image.dtype, name=image.name
-    )
+    shape = (None, None, image.shape[-1]) if is_backbone else image.shape[1:]
+    new_image = keras.Input(shape, dtype=image.dtype, name=image.name)
     with graph.dtype_policy_of(model):
-        x = builder(model, new_image, rebuilt)
+        x = builder(backbone, new_image, rebuilt)
+        if not is_backbone:
+            x = _scores(model, x, rebuilt)
     network = keras.Model(new_image, x, name=model.name)
     rebuilt.copy_weights()
     rebuilt.copy_trainable()
@@ -100,6 +109,21 @@ def rebuild_stages(model: keras.Model, *, verify: bool = True) -> keras.Model:
     return network
 
 
+def _scores(model, x, rebuilt):
+    """The head of a classifier: pooling and a dense layer."""
+    theirs = {layer.name: layer for layer in model.layers}
+    if "final_norm" in theirs:
+        x = rebuilt.like(theirs["final_norm"], x, "final_norm")
+    pool = theirs.get("pooler", theirs.get("avg_pool"))
+    if pool is None:  # The mean of the tokens.
+        x = layers.GlobalAveragePooling2D(name="pool")(x)
+    else:
+        x = rebuilt.like(pool, x, "pool")
+    if "output_dropout" in theirs:
+        x = rebuilt.like(theirs["output_dropout"], x, "output_dropout")
+    return rebuilt.like(theirs["predictions"], x, "predictions")
+
+
 def check_any_size(model: keras.Model) -> None:
     """Refuses networks with layers that hold the size they were built for.
 
@@ -113,8 +137,8 @@ def check_any_size(model: keras.Model) -> None:
         fix = (
             "make the backbone a network for images of any size first, "
             "`keras_seg.surgery.fully_convolutional(backbone)`, with the "
-            f"backbone a {OF_ONE_SIZE[name]} as it was built, without class "
-            "scores or layers around it"
+            f"backbone a {OF_ONE_SIZE[name]} as it was built, without other "
+            "layers around it"
         )
         if OF_ONE_SIZE[name] is None:
             fix = "take a Swin Transformer of the first version"
@@ -144,20 +168,26 @@ def _package(kind):
     return kind.__module__.split(".")[0]
 
 
-def _builder(model):
+def _find(builders, model):
     return next(
         (
-            BUILDERS[_package(kind), kind.__name__]
+            builders[_package(kind), kind.__name__]
             for kind in type(model).__mro__
-            if (_package(kind), kind.__name__) in BUILDERS
+            if (_package(kind), kind.__name__) in builders
         ),
         None,
     )
 
 
-BUILDERS = {
+BACKBONES = {
     ("keras_hub", "MiTBackbone"): hub_mit,
     ("keras_hub", "SwinTransformerBackbone"): hub_swin,
     ("zeromodels", "MiTModel"): zero_mit,
     ("zeromodels", "SwinModel"): zero_swin,
+}
+CLASSIFIERS = {
+    ("keras_hub", "MiTImageClassifier"): hub_mit,
+    ("keras_hub", "SwinTransformerImageClassifier"): hub_swin,
+    ("zeromodels", "MiTImageClassify"): zero_mit,
+    ("zeromodels", "SwinImageClassify"): zero_swin,
 }

@@ -53,8 +53,8 @@ def hub_mit(height=64, width=64):
     )
 
 
-def zero_swin(height=64, width=64, **options):
-    return zero.swin.SwinModel(
+def zero_swin(of=zero.swin.SwinModel, height=64, width=64, **options):
+    return of(
         **{
             "pretrain_size": 64,
             "image_size": (height, width),
@@ -67,8 +67,8 @@ def zero_swin(height=64, width=64, **options):
     )
 
 
-def zero_mit(height=64, width=64, **options):
-    return zero.mit.MiTModel(
+def zero_mit(of=zero.mit.MiTModel, height=64, width=64, **options):
+    return of(
         embed_dim=(4, 8, 10, 16),
         depths=(1, 1, 1, 1),
         image_size=(height, width),
@@ -102,7 +102,7 @@ def test_at_any_size(make, tmp_path):
     network = fully_convolutional(old)
     larger = (96, 96) if make in (hub_mit, zero_mit) else (128, 192)
     for height, width in ((64, 64), larger):
-        sized = old if height == 64 else make(height, width)
+        sized = old if height == 64 else make(height=height, width=width)
         sized.set_weights(old.get_weights())
         x = picture(2, height, width)
         expected = outputs(sized, x)
@@ -111,6 +111,11 @@ def test_at_any_size(make, tmp_path):
         assert relative_difference(found, expected) < 1e-5
     frozen = {x.name for x in network.layers if not x.trainable}
     assert PATCH[make] in frozen and len(frozen) < 3
+    # Training drops branches, two of each block, at these rates.
+    rates = [x.rate for x in network.layers if "drop_path" in x.name]
+    blocks = 4 if make in (hub_mit, zero_mit) else 6
+    expected = np.linspace(0, 0.1, blocks)[1:].repeat(2)
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
     network.save(tmp_path / "model.keras")
     saved = keras.models.load_model(tmp_path / "model.keras")
     assert not {"keras_hub", "zeromodels"} & {
@@ -183,27 +188,41 @@ def test_strides_stay(make, build, options):
         fully_convolutional(backbone, dropout=0.5)
 
 
+def classifiers():
+    """One of each, by the backbone's maker."""
+    of_zero = {"classifier_activation": "softmax", "num_classes": 5}
+    models = hub.models
+    return {
+        hub_swin: models.SwinTransformerImageClassifier(hub_swin(), 5),
+        hub_mit: models.MiTImageClassifier(hub_mit(), 5, pooling="max"),
+        zero_swin: zero_swin(zero.swin.SwinImageClassify, **of_zero),
+        zero_mit: zero_mit(zero.mit.MiTImageClassify, **of_zero),
+    }
+
+
 @pytest.mark.once
-@pytest.mark.parametrize("make", MODELS)
-def test_branches_are_dropped_in_training(make):
-    network = fully_convolutional(make(), verify=False)
-    rates = [x.rate for x in network.layers if "drop_path" in x.name]
-    depth = 4 if make in (hub_mit, zero_mit) else 6
-    expected = np.linspace(0, 0.1, depth)[1:].repeat(2)
-    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+def test_classifiers():
+    """Their heads slide over the map, as those of other classifiers do."""
+    for make, classifier in classifiers().items():
+        network = fully_convolutional(
+            randomize(classifier),
+            classifier_activation="softmax"
+            if "zero" in make.__name__
+            else None,
+        )
+        x = picture(2, 64, 64)
+        found = outputs(network, x)
+        assert found.shape == (2, 1, 1, 5)
+        expected = outputs(classifier, x)
+        assert relative_difference(found[:, 0, 0], expected) < 1e-5
+        assert outputs(network, picture(1, 96, 75)).shape == (1, 2, 2, 5)
+    model = UNet(classifier, classes=3, filters=4)
+    assert outputs(model, picture(1, 45, 70)).shape == (1, 45, 70, 3)
 
 
 def refused():
     swin = hub_swin()
     swin.stages[2].blocks[0].mlp.act_layer = keras.activations.relu
-    classifier = zero.swin.SwinImageClassify(
-        pretrain_size=64,
-        image_size=64,
-        embed_dim=4,
-        depths=(1, 1, 1, 1),
-        num_heads=(1, 1, 1, 1),
-        window_size=2,
-    )
     second = zero.swinv2.SwinV2Model(
         image_size=64,
         embed_dim=4,
@@ -214,16 +233,15 @@ def refused():
     cut = keras.Model(swin.inputs, swin.stages[1].output)
     return {
         "behind the layer 'stage_2'": swin,
-        "with the backbone a SwinModel": classifier,
         "'stage_0' .SwinTransformerStage. of .* one size": cut,
         "Fix: take a Swin Transformer of the first version": second,
         "'stage_3'.* maps of 4×5 and windows of 2": hub_swin(128, 160),
-        "maps of 2×3 and windows of 2": zero_swin(64, 96),
+        "maps of 2×3 and windows of 2": zero_swin(width=96),
         "biases are for windows of 2": zero_swin(
             pretrain_size=8, image_size=48, window_size=3, depths=(1,)
         ),
         "images of 128×288": hub_mit(128, 288),
-        "MiTModel.*images of 64×144": zero_mit(64, 144),
+        "MiTModel.*images of 64×144": zero_mit(width=144),
         "data_format='channels_first'": hub_swin(data_format="channels_first"),
     }
 

@@ -8,6 +8,7 @@ from keras_seg.applications.deeplab_v3 import DeepLabV3Plus
 from keras_seg.applications.fcn import FCN8s
 from keras_seg.applications.fcn import FCN16s
 from keras_seg.applications.fcn import FCN32s
+from keras_seg.applications.linear_head import LinearHead
 from keras_seg.applications.n4 import N4
 from keras_seg.applications.segnet import SegNet
 from keras_seg.applications.segnet import SegNetBasic
@@ -23,6 +24,7 @@ __all__ = [
     "FCN16s",
     "FCN32s",
     "FCN8s",
+    "LinearHead",
     "N4",
     "SegNet",
     "SegNetBasic",

@@ -10,6 +10,8 @@ from keras import layers
 from keras_seg.applications.backbones import encoder
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
 from keras_seg.applications.builder import without_effect
+from keras_seg.applications.token_pyramid import level_of
+from keras_seg.applications.token_pyramid import token_pyramid
 from keras_seg.applications.weights import check_weights
 from keras_seg.arguments import check_positive
 from keras_seg.crf import PRESETS
@@ -30,6 +32,8 @@ from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
 from keras_seg.surgery import inflate_input
 from keras_seg.surgery import pyramid
+from keras_seg.surgery.tokens import has_tokens
+from keras_seg.surgery.tokens import set_patch_stride
 
 __all__ = [
     "as_rgb",
@@ -39,6 +43,7 @@ __all__ = [
     "finish",
     "freeze_batch_norm_of",
     "image_input",
+    "keeps_corners",
     "map_of_stride",
     "prepare",
 ]
@@ -120,13 +125,16 @@ def begin(
     multiple: int | None = 32,
     remainder: int = 0,
     minimum: int = 1,
+    own_stride: bool = False,
+    several: bool = False,
     convert: Callable[[keras.Model], keras.Model] | None = None,
 ) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.Model, keras.Model]:
     """Checks what all builders share, and builds the encoder on the image.
 
     A gray image is repeated for red, green and blue; for other numbers of
     channels the encoder's input is inflated, the first three being red, green
-    and blue.
+    and blue. In front of a transformer the image is resized so that the stride
+    of its patches is a power of two.
 
     Args:
         dropout_elsewhere: whether the builder uses `dropout` in other places,
@@ -137,7 +145,11 @@ def begin(
             have odd sides, also behind strides that `convert` removes. A
             strided "same" convolution samples odd maps at other places than
             even ones, so that a dense map would otherwise shift by a position
-            for every second size.
+            for every second size. No remainder is added for an encoder that
+            does not keep corners: see `keeps_corners`.
+        own_stride: whether the patches of a transformer keep their stride.
+        several: whether maps of several strides are needed, of which a
+            transformer has none.
         convert: from the encoder to another model, such as its surgery.
 
     Returns:
@@ -163,14 +175,23 @@ def begin(
         x = as_rgb(image, data_format)
     if x.shape[axis] != channels:
         network = inflate_input(network, x.shape[axis])
+    if has_tokens(network) and not own_stride:
+        stride = max(pyramid(network, verify=False))
+        power = 2 ** (stride - 1).bit_length()
+        if power != stride:
+            network = set_patch_stride(network, power)
     own = {layer.name for layer in network.layers}
     if multiple is None:
         multiple = max(pyramid(network, verify=False))
     strided = network
     if convert is not None:
         network = convert(network)
+    if several and has_tokens(network):
+        network = token_pyramid(network, data_format)
     if not include_preprocessing:
         mode = None
+    if not keeps_corners(network):
+        remainder = 0
     minimum = _smallest(network, multiple, remainder, minimum)
     padded = prepare(x, mode, multiple, data_format, remainder, minimum)
     network = graph.copy_model(network, padded, replacement_class)
@@ -180,6 +201,12 @@ def begin(
     if freeze_batch_norm:
         freeze_batch_norm_of(network)
     return image, padded, network, strided
+
+
+def keeps_corners(network: keras.Model) -> bool:
+    """Whether the first and last position of a map lie on the first and last
+    pixel, as behind padded convolutions, not in the middle of a patch."""
+    return not has_tokens(network)
 
 
 def freeze_batch_norm_of(network: keras.Model) -> None:
@@ -218,9 +245,14 @@ def map_of_stride(
     """Returns what is the last map of a stride in the strided network.
 
     `strided` is the encoder before its strides were removed, `network` the one
-    in use.
+    in use. For a transformer it is made of its one map.
     """
     levels = pyramid(strided, verify=False)
+    if has_tokens(network) and stride not in levels:
+        x, data_format = network.output, graph.data_format_of(network)
+        return level_of(
+            x, max(pyramid(network, verify=False)), stride, data_format
+        )
     if stride not in levels:
         raise ValueError(
             f"The backbone '{strided.name}' has no map of stride {stride}; "

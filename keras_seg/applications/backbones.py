@@ -24,6 +24,7 @@ from keras_seg.surgery.graph import has_own_call
 from keras_seg.surgery.graph import with_outputs
 from keras_seg.surgery.padding import pad_by_parity
 from keras_seg.surgery.stages import rebuild_stages
+from keras_seg.surgery.tokens import token_map
 from keras_seg.words import did_you_mean
 
 __all__ = [
@@ -113,10 +114,11 @@ def encoder(
 
     A `backbone` given as a model, a classifier or an encoder such as a
     backbone of keras-hub, is used as it is, with its weights; of several
-    outputs the last map counts. It gets the images as they come: what stands
-    outside of it, such as the image converter of a keras-hub preset, goes in
-    front: `input_tensor=Rescaling(scale, offset)(image)`. A model of zeromodels
-    is normalized as one given by name: see `zeromodels_backbones`.
+    outputs the last map counts. The tokens of a transformer become a map. It
+    gets the images as they come: what stands outside of it, such as the image
+    converter of a keras-hub preset, goes in front:
+    `input_tensor=Rescaling(scale, offset)(image)`. A model of zeromodels is
+    normalized as one given by name: see `zeromodels_backbones`.
 
     Args:
         include_preprocessing: whether a backbone that preprocesses by itself
@@ -171,6 +173,8 @@ def encoder(
     if dropout and not (hidden or dropout_elsewhere):
         why = f"on '{model.name}', which has no hidden fully connected layers"
         without_effect("dropout", dropout, 0.5, why)
+    if (tokens := token_map(model)) is not None:
+        return tokens, mode
     model = _without_classes(pad_by_parity(model), dropout, padding)
     # Every builder counts on its strides; those of Keras's layers are sure.
     pyramid(model, verify=any(map(has_own_call, model.operations)))

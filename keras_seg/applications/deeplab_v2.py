@@ -12,6 +12,7 @@ from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import crf_preset
 from keras_seg.applications.assembly import fcn_head
 from keras_seg.applications.assembly import finish
+from keras_seg.applications.assembly import keeps_corners
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.builder import builder
 from keras_seg.applications.builder import without_effect
@@ -196,7 +197,7 @@ def DeepLabV2(
         data_format,
         name,
         padded,
-        align_corners=True,
+        align_corners=keeps_corners(network),
         auxiliary=second[0] if second else None,
         crf=preset,
     )

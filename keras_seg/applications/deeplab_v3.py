@@ -11,6 +11,7 @@ from keras import layers
 from keras_seg.applications.assembly import begin
 from keras_seg.applications.assembly import fcn_head
 from keras_seg.applications.assembly import finish
+from keras_seg.applications.assembly import keeps_corners
 from keras_seg.applications.assembly import map_of_stride
 from keras_seg.applications.backbones import without_widening
 from keras_seg.applications.builder import builder
@@ -330,7 +331,7 @@ def _deeplab(
         data_format,
         name,
         padded,
-        align_corners=True,
+        align_corners=keeps_corners(network),
         auxiliary=second,
     )
 

@@ -291,6 +291,7 @@ def _fcn(
         dropout_elsewhere=False,
         padding="valid" if paper else "same",
         multiple=1 if paper else 32,
+        several=bool(skips),
         convert=_pad_by_100 if paper else None,
         **options,
     )

@@ -179,6 +179,7 @@ def UNet(
             data_format=data_format,
             dropout=dropout,
             freeze_batch_norm=freeze_batch_norm,
+            several=True,
         )
         levels = pyramid(network, verify=False)
         fit = maps_fit(network, padded, levels, data_format)

@@ -230,7 +230,15 @@ def _find(name: str) -> tuple[types.ModuleType, str] | None:
 
 def _mode(family: types.ModuleType) -> str:
     """The mode of a family's own image processor."""
-    processor = _class(family, "ImageProcessor")()
+    names = getattr(family, "__all__", [])
+    processors = [x for x in names if x.endswith("ImageProcessor")]
+    if not processors:
+        raise ValueError(
+            f"{family.__name__} says nothing of how its images are normalized. "
+            "Build the backbone behind a `Rescaling` or `Normalization`, and "
+            "give it as a keras.Model"
+        )
+    processor = getattr(family, processors[0])()
     normal = tuple(processor.image_mean), tuple(processor.image_std)
     if normal not in MODES or processor.rescale_factor != 1 / 255:
         raise ValueError(

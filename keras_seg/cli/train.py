@@ -24,7 +24,7 @@ __all__ = ["BACKBONES", "MODELS", "train"]
 MODELS = (
     *("fcn8s", "fcn16s", "fcn32s", "unet", "deeplabv1", "deeplabv2"),
     *("deeplabv3", "deeplabv3plus", "segnet", "segnetbasic", "deconvnet"),
-    *("slidingwindow",),
+    *("slidingwindow", "linearhead"),
 )
 BACKBONES = (
     *("mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0", "resnet50"),

@@ -27,6 +27,9 @@ from keras_seg.layers.resizing import BilinearUpsampling
 from keras_seg.layers.resizing import CropLike
 from keras_seg.layers.resizing import ResizeLike
 from keras_seg.layers.resizing import ShrinkToFit
+from keras_seg.layers.tokens import PatchTokens
+from keras_seg.layers.tokens import RotaryPositions
+from keras_seg.layers.tokens import TokensToMap
 from keras_seg.layers.unpooling import MaxPoolWithIndices
 from keras_seg.layers.unpooling import MaxUnpool
 from keras_seg.layers.upsampling import BedOfNails
@@ -60,11 +63,14 @@ __all__ = [
     "NearestUpsampling",
     "PadToMultiple",
     "PatchMerging",
+    "PatchTokens",
     "Preprocess",
     "ReducedAttention",
     "RemovedStridePadding",
     "ResizeLike",
+    "RotaryPositions",
     "SeparableConv",
     "ShrinkToFit",
     "WindowAttention",
+    "TokensToMap",
 ]

@@ -1,4 +1,4 @@
-"""Bilinear resizing, exact and differentiable, to any size."""
+"""Resizing, exact and differentiable, to any size."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,15 +18,16 @@ def resize(
     *,
     align_corners: bool = False,
     antialias: bool = False,
+    interpolation: str = "bilinear",
     data_format: str = "channels_last",
 ) -> Any:
-    """Resizes maps to `size` by bilinear interpolation.
+    """Resizes maps to `size` by bilinear or bicubic interpolation.
 
     Interpolation is linear in the map, and separable: two products with
-    matrices of the weights `max(0, 1 - |source - i|)`, one for the rows and
-    one for the columns. So the gradient is a product as well, the same from
-    run to run, and a size known only at run time costs nothing extra. On a
-    CPU, PyTorch's own function does the same faster.
+    matrices of the weights, `max(0, 1 - |source - i|)` of the bilinear one,
+    one for the rows and one for the columns. So the gradient is a product as
+    well, the same from run to run, and a size known only at run time costs
+    nothing extra. On a CPU, PyTorch's own function does the same faster.
     Shrinking does not smooth first, as in Caffe and the papers, unless
     `antialias` widens the triangle of the weights to the shrinking factor
     n / m, as Pillow's `BILINEAR` does.
@@ -47,6 +48,9 @@ def resize(
             the corners of the picture.
         antialias: bool, whether every position of a larger map counts. Not
             with `align_corners`.
+        interpolation: `"bilinear"`, or `"bicubic"`, PyTorch's: the four
+            nearest positions, those of the border repeated, by Keys's kernel
+            with a = -0.75. Without the two options above.
         data_format: `"channels_last"` or `"channels_first"`.
 
     Returns:
@@ -62,12 +66,15 @@ def resize(
     [1.0, 1.25, 1.75, 2.0]
     """
     x = as_floats(x)
-    if torch_can(x):
+    bicubic = interpolation == "bicubic"
+    if torch_can(x) and not bicubic:
         return _torch_resize(x, size, align_corners, antialias, data_format)
     rows, columns = spatial_axes(data_format)
     shape = ops.shape(x)
     down, across = (
-        _smooth_weights(shape[axis], new, x.dtype)
+        _cubic_weights(shape[axis], new, x.dtype)
+        if bicubic
+        else _smooth_weights(shape[axis], new, x.dtype)
         if antialias
         else _weights(shape[axis], new, align_corners, x.dtype)
         for axis, new in zip((rows, columns), size, strict=True)
@@ -112,6 +119,25 @@ def _smooth_weights(old, new, dtype):
     distance = ops.abs(ops.expand_dims(source, 1) - neighbor)
     weights = ops.maximum(1.0 - distance / ops.maximum(scale, 1.0), 0.0)
     return ops.cast(weights / ops.sum(weights, 1, keepdims=True), dtype)
+
+
+def _cubic_weights(old, new, dtype):
+    """The weights of the four nearest positions, the border repeated."""
+    scale = ops.cast(old, "float32") / ops.cast(new, "float32")
+    source = (ops.cast(ops.arange(new), "float32") + 0.5) * scale - 0.5
+    first = ops.floor(source)
+    limit = ops.cast(old, "float32") - 1.0
+    position = ops.cast(ops.arange(old), "float32")
+    weights = 0.0
+    for tap in (-1.0, 0.0, 1.0, 2.0):
+        x = ops.abs(source - (first + tap))
+        near = (1.25 * x - 2.25) * x * x + 1.0
+        far = ((-0.75 * x + 3.75) * x - 6.0) * x + 3.0
+        weight = ops.where(x < 1.0, near, far)
+        place = ops.clip(first + tap, 0.0, limit)
+        is_there = ops.equal(ops.expand_dims(place, 1), position)
+        weights += ops.expand_dims(weight, 1) * ops.cast(is_there, "float32")
+    return ops.cast(weights, dtype)
 
 
 def _torch_resize(x, size, align_corners, antialias, data_format):

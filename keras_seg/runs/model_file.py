@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_seg.data.classes import ClassTable
+from keras_seg.layers.base import nested_layers
 from keras_seg.layers.metadata import facts_of
 from keras_seg.layers.metadata import note
 from keras_seg.runs.files import RunError
@@ -62,13 +63,19 @@ def read_model(path: str | os.PathLike) -> keras.Model:
     excess: list[str] = []
     try:
         with _no_more_weights(path, excess):
-            return keras.saving.load_model(path, compile=False, safe_mode=True)
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
     # Keras raises whatever it meets in a damaged or foreign configuration.
     except Exception as error:
         raise RunError(
             f"{path} cannot be loaded: {excess[0] if excess else error} Fix: "
             "copy it again from its source, or train again."
         ) from error
+    # Keras 3.15 thaws parts that a frozen layer makes when it is built, such
+    # as those of MultiHeadAttention.
+    for layer in nested_layers(model):
+        if not layer.trainable:
+            layer.trainable = False
+    return model
 
 
 def class_table_of(model: Any) -> ClassTable | None:

@@ -18,6 +18,7 @@ from keras_seg.surgery.stages import check_any_size
 from keras_seg.surgery.stages import check_no_head
 from keras_seg.surgery.stages import has_stages
 from keras_seg.surgery.stages import rebuild_stages
+from keras_seg.surgery.tokens import token_map
 
 __all__ = ["find_head", "fully_convolutional"]
 
@@ -58,6 +59,15 @@ def fully_convolutional(
     size, with maps of strides 4, 8, 16 and 32. At its own size the output is
     the same; at others Swin pads its maps to whole windows, as in the authors'
     code. Strides can't be removed in it.
+    A Vision Transformer without its head, such as a `ViTBackbone` or a
+    `DINOV2Backbone` of keras-hub, takes images of any size, too, and its output
+    is the map of the tokens of the patches. At the size that it was built for,
+    they are its own. Its scores come from the class token, which belongs to
+    no place: a transformer with its head is refused. Elsewhere the positions
+    are interpolated, with aligned corners as in the code of the [paper](
+    https://arxiv.org/abs/2010.11929), in a model named after DINO bicubic as
+    in that of [DINOv2](https://arxiv.org/abs/2304.07193); build it at the size
+    it was trained at. An image whose patches do not cover its sides is padded.
 
     Source: [Fully Convolutional Networks](https://arxiv.org/abs/1411.4038),
     section 3.1.
@@ -102,6 +112,9 @@ def fully_convolutional(
         return rebuild_stages(classifier, verify=verify)
     classifier = graph.functional(rebuild_stages(classifier, verify=verify))
     check_any_size(classifier)
+    if len(keras.tree.flatten(classifier.outputs)[-1].shape) == 3:
+        check_no_head(classifier, classifier_activation, padding, dropout)
+        return token_map(classifier, verify=verify)
     surgery = _Surgery(classifier, padding, dropout, verify)
     reached: dict = {}
     converted = graph.rebuild(
@@ -387,7 +400,8 @@ def find_head(classifier):
     if not all(trace.roots for trace in outputs):
         raise ValueError(
             f"The model '{classifier.name}' has no fully connected head: its "
-            "output does not come through Flatten or global pooling. "
+            "output does not come through Flatten or global pooling. Of a "
+            "transformer, give the model that ends in its tokens. "
             "Received: a model with output shape "
             f"{keras.tree.flatten(classifier.outputs)[0].shape}"
         )

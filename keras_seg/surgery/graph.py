@@ -241,6 +241,8 @@ class Copier:
                 # A true copy: JAX gives the memory of a variable away.
                 value = ops.copy(ops.convert_to_tensor(source))
                 target.assign(ops.reshape(value, target.shape))
+                # Parts that a layer makes when it is built forget it.
+                target.trainable = source.trainable
         for copy, name, initializer in self._initializers:
             setattr(copy, name, initializer)
 

@@ -58,6 +58,14 @@ def set_output_stride(
     `ASPP` grow with the map, and logits stay at the size of the image. For
     example, a DeepLab v3 trained at output stride 16 can be evaluated at 8.
 
+    A Vision Transformer, behind `keras_seg.surgery.fully_convolutional`, has no
+    kernels to dilate. There `k²` shifted images go through the network as one
+    batch, and their maps are interleaved, at `k²` times the cost: the equation
+    is that of the sliding window. It is worth it for thin things and in
+    evaluation; a larger image costs less. A patch of 14 pixels has a stride of
+    7 at an output stride of 8. As the patches keep their size, the center of
+    position p is at `p · s + (patch - 1) / 2`.
+
     With an output stride of 1 every map preserves the resolution of the image:
     `FCN32s(set_output_stride(encoder, 1))` scores each pixel and enlarges
     nothing. The maps of VGG16 then take 19 times the memory.

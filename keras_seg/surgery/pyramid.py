@@ -9,7 +9,9 @@ from keras_seg.keras_private import calls_of
 from keras_seg.keras_private import run_through_graph
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import PatchMerging
+from keras_seg.layers import PatchTokens
 from keras_seg.layers import RemovedStridePadding
+from keras_seg.layers import TokensToMap
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise_rules
 from keras_seg.surgery.stages import check_any_size
@@ -83,7 +85,8 @@ def pyramid(
     """
     model = graph.functional(model)
     check_any_size(model)
-    climb = _Climb(model)
+    declared = graph.declared_pyramid(model)
+    climb = _Climb(model, may_enlarge=bool(declared))
     for level in climb.ends:
         if level.sequence is not None:
             _refuse(level.sequence, "makes a sequence of its map")
@@ -95,7 +98,7 @@ def pyramid(
             alone = len(makers) == 1 and isinstance(pool, layers.MaxPooling2D)
             if alone and stride != climb.last.stride:
                 levels[stride] = level
-    for tensor in graph.declared_pyramid(model).values():
+    for tensor in declared.values():
         level = climb.reached.get(id(tensor), climb.last)
         if level.is_map and level.stride != climb.last.stride:
             levels[level.stride] = level
@@ -132,7 +135,8 @@ def _start(tensor):
 class _Climb:
     """The levels of a functional model; its outputs' are `ends`."""
 
-    def __init__(self, model):
+    def __init__(self, model, may_enlarge=False):
+        self.may_enlarge = may_enlarge
         self.data_format = graph.data_format_of(model)
         self.order = 0
         self.last = _Level(None)
@@ -153,10 +157,14 @@ class _Climb:
         level = max(levels, key=lambda x: (x.is_map, x.stride))
         outputs = self.outputs[id(operation)]
         is_map = any(len(tensor.shape) == 4 for tensor in outputs)
+        if isinstance(operation, PatchTokens):
+            return self._tokens(operation, level)
+        if isinstance(operation, TokensToMap):
+            return self._map_of_tokens(operation, levels[0])
         if not level.is_map and not (level.sequence and is_map):
             return keras.tree.map_structure(lambda _: level, operation.output)
         if isinstance(operation, ENLARGING):
-            _refuse(operation, "enlarges its map")
+            return self._enlarge(operation, level)
         if isinstance(operation, PADDING):
             return level
         self.order += 1
@@ -176,6 +184,46 @@ class _Climb:
         ]
         self._record(operation, level, reached)
         return keras.tree.pack_sequence_as(operation.output, reached)
+
+    def _tokens(self, operation, level):
+        """The tokens of patches, which `TokensToMap` will put in place."""
+        if self.before_stride or level.stride > 1:
+            _refuse(operation, "makes a sequence of its map")
+        return _Level(
+            self.outputs[id(operation)][0],
+            operation.stride // operation.grids,
+            weighted=True,
+            is_map=False,
+            sequence=operation,
+        )
+
+    def _map_of_tokens(self, operation, tokens):
+        level = dataclasses.replace(
+            tokens,
+            tensor=self.outputs[id(operation)][0],
+            is_map=True,
+            sequence=None,
+        )
+        return self._keep(level)
+
+    def _enlarge(self, operation, level):
+        """A map of the pyramid that a model declares."""
+        factor = set(getattr(operation, "strides", ()))
+        if not self.may_enlarge or len(factor) != 1:
+            _refuse(operation, "enlarges its map")
+        stride = level.stride // factor.pop()
+        level = dataclasses.replace(
+            level, tensor=self.outputs[id(operation)][0], stride=stride
+        )
+        return self._keep(level)
+
+    def _keep(self, level):
+        self.order += 1
+        level = dataclasses.replace(level, order=self.order)
+        self.reached[id(level.tensor)] = level
+        if level.stride >= self.last.stride:
+            self.last = level
+        return level
 
     def _leave(self, operation, level, outputs):
         """The level of a map that became a vector or a sequence."""
@@ -257,6 +305,8 @@ def stride_of(operation):
     if isinstance(operation, keras.Model):
         last = _Climb(graph.functional(operation)).last
         return last.stride, last.weighted
+    if isinstance(operation, PatchTokens):
+        return operation.stride // operation.grids, True
     if not isinstance(operation, STRIDED):
         return 1, False
     if len(set(operation.strides)) > 1:

@@ -14,8 +14,11 @@ from keras_seg.layers import CropLike
 from keras_seg.layers import CropToSmallest
 from keras_seg.layers import PadToMultiple
 from keras_seg.layers import PatchMerging
+from keras_seg.layers import PatchTokens
 from keras_seg.layers import ReducedAttention
 from keras_seg.layers import ResizeLike
+from keras_seg.layers import RotaryPositions
+from keras_seg.layers import TokensToMap
 from keras_seg.layers import WindowAttention
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise_rules
@@ -90,8 +93,10 @@ class Surgery:
 
     def call(self, operation, *args, **kwargs):
         maps = graph.values_of(Map, args, kwargs)
+        is_map = any(x.is_map for x in maps)
         if (
-            graph.has_own_call(operation)
+            is_map
+            and graph.has_own_call(operation)
             and not self.verify
             and pointwise_rules.reach(operation, self.data_format) is None
         ):
@@ -100,7 +105,7 @@ class Surgery:
                 "it has a `call` of its own, which only `verify=True` shows "
                 "to be that of the class it extends",
             )
-        if any(x.is_map for x in maps):
+        if is_map:
             result = carry(operation, self, maps, args, kwargs)
         else:
             result = self.apply(self.copier.copy(operation), args, kwargs)
@@ -286,6 +291,40 @@ def _(layer, surgery, maps, args, kwargs):
     copy = surgery.copier.copy(layer)
     size = {"origin": object(), "shift": (0, 0), "padded": (0, 0)}
     return surgery.apply(copy, args, kwargs, stride=stride, **size)
+
+
+@carry.register(PatchTokens)
+def _(layer, surgery, maps, args, kwargs):
+    """Takes the tokens of shifted images, too."""
+    (x,) = maps
+    if x.stride * x.rate > 1:
+        refuse(layer, "it stands behind a stride")
+    stride = layer.stride // layer.grids
+    rate = next(
+        n
+        for n in range(1, stride + 1)
+        if stride % n == 0 and stride // n <= surgery.output_stride
+    )
+    copy = surgery.copier.copy(layer, grids=layer.grids * rate)
+    return surgery.apply(
+        copy, args, kwargs, stride=stride // rate, rate=rate, is_map=False
+    )
+
+
+@carry.register(RotaryPositions)
+def _(layer, surgery, maps, args, kwargs):
+    copy = surgery.copier.copy(layer)
+    return surgery.apply(copy, args, kwargs, is_map=False)
+
+
+@carry.register(TokensToMap)
+def _(layer, surgery, maps, args, kwargs):
+    """Interleaves the maps of the shifted images."""
+    tokens, _ = maps
+    copy = surgery.copier.copy(layer, grids=layer.grids * tokens.rate)
+    return surgery.apply(
+        copy, args, kwargs, is_map=True, origin=object(), shift=(0, 0)
+    )
 
 
 @carry.register(layers.Permute)

@@ -265,7 +265,8 @@ class _Probe:
                 for axis in self.axes:
                     slices[axis] = slice(None, None, pair.rate)
                 new = new[tuple(slices)]
-            yield old, new
+            # Of the tokens of shifted images, those of the image itself.
+            yield old, new if self.align else new[: len(old)]
 
     def _difference(self, old, new):
         """The largest difference, relative to the largest value of an image."""

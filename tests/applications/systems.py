@@ -49,6 +49,7 @@ SYSTEMS = {
         {"cascade": 2, "multi_grid": (1, 2, 1)},
     ),
     "deeplabv3plus": (applications.DeepLabV3Plus, tiny_resnet, {}),
+    "linear_head": (applications.LinearHead, tiny_resnet, {}),
     "unet": (applications.UNet, None, {"filters": 2}),
     "unet_resnet": (applications.UNet, tiny_resnet, {"filters": 2}),
     "segnet": (applications.SegNet, None, {"filters": 2, "weights": None}),

@@ -224,17 +224,3 @@ def test_blocks_of_one_layer():
     assert outputs(model, picture(37, 60)).shape == (1, 37, 60, 3)
     with pytest.raises(ValueError, match="'block_0_0' .*can't be carried"):
         applications.DeepLabV3(backbone, weights=None, classes=3)
-
-
-@pytest.mark.once
-def test_sequences_are_refused():
-    vision_transformer = keras_hub.models.ViTBackbone(
-        image_shape=(32, 32, 3),
-        patch_size=16,
-        num_layers=1,
-        num_heads=1,
-        hidden_dim=8,
-        mlp_dim=8,
-    )
-    with pytest.raises(ValueError, match="makes a sequence of its map"):
-        applications.FCN32s(vision_transformer, weights=None, classes=3)

@@ -49,7 +49,8 @@ class SpatialLayer(keras.layers.Layer):
         return spatial_axes(self.data_format)
 
     def channels_last(self, x: Any) -> Any:
-        """Moves the channels of an input to the end."""
+        """Casts an input, and moves its channels to the end."""
+        x = ops.cast(x, self.compute_dtype)
         return x if self.channel_axis == 3 else ops.moveaxis(x, 1, -1)
 
     def as_given(self, x: Any) -> Any:

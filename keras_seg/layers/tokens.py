@@ -136,10 +136,7 @@ class PatchTokens(SpatialLayer):
             )
 
     def call(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
-        x = ops.cast(inputs, self.compute_dtype)
-        if self.data_format == "channels_first":
-            x = ops.transpose(x, (0, 2, 3, 1))
-        x, rows, columns = self._shifted(x)
+        x, rows, columns = self._shifted(self.channels_last(inputs))
         if self.stride != self.patch_size:
             size = rows * self.patch_size, columns * self.patch_size
             x = resize(x, size)
@@ -265,9 +262,7 @@ class TokensToMap(SpatialLayer):
             x = ops.reshape(x, (k, k, -1, rows, columns, channels))
             x = ops.transpose(x, (2, 3, 0, 4, 1, 5))
         x = ops.reshape(x, (-1, rows * k, columns * k, channels))
-        if self.data_format == "channels_first":
-            x = ops.transpose(x, (0, 3, 1, 2))
-        return x
+        return self.as_given(x)
 
     def compute_output_shape(self, tokens_shape, image_shape):
         shape = list(image_shape)

@@ -53,21 +53,13 @@ def fully_convolutional(
     only if the network does not pad: with padding, the classifier sees zeros
     around every window, the new network the rest of the image.
 
-    A Swin or Mix Transformer of keras-hub (`SwinTransformerBackbone`,
-    `MiTBackbone`) or zeromodels (`SwinModel`, `MiTModel`), or a classifier on
-    one, is built for one size. It becomes a network on maps, for images of any
-    size, with maps of strides 4, 8, 16 and 32. At its own size the output is
-    the same; at others Swin pads its maps to whole windows, as in the authors'
-    code. Strides can't be removed in it.
-    A Vision Transformer without its head, such as a `ViTBackbone` or a
-    `DINOV2Backbone` of keras-hub, takes images of any size, too, and its output
-    is the map of the tokens of the patches. At the size that it was built for,
-    they are its own. Its scores come from the class token, which belongs to
-    no place: a transformer with its head is refused. Elsewhere the positions
-    are interpolated, with aligned corners as in the code of the [paper](
-    https://arxiv.org/abs/2010.11929), in a model named after DINO bicubic as
-    in that of [DINOv2](https://arxiv.org/abs/2304.07193); build it at the size
-    it was trained at. An image whose patches do not cover its sides is padded.
+    Swin and Mix Transformers of keras-hub and zeromodels, and classifiers on
+    them, become networks on maps of strides 4, 8, 16 and 32, at their own size
+    with the same output; at others Swin pads maps to whole windows, as in the
+    authors' code. Of a Vision Transformer the output is the map of its tokens;
+    at other sizes positions are interpolated as in the authors' code (bicubic
+    in DINO's), so build it at the size it was trained at, and without the
+    scores of its class token.
 
     Source: [Fully Convolutional Networks](https://arxiv.org/abs/1411.4038),
     section 3.1.

@@ -251,14 +251,17 @@ LAYERS = {
     "Metadata": (layers.Metadata, ()),
     "NearestUpsampling": (layers.NearestUpsampling, ()),
     "PadToMultiple": (lambda: layers.PadToMultiple(4), ()),
+    "PatchMerging": (lambda: layers.PatchMerging(4), ()),
     "PatchTokens": (lambda: layers.PatchTokens(3, 2, grid=(2, 2)), ()),
     "Preprocess": (lambda: layers.Preprocess("caffe"), ()),
+    "ReducedAttention": (lambda: layers.ReducedAttention(3, 2), ()),
     "RemovedStridePadding": (lambda: layers.RemovedStridePadding(3, 2), ()),
     "ResizeLike": (layers.ResizeLike, (LIKE,)),
     "RotaryPositions": (lambda: layers.RotaryPositions(4, 2), ()),
     "SeparableConv": (lambda: layers.SeparableConv(3, 3), ()),
     "ShrinkToFit": (lambda: layers.ShrinkToFit(4), ()),
     "TokensToMap": (lambda: layers.TokensToMap(1), (LIKE[:, :5, :6],)),
+    "WindowAttention": (lambda: layers.WindowAttention(3, 2), ()),
 }
 
 

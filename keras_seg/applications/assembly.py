@@ -23,8 +23,10 @@ from keras_seg.layers import BatchNorm
 from keras_seg.layers import Conv
 from keras_seg.layers import CropLike
 from keras_seg.layers import PadToMultiple
+from keras_seg.layers import PatchMerging
 from keras_seg.layers import Preprocess
 from keras_seg.layers import ResizeLike
+from keras_seg.layers import TokensToMap
 from keras_seg.layers.base import nested_layers
 from keras_seg.layers.metadata import Metadata
 from keras_seg.ops.backend import channel_axis
@@ -206,7 +208,8 @@ def begin(
 def keeps_corners(network: keras.Model) -> bool:
     """Whether the first and last position of a map lie on the first and last
     pixel, as behind padded convolutions, not in the middle of a patch."""
-    return not has_tokens(network)
+    patches = (PatchMerging, TokensToMap)
+    return not any(isinstance(x, patches) for x in nested_layers(network))
 
 
 def freeze_batch_norm_of(network: keras.Model) -> None:

@@ -7,6 +7,7 @@ import pytest
 from keras_seg import applications
 from keras_seg.runs.model_file import load_model
 from keras_seg.surgery import pyramid
+from tests.applications.test_deeplab_v3 import tiny_resnet
 from tests.networks import outputs
 from tests.networks import randomize
 from tests.surgery.test_tokens import TRANSFORMERS
@@ -82,6 +83,25 @@ def test_strides_of_the_systems():
     assert model.get_layer("join5").output.shape[-1] > 256
     with pytest.raises(ValueError, match="geometry='paper' is that of VGG"):
         applications.FCN8s(TRANSFORMERS["vit"](), geometry="paper")
+
+
+@pytest.mark.once
+def test_patches_have_their_middle_where_scores_are_enlarged_from():
+    """Maps of patches do not begin on the first pixel, others do."""
+    hub = pytest.importorskip("keras_hub", exc_type=ImportError)
+    swin = hub.models.SwinTransformerBackbone(
+        (64, 64, 3), 4, (1, 1, 1, 1), (1, 1, 1, 1), window_size=2
+    )
+    for backbone, stride, corners in (
+        (TRANSFORMERS["vit"](), 16, False),
+        (swin, 32, False),
+        (tiny_resnet(), 16, True),
+    ):
+        model = applications.DeepLabV3(
+            backbone, output_stride=stride, classes=2
+        )
+        assert model.get_layer("pad").remainder == corners
+        assert model.get_layer("upscore").align_corners == corners
 
 
 @pytest.mark.once

@@ -116,14 +116,14 @@ class WindowAttention(SpatialLayer):
         )
         shift = self._shift(height, width)
         if self.shifted:
-            x = ops.roll(x, (-shift, -shift), (1, 2))
+            x = _rolled(x, shift, shift)
         mask = self._mask(counts, shift) if self.shifted else None
         x = self._attend(_windows(x, counts, size), mask, training)
         x = ops.reshape(x, (-1, *counts, size, size, channels))
         x = ops.transpose(x, (0, 1, 3, 2, 4, 5))
         x = ops.reshape(x, (-1, rows, columns, channels))
         if self.shifted:
-            x = ops.roll(x, (shift, shift), (1, 2))
+            x = _rolled(x, rows - shift, columns - shift)
         return self.as_given(x[:, :height, :width])
 
     def compute_output_shape(self, input_shape):
@@ -187,10 +187,22 @@ class WindowAttention(SpatialLayer):
                 ops.cast(position >= length - size, "int32")
                 + ops.cast(position >= length - shift, "int32")
             )
-        region = 3 * bands[0][:, None] + bands[1]
-        region = _windows(region[None, :, :, None], counts, size)[..., 0]
+        # Not `[None]`, of which LiteRT knows little.
+        down, across = (
+            ops.reshape(band, shape)
+            for band, shape in zip(
+                bands, ((1, -1, 1, 1), (1, 1, -1, 1)), strict=True
+            )
+        )
+        region = _windows(3 * down + across, counts, size)[..., 0]
         apart = ops.not_equal(region[:, None], region[:, :, None])
         return ops.where(apart, MASKED, 0.0)
+
+
+def _rolled(x, down, across):
+    """Moves the first rows and columns to the end: LiteRT has no `roll`."""
+    x = ops.concatenate([x[:, down:], x[:, :down]], axis=1)
+    return ops.concatenate([x[:, :, across:], x[:, :, :across]], axis=2)
 
 
 def _windows(x, counts, size):

@@ -7,6 +7,7 @@ must keep theirs. Random maps of two sizes and two sets of weights show it.
 """
 
 import contextlib
+import warnings
 import weakref
 from typing import Any
 
@@ -74,7 +75,10 @@ def _known(operation, data_format):
     known = _FOUND.setdefault(operation, {})
     if data_format not in known:
         try:
-            found = _find(operation, data_format)
+            with warnings.catch_warnings():
+                # Of maps that the operation never gets otherwise.
+                warnings.simplefilter("ignore")
+                found = _find(operation, data_format)
             why = (
                 "on random maps, what it computes at a position depends on "
                 "the place or on neighbors"

@@ -14,6 +14,7 @@ ROWS = (
     "hub MobileNet",
     "zeromodels ConvNeXt V2",
     "zeromodels RegNetX",
+    "zeromodels PiT",
 )
 
 

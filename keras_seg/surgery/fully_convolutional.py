@@ -106,7 +106,15 @@ def fully_convolutional(
     check_any_size(classifier)
     if len(keras.tree.flatten(classifier.outputs)[-1].shape) == 3:
         check_no_head(classifier, classifier_activation, padding, dropout)
-        return token_map(classifier, verify=verify)
+        network = token_map(classifier, verify=verify)
+        if network is None:
+            raise ValueError(
+                f"The model '{classifier.name}' ends in its class token, "
+                "which is no map: give the model that ends in the tokens of "
+                "the patches. Received: a model with output shape "
+                f"{keras.tree.flatten(classifier.outputs)[-1].shape}"
+            )
+        return network
     surgery = _Surgery(classifier, padding, dropout, verify)
     reached: dict = {}
     converted = graph.rebuild(

@@ -7,10 +7,11 @@
 # the features, it can't find. Such a *linear probe* is also a useful network:
 # it trains fast, needs few masks and hardly overfits.
 #
-# Four results are compared on the same held-out images: a linear layer on
-# colors, one on features, and k-means on both, which sees no mask at all.
+# Five results are compared on the same held-out images: a linear layer on
+# colors, one on features of a convolutional network, one on those of a
+# transformer, and k-means, which sees no mask at all, on colors and features.
 #
-# You need `pip install "keras-seg[tensorflow,classical,viz]"` (or `jax`, or
+# You need `pip install "keras-seg[tensorflow,classical,viz,hub]"` (or `jax`, or
 # `torch`). Images are drawn by the package; `DATA=folder` takes yours, as in
 # [tutorial 6](06_transfer_learning).
 
@@ -19,6 +20,7 @@ import os
 import pathlib
 
 import keras
+import keras_hub
 import matplotlib.pyplot as plt
 import numpy as np
 import sklearn.cluster
@@ -27,7 +29,6 @@ from keras_seg import applications
 from keras_seg import data
 from keras_seg import inference
 from keras_seg import surgery
-from keras_seg import training
 from keras_seg import visualization
 from keras_seg.data import augment
 from keras_seg.data import synthetic
@@ -118,12 +119,11 @@ measure("linear, colors", lambda image: inference.predict(linear, image))
 # %% [markdown]
 # ## Features
 #
-# FCN-32s without its hidden layers is what we want: the last map of a
-# classifier, a convolution of 1×1 called `score_fr`, and bilinear enlarging. A
-# map at stride 32 is coarse, so the strides behind 8 are replaced by holes,
-# which leaves the weights as they are ([tutorial
-# 3](03_from_classifier_to_fcn)). `freeze_backbone` freezes all but the new
-# layer.
+# `LinearHead` is what we want: the last map of a classifier, which is frozen,
+# batch normalization without weights, a convolution of 1×1 called `score_fr`,
+# and bilinear enlarging. A map at stride 32 is coarse, so the strides behind 8
+# are replaced by holes, which leaves the weights as they are ([tutorial
+# 3](03_from_classifier_to_fcn)).
 
 
 # %%
@@ -139,12 +139,8 @@ def network(weights, outputs):
     else:
         backbone = "mobilenet_v2"
         weights = None if weights == "none" else weights
-    fcn = applications.FCN32s(
-        backbone, weights=weights, classes=outputs, dropout=0.0
-    )
-    # Nothing to verify yet: the new layer begins with zeros.
-    dense = surgery.set_output_stride(fcn, 8, verify=False)
-    return training.freeze_backbone(dense)
+    head = applications.LinearHead(backbone, weights, classes=outputs)
+    return surgery.set_output_stride(head, 8)
 
 
 model = network(WEIGHTS, classes)
@@ -166,12 +162,17 @@ def features_of(picture):
     return features.predict(picture[None].astype("float32"), verbose=0)[0]
 
 
-sample = []
-for picture, _ in train:
-    rows = features_of(picture)
-    rows = rows.reshape(-1, rows.shape[-1])
-    sample.append(rng.permutation(rows)[:500])
-sample = np.concatenate(sample)
+def sample_features():
+    """Features of some positions of each image, `(positions, channels)`."""
+    found = []
+    for picture, _ in train:
+        rows = features_of(picture)
+        rows = rows.reshape(-1, rows.shape[-1])
+        found.append(rng.permutation(rows)[:500])
+    return np.concatenate(found)
+
+
+sample = sample_features()
 mean = sample.mean(axis=0)
 _, directions = np.linalg.eigh(np.cov(sample - mean, rowvar=False))
 three = directions[:, -3:]
@@ -233,12 +234,14 @@ measure("k-means, colors", lambda image: names[by_color.predict(image)])
 #
 # and ‖x‖² is the same for all centers. So the nearest center is the one with
 # the largest 2 μ·x − ‖μ‖²: a matrix and a bias. The centers become the weights
-# of the layer of 1×1, and the network that scored classes scores clusters.
+# of the layer of 1×1, and the network that scored classes scores clusters. The
+# features are those that this layer sees, normalized by what the training has
+# seen.
 
 # %%
 centers = (
     sklearn.cluster.KMeans(K, n_init=1, random_state=0)
-    .fit(sample)
+    .fit(sample_features())
     .cluster_centers_
 )
 clusters = surgery.replace_classes(model, K)
@@ -252,12 +255,49 @@ measure(
 )
 
 # %% [markdown]
+# ## A transformer
+#
+# A *Vision Transformer* cuts the image into patches, makes a vector, a *token*,
+# of each, and lets every token look at all others. DINOv2 was trained to do so
+# without any labels, and its features are known for what a linear layer can
+# tell from them. keras-hub has it; `LinearHead` puts the tokens back to the
+# places of their patches. A patch has 14 pixels, so the map has stride 14; with
+# `output_stride=8` it is made of four shifted images, at four times the cost.
+#
+# keras-hub's presets leave the normalization of colors to an image converter.
+# Here it is a layer in front, so that it is part of the network.
+
+# %%
+if WEIGHTS == "none":
+    tokens = keras_hub.models.DINOV2Backbone(
+        patch_size=14,
+        num_layers=2,
+        num_heads=2,
+        hidden_dim=16,
+        intermediate_dim=32,
+        image_shape=(112, 112, 3),
+        position_embedding_shape=(112, 112),
+    )
+else:
+    tokens = keras_hub.models.DINOV2Backbone.from_preset("dinov2_small")
+
+image_input = keras.Input((None, None, 3))
+colors_of_imagenet = keras.layers.Normalization(
+    mean=[123.675, 116.28, 103.53], variance=[3409.976, 3262.694, 3291.891]
+)
+transformer = applications.LinearHead(
+    tokens, input_tensor=colors_of_imagenet(image_input), classes=classes
+)
+fit(transformer)
+measure("linear, DINOv2", lambda image: inference.predict(transformer, image))
+
+# %% [markdown]
 # ## Side by side
 
 # %%
 count = min(3, len(held_out))
 figure, axes = plt.subplots(
-    count, 6, figsize=(15, 2.8 * count), layout="constrained", squeeze=False
+    count, 7, figsize=(17, 2.8 * count), layout="constrained", squeeze=False
 )
 for row, (image, mask) in zip(axes, held_out, strict=False):
     pictures = {

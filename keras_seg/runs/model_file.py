@@ -72,9 +72,10 @@ def read_model(path: str | os.PathLike) -> keras.Model:
         ) from error
     # Keras 3.15 thaws parts that a frozen layer makes when it is built, such
     # as those of MultiHeadAttention.
-    for layer in nested_layers(model):
+    for layer in model.layers:
         if not layer.trainable:
-            layer.trainable = False
+            for part in nested_layers(layer):
+                part.trainable = False
     return model
 
 

@@ -70,7 +70,7 @@ def pictures(height, width):
 def test_map_and_its_shifted_grids(name):
     """At its own size the map holds the tokens, at every size the dense map
     holds the strided one; between are the maps of shifted images."""
-    if keras.backend.backend() != "torch" and name not in ("vit", "dinov3"):
+    if keras.backend.backend() != "torch" and name != "dinov3":
         pytest.skip("compiled one by one: the graphs are PyTorch's")
     model = randomize(TRANSFORMERS[name]())
     network = fully_convolutional(model)
@@ -98,6 +98,7 @@ def test_map_and_its_shifted_grids(name):
         )
 
 
+@pytest.mark.once
 def test_back_to_the_stride_of_the_patches():
     network = fully_convolutional(randomize(vit()))
     dense = set_output_stride(network, 4)

@@ -8,6 +8,7 @@ import numpy as np
 from keras import layers
 
 from keras_seg.keras_private import calls_of
+from keras_seg.keras_private import producer
 from keras_seg.keras_private import run_through_graph
 from keras_seg.layers import PatchTokens
 from keras_seg.layers import RotaryPositions
@@ -114,7 +115,7 @@ def token_map(model: keras.Model, verify: bool = True) -> keras.Model | None:
         tokens = run_through_graph(behind, values, call)
         x = TokensToMap(
             patches.stride,
-            prefix_tokens=patches.prefix_tokens,
+            prefix_tokens=begin.prefix_at_end,
             data_format=data_format,
             name="tokens_to_map",
         )(tokens, new_image)
@@ -190,6 +191,7 @@ class _Begin:
     config: dict
     weights: list
     image: np.ndarray
+    prefix_at_end: int
 
     @property
     def data_format(self):
@@ -251,6 +253,13 @@ def _begin(model, end):
             "with the embedding of its place",
         )
     key, constant, prefix = found
+    last = pairs[order.index(id(end))][1] if id(end) in order else constant
+    prefix_at_end = last.shape[-2] - rows * columns
+    if prefix_at_end < 0:
+        _refuse(
+            producer(end),
+            f"there are {last.shape[-2]} of them for {rows * columns} patches",
+        )
     tensor = next(
         x
         for call in calls_of(model)
@@ -278,7 +287,7 @@ def _begin(model, end):
         "data_format": data_format,
     }
     name = calls_of(keras.Model(model.inputs, tensor))[-1].operation.name
-    return _Begin(tensor, name, config, weights, pictures)
+    return _Begin(tensor, name, config, weights, pictures, prefix_at_end)
 
 
 def _patch_convolution(model):
@@ -342,9 +351,10 @@ def _check_order(model, behind, begin):
     for operation, x, y in zip(
         operations[-half:], values[:half], values[half:], strict=True
     ):
-        if x.ndim != 3 or x.shape[1] != prefix + length:
+        if x.ndim != 3 or x.shape[1] < length:
             continue
-        gap = np.abs(_permuted(x, order, prefix) - y).max()
+        # A class token may join the patches later.
+        gap = np.abs(_permuted(x, order, x.shape[1] - length) - y).max()
         if not gap <= verification.TOLERANCE * np.abs(x).max():
             _refuse(
                 operation,

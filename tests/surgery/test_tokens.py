@@ -196,6 +196,32 @@ def test_a_set_of_patches_needs_no_package():
     assert outputs(network, pictures(17, 65)).shape == (2, 3, 9, 5)
 
 
+class JoinedBy(layers.Layer):
+    """A token in front of the patches, as CaiT's class token joins late."""
+
+    def build(self, input_shape):
+        self.token = self.add_weight((1, 1, input_shape[-1]), name="token")
+
+    def call(self, x):
+        token = keras.ops.repeat(self.token, keras.ops.shape(x)[0], 0)
+        return keras.ops.concatenate([token, x], 1)
+
+
+@pytest.mark.once
+def test_a_class_token_may_join_late():
+    attention = layers.MultiHeadAttention(2, 3)
+    model = randomize(
+        sequence(layers.Dense(6, "gelu"), JoinedBy(), lambda x: attention(x, x))
+    )
+    network = fully_convolutional(model)
+    x = pictures(32, 32)
+    tokens = outputs(model, x)[:, 1:].reshape(2, 4, 4, 6)
+    assert relative_difference(outputs(network, x), tokens) < 1e-5
+    with pytest.raises(ValueError, match="there are 4 of them for 16 patches"):
+        pooled = layers.AveragePooling1D(4)
+        fully_convolutional(randomize(sequence(pooled)))
+
+
 @pytest.mark.once
 def test_scores_of_a_class_token_are_refused():
     tokens = vit()

@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from keras_seg.applications.backbones import encoder
+from keras_seg.applications.backbones import on_image
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
 from keras_seg.applications.builder import without_effect
 from keras_seg.applications.token_pyramid import level_of
@@ -16,7 +17,6 @@ from keras_seg.applications.weights import check_weights
 from keras_seg.arguments import check_positive
 from keras_seg.crf import PRESETS
 from keras_seg.crf import DenseCRF
-from keras_seg.fast.layers import replacement_class
 from keras_seg.keras_private import output_number
 from keras_seg.keras_private import producer
 from keras_seg.layers import BatchNorm
@@ -196,7 +196,7 @@ def begin(
         remainder = 0
     minimum = _smallest(network, multiple, remainder, minimum)
     padded = prepare(x, mode, multiple, data_format, remainder, minimum)
-    network = graph.copy_model(network, padded, replacement_class)
+    network = on_image(network, padded)
     # Those that `convert` has added, such as a cascade, begin anew.
     names = [x.name for x in network.layers if x.name in own and x.weights]
     producer(image).facts = {"backbone": names}

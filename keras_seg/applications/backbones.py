@@ -15,10 +15,13 @@ from keras_seg.applications.builder import check_network
 from keras_seg.applications.builder import distinct
 from keras_seg.applications.builder import without_effect
 from keras_seg.applications.zeromodels_backbones import plain
+from keras_seg.fast.layers import replacement_class
 from keras_seg.layers.metadata import facts_of
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import fully_convolutional
 from keras_seg.surgery import pyramid
+from keras_seg.surgery import verification
+from keras_seg.surgery.graph import copy_model
 from keras_seg.surgery.graph import functional
 from keras_seg.surgery.graph import has_own_call
 from keras_seg.surgery.graph import with_outputs
@@ -32,6 +35,7 @@ __all__ = [
     "encoder",
     "find_builder",
     "maps_fit",
+    "on_image",
     "preprocessing_mode",
     "without_widening",
 ]
@@ -194,6 +198,19 @@ def without_widening(model: keras.Model) -> keras.Model:
     if WIDENED not in names:
         return model
     return with_outputs(model, model.get_layer(WIDENED).output)
+
+
+def on_image(network: keras.Model, padded: keras.KerasTensor) -> keras.Model:
+    """Copies an encoder to the image.
+
+    With layers of other packages the copy is compared with the encoder: what
+    such a layer leaves out of its config would be lost without a word.
+    """
+    reached: dict = {}
+    copy = copy_model(network, padded, replacement_class, reached=reached)
+    if any(map(has_own_call, network.operations)):
+        verification.verify("backbone", network, copy, reached, begin=[padded])
+    return copy
 
 
 def maps_fit(

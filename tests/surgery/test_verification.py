@@ -183,7 +183,11 @@ def test_what_a_layer_does_not_say_of_itself_is_seen():
     x = Shifted(3.0, name="shifted")(x)
     x = layers.Conv2D(4, 3, 2, padding="same")(x)
     model = randomize(keras.Model(image, x))
-    for operation in (fold_batch_norm, lambda m: cascade(m, 1)):
+    for operation in (
+        fold_batch_norm,
+        lambda m: cascade(m, 1),
+        lambda m: UNet(m, classes=2, filters=2),
+    ):
         with pytest.raises(ValueError, match="behind the layer 'shifted'"):
             operation(model)
 

@@ -141,14 +141,15 @@ hub_mobilenet_v5 = functools.partial(
     stackwise_exp_ratios=[[4.0], [6.0, 6.0]],
     stackwise_se_ratios=[[0.0], [0.0, 0.0]],
     stackwise_dw_kernel_sizes=[[0], [5, 5]],
-    stackwise_dw_start_kernel_sizes=[[0], [0, 0]],
-    stackwise_dw_end_kernel_sizes=[[0], [0, 0]],
+    **{
+        f"stackwise_{key}": [[0], [0, 0]]
+        for key in (
+            *("dw_start_kernel_sizes", "dw_end_kernel_sizes", "num_heads"),
+            *("key_dims", "value_dims", "kv_strides"),
+        )
+    },
     stackwise_exp_kernel_sizes=[[3], [0, 0]],
     stackwise_pw_kernel_sizes=[[1], [0, 0]],
-    stackwise_num_heads=[[0], [0, 0]],
-    stackwise_key_dims=[[0], [0, 0]],
-    stackwise_value_dims=[[0], [0, 0]],
-    stackwise_kv_strides=[[0], [0, 0]],
     stackwise_use_cpe=[[False], [False, False]],
     use_msfa=False,
 )
@@ -188,10 +189,10 @@ LARGER = (
 
 NARROW = {"filters": (8, 8, 16, 16), "depths": (1, 1, 1, 1)}
 STAGES = {"depths": (1, 1, 1, 1)}
+TOKENS = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16}
 
 NETWORKS = {
     **{f"applications {name}": application(name) for name in FIRST},
-    # keras-hub
     "hub ResNet": hub_resnet(False),
     "hub ResNet, basic blocks": hub_resnet(False, "basic_block"),
     "hub ResNetV2": hub_resnet(True),
@@ -226,39 +227,20 @@ NETWORKS = {
     "hub MobileNetV5": hub_mobilenet_v5(),
     "hub HGNetV2": hub_hgnet(use_learnable_affine_block=False),
     "hub HGNetV2, affine": hub_hgnet(use_learnable_affine_block=True),
-    "hub ViT": hub(
-        "ViTBackbone",
-        patch_size=(16, 16),
-        num_layers=2,
-        num_heads=2,
-        hidden_dim=16,
-        mlp_dim=32,
-    ),
+    "hub ViT": hub("ViTBackbone", patch_size=(16, 16), mlp_dim=32, **TOKENS),
     "hub DeiT": hub(
-        "DeiTBackbone",
-        patch_size=(16, 16),
-        num_layers=2,
-        num_heads=2,
-        hidden_dim=16,
-        intermediate_dim=32,
+        "DeiTBackbone", patch_size=(16, 16), intermediate_dim=32, **TOKENS
     ),
     "hub DINOv2": hub(
         "DINOV2Backbone",
         size=56,
         patch_size=14,
-        num_layers=2,
-        hidden_dim=16,
-        num_heads=2,
         intermediate_dim=32,
         position_embedding_shape=(56, 56, 3),
+        **TOKENS,
     ),
     "hub DINOv3": hub(
-        "DINOV3Backbone",
-        patch_size=16,
-        num_layers=2,
-        hidden_dim=16,
-        num_heads=2,
-        intermediate_dim=32,
+        "DINOV3Backbone", patch_size=16, intermediate_dim=32, **TOKENS
     ),
     "hub Swin": hub(
         "SwinTransformerBackbone",
@@ -279,7 +261,6 @@ NETWORKS = {
         layerwise_strides=[4, 2, 2, 2],
         hidden_dims=[8, 8, 16, 16],
     ),
-    # zeromodels
     "zeromodels ConvNeXt": zero(
         *("convnext", "ConvNeXt"),
         **STAGES,
@@ -300,21 +281,17 @@ NETWORKS = {
     "zeromodels PoolFormer": zero(
         "poolformer", "PoolFormer", **STAGES, embed_dim=(8, 8, 16, 16)
     ),
-    "zeromodels RegNetY": zero(
-        *("regnet", "RegNet"),
-        **STAGES,
-        embedding_size=8,
-        hidden_sizes=(8, 8, 16, 16),
-        groups_width=8,
-    ),
-    "zeromodels RegNetX": zero(
-        *("regnet", "RegNet"),
-        **STAGES,
-        embedding_size=8,
-        hidden_sizes=(8, 8, 16, 16),
-        groups_width=8,
-        layer_type="x",
-    ),
+    **{
+        f"zeromodels RegNet{kind.upper()}": zero(
+            *("regnet", "RegNet"),
+            **STAGES,
+            embedding_size=8,
+            hidden_sizes=(8, 8, 16, 16),
+            groups_width=8,
+            layer_type=kind,
+        )
+        for kind in "yx"
+    },
     "zeromodels ResNet": zero("resnet", "ResNet", **NARROW),
     "zeromodels ResNetV2": zero("resnetv2", "ResNetV2", depths=(1, 1, 1, 1)),
     "zeromodels ResNeXt": zero(
@@ -358,12 +335,13 @@ NETWORKS = {
         width_coefficient=0.25,
         depth_coefficient=0.3,
     ),
-    "zeromodels InceptionV3": zero("inceptionv3", "InceptionV3", size=96),
-    "zeromodels InceptionV4": zero("inceptionv4", "InceptionV4", size=96),
+    **{
+        f"zeromodels {name}": zero(name.lower(), name, size=96)
+        for name in ("InceptionV3", "InceptionV4", "Xception")
+    },
     "zeromodels Inception-ResNet": zero(
         "inception_resnetv2", "InceptionResNetV2", size=96
     ),
-    "zeromodels Xception": zero("xception", "Xception", size=96),
     "zeromodels MobileViT": zero("mobilevit", "MobileViT"),
     "zeromodels MobileViTV2": zero(
         "mobilevitv2", "MobileViTV2", multiplier=0.5
@@ -384,18 +362,18 @@ NETWORKS = {
         num_heads=(1, 1, 2, 2),
         window_size=2,
     ),
-    "zeromodels PVT": zero(
-        *("pvt", "Pvt"),
-        **STAGES,
-        hidden_sizes=(8, 8, 16, 16),
-        num_attention_heads=(1, 1, 2, 2),
-    ),
-    "zeromodels PVT v2": zero(
-        *("pvt_v2", "PvtV2"),
-        **STAGES,
-        hidden_sizes=(8, 8, 16, 16),
-        num_attention_heads=(1, 1, 2, 2),
-    ),
+    **{
+        f"zeromodels {name}": zero(
+            *of,
+            **STAGES,
+            hidden_sizes=(8, 8, 16, 16),
+            num_attention_heads=(1, 1, 2, 2),
+        )
+        for name, of in {
+            "PVT": ("pvt", "Pvt"),
+            "PVT v2": ("pvt_v2", "PvtV2"),
+        }.items()
+    },
     "zeromodels PiT": zero(
         "pit", "PiT", depth=(1, 1, 1), embed_dim=(16, 16, 32), heads=(1, 2, 2)
     ),
@@ -403,7 +381,12 @@ NETWORKS = {
     "zeromodels MLP-Mixer": zero(
         "mlp_mixer", "MLPMixer", embed_dim=16, depths=2
     ),
-    "zeromodels ViT": zero("vit", "ViT", embed_dim=16, depth=2, num_heads=2),
+    **{
+        f"zeromodels {name}": zero(
+            name.lower(), name, embed_dim=16, depth=2, num_heads=2
+        )
+        for name in ("ViT", "DeiT", "CaiT")
+    },
     "zeromodels Swin": zero(
         *("swin", "Swin"),
         pretrain_size=64,

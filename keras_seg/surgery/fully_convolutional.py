@@ -104,7 +104,8 @@ def fully_convolutional(
         return rebuild_stages(classifier, verify=verify)
     classifier = graph.functional(rebuild_stages(classifier, verify=verify))
     check_any_size(classifier)
-    if len(keras.tree.flatten(classifier.outputs)[-1].shape) == 3:
+    last = keras.tree.flatten(classifier.outputs)[-1]
+    if len(last.shape) == 3 and not any(map(_begins_head, classifier.layers)):
         check_no_head(classifier, classifier_activation, padding, dropout)
         network = token_map(classifier, verify=verify)
         if network is None:
@@ -370,6 +371,10 @@ def _refuse(layer, reason):
     )
 
 
+def _begins_head(operation):
+    return isinstance(operation, (layers.Flatten, *GLOBAL_POOLING))
+
+
 def find_head(classifier):
     """Finds the operations that begin and end the head of a classifier.
 
@@ -387,7 +392,7 @@ def find_head(classifier):
 
     def call(operation, *args, **kwargs):
         traces = graph.values_of(Trace, args, kwargs)
-        begins = isinstance(operation, (layers.Flatten, *GLOBAL_POOLING))
+        begins = _begins_head(operation)
         if all(trace.roots for trace in traces):
             roots = frozenset().union(*(trace.roots for trace in traces))
         else:

@@ -25,10 +25,10 @@ from keras_seg.surgery import fully_convolutional
 from keras_seg.surgery import inflate_input
 from keras_seg.surgery import replace_classes
 from keras_seg.surgery import set_output_stride
-from keras_seg.surgery.fully_convolutional import find_head
 from keras_seg.surgery.graph import copy_model
 from keras_seg.surgery.graph import data_format_of
 from keras_seg.surgery.graph import functional
+from keras_seg.surgery.head import find_head
 from keras_seg.surgery.padding import check_unpadded
 
 __all__ = ["SlidingWindow"]

@@ -7,25 +7,22 @@ import numpy as np
 from keras import layers
 
 from keras_seg.arguments import check_one_of
-from keras_seg.keras_private import run_through_graph
 from keras_seg.layers import Conv
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
 from keras_seg.surgery import pointwise_rules
 from keras_seg.surgery import verification
+from keras_seg.surgery.head import GLOBAL_POOLING
+from keras_seg.surgery.head import begins_head
+from keras_seg.surgery.head import find_head
 from keras_seg.surgery.stages import check_any_size
 from keras_seg.surgery.stages import check_no_head
 from keras_seg.surgery.stages import has_stages
 from keras_seg.surgery.stages import rebuild_stages
 from keras_seg.surgery.tokens import token_map
 
-__all__ = ["find_head", "fully_convolutional"]
-
-GLOBAL_POOLING = {
-    layers.GlobalAveragePooling2D: layers.AveragePooling2D,
-    layers.GlobalMaxPooling2D: layers.MaxPooling2D,
-}
+__all__ = ["fully_convolutional"]
 
 
 def fully_convolutional(
@@ -105,7 +102,7 @@ def fully_convolutional(
     classifier = graph.functional(rebuild_stages(classifier, verify=verify))
     check_any_size(classifier)
     last = keras.tree.flatten(classifier.outputs)[-1]
-    if len(last.shape) == 3 and not any(map(_begins_head, classifier.layers)):
+    if len(last.shape) == 3 and not any(map(begins_head, classifier.layers)):
         check_no_head(classifier, classifier_activation, padding, dropout)
         network = token_map(classifier, verify=verify)
         if network is None:
@@ -369,46 +366,3 @@ def _refuse(layer, reason):
         f"The layer '{layer.name}' ({type(layer).__name__}) of the "
         f"classifier's head can't become a convolution: {reason}."
     )
-
-
-def _begins_head(operation):
-    return isinstance(operation, (layers.Flatten, *GLOBAL_POOLING))
-
-
-def find_head(classifier):
-    """Finds the operations that begin and end the head of a classifier.
-
-    A global pooling that is multiplied with a map again, as in
-    squeeze-and-excite blocks, does not begin a head.
-
-    Returns:
-        `(roots, last)`, two sets of ids of operations.
-    """
-
-    @dataclasses.dataclass(frozen=True)
-    class Trace:
-        roots: frozenset = frozenset()
-        last: object = None
-
-    def call(operation, *args, **kwargs):
-        traces = graph.values_of(Trace, args, kwargs)
-        begins = _begins_head(operation)
-        if all(trace.roots for trace in traces):
-            roots = frozenset().union(*(trace.roots for trace in traces))
-        else:
-            roots = frozenset([id(operation)] if begins else [])
-        result = Trace(roots, operation)
-        return keras.tree.map_structure(lambda _: result, operation.output)
-
-    inputs = [Trace() for _ in classifier.inputs]
-    outputs = keras.tree.flatten(run_through_graph(classifier, inputs, call))
-    if not all(trace.roots for trace in outputs):
-        raise ValueError(
-            f"The model '{classifier.name}' has no fully connected head: its "
-            "output does not come through Flatten or global pooling. Of a "
-            "transformer, give the model that ends in its tokens. "
-            "Received: a model with output shape "
-            f"{keras.tree.flatten(classifier.outputs)[0].shape}"
-        )
-    roots = frozenset().union(*(trace.roots for trace in outputs))
-    return roots, {id(trace.last) for trace in outputs}

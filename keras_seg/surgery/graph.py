@@ -7,7 +7,6 @@ from keras import layers
 from keras import ops
 
 from keras_seg.keras_private import input_structure
-from keras_seg.keras_private import producer
 from keras_seg.keras_private import run_through_graph
 from keras_seg.layers.base import nested_layers
 from keras_seg.layers.metadata import Metadata
@@ -15,14 +14,8 @@ from keras_seg.ops.backend import spatial_axes
 from keras_seg.ops.backend import standardize_data_format
 
 __all__ = [
-    "AveragePool",
     "CONVOLUTIONS",
-    "ConvOperation",
     "Copier",
-    "DepthwiseConvOperation",
-    "MaxPool",
-    "Pad",
-    "WINDOW_OPERATIONS",
     "check_plain",
     "copy_model",
     "data_format_of",
@@ -41,21 +34,6 @@ CONVOLUTIONS = (
     layers.DepthwiseConv2D,
     layers.SeparableConv2D,
 )
-
-# The operations of functions of `keras.ops`, which are not public.
-_MAP = keras.KerasTensor((1, 1, 1, 1))
-Pad = type(producer(ops.pad(_MAP, 1)))
-MaxPool = type(producer(ops.max_pool(_MAP, 1)))
-AveragePool = type(producer(ops.average_pool(_MAP, 1)))
-ConvOperation = type(producer(ops.conv(_MAP, _MAP)))
-DepthwiseConvOperation = type(producer(ops.depthwise_conv(_MAP, _MAP)))
-WINDOW_OPERATIONS = (
-    MaxPool,
-    AveragePool,
-    ConvOperation,
-    DepthwiseConvOperation,
-)
-
 
 # What a subclass can override without computing something else.
 PLAIN = (

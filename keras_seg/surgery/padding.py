@@ -11,6 +11,7 @@ from keras_seg.layers import PadToMultiple
 from keras_seg.layers import ResizeLike
 from keras_seg.layers.removed_stride import RemovedStride
 from keras_seg.surgery import graph
+from keras_seg.surgery import operations
 from keras_seg.surgery import pointwise_rules
 from keras_seg.surgery.locality import POOLED
 from keras_seg.surgery.locality import WHOLE
@@ -185,9 +186,9 @@ def _is_whole(operation, reach):
 def _pads(layer):
     if isinstance(layer, layers.ZeroPadding2D):
         return np.any(layer.padding)
-    if isinstance(layer, graph.Pad):
+    if isinstance(layer, operations.Pad):
         return np.any(layer.pad_width)
-    if isinstance(layer, graph.WINDOW_OPERATIONS):
+    if isinstance(layer, operations.WINDOW_OPERATIONS):
         return layer.padding == "same"
     if not isinstance(layer, WINDOWS):
         return False

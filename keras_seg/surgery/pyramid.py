@@ -13,6 +13,7 @@ from keras_seg.layers import PatchTokens
 from keras_seg.layers import RemovedStridePadding
 from keras_seg.layers import TokensToMap
 from keras_seg.surgery import graph
+from keras_seg.surgery import operations
 from keras_seg.surgery import pointwise_rules
 from keras_seg.surgery.stages import check_any_size
 from keras_seg.surgery.strides import measured_strides
@@ -31,7 +32,7 @@ PADDING = (
     layers.Cropping2D,
     PadToMultiple,
     RemovedStridePadding,
-    graph.Pad,
+    operations.Pad,
 )
 GLOBAL = (layers.GlobalAveragePooling2D, layers.GlobalMaxPooling2D)
 ENLARGING = (layers.Conv2DTranspose, layers.UpSampling2D)

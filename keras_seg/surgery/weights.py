@@ -10,6 +10,7 @@ from keras_seg.arguments import check_positive
 from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
+from keras_seg.surgery import operations
 from keras_seg.surgery import pointwise_rules
 from keras_seg.surgery import verification
 
@@ -181,7 +182,7 @@ def _channels(kept):
     return lambda weights: [value[kept] for value in weights]
 
 
-PADDING = (layers.ZeroPadding2D, layers.Cropping2D, graph.Pad)
+PADDING = (layers.ZeroPadding2D, layers.Cropping2D, operations.Pad)
 
 
 def inflate_input(

@@ -11,7 +11,7 @@ from keras_seg.layers import AtrousMaxPool
 from keras_seg.layers import RemovedStridePadding
 from keras_seg.layers.removed_stride import RemovedStride
 from keras_seg.ops.backend import spatial_axes
-from keras_seg.surgery import graph
+from keras_seg.surgery import operations
 from keras_seg.surgery.transform_rules import carry
 from keras_seg.surgery.transform_rules import refuse
 
@@ -25,8 +25,8 @@ def _(layer, surgery, maps, args, kwargs):
     return _convolve(layer, layer.kernel_size, surgery, maps, args, kwargs)
 
 
-@carry.register(graph.ConvOperation)
-@carry.register(graph.DepthwiseConvOperation)
+@carry.register(operations.ConvOperation)
+@carry.register(operations.DepthwiseConvOperation)
 def _(operation, surgery, maps, args, kwargs):
     """`keras.ops.conv` and kin, of a kernel that is an array."""
     _check_operation(operation, surgery)
@@ -138,12 +138,12 @@ def _(layer, surgery, maps, args, kwargs):
     return window.finish(surgery.apply(pool, (x,), {}))
 
 
-@carry.register(graph.AveragePool)
-@carry.register(graph.MaxPool)
+@carry.register(operations.AveragePool)
+@carry.register(operations.MaxPool)
 def _(operation, surgery, maps, args, kwargs):
     """`keras.ops.max_pool` and kin become the layers that they stand for."""
     _check_operation(operation, surgery)
-    is_max = isinstance(operation, graph.MaxPool)
+    is_max = isinstance(operation, operations.MaxPool)
     layer_class = layers.MaxPooling2D if is_max else layers.AveragePooling2D
     layer = layer_class(
         operation.pool_size,
@@ -256,7 +256,7 @@ def _padded(x, padding):
     }
 
 
-@carry.register(graph.Pad)
+@carry.register(operations.Pad)
 def _(operation, surgery, maps, args, kwargs):
     (x,) = maps
     rows, columns = spatial_axes(surgery.data_format)

@@ -327,7 +327,7 @@ def test_refuses_operations_that_are_no_layers(inner):
 
     for operation, message in (
         (pad, "'pad.*' .*it pads"),
-        (standardise, "'mean.*' .* neither a convolution, a pooling"),
+        (standardise, "'mean.*' .* takes in the whole map"),
     ):
         window = keras.Input((12, 12, 3))
         x = operation(window)

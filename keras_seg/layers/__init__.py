@@ -27,6 +27,7 @@ from keras_seg.layers.resizing import BilinearUpsampling
 from keras_seg.layers.resizing import CropLike
 from keras_seg.layers.resizing import ResizeLike
 from keras_seg.layers.resizing import ShrinkToFit
+from keras_seg.layers.rotary_attention import RotaryAttention
 from keras_seg.layers.tokens import PatchTokens
 from keras_seg.layers.tokens import RotaryPositions
 from keras_seg.layers.tokens import TokensToMap
@@ -68,6 +69,7 @@ __all__ = [
     "ReducedAttention",
     "RemovedStridePadding",
     "ResizeLike",
+    "RotaryAttention",
     "RotaryPositions",
     "SeparableConv",
     "ShrinkToFit",

@@ -17,6 +17,8 @@ from keras_seg.layers.base import nested_layers
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.surgery import graph
 from keras_seg.surgery import verification
+from keras_seg.surgery.rotary import angles_of
+from keras_seg.surgery.rotary import with_angles
 from keras_seg.surgery.runs import compute
 from keras_seg.surgery.runs import follow
 
@@ -79,10 +81,17 @@ def token_map(model: keras.Model, verify: bool = True) -> keras.Model | None:
             "size, which decides how many positions there are. Received: "
             f"inputs of shapes {[tuple(x.shape) for x in model.inputs]}"
         )
-    begin = _begin(model, end)
-    rotary = _rotary_layers(model)
-    data_format = begin.data_format
-    angles = keras.tree.flatten([layer.output for layer in rotary])
+    convolution = _patch_convolution(model)
+    data_format = convolution.data_format
+    (stride,) = set(convolution.strides)
+    cubic = "dino" in type(model).__name__.lower()
+    explicit = with_angles(model, stride, data_format, verify)
+    if explicit is not model:
+        model, end = explicit, _last_tokens(explicit)
+        image, convolution = model.inputs[0], _patch_convolution(model)
+    begin = _begin(model, end, convolution, cubic)
+    rotary = angles_of(model)
+    angles = keras.tree.flatten([layer.output for layer, *_ in rotary])
     behind = keras.Model([begin.tensor, *angles], end)
     if verify:
         _check_order(model, behind, begin)
@@ -93,11 +102,11 @@ def token_map(model: keras.Model, verify: bool = True) -> keras.Model | None:
     with graph.dtype_policy_of(model):
         patches = PatchTokens(**begin.config, name=begin.name)
         values = [patches(new_image)]
-        for layer in rotary:
+        for layer, size, theta in rotary:
             values += RotaryPositions(
-                layer.head_dim,
+                size,
                 patches.stride,
-                layer.rope_theta,
+                theta,
                 data_format=data_format,
                 name=layer.name,
             )(new_image)
@@ -176,12 +185,6 @@ def _any_size(image, data_format):
     return shape[1:]
 
 
-def _rotary_layers(model):
-    """The layers that make DINOv3's angles of the size of the image."""
-    end = "RopePositionEmbedding"
-    return [x for x in model.layers if type(x).__name__.endswith(end)]
-
-
 @dataclasses.dataclass(frozen=True)
 class _Begin:
     """Where the tokens begin: a tensor, and the `PatchTokens` for it."""
@@ -194,17 +197,12 @@ class _Begin:
     prefix_at_end: int
 
     @property
-    def data_format(self):
-        return self.config["data_format"]
-
-    @property
     def prefix_tokens(self):
         return self.config["prefix_tokens"]
 
 
-def _begin(model, end):
+def _begin(model, end, convolution, cubic):
     """Finds the last tensor that is the patches and the positions alone."""
-    convolution = _patch_convolution(model)
     data_format = convolution.data_format
     image = model.inputs[0]
     rng = np.random.default_rng(0)
@@ -275,7 +273,6 @@ def _begin(model, end):
         weights.append(constant[None, :prefix])
     weights += [kernel, *bias]
     (patch_size,) = set(convolution.kernel_size)
-    cubic = "dino" in type(model).__name__.lower()
     config = {
         "trainable": convolution.trainable,
         "filters": filters,

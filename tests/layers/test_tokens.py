@@ -4,6 +4,7 @@ import pytest
 from keras import ops
 
 from keras_seg.layers import PatchTokens
+from keras_seg.layers import RotaryAttention
 from keras_seg.layers import RotaryPositions
 from keras_seg.layers import TokensToMap
 from tests.layer_check import check_layer
@@ -184,3 +185,43 @@ def test_rotary_positions():
 def test_wrong_arguments(options, message):
     with pytest.raises(ValueError, match=message):
         PatchTokens(**{"filters": 4, "patch_size": 4, **options})
+
+
+def test_rotary_attention():
+    """Queries and keys as complex numbers, which the angles turn."""
+    config = {"num_heads": 2, "prefix_tokens": 1}
+    tokens = RNG.normal(size=(2, 7, 8)).astype("float32")
+    angles = np.tile(RNG.uniform(-3, 3, (6, 2)), 2).astype("float32")
+    layer = RotaryAttention(**config)
+    layer.build(tokens.shape)
+    weights = [ops.convert_to_numpy(w) for w in randomize(layer).weights]
+    (wq, bq), (wk,), (wv, bv), (wp, bp) = (
+        weights[:2],
+        weights[2:3],
+        weights[3:5],
+        weights[5:],
+    )
+
+    def heads(x):
+        return x.reshape(2, 7, 2, 4)
+
+    def turned(x):
+        numbers = x[..., :2] + 1j * x[..., 2:]
+        numbers[:, 1:] *= np.exp(1j * angles[:, None, :2])
+        return numbers
+
+    query, key = turned(heads(tokens @ wq + bq)), turned(heads(tokens @ wk))
+    scores = np.einsum("bqhd,bkhd->bhqk", query, key.conj()).real / 2
+    share = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    x = np.einsum("bhqk,bkhd->bqhd", share, heads(tokens @ wv + bv))
+    expected = x.reshape(2, 7, 8) @ wp + bp
+    found = layer(tokens, np.cos(angles), np.sin(angles))
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(found), expected, rtol=1e-4, atol=1e-5
+    )
+    again = keras.saving.deserialize_keras_object(
+        keras.saving.serialize_keras_object(layer)
+    )
+    assert again.get_config() == layer.get_config()
+    with pytest.raises(ValueError, match="num_heads=3, channels=8"):
+        RotaryAttention(3)(tokens, angles, angles)

@@ -257,6 +257,10 @@ LAYERS = {
     "ReducedAttention": (lambda: layers.ReducedAttention(3, 2), ()),
     "RemovedStridePadding": (lambda: layers.RemovedStridePadding(3, 2), ()),
     "ResizeLike": (layers.ResizeLike, (LIKE,)),
+    "RotaryAttention": (
+        lambda: layers.RotaryAttention(1),
+        (np.eye(6, 2, dtype="float32"), np.eye(6, 2, dtype="float32")),
+    ),
     "RotaryPositions": (lambda: layers.RotaryPositions(4, 2), ()),
     "SeparableConv": (lambda: layers.SeparableConv(3, 3), ()),
     "ShrinkToFit": (lambda: layers.ShrinkToFit(4), ()),
@@ -270,6 +274,8 @@ def called(layer, x, more):
         return layer([x, *more])[0]
     if isinstance(layer, crf.DenseCRF | crf.CRFAsRNN):
         return layer(*more, x)
+    if isinstance(layer, layers.RotaryAttention):
+        x = x[0, ..., :2]  # Tokens of two channels.
     y = layer(x, *more)
     return y[0] if isinstance(y, tuple) else y
 

@@ -55,8 +55,16 @@ def other_dinov2():
     return DinoV2Model(image_size=56, embed_dim=8, depth=2, num_heads=2)
 
 
+def other_dinov3():
+    pytest.importorskip("zeromodels", exc_type=ImportError)
+    from zeromodels.models.dino_v3 import DinoV3ViTModel
+
+    return DinoV3ViTModel(image_size=64, embed_dim=8, depth=2, num_heads=2)
+
+
 TRANSFORMERS = {
-    x.__name__: x for x in (vit, dinov2, dinov3, other_vit, other_dinov2)
+    x.__name__: x
+    for x in (vit, dinov2, dinov3, other_vit, other_dinov2, other_dinov3)
 }
 every_transformer = pytest.mark.parametrize("name", TRANSFORMERS)
 

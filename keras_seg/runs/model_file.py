@@ -72,7 +72,7 @@ def read_model(path: str | os.PathLike) -> keras.Model:
         ) from error
     # Keras 3.15 thaws parts that a frozen layer makes when it is built, such
     # as those of MultiHeadAttention.
-    for layer in model.layers:
+    for layer in getattr(model, "layers", []):
         if not layer.trainable:
             for part in nested_layers(layer):
                 part.trainable = False

@@ -138,6 +138,7 @@ AS_WIDE = {
     "deeplabv3_cascade": {"classes": 3},
     "deeplabv3plus": {"classes": 9},
     "deconvnet": {"filters": 14},
+    "linear_head": {"classes": 2},
     "sliding_window": {"classes": 16},
 }
 

@@ -51,7 +51,7 @@ class RotaryAttention(layers.Layer):
     >>> import numpy as np
     >>> layer = RotaryAttention(2, prefix_tokens=1)
     >>> cosines, sines = np.ones((6, 4)), np.zeros((6, 4))
-    >>> layer(np.zeros((1, 7, 8), "float32"), cosines, sines).shape
+    >>> tuple(layer(np.zeros((1, 7, 8), "float32"), cosines, sines).shape)
     (1, 7, 8)
     """
 

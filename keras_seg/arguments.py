@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "check_heads",
     "check_integer",
     "check_not_negative",
     "check_one_of",
@@ -39,6 +40,23 @@ def check_integer(least: int, /, **arguments: Any) -> None:
                 f"`{name}` must be an int of {least} or more. "
                 f"Received: {name}={value!r}"
             )
+
+
+def check_heads(num_heads: int, channels: int) -> None:
+    """Refuse a number of attention heads that channels can't be shared among.
+
+    Example:
+
+    >>> check_heads(3, channels=4)
+    Traceback (most recent call last):
+    ValueError: The channels must be a multiple of `num_heads`. Received: \
+num_heads=3, channels=4
+    """
+    if channels % num_heads:
+        raise ValueError(
+            "The channels must be a multiple of `num_heads`. Received: "
+            f"num_heads={num_heads}, channels={channels}"
+        )
 
 
 def check_positive(**arguments: Any) -> None:

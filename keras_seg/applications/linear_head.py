@@ -36,10 +36,10 @@ def LinearHead(
 ) -> keras.Model:
     """Scores each position of a network's last map by a linear classifier.
 
-    Batch normalization without scale and offset and a 1×1 convolution are all
-    that is trained; the scores are enlarged. This is how the features of
-    [DINOv2](https://arxiv.org/abs/2304.07193) are judged (section 7.4, "linear"
-    ), and a strong baseline where images are few. Other names of arguments,
+    Only a 1×1 convolution is trained, behind batch normalization without scale
+    and offset; the scores are enlarged. The features of
+    [DINOv2](https://arxiv.org/abs/2304.07193) are judged by such a head, of
+    which scale and offset would be a part. Other names of arguments,
     result and errors are as in `keras_seg.applications.FCN32s`.
 
     Args:

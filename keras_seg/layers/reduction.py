@@ -6,6 +6,7 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_seg.arguments import check_heads
 from keras_seg.arguments import check_one_of
 from keras_seg.arguments import check_positive
 from keras_seg.layers.base import SpatialLayer
@@ -80,11 +81,7 @@ class ReducedAttention(SpatialLayer):
 
     def build(self, input_shape):
         channels = input_shape[self.channel_axis]
-        if channels % self.num_heads:
-            raise ValueError(
-                "The channels must be a multiple of `num_heads`. Received: "
-                f"num_heads={self.num_heads}, channels={channels}"
-            )
+        check_heads(self.num_heads, channels)
         own = {"dtype": self.dtype_policy}
         shape = (None, None, None, channels)
         self.reduce = None

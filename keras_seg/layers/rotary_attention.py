@@ -6,6 +6,8 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_seg.arguments import check_heads
+from keras_seg.arguments import check_integer
 from keras_seg.arguments import check_positive
 
 __all__ = ["RotaryAttention"]
@@ -67,6 +69,7 @@ class RotaryAttention(layers.Layer):
     ):
         super().__init__(**kwargs)
         check_positive(num_heads=num_heads)
+        check_integer(0, prefix_tokens=prefix_tokens)
         self.num_heads = num_heads
         self.prefix_tokens = prefix_tokens
         self.query_bias = query_bias
@@ -76,11 +79,7 @@ class RotaryAttention(layers.Layer):
 
     def build(self, tokens_shape, cosines_shape=None, sines_shape=None):
         channels = tokens_shape[-1]
-        if channels % self.num_heads:
-            raise ValueError(
-                "`num_heads` must divide the channels. Received: "
-                f"num_heads={self.num_heads}, channels={channels}"
-            )
+        check_heads(self.num_heads, channels)
 
         def dense(name, use_bias=True):
             layer = layers.Dense(

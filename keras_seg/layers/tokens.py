@@ -8,6 +8,7 @@ import numpy as np
 from keras import layers
 from keras import ops
 
+from keras_seg.arguments import check_integer
 from keras_seg.arguments import check_one_of
 from keras_seg.arguments import check_positive
 from keras_seg.layers.base import SpatialLayer
@@ -94,6 +95,7 @@ class PatchTokens(SpatialLayer):
         check_positive(
             filters=filters, patch_size=patch_size, stride=stride, grids=grids
         )
+        check_integer(0, prefix_tokens=prefix_tokens)
         check_one_of(("bilinear", "bicubic"), interpolation=interpolation)
         if stride % grids:
             raise ValueError(
@@ -244,6 +246,7 @@ class TokensToMap(SpatialLayer):
         super().__init__(data_format=data_format, **kwargs)
         self.input_spec = None
         check_positive(stride=stride, grids=grids)
+        check_integer(0, prefix_tokens=prefix_tokens)
         self.stride = stride
         self.grids = grids
         self.prefix_tokens = prefix_tokens

@@ -7,6 +7,7 @@ import numpy as np
 from keras import layers
 from keras import ops
 
+from keras_seg.arguments import check_heads
 from keras_seg.arguments import check_positive
 from keras_seg.layers.base import SpatialLayer
 from keras_seg.ops.backend import select
@@ -85,11 +86,7 @@ class WindowAttention(SpatialLayer):
 
     def build(self, input_shape):
         channels = input_shape[self.channel_axis]
-        if channels % self.num_heads:
-            raise ValueError(
-                "The channels must be a multiple of `num_heads`. Received: "
-                f"num_heads={self.num_heads}, channels={channels}"
-            )
+        check_heads(self.num_heads, channels)
         side = 2 * self.window_size - 1
         self.position_bias = self.add_weight(
             shape=(side**2, self.num_heads),

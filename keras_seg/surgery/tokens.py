@@ -24,8 +24,8 @@ from keras_seg.surgery.runs import follow
 
 __all__ = ["has_tokens", "set_patch_stride", "token_map"]
 
-# Patches of an image, for the proof that their order does not matter: two
-# numbers, as a network may be built for one of them.
+# Numbers of patches to prove that their order does not matter; the second for
+# networks that are built for the first.
 LENGTHS = (11, 13)
 
 
@@ -54,7 +54,7 @@ def token_map(model: keras.Model, verify: bool = True) -> keras.Model | None:
       positions, and the tokens that belong to no patch.
     * Whether the layers behind may see any number of patches: they do, if they
       take the patches for a set. In another order they must give the same, in
-      that order, at two lengths they were not built for.
+      that order, of a number of patches that they were not built for.
 
     Positions are interpolated from those of the size that the model was built
     for: as in the code of the ViT paper, bilinear with aligned corners, or
@@ -93,8 +93,7 @@ def token_map(model: keras.Model, verify: bool = True) -> keras.Model | None:
     rotary = angles_of(model)
     angles = keras.tree.flatten([layer.output for layer, *_ in rotary])
     behind = keras.Model([begin.tensor, *angles], end)
-    if verify:
-        _check_order(model, behind, begin)
+    _check_order(model, behind, begin)
 
     copier = graph.Copier()
     new_image = keras.Input(_any_size(image, data_format), name=image.name)
@@ -324,19 +323,22 @@ def _check_order(model, behind, begin):
     moved = [_permuted(x, order, prefix) for x in inputs]
     operations: list = []
 
-    def record(operation, tensor, name, value):
-        kept.append(value)
-        operations.append(operation)
-        return value
+    def values_of(arrays):
+        kept = []
+
+        def record(operation, tensor, name, value):
+            kept.append(value)
+            operations.append(operation)
+            return value
+
+        follow(behind, behind.inputs, arrays, record)
+        return kept
 
     def run(inputs, moved):
-        follow(behind, behind.inputs, inputs, record)
-        follow(behind, behind.inputs, moved, record)
-        return list(kept)
+        return [values_of(inputs), values_of(moved)]
 
-    kept: list = []
     try:
-        values = compute((behind,), run, inputs, moved)
+        plain, changed = compute((behind,), run, inputs, moved)
     except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise ValueError(
@@ -344,10 +346,7 @@ def _check_order(model, behind, begin):
             f"and does not run on {length} ({reason}): its tokens can't "
             "become a map for images of any size."
         ) from error
-    half = len(values) // 2
-    for operation, x, y in zip(
-        operations[-half:], values[:half], values[half:], strict=True
-    ):
+    for operation, x, y in zip(operations, plain, changed, strict=False):
         if x.ndim != 3 or x.shape[1] < length:
             continue
         # A class token may join the patches later.

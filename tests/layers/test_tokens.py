@@ -178,6 +178,7 @@ def test_rotary_positions():
     ("options", "message"),
     [
         ({"patch_size": 0}, "patch_size"),
+        ({"prefix_tokens": -1}, "prefix_tokens"),
         ({"grids": 3}, "`grids` must divide `stride`"),
         ({"interpolation": "nearest"}, "interpolation"),
     ],

@@ -13,7 +13,7 @@ __all__ = ["BatchArrays", "check_transformed"]
 
 def check_transformed(image, mask, weights, size):
     """Refuse a pair that a user's transforms or weights made of two sizes."""
-    if image.shape[:2] != size or mask.shape != size:
+    if image.shape[:2] != size or mask.shape[:2] != size:
         raise ValueError(
             f"`transforms` must give an image and a mask of {size}. "
             f"Received: an image {image.shape} and a mask {mask.shape}"
@@ -40,24 +40,29 @@ class BatchArrays:
     def __init__(self, indices, size, weighted=False):
         self._indices = indices
         self._lock = threading.Lock()
-        shape = (len(indices), *size)
+        self._shape = (len(indices), *size)
         self._images: Any = None
-        self._masks = np.empty(shape, "int32")
-        self._weights = np.empty(shape, "float32") if weighted else None
+        self._masks: Any = None
+        self._weights = np.empty(self._shape, "float32") if weighted else None
         self._channels = [0] * len(indices)
+        self._planes: list[tuple[int, ...]] = [()] * len(indices)
         self._later: list = []
 
     def fill(self, place, image, mask, weights=None):
         """Write one pair, at a place 0..count-1 of the batch."""
         with self._lock:
             self._channels[place] = image.shape[2]
+            self._planes[place] = mask.shape[2:]
             if self._images is None:
                 self._images = np.empty(
-                    (*self._masks.shape, image.shape[2]), image.dtype
+                    (*self._shape, image.shape[2]), image.dtype
                 )
+                self._masks = np.empty((*self._shape, *mask.shape[2:]), "int32")
         images = self._images
         if images.shape[3] != image.shape[2]:
             return  # `result` refuses it.
+        if self._masks.shape[3:] != mask.shape[2:]:
+            return
         if np.can_cast(image.dtype, images.dtype):
             _write_image(images[place], image)
         else:
@@ -75,6 +80,14 @@ class BatchArrays:
                     f"Received: pair {self._indices[0]} with "
                     f"{self._channels[0]}, pair {index} with {channels}"
                 )
+        for index, planes in zip(self._indices, self._planes, strict=True):
+            if planes != self._planes[0]:
+                raise ValueError(
+                    "The masks of a batch must have the same planes. "
+                    f"Received: pair {self._indices[0]} with "
+                    f"{_planes(self._planes[0])}, pair {index} with "
+                    f"{_planes(planes)}"
+                )
         images = self._images
         if self._later:  # Floats that came after bytes.
             images = images.astype("float32")
@@ -84,8 +97,12 @@ class BatchArrays:
         return arrays if self._weights is not None else arrays[:2]
 
 
+def _planes(shape):
+    return f"{shape[0]}" if shape else "one id a pixel"
+
+
 def _write(target, values, fill):
-    height, width = values.shape
+    height, width = values.shape[:2]
     target[:height, :width] = values
     target[height:] = fill
     target[:height, width:] = fill

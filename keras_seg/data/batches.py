@@ -31,8 +31,9 @@ class Batches(Epochs):
 
     `batches[i]` is a tuple of images, uint8 `(batch, height, width,
     channels)`, float32 if the data set has floats; masks, int32 `(batch,
-    height, width)`; and, with `pixel_weights`, float32 weights of the same
-    shape. It depends only on `seed`, `epoch` and `i`, not on the backend or
+    height, width)`, or `(batch, height, width, classes)` of several labels;
+    and, with `pixel_weights`, float32 weights `(batch, height, width)`. It
+    depends only on `seed`, `epoch` and `i`, not on the backend or
     the number of workers. Threads read and transform the next batches while
     the model trains on one.
 
@@ -50,7 +51,9 @@ class Batches(Epochs):
         dataset: a `Folder`, a list of tuples, or any object with `len()` and
             `dataset[i] -> (image, mask)`: an image `(height, width,
             channels)` of 0..255, uint8 or float, and an integer mask
-            `(height, width)`. Several threads read it.
+            `(height, width)`, or `(height, width, classes)` of several
+            labels: 1 where a class is, 0 where it is not, 255 where that is
+            not known. Several threads read it.
         batch_size: int.
         transforms: sequence of `keras_seg.data.augment.Transform`s, or of
             other callables `(image, mask, rng) -> (image, mask)` that keep
@@ -62,7 +65,7 @@ class Batches(Epochs):
         workers: int, number of threads. Defaults to the number of CPUs plus
             one, since threads also wait for the disk.
         pixel_weights: optional callable from a transformed mask to a float32
-            array of its shape, `fit`'s sample weights.
+            array `(height, width)`, `fit`'s sample weights.
         margin: int, pixels at each side of an image for which the model has
             no logits; they are cut off masks and weights. 92 for the paper's
             U-Net (`applications.UNet(padding="valid")`).
@@ -224,7 +227,7 @@ class Batches(Epochs):
             image, mask = self._pairs[index]
             size = augment.size_after(self.transforms)
             if size == augment.INPUT_SIZE:
-                size = mask.shape
+                size = mask.shape[:2]
             rng = np.random.default_rng([self.seed, *stream])
             image, mask = augment.apply(self.transforms, image, mask, rng)
             weights = None
@@ -289,8 +292,8 @@ def checked_transforms(transforms):
 
 
 def middle(array, margin):
-    """An array `(batch, height, width)` without a margin on each side."""
-    height, width = array.shape[1:]
+    """An array `(batch, height, width, ...)` without a margin on each side."""
+    height, width = array.shape[1:3]
     if min(height, width) <= 2 * margin:
         raise ValueError(
             "`margin` must leave pixels in the middle. Received: "

@@ -152,7 +152,8 @@ class PairCache:
     """Reads pairs, and keeps up to 2 GiB of them in memory if `keep`.
 
     `cache[i]` is a tuple of an image `(height, width, channels)`, uint8 or
-    float32, and an integer mask `(height, width)`, both read-only.
+    float32, and an integer mask `(height, width)` or `(height, width,
+    classes)`, both read-only.
     """
 
     def __init__(self, dataset, keep=True):
@@ -170,7 +171,8 @@ class PairCache:
         if pair is not None:
             return pair
         image, mask = self._dataset[index]
-        pair = _checked(np.asarray(image), np.asarray(mask), index)
+        planes = getattr(self._dataset, "multi_label", None)
+        pair = _checked(np.asarray(image), np.asarray(mask), index, planes)
         if self._keep:
             size = sum(array.nbytes for array in pair)
             with self._lock:
@@ -189,7 +191,7 @@ class PairCache:
         sizes = []
         for index in indices:
             with naming_pair(index):
-                sizes.append(self[index][1].shape)
+                sizes.append(self[index][1].shape[:2])
         return np.array(sizes)
 
     def __getstate__(self):
@@ -210,16 +212,28 @@ def naming_pair(index):
         raise
 
 
-def _checked(image, mask, index):
+def _checked(image, mask, index, multi_label):
+    """A pair of arrays as they are kept.
+
+    `multi_label` says whether masks have a plane for each class; `None`
+    takes both, but no mask of one plane, which may be meant as `(height,
+    width)`.
+    """
+    planes = mask.ndim == 3 and mask.shape[2] > (0 if multi_label else 1)
+    allowed = planes if multi_label else mask.ndim == 2
+    if multi_label is None:
+        allowed = planes or mask.ndim == 2
     if (
         image.ndim != 3
         or image.shape[2] == 0
-        or image.shape[:2] != mask.shape
+        or not allowed
+        or image.shape[:2] != mask.shape[:2]
         or not np.issubdtype(mask.dtype, np.integer)
     ):
         raise ValueError(
             "A pair must be an image (height, width, channels) and an integer "
-            f"mask (height, width). Received: pair {index} with an image "
+            "mask (height, width), or (height, width, classes) of several "
+            f"labels. Received: pair {index} with an image "
             f"{image.shape} and a mask {mask.shape} of {mask.dtype}"
         )
     if image.dtype != np.uint8:

@@ -34,19 +34,20 @@ class Shrunk(Sequence):
         check_positive(longest_side=longest_side)
         self.data, self.longest_side = data, longest_side
         self.pairs = getattr(data, "pairs", None)
+        self.multi_label = getattr(data, "multi_label", None)
 
     def __len__(self) -> int:
         return len(self.data)
 
     def __getitem__(self, index: Any) -> Any:
         image, mask = self.data[index]
-        size = fitted_size(mask.shape, self.longest_side)
-        if size == mask.shape:
+        size = fitted_size(mask.shape[:2], self.longest_side)
+        if size == mask.shape[:2]:
             return image, mask
         return resize_image(image, size), resize_mask(mask, size)
 
     def size(self, index: int) -> tuple[int, int]:
         """Height and width of a pair."""
         size = getattr(self.data, "size", None)
-        given = size(index) if size else self.data[index][1].shape
+        given = size(index) if size else self.data[index][1].shape[:2]
         return fitted_size([int(n) for n in given], self.longest_side)

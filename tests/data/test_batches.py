@@ -607,3 +607,51 @@ def test_channels_must_agree(order):
         "The images of a batch must have the same channels. "
         "Received: pair 4 with 3, pair 6 with 4"
     )
+
+
+def labelled(size, planes=3, seed=0):
+    """An image, and a mask of several labels with void."""
+    rng = np.random.default_rng(seed)
+    mask = rng.choice(np.array([0, 1, 255], "uint8"), (*size, planes))
+    return rng.integers(0, 256, (*size, 3), "uint8"), mask
+
+
+@pytest.mark.once
+def test_several_labels_are_padded_with_void_in_every_plane():
+    data = [labelled(size, seed=i) for i, size in enumerate(SIZES[:3])]
+    images, masks, weights = Batches(
+        data, 3, pixel_weights=lambda mask: (mask != 255).any(-1) + 0.5
+    )[0]
+    assert masks.dtype == "int32" and masks.shape == (3, 10, 12, 3)
+    assert images.shape == masks.shape and weights.shape == (3, 10, 12)
+    for batched, (_, mask) in zip(masks, data, strict=True):
+        np.testing.assert_array_equal(batched[: len(mask)], mask)
+        assert (batched[len(mask) :] == 255).all()
+    (_, _), (_, inner) = (
+        Batches(data[:1], 1)[0],
+        Batches(data[:1], 1, margin=2)[0],
+    )
+    np.testing.assert_array_equal(inner[0], data[0][1][2:-2, 2:-2])
+
+
+@pytest.mark.once
+def test_planes_of_a_batch_are_alike():
+    data = [labelled((8, 8)), labelled((8, 8), 2)]
+    with pytest.raises(ValueError, match="pair 0 with 3, pair 1 with 2"):
+        Batches(data, 2)[0]
+    data[1] = (data[1][0], data[1][1][..., 0])
+    with pytest.raises(ValueError, match="pair 1 with one id a pixel"):
+        Batches(data, 2)[0]
+
+
+@pytest.mark.once
+def test_one_plane_needs_a_data_set_that_says_so():
+    class Labels(list):
+        multi_label = True
+
+    pair = labelled((8, 8), 1)
+    with pytest.raises(ValueError, match="several labels"):
+        Batches([pair], 1)[0]
+    assert Batches(Labels([pair]), 1)[0][1].shape == (1, 8, 8, 1)
+    with pytest.raises(ValueError, match="several labels"):
+        Batches(Labels([(pair[0], pair[1][..., 0])]), 1)[0]

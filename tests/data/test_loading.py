@@ -159,6 +159,7 @@ def test_bad_pairs(image, mask):
         PairCache([(image, mask)])[0]
     assert str(caught.value) == (
         "A pair must be an image (height, width, channels) and an integer "
-        f"mask (height, width). Received: pair 0 with an image {image.shape} "
+        "mask (height, width), or (height, width, classes) of several "
+        f"labels. Received: pair 0 with an image {image.shape} "
         f"and a mask {mask.shape} of {mask.dtype}"
     )

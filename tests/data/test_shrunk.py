@@ -33,3 +33,13 @@ def test_images_are_those_that_the_layer_makes():
     expected = ShrinkToFit(40)(image[None].astype("float32"))[0]
     difference = keras.ops.convert_to_numpy(expected) - found
     assert np.abs(difference).max() <= 1.5
+
+
+def test_several_labels_shrink_as_their_planes_do():
+    rng = np.random.default_rng(0)
+    mask = rng.integers(0, 2, (40, 60, 3), "uint8")
+    image = np.zeros((40, 60, 3), "uint8")
+    _, stack = Shrunk([(image, mask)], 32)[0]
+    for plane in range(3):
+        _, alone = Shrunk([(image, mask[..., plane])], 32)[0]
+        np.testing.assert_array_equal(stack[..., plane], alone)

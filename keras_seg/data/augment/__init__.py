@@ -2,7 +2,9 @@
 
 Each is a frozen dataclass, called as `transform(image, mask, rng)`. It draws
 from the generator `rng` and never writes into its input. A mask keeps its
-dtype, and gets no new id except 255 for void.
+dtype, and gets no new id except 255 for void. A mask of several labels,
+`(height, width, classes)`, is moved as its planes would be one by one, with
+void in all of them outside the image.
 """
 
 from keras_seg.data.augment.coloring import ColorJitter

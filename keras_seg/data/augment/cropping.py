@@ -74,7 +74,7 @@ def pad_to(
     array([[  1,   1, 255, 255],
            [  1,   1, 255, 255]], dtype=uint8)
     """
-    height, width = mask.shape
+    height, width = mask.shape[:2]
     size = max(height, size[0]), max(width, size[1])
     if size == (height, width):
         return image, mask
@@ -106,19 +106,21 @@ def window(
     """
     spans = [
         (max(first, 0), min(first + length, side))
-        for first, length, side in zip(corner, size, mask.shape, strict=True)
+        for first, length, side in zip(
+            corner, size, mask.shape[:2], strict=True
+        )
     ]
     (top, bottom), (left, right) = spans
     inside = np.s_[top : max(top, bottom), left : max(left, right)]
-    if mask[inside].shape == tuple(size):
+    if mask[inside].shape[:2] == tuple(size):
         return image[inside], mask[inside]
     # Filling one row and copying it is sixty times as fast as filling all.
     row = np.empty((size[1], image.shape[2]), image.dtype)
     row[...] = fill_color(color, image.shape[2])
     filled = np.empty((*size, image.shape[2]), image.dtype)
     filled[...] = row
-    ids = np.full(size, ignore_class, mask.dtype)
-    height, width = mask[inside].shape
+    ids = np.full((*size, *mask.shape[2:]), ignore_class, mask.dtype)
+    height, width = mask[inside].shape[:2]
     top, left = max(0, -corner[0]), max(0, -corner[1])
     target = np.s_[top : top + height, left : left + width]
     filled[target] = image[inside]
@@ -170,7 +172,7 @@ class RandomCrop(Filling):
     def __call__(
         self, image: NDArray, mask: NDArray, rng: np.random.Generator
     ) -> tuple[NDArray, NDArray]:
-        corner = self.draw(mask.shape, rng)
+        corner = self.draw(mask.shape[:2], rng)
         return window(image, mask, corner, self.size, **self.fill)
 
     def draw(
@@ -191,7 +193,8 @@ class BalancedCrop(Filling):
     """Cut a window around a random pixel of a randomly drawn class.
 
     One of the mask's classes is drawn with a probability in proportion to its
-    weight, then one of its pixels, uniformly. The window has this pixel at
+    weight, then one of its pixels, uniformly; of several labels, one of the
+    planes that have a 1. The window has this pixel at
     (height // 2, width // 2), unless it is moved to lie within the image,
     padded as for `RandomCrop`. If no class has a weight above 0, the window
     is a `RandomCrop`.
@@ -243,19 +246,24 @@ class BalancedCrop(Filling):
         if rng.random() < self.probability:
             chosen = self._draw_class(mask, rng)
         if chosen is None:
-            return RandomCrop(self.size).draw(mask.shape, rng)
-        places = np.flatnonzero(mask == chosen)
-        place = np.unravel_index(places[rng.integers(len(places))], mask.shape)
+            return RandomCrop(self.size).draw(mask.shape[:2], rng)
+        inside = mask == chosen if mask.ndim == 2 else mask[..., chosen] == 1
+        places = np.flatnonzero(inside)
+        place = places[rng.integers(len(places))]
+        place = np.unravel_index(place, inside.shape)
         return tuple(
             int(np.clip(center - length // 2, 0, max(0, side - length)))
             for center, length, side in zip(
-                place, self.size, mask.shape, strict=True
+                place, self.size, mask.shape[:2], strict=True
             )
         )
 
     def _draw_class(self, mask, rng):
-        ids = np.unique(mask)
-        ids = ids[ids != self.ignore_class]
+        if mask.ndim == 3:
+            ids = np.flatnonzero((mask == 1).any(axis=(0, 1)))
+        else:
+            ids = np.unique(mask)
+            ids = ids[ids != self.ignore_class]
         weights = np.ones(len(ids))
         if self.weights is not None:
             table = np.array(self.weights)

@@ -57,7 +57,7 @@ class RandomShift(Filling):
         self, image: NDArray, mask: NDArray, rng: np.random.Generator
     ) -> tuple[NDArray, NDArray]:
         corner = rng.integers(-self.pixels, self.pixels, 2, endpoint=True)
-        return window(image, mask, corner.tolist(), mask.shape, **self.fill)
+        return window(image, mask, corner.tolist(), mask.shape[:2], **self.fill)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,14 +149,15 @@ def warp(image, mask, rows, columns, *, color=None, ignore_class=VOID):
     >>> warp(mask[..., None], mask, rows, columns)[1]
     array([[255,   0,   1]], dtype=uint8)
     """
-    height, width = mask.shape
+    height, width = mask.shape[:2]
     nearest_row = np.floor(rows + 0.5).astype("int64")
     nearest_column = np.floor(columns + 0.5).astype("int64")
     outside = (nearest_row < 0) | (nearest_row >= height)
     outside |= (nearest_column < 0) | (nearest_column >= width)
     nearest_row.clip(0, height - 1, out=nearest_row)
     nearest_column.clip(0, width - 1, out=nearest_column)
-    ids = mask.ravel().take(nearest_row * width + nearest_column)
+    nearest = nearest_row * width + nearest_column
+    ids = mask.reshape(height * width, *mask.shape[2:]).take(nearest, axis=0)
     ids[outside] = ignore_class
 
     top, lower = _split(rows, height)
@@ -211,7 +212,7 @@ def rotate(
     angle = math.radians(degrees)
     # Rounded, so that quarter turns have a sine of 0 or 1.
     sine, cosine = round(math.sin(angle), 15), round(math.cos(angle), 15)
-    height, width = mask.shape
+    height, width = mask.shape[:2]
     y = np.arange(height)[:, None] - (height - 1) / 2
     x = np.arange(width) - (width - 1) / 2
     rows = cosine * y + sine * x + (height - 1) / 2
@@ -326,7 +327,7 @@ class ElasticDeformation(Filling):
     def __call__(
         self, image: NDArray, mask: NDArray, rng: np.random.Generator
     ) -> tuple[NDArray, NDArray]:
-        height, width = mask.shape
+        height, width = mask.shape[:2]
         coarse = rng.normal(0, self.sigma, (2, self.grid, self.grid))
         down, right = (
             cubic_weights(height, self.grid)

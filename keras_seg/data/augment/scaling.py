@@ -107,7 +107,7 @@ def resize_mask(
     """Resize by nearest neighbor, with half-pixel centers.
 
     Args:
-        mask: integer array `(height, width)`.
+        mask: integer array `(height, width)` or `(height, width, classes)`.
         size: tuple (height, width).
         window: see `resize_image`.
 
@@ -173,7 +173,7 @@ class RandomScale(Transform):
     def __call__(
         self, image: NDArray, mask: NDArray, rng: np.random.Generator
     ) -> tuple[NDArray, NDArray]:
-        size = self.draw(mask.shape, rng)
+        size = self.draw(mask.shape[:2], rng)
         return resize_image(image, size), resize_mask(mask, size)
 
     def draw(
@@ -205,7 +205,7 @@ class _ScaledCrop(Transform):
     def __call__(
         self, image: NDArray, mask: NDArray, rng: np.random.Generator
     ) -> tuple[NDArray, NDArray]:
-        size = self.scale.draw(mask.shape, rng)
+        size = self.scale.draw(mask.shape[:2], rng)
         top, left = self.crop.draw(size, rng)
         height, width = (
             min(side, length)

@@ -32,7 +32,8 @@ class Transform(abc.ABC):
         Args:
             image: array `(height, width, channels)` of 0..255, uint8 or
                 float.
-            mask: integer array `(height, width)`.
+            mask: integer array `(height, width)`, or `(height, width,
+                classes)` of several labels, whose planes move alike.
             rng: `numpy.random.Generator`.
 
         Returns:

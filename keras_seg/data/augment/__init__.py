@@ -14,12 +14,17 @@ from keras_seg.data.augment.cropping import BalancedCrop
 from keras_seg.data.augment.cropping import RandomCrop
 from keras_seg.data.augment.cropping import pad_to
 from keras_seg.data.augment.cropping import window
+from keras_seg.data.augment.degrading import CoarseDropout
+from keras_seg.data.augment.degrading import GaussianBlur
+from keras_seg.data.augment.degrading import GaussianNoise
+from keras_seg.data.augment.degrading import JPEGCompression
 from keras_seg.data.augment.moving import ElasticDeformation
 from keras_seg.data.augment.moving import RandomFlip
 from keras_seg.data.augment.moving import RandomQuarterTurns
 from keras_seg.data.augment.moving import RandomRotation
 from keras_seg.data.augment.moving import RandomShift
 from keras_seg.data.augment.moving import rotate
+from keras_seg.data.augment.perspective import RandomPerspective
 from keras_seg.data.augment.scaling import RandomScale
 from keras_seg.data.augment.scaling import resize_image
 from keras_seg.data.augment.scaling import resize_mask
@@ -32,11 +37,16 @@ __all__ = [
     "INPUT_SIZE",
     "MEAN_COLOR",
     "BalancedCrop",
+    "CoarseDropout",
     "ColorJitter",
     "ElasticDeformation",
+    "GaussianBlur",
+    "GaussianNoise",
     "GrayJitter",
+    "JPEGCompression",
     "RandomCrop",
     "RandomFlip",
+    "RandomPerspective",
     "RandomQuarterTurns",
     "RandomRotation",
     "RandomScale",

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from keras_seg.arguments import check_not_negative
 from keras_seg.data.augment.transform import Transform
+from keras_seg.data.augment.transform import cast
 
 __all__ = ["ColorJitter", "GrayJitter"]
 
@@ -135,6 +136,4 @@ def _affine(image, factor, offset):
         values *= np.float32(factor)
     values += np.float32(offset)
     values.clip(0, 255, out=values)
-    if np.issubdtype(image.dtype, np.integer):
-        values.round(out=values)
-    return values.astype(image.dtype, copy=False)
+    return cast(values, image.dtype)

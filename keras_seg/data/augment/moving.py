@@ -15,6 +15,7 @@ from keras_seg.data.augment.cropping import fill_color
 from keras_seg.data.augment.cropping import window
 from keras_seg.data.augment.transform import Size
 from keras_seg.data.augment.transform import Transform
+from keras_seg.data.augment.transform import cast
 from keras_seg.data.classes import VOID
 
 __all__ = [
@@ -175,9 +176,7 @@ def warp(image, mask, rows, columns, *, color=None, ignore_class=VOID):
     upper_row = between(corner, corner + right, righter)
     lower_row = between(corner + down, corner + down + right, righter)
     result = upper_row + lower * (lower_row - upper_row)
-    if np.issubdtype(image.dtype, np.integer):
-        result = result.round()
-    result = result.astype(image.dtype, copy=False)
+    result = cast(result, image.dtype)
     result[outside] = fill_color(color, image.shape[2])
     return result, ids
 

@@ -12,6 +12,7 @@ from keras_seg.data.augment.cropping import RandomCrop
 from keras_seg.data.augment.cropping import window as cut
 from keras_seg.data.augment.transform import Size
 from keras_seg.data.augment.transform import Transform
+from keras_seg.data.augment.transform import cast
 
 __all__ = ["RandomScale", "resize_image", "resize_mask"]
 
@@ -68,7 +69,7 @@ def _resample(image, size, rows, columns):
     result = np.stack(
         [resized(channels[..., c]) for c in range(image.shape[2])], axis=-1
     )
-    return _like(image.dtype, result)
+    return cast(result, image.dtype)
 
 
 def _between_rows(image, places):
@@ -91,14 +92,8 @@ def _between_rows(image, places):
     result += rows.take(before, axis=0)
     if integers:
         result >>= 8
-    return _like(image.dtype, result).reshape(len(places), *image.shape[1:])
-
-
-def _like(dtype, values):
-    """Cast to a dtype, rounding floats for integers."""
-    if np.issubdtype(dtype, np.integer) and values.dtype.kind == "f":
-        values = values.round()
-    return values.astype(dtype, copy=False)
+    result = cast(result, image.dtype)
+    return result.reshape(len(places), *image.shape[1:])
 
 
 def resize_mask(

@@ -1,13 +1,24 @@
 """`Transform`, the base class of all transforms, and `apply`."""
 
 import abc
+import dataclasses
 from collections.abc import Callable
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["INPUT_SIZE", "Size", "Transform", "apply", "size_after"]
+from keras_seg.arguments import check_share
+
+__all__ = [
+    "INPUT_SIZE",
+    "Occasional",
+    "Size",
+    "Transform",
+    "apply",
+    "cast",
+    "size_after",
+]
 
 INPUT_SIZE = "input"
 Size = tuple[int, int] | str | None  # see `Transform.size_after`
@@ -51,6 +62,36 @@ class Transform(abc.ABC):
     def with_next(self, following: Callable) -> "Transform | None":
         """A faster transform for this and the next one, or `None`."""
         return None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Occasional(Transform):
+    """Base of transforms that leave some of the pairs as they are."""
+
+    probability: float = 0.5
+
+    def __post_init__(self):
+        check_share(probability=self.probability)
+
+    def __call__(
+        self, image: NDArray, mask: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray]:
+        if rng.random() < self.probability:
+            return self.change(image, mask, rng)
+        return image, mask
+
+    @abc.abstractmethod
+    def change(
+        self, image: NDArray, mask: NDArray, rng: np.random.Generator
+    ) -> tuple[NDArray, NDArray]:
+        """Transform a pair that was drawn to be changed."""
+
+
+def cast(values, dtype):
+    """Cast to a dtype; floats are rounded in place for integers."""
+    if np.issubdtype(dtype, np.integer) and values.dtype.kind == "f":
+        values.round(out=values)
+    return values.astype(dtype, copy=False)
 
 
 def apply(

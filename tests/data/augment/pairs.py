@@ -6,7 +6,14 @@ from hypothesis.extra import numpy as hnp
 
 from keras_seg.data import augment
 
-__all__ = ["coordinates", "pairs", "repeated", "transforms"]
+__all__ = [
+    "coloring",
+    "coordinates",
+    "pairs",
+    "repeated",
+    "spatial",
+    "transforms",
+]
 
 SIDES = st.integers(1, 12)
 _DTYPES = ["uint8", "uint16", "int16", "int32", "int64"]
@@ -30,40 +37,63 @@ def pairs(draw, channels=(1, 2, 3, 4, 7)):
     return image, mask
 
 
-def transforms(color=True):
-    """Each transform of the package, with any arguments."""
-    size = st.tuples(SIDES, SIDES)
-    share = st.floats(0, 1)
-    amount = st.floats(0, 2)
-    kinds = [
+_SIZE = st.tuples(SIDES, SIDES)
+_SHARE = st.floats(0, 1)
+_AMOUNT = st.floats(0, 2)
+_ALWAYS = {"probability": st.just(1.0) | _SHARE}
+
+
+def spatial():
+    """Each transform that moves pixels or takes them away."""
+    return st.one_of(
         st.builds(augment.RandomScale, st.floats(0.3, 1), st.floats(1, 3)),
         st.builds(
             augment.RandomScale,
             factors=st.lists(st.floats(0.3, 3), min_size=1, max_size=3),
         ),
-        st.builds(augment.RandomCrop, size),
+        st.builds(augment.RandomCrop, _SIZE),
         st.builds(
             augment.BalancedCrop,
-            size,
-            st.none() | st.lists(amount, min_size=1, max_size=50),
-            share,
+            _SIZE,
+            st.none() | st.lists(_AMOUNT, min_size=1, max_size=50),
+            _SHARE,
         ),
-        st.builds(augment.RandomFlip, share, share),
+        st.builds(augment.RandomFlip, _SHARE, _SHARE),
         st.builds(augment.RandomQuarterTurns),
         st.builds(augment.RandomShift, st.integers(0, 15)),
         st.builds(augment.RandomRotation, st.floats(0, 180)),
         st.builds(
             augment.ElasticDeformation, st.integers(2, 5), st.floats(0, 10)
         ),
-        st.builds(augment.GrayJitter, st.floats(0, 99), amount),
+        st.builds(augment.RandomPerspective, st.floats(0, 0.5), **_ALWAYS),
+        st.builds(augment.CoarseDropout, st.integers(1, 5), _SHARE, **_ALWAYS),
+    )
+
+
+def coloring(color=True):
+    """Each transform that changes the values of images alone."""
+    kinds = [
+        st.builds(augment.GrayJitter, st.floats(0, 99), _AMOUNT),
+        st.builds(augment.GaussianBlur, st.floats(0, 9), **_ALWAYS),
+        st.builds(augment.GaussianNoise, st.floats(0, 99), **_ALWAYS),
     ]
     if color:
-        kinds.append(
+        kinds += [
             st.builds(
-                augment.ColorJitter, amount, amount, amount, st.floats(0, 0.5)
-            )
-        )
+                augment.ColorJitter,
+                _AMOUNT,
+                _AMOUNT,
+                _AMOUNT,
+                st.floats(0, 0.5),
+            ),
+            st.builds(augment.JPEGCompression, st.integers(1, 95), **_ALWAYS),
+        ]
     return st.one_of(kinds)
+
+
+def transforms(color=True):
+    """Each transform of one pair, with any arguments."""
+    return spatial() | coloring(color)
 
 
 def coordinates(height, width):

@@ -9,8 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from keras_seg.data import augment
+from tests.data.augment.pairs import coloring
 from tests.data.augment.pairs import coordinates
 from tests.data.augment.pairs import pairs
+from tests.data.augment.pairs import spatial
 from tests.data.augment.pairs import transforms
 
 pytestmark = pytest.mark.once
@@ -52,9 +54,7 @@ def test_same_seed_same_result_and_inputs_are_left_alone(pair, transform, seed):
 @given(
     st.integers(1, 12),
     st.integers(1, 12),
-    transforms(color=False).filter(
-        lambda t: not isinstance(t, augment.GrayJitter)
-    ),
+    spatial(),
     st.integers(0, 99),
 )
 def test_image_and_mask_move_together(height, width, transform, seed):
@@ -70,6 +70,12 @@ def test_image_and_mask_move_together(height, width, transform, seed):
     if isinstance(transform, augment.RandomScale):
         limit = max(0.5, 1.0 * max(np.divide(pair[1].shape, mask.shape)))
     assert (abs(image[known] - source) <= limit + 1e-4).all()
+
+
+@given(pairs(channels=(1, 3)), coloring(), st.integers(0, 99))
+def test_colors_leave_the_mask_alone(pair, transform, seed):
+    _, mask = transform(*pair, np.random.default_rng(seed))
+    assert mask is pair[1]
 
 
 @given(pairs(), transforms(color=False))
@@ -176,6 +182,24 @@ def test_transforms_are_frozen_values(transform):
          "numbers of 0 or more, one for each class", "weights=(1.0, -1.0)"),
         ("BalancedCrop", {"size": 4, "weights": []}, "`weights` must be "
          "numbers of 0 or more, one for each class", "weights=()"),
+        ("GaussianBlur", {"sigma": -1}, "`sigma` must be a number of 0 or "
+         "more", "sigma=-1"),
+        ("GaussianNoise", {"sigma": "a"}, "`sigma` must be a number of 0 or "
+         "more", "sigma=a"),
+        ("GaussianNoise", {"probability": 2}, "`probability` must be a number "
+         "of 0..1", "probability=2"),
+        ("JPEGCompression", {"quality": 0}, "`quality` must be an int of 1 or "
+         "more", "quality=0"),
+        ("JPEGCompression", {"quality": 96}, "`quality` must be 95 at most",
+         "quality=96"),
+        ("CoarseDropout", {"holes": 0}, "`holes` must be an int of 1 or more",
+         "holes=0"),
+        ("CoarseDropout", {"size": 1.5}, "`size` must be a number of 0..1",
+         "size=1.5"),
+        ("CoarseDropout", {"probability": -1}, "`probability` must be a "
+         "number of 0..1", "probability=-1"),
+        ("RandomPerspective", {"distortion_scale": 0.6}, "`distortion_scale` "
+         "must be .5 at most", "distortion_scale=0.6"),
     ],
 )  # fmt: skip
 def test_bad_arguments(kind, arguments, allowed, found):

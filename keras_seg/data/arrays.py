@@ -1,6 +1,7 @@
 """Reading of files that Pillow cannot read: NumPy's, and some TIFFs."""
 
 import pathlib
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ __all__ = [
     "needs_tifffile",
     "npy_shape",
     "read_npy",
+    "read_npz",
     "read_tiff",
     "tiff_pages",
     "tiff_size",
@@ -51,6 +53,31 @@ def read_npy(path):
     """
     with guarded(path):
         return np.array(_mapped(path))
+
+
+def read_npz(path):
+    """Read the only array of a `.npz` file, see `read_npy`."""
+    with guarded(path), zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        if len(names) == 1:
+            with archive.open(names[0]) as file:
+                version = np.lib.format.read_magic(file)
+                read = (
+                    np.lib.format.read_array_header_1_0
+                    if version == (1, 0)
+                    else np.lib.format.read_array_header_2_0
+                )
+                shape, _, dtype = read(file)
+            _check_array(path, shape, dtype)
+            with archive.open(names[0]) as file:
+                return np.lib.format.read_array(file, allow_pickle=False)
+    raise DataError(
+        "KS-D017",
+        path,
+        f"has {len(names)} arrays",
+        "one array (height, width, classes) is expected",
+        fix="save one array, with numpy.savez_compressed(path, stack)",
+    )
 
 
 def needs_tifffile(path, page=None):
@@ -189,26 +216,31 @@ def tiff_pages(path):
 def _mapped(path):
     with guarded(path):
         pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    plain = isinstance(pixels, np.ndarray) and pixels.ndim in (2, 3)
-    if not plain or not pixels.size:
+    plain = isinstance(pixels, np.ndarray)  # not the arrays of an NPZ file
+    _check_array(path, *((pixels.shape, pixels.dtype) if plain else ((), None)))
+    return pixels
+
+
+def _check_array(path, shape, dtype):
+    """Refuse an array that is no image, from its header."""
+    if len(shape) not in (2, 3) or not min(shape):
         raise DataError(
             "KS-D017",
             path,
-            f"has the shape {getattr(pixels, 'shape', '(none)')}",
+            f"has the shape {shape or '(none)'}",
             "(height, width) or (height, width, channels) is expected, each 1 "
             "or more",
             fix="save one image in each file",
         )
-    if pixels.dtype.kind not in "biuf":
+    if dtype.kind not in "biuf":
         raise DataError(
             "KS-D017",
             path,
-            f"has values of the type {str(pixels.dtype):.60}",
+            f"has values of the type {str(dtype):.60}",
             "pixels are booleans, integers or floats",
             fix="save one plain array of numbers",
         )
-    refuse_large(path, pixels.shape[0] * pixels.shape[1], *pixels.shape[2:])
-    return pixels
+    refuse_large(path, shape[0] * shape[1], *shape[2:])
 
 
 def _page(path, file, page):

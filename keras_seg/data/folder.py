@@ -31,6 +31,10 @@ from keras_seg.data.mask_files import color_code
 from keras_seg.data.mask_files import sizes_differ
 from keras_seg.data.pairs import Pair
 from keras_seg.data.pairs import find_pairs
+from keras_seg.data.stack_files import StackFiles
+from keras_seg.data.stacks import count_planes
+from keras_seg.data.stacks import normalize_stack
+from keras_seg.data.stacks import refuse_white_planes
 from keras_seg.data.text import refuse_alike
 
 __all__ = [
@@ -55,19 +59,26 @@ class PairSequence(Protocol):
 class Folder:
     """A sequence of `(image, mask)` arrays, read from pairs of files.
 
-    A mask is uint8 `(height, width)`, with 255 for every id that means void.
-    Every read checks the ids.
+    A mask is uint8 `(height, width)`, with 255 for every id that means void;
+    or, with `multi_label`, `(height, width, classes)`: 1 where a class is, 0
+    where it is not, 255 where that is not known. Every read checks the values.
 
     Args:
         pairs: sequence of `Pair`.
         class_table: `ClassTable`.
         masks: optional callable from a `Pair` to an integer array
-            `(height, width)` of the ids as written. `None` reads the mask
-            file of the pair.
+            `(height, width)` of the ids as written, or with `multi_label`
+            `(height, width, classes)`. `None` reads the mask file of the
+            pair.
         channels: optional int, see `read_image`.
         skipped: sequence of paths, images left out for want of a mask.
         bit_depth: optional int, see `read_image`. Training sets this
             attribute to what `find_bit_depth` returns.
+        multi_label: bool, whether classes may overlap.
+
+    Attributes:
+        layout: str, how the masks of several labels lie in the folder; ""
+            if there is only one way.
     """
 
     def __init__(
@@ -78,13 +89,18 @@ class Folder:
         channels: int | None = 3,
         skipped: Iterable[pathlib.Path] = (),
         bit_depth: int | None = None,
+        multi_label: bool = False,
     ):
         self.pairs = tuple(pairs)
         self.class_table = class_table
-        self.masks = MaskFiles() if masks is None else masks
+        if masks is None:
+            masks = StackFiles() if multi_label else MaskFiles()
+        self.masks = masks
         self.channels = channels
         self.skipped = tuple(skipped)
         self.bit_depth = bit_depth
+        self.multi_label = multi_label
+        self.layout = ""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -96,7 +112,9 @@ class Folder:
     def __repr__(self) -> str:
         names = ", ".join(self.class_table.names)
         pairs, classes = len(self), len(self.class_table)
-        return f"<Folder: {pairs} pairs, {classes} classes: {names}>"
+        kind = "labels" if self.multi_label else "classes"
+        layout = f"; {self.layout}" if self.layout else ""
+        return f"<Folder: {pairs} pairs, {classes} {kind}: {names}{layout}>"
 
     def _repr_html_(self) -> str:
         from keras_seg.visualization.notebook import as_html
@@ -167,23 +185,30 @@ class Folder:
 
         Raises:
             DataError: If a file is damaged, an image and its mask differ in
-                size, ids are outside the classes, or the masks hold only 0
-                and 255. The first in order is raised.
+                size, ids are outside the classes, or the masks (of several
+                labels, those of a class) hold only 0 and 255. The first in
+                order is raised.
         """
-        id_lists = list(
-            map_threads(lambda i: self._read(i)[2], range(len(self)))
-        )
-        if isinstance(self.masks, MaskFiles) and not self.masks.mapped:
-            refuse_black_and_white(
-                id_lists, self.class_table, [pair.mask for pair in self.pairs]
-            )
+        found = list(map_threads(lambda i: self._read(i)[2], range(len(self))))
+        if isinstance(self.masks, MaskFiles | StackFiles):
+            refuse = refuse_black_and_white
+            if self.multi_label:
+                refuse = refuse_white_planes
+            if not self.masks.mapped:
+                files = [pair.planes or pair.mask for pair in self.pairs]
+                refuse(found, self.class_table, files)
         return self
 
     def _read(self, index):
         image, mask = self.read_image(index), self.read_ids(index)
         pair = self.pairs[index]
-        if image.shape[:2] != mask.shape:
-            raise sizes_differ(pair, image.shape[:2], mask.shape)
+        if image.shape[:2] != mask.shape[:2]:
+            raise sizes_differ(pair, image.shape[:2], mask.shape[:2])
+        if self.multi_label:
+            counts = count_planes(mask)
+            files = pair.planes or pair.mask
+            stack = normalize_stack(mask, self.class_table, files, counts)
+            return image, stack, counts
         ids = ids_of_mask(mask)
         normal = normalize_mask(mask, self.class_table, pair.mask, ids)
         return image, normal, ids

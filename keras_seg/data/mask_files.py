@@ -18,7 +18,9 @@ from keras_seg.data.masks import read_palette
 __all__ = [
     "ColorCode",
     "MaskFiles",
+    "check_mask_values",
     "color_code",
+    "map_values",
     "parse_mask_values",
     "share_palettes",
     "sizes_differ",
@@ -168,19 +170,7 @@ class MaskFiles:
     )
 
     def __post_init__(self):
-        values = self.values
-        if values is None:
-            return
-        if not isinstance(values, dict) or not all(
-            isinstance(v, int | np.integer) and 0 <= v <= _LARGEST
-            for pair in values.items()
-            for v in pair
-        ):
-            raise ValueError(
-                "`mask_values` must be a dictionary from values in the masks "
-                f"to ids, integers of 0..{_LARGEST}. "
-                f"Received: mask_values={values}"
-            )
+        check_mask_values(self.values)
 
     @property
     def mapped(self):
@@ -204,7 +194,7 @@ class MaskFiles:
             return self.colors.decode(pixels, pair.mask)
         ids = read_mask(pair.mask, pair.page)
         if self.values is not None:
-            return _mapped(ids, self.values, pair.mask)
+            return map_values(ids, self.values, pair.mask)
         palette = read_palette(pair.mask, pair.page)
         return ids if palette is None else self._of(palette, ids, pair)
 
@@ -254,6 +244,22 @@ def _refuse_twins(colors, file):
                 fix="if the indices are right, name them in mask_values, such "
                 "as 0:0,1:1; else write the colors of the class table",
             )
+
+
+def check_mask_values(values):
+    """Refuse what is no dictionary from values in masks to ids."""
+    if values is None:
+        return
+    if not isinstance(values, dict) or not all(
+        isinstance(v, int | np.integer) and 0 <= v <= _LARGEST
+        for pair in values.items()
+        for v in pair
+    ):
+        raise ValueError(
+            "`mask_values` must be a dictionary from values in the masks "
+            f"to ids, integers of 0..{_LARGEST}. "
+            f"Received: mask_values={values}"
+        )
 
 
 def _size_of(file, pair):
@@ -325,7 +331,8 @@ def parse_mask_values(text):
     return values
 
 
-def _mapped(ids, values, file):
+def map_values(ids, values, file):
+    """The ids that values of a file stand for; others are a `DataError`."""
     table = np.full(_LARGEST + 1, -1, "int32")
     table[list(values)] = list(values.values())
     mapped = table.take(ids, mode="clip")
@@ -361,4 +368,7 @@ def _mapped(ids, values, file):
 def _is_smoothed(ids, values, strange):
     """Whether values that have no id come along edges, between others."""
     inside = min(values) < strange[0] and strange[-1] < max(values)
-    return inside and find_edges(ids.astype("int32")).smooth
+    planes = [ids] if ids.ndim == 2 else np.moveaxis(ids, -1, 0)
+    return inside and any(
+        find_edges(plane.astype("int32")).smooth for plane in planes
+    )

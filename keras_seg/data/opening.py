@@ -44,7 +44,8 @@ def guarded(path):
     """Turn any exception of a decoder inside into a `DataError`."""
     path = pathlib.Path(path)
     pictures = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-    kinds = "NPY" if path.suffix.lower() == ".npy" else pictures
+    suffix = path.suffix.lower()
+    kinds = suffix[1:].upper() if suffix in (".npy", ".npz") else pictures
     allowed = f"a complete {kinds} file is expected"
     if not path.is_file():
         found = "is a folder, a pipe or a device"

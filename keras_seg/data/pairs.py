@@ -12,7 +12,7 @@ from keras_seg.data.opening import SUFFIXES
 from keras_seg.data.text import composed
 from keras_seg.data.text import read_text
 
-__all__ = ["Pair", "find_pairs", "pictures_below", "read_stems"]
+__all__ = ["Pair", "by_stem", "find_pairs", "pictures_below", "read_stems"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,16 +27,24 @@ class Pair:
             may share (COCO) and which may be absent if an image has no
             object (YOLO).
         page: optional int, the page in both files if they are stacks.
+        planes: optional tuple of paths, the file of each class if there is
+            one for each, `None` where it is missing; `mask` is the first.
     """
 
     stem: str
     image: pathlib.Path
     mask: pathlib.Path
     page: int | None = None
+    planes: tuple[pathlib.Path | None, ...] | None = None
 
 
 def find_pairs(
-    images, masks, list_file=None, problems=None, skip_unlabeled=False
+    images,
+    masks,
+    list_file=None,
+    problems=None,
+    skip_unlabeled=False,
+    mask_files=None,
 ):
     """Pair the images and masks of two folders by stem.
 
@@ -51,14 +59,17 @@ def find_pairs(
             of raising the first.
         skip_unlabeled: bool, whether an image without a mask is left out
             instead of being an error.
+        mask_files: optional dictionary from stems to the files in `masks`;
+            by default all pictures there.
 
     Returns:
         Tuple (tuple of `Pair`, list of the images left out).
     """
     report = _raise if problems is None else problems.append
     inner = list_file is not None
-    image_files = _by_stem(images, inner, report)
-    mask_files = _by_stem(masks, inner, report)
+    image_files = by_stem(images, inner, report)
+    if mask_files is None:
+        mask_files = by_stem(masks, inner, report)
     if list_file is not None:
         stems = read_stems(list_file, problems)
         _report_unknown(list_file, stems, image_files, images, report)
@@ -155,13 +166,13 @@ def _raise(error):
     raise error
 
 
-def _by_stem(folder, inner, report):
+def by_stem(folder, inner, report=_raise, suffixes=SUFFIXES):
     """Pictures by stem; those in folders inside if `inner`, else an error."""
     files: dict[str, pathlib.Path] = {}
     folder = pathlib.Path(folder)
-    pictures = visible(folder, *SUFFIXES)
+    pictures = visible(folder, *suffixes)
     for part in filter(pathlib.Path.is_dir, visible(folder)):
-        found = pictures_below(part)
+        found = pictures_below(part, suffixes)
         if inner:
             pictures += found
         elif found:
@@ -197,12 +208,12 @@ def _by_stem(folder, inner, report):
     return files
 
 
-def pictures_below(folder):
+def pictures_below(folder, suffixes=SUFFIXES):
     """The pictures of a folder and of all folders in it but links."""
     return [
         file
         for place, _, _ in os.walk(folder)
-        for file in visible(pathlib.Path(place), *SUFFIXES)
+        for file in visible(pathlib.Path(place), *suffixes)
     ]
 
 

@@ -13,6 +13,7 @@ from keras_seg.visualization.comparison import comparison
 from keras_seg.visualization.comparison import errors
 from keras_seg.visualization.contact import contact_sheet
 from keras_seg.visualization.contact import gallery
+from keras_seg.visualization.label_masks import save_label_masks
 from keras_seg.visualization.plots import can_plot
 from keras_seg.visualization.plots import confusion
 from keras_seg.visualization.plots import curves
@@ -38,6 +39,7 @@ __all__ = [
     "overlay_with_legend",
     "panel",
     "save_image",
+    "save_label_masks",
     "save_mask",
     "strengths",
     "support",

@@ -10,6 +10,7 @@ from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
 from keras_seg.data.folder import from_pairs
 from keras_seg.data.images import check_bit_depth
+from keras_seg.data.label_files import from_label_files
 from keras_seg.data.layout import MASK_FOLDERS
 from keras_seg.data.layout import existing
 from keras_seg.data.layout import folder_splits
@@ -54,6 +55,8 @@ def from_folder(
     channels: int | None = 3,
     bit_depth: int | None = None,
     skip_unlabeled: bool = False,
+    multi_label: bool = False,
+    missing_classes: str | None = None,
 ) -> Folder:
     """Read a folder of images and masks in any known layout as a `Folder`.
 
@@ -96,6 +99,16 @@ def from_folder(
         skip_unlabeled: bool, whether to leave out images that have no mask or
             no file of annotations; `Folder.skipped` names them. In COCO's and
             YOLO's formats an image without annotations has no object.
+        multi_label: bool, whether classes may overlap: masks are then
+            `(height, width, classes)`, and no class is the background. In
+            the plain layouts the mask of an image is one stack (a TIFF with
+            a page or a band for each class, an array `(height, width,
+            classes)` in NPY or NPZ) or one file for each class: in a folder
+            of its name (`labels/road/0001.png`), or with its name behind the
+            image's (`labels/0001_road.png`). Shapes of COCO, YOLO and labelme
+            are drawn class by class.
+        missing_classes: optional str, what it means if a class has a file for
+            other images: "absent" or "void". By default it is an error.
 
     Raises:
         DataError: If a file or the folder cannot be used.
@@ -120,7 +133,15 @@ def from_folder(
         "channels": channels,
     }
     _, reader = recognize(path)
-    if reader in (from_pairs, from_voc):
+    if multi_label:
+        reader = multi_label_reader(reader, path)
+        options["missing_classes"] = missing_classes
+    elif missing_classes is not None:
+        raise ValueError(
+            "`missing_classes` is for one file a class: it needs multi_label. "
+            f"Received: missing_classes={missing_classes!r}"
+        )
+    if reader in (from_pairs, from_voc, from_label_files):
         options["mask_values"] = mask_values
     elif mask_values is not None:
         raise ValueError(
@@ -141,6 +162,17 @@ def from_folder(
     folder = reader(path, split, **options | {"check": False})
     folder.bit_depth = bit_depth
     return folder.check() if check else folder
+
+
+def multi_label_reader(reader, path):
+    """The function that reads several labels in the layout of a reader."""
+    if reader is from_pairs:
+        return from_label_files
+    raise ValueError(
+        f"`multi_label` is for classes that overlap; {path} is read by "
+        f"{reader.__name__}, whose masks have one class a pixel. "
+        "Received: multi_label=True"
+    )
 
 
 def splits(path: str | os.PathLike) -> tuple[str, ...]:

@@ -1,0 +1,161 @@
+"""`StackFiles`: masks of several labels from stacks, or a file a class."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+
+from keras_seg import words
+from keras_seg.data.arrays import is_npy
+from keras_seg.data.arrays import read_npy
+from keras_seg.data.arrays import read_npz
+from keras_seg.data.arrays import read_tiff
+from keras_seg.data.arrays import tiff_pages
+from keras_seg.data.arrays import tiff_tags
+from keras_seg.data.errors import DataError
+from keras_seg.data.images import read_size
+from keras_seg.data.mask_files import check_mask_values
+from keras_seg.data.mask_files import map_values
+from keras_seg.data.mask_files import sizes_differ
+from keras_seg.data.masks import has_colors
+from keras_seg.data.masks import read_mask
+
+__all__ = ["StackFiles", "read_stack"]
+
+_SAMPLES, _COMPRESSION, _JPEG = 277, 259, (6, 7)
+
+
+@dataclasses.dataclass(frozen=True)
+class StackFiles:
+    """Reads the planes of a pair, from one file or from one for each class.
+
+    Args:
+        values: optional dictionary from values in the files to 0, 1 and 255;
+            `None` takes them as they are.
+        missing: int, the value of a plane whose file is missing: 0 where the
+            class is absent then, 255 where it is unknown.
+    """
+
+    values: dict[int, int] | None = None
+    missing: int = 0
+
+    def __post_init__(self):
+        check_mask_values(self.values)
+
+    @property
+    def mapped(self):
+        """Whether values are not those of the files."""
+        return self.values is not None
+
+    def __call__(self, pair):
+        if pair.planes is None:
+            stack = read_stack(pair.mask)
+            self._refuse_planes_first(stack, pair)
+            return self._of(stack, pair.mask)
+        planes: dict[int, np.ndarray] = {}
+        for k, file in enumerate(pair.planes):
+            if file is not None:
+                planes[k] = self._of(read_mask(file), file)
+        sizes = {plane.shape for plane in planes.values()}
+        size = read_size(pair.image)
+        if len(sizes) > 1:
+            wrong = next(k for k, p in planes.items() if p.shape != size)
+            other = dataclasses.replace(pair, mask=pair.planes[wrong])
+            raise sizes_differ(other, size, planes[wrong].shape)
+        dtype = np.result_type("uint8", *planes.values())
+        shape = (*(sizes or {size}).pop(), len(pair.planes))
+        stack = np.full(shape, self.missing, dtype)
+        for k, plane in planes.items():
+            stack[..., k] = plane
+        return stack
+
+    def _of(self, array, file):
+        if self.values is None:
+            return array
+        return map_values(array, self.values, file)
+
+    @staticmethod
+    def _refuse_planes_first(stack, pair):
+        size = read_size(pair.image)
+        if stack.shape[:2] != size == stack.shape[1:]:
+            raise DataError(
+                "KS-D006",
+                pair.mask,
+                f"has the shape {stack.shape}, planes first",
+                "a stack is (height, width, classes)",
+                fix="save numpy.moveaxis(stack, 0, -1) instead",
+            )
+
+
+def read_stack(path):
+    """Read the planes of one file, an integer array `(height, width, planes)`.
+
+    A page of a TIFF is a plane, or a band of its only page is; the last axis
+    of a NumPy array is the planes'. A file of one channel is one plane. Colors
+    and fractions are a `DataError`.
+    """
+    suffix = pathlib.Path(path).suffix.lower()
+    if is_npy(path) or suffix == ".npz":
+        read = read_npy if is_npy(path) else read_npz
+        return _integers(path, read(path))
+    if suffix in (".tif", ".tiff"):
+        pages = tiff_pages(path)
+        tags = tiff_tags(path)
+        bands = tags.get(_SAMPLES, 1)
+        if pages > 1 and bands > 1:
+            raise DataError(
+                "KS-D007",
+                path,
+                f"has {pages} pages of {words.count(bands, 'band')}",
+                "a class is a page, or a band of the only page",
+                fix="write the planes as pages",
+            )
+        if bands > 1:
+            if tags.get(_COMPRESSION) in _JPEG:
+                raise DataError(
+                    "KS-D008",
+                    path,
+                    "is compressed as JPEG",
+                    "a mask must be stored without loss",
+                    fix="write it again from its source with deflate",
+                )
+            return _integers(path, read_tiff(path, shown=False))
+        planes = [read_mask(path, page) for page in range(pages)]
+        if len({plane.shape for plane in planes}) > 1:
+            raise DataError(
+                "KS-D007",
+                path,
+                "has pages of different sizes",
+                "the planes of a mask have one size",
+                fix="write it again from its source",
+            )
+        return np.stack(planes, axis=-1)
+    if has_colors(path):
+        raise DataError(
+            "KS-D007",
+            path,
+            "has colors",
+            "a mask of several labels is a TIFF with a page or a band for each "
+            "class, a NumPy array (height, width, classes), or one file for "
+            "each class",
+            guess="Its channels may be classes, or its colors may stand for "
+            "them.",
+            fix="save its planes with numpy.save, or, if each pixel has one "
+            "class, read the masks without multi_label",
+        )
+    return read_mask(path)[..., None]
+
+
+def _integers(path, array):
+    stack = array[..., None] if array.ndim == 2 else array
+    if stack.dtype == bool:
+        return stack.astype("uint8")
+    if stack.dtype.kind in "iu":
+        return stack
+    raise DataError(
+        "KS-D007",
+        path,
+        f"has {array.dtype} values of the shape {array.shape}",
+        "a plane has integers: 1 where the class is, 0 where it is not",
+        fix="save (stack > 0.5).astype('uint8') if they are scores",
+    )

@@ -57,7 +57,8 @@ class Batches(Epochs):
         batch_size: int.
         transforms: sequence of `keras_seg.data.augment.Transform`s, or of
             other callables `(image, mask, rng) -> (image, mask)` that keep
-            the size, applied in order.
+            the size, applied in order. Those that mix pairs get others of
+            the data set, see `keras_seg.data.augment.Mix`.
         shuffle: bool, whether to draw a new order in every epoch.
         seed: int, 0 or more.
         drop_remainder: bool, whether to leave out an incomplete last batch.
@@ -229,7 +230,13 @@ class Batches(Epochs):
             if size == augment.INPUT_SIZE:
                 size = mask.shape[:2]
             rng = np.random.default_rng([self.seed, *stream])
-            image, mask = augment.apply(self.transforms, image, mask, rng)
+            image, mask = augment.apply(
+                self.transforms,
+                image,
+                mask,
+                rng,
+                functools.partial(self._another, index),
+            )
             weights = None
             if self.pixel_weights is not None:
                 weights = np.asarray(self.pixel_weights(mask))
@@ -238,6 +245,13 @@ class Batches(Epochs):
             if image.dtype != np.uint8:
                 image = image.astype("float32", copy=False)
             arrays.fill(place, image, mask, weights)
+
+    def _another(self, index, rng):
+        """A random pair other than one, if there are several."""
+        count = len(self.dataset)
+        chosen = (index + int(rng.integers(1, max(2, count)))) % count
+        with naming_pair(chosen):
+            return self._pairs[chosen]
 
     def _order(self, epoch):
         count = len(self.dataset)

@@ -204,11 +204,15 @@ class PairCache:
 
 @contextlib.contextmanager
 def naming_pair(index):
-    """Add a note with the index of the pair to any exception raised inside."""
+    """Add a note with the index of the pair to any exception raised inside.
+
+    What has one has that of another pair, which was read for this one.
+    """
     try:
         yield
     except Exception as error:
-        error.add_note(f"It was pair {index} of the data set.")
+        if not any("It was pair" in x for x in getattr(error, "__notes__", ())):
+            error.add_note(f"It was pair {index} of the data set.")
         raise
 
 

@@ -7,6 +7,8 @@ dtype, and gets no new id except 255 for void. A mask of several labels,
 void in all of them outside the image.
 """
 
+from keras_seg.data.augment.chain import apply
+from keras_seg.data.augment.chain import size_after
 from keras_seg.data.augment.coloring import ColorJitter
 from keras_seg.data.augment.coloring import GrayJitter
 from keras_seg.data.augment.cropping import MEAN_COLOR
@@ -18,6 +20,10 @@ from keras_seg.data.augment.degrading import CoarseDropout
 from keras_seg.data.augment.degrading import GaussianBlur
 from keras_seg.data.augment.degrading import GaussianNoise
 from keras_seg.data.augment.degrading import JPEGCompression
+from keras_seg.data.augment.mixing import CopyPaste
+from keras_seg.data.augment.mixing import CutMix
+from keras_seg.data.augment.mixing import Mix
+from keras_seg.data.augment.mixing import Mosaic
 from keras_seg.data.augment.moving import ElasticDeformation
 from keras_seg.data.augment.moving import RandomFlip
 from keras_seg.data.augment.moving import RandomQuarterTurns
@@ -30,8 +36,6 @@ from keras_seg.data.augment.scaling import resize_image
 from keras_seg.data.augment.scaling import resize_mask
 from keras_seg.data.augment.transform import INPUT_SIZE
 from keras_seg.data.augment.transform import Transform
-from keras_seg.data.augment.transform import apply
-from keras_seg.data.augment.transform import size_after
 
 __all__ = [
     "INPUT_SIZE",
@@ -39,11 +43,15 @@ __all__ = [
     "BalancedCrop",
     "CoarseDropout",
     "ColorJitter",
+    "CopyPaste",
+    "CutMix",
     "ElasticDeformation",
     "GaussianBlur",
     "GaussianNoise",
     "GrayJitter",
     "JPEGCompression",
+    "Mix",
+    "Mosaic",
     "RandomCrop",
     "RandomFlip",
     "RandomPerspective",

@@ -55,9 +55,11 @@ class GaussianBlur(Occasional):
         super().__post_init__()
         check_not_negative(sigma=self.sigma)
 
-    def change(
+    def __call__(
         self, image: NDArray, mask: NDArray, rng: np.random.Generator
     ) -> tuple[NDArray, NDArray]:
+        if not self.is_due(rng):
+            return image, mask
         sigma = rng.uniform(0, self.sigma)
         radius = int(4 * sigma + 0.5)
         if radius == 0:
@@ -116,9 +118,11 @@ class GaussianNoise(Occasional):
         super().__post_init__()
         check_not_negative(sigma=self.sigma)
 
-    def change(
+    def __call__(
         self, image: NDArray, mask: NDArray, rng: np.random.Generator
     ) -> tuple[NDArray, NDArray]:
+        if not self.is_due(rng):
+            return image, mask
         sigma = np.float32(rng.uniform(0, self.sigma))
         values = rng.standard_normal(image.shape, "float32")
         values *= sigma
@@ -171,11 +175,8 @@ class JPEGCompression(Occasional):
                 "`JPEGCompression` needs images of 1 or 3 channels, as JPEG "
                 f"files have. Received: {image.shape[2]} channels"
             )
-        return super().__call__(image, mask, rng)
-
-    def change(
-        self, image: NDArray, mask: NDArray, rng: np.random.Generator
-    ) -> tuple[NDArray, NDArray]:
+        if not self.is_due(rng):
+            return image, mask
         quality = int(rng.integers(self.quality, _BEST_QUALITY, endpoint=True))
         pixels = np.round(image).astype("uint8")
         pixels = pixels[..., 0] if image.shape[2] == 1 else pixels
@@ -225,9 +226,11 @@ class CoarseDropout(Filling, Occasional):
         check_positive(holes=self.holes)
         check_share(size=self.size)
 
-    def change(
+    def __call__(
         self, image: NDArray, mask: NDArray, rng: np.random.Generator
     ) -> tuple[NDArray, NDArray]:
+        if not self.is_due(rng):
+            return image, mask
         image, mask = image.copy(), mask.copy()
         for _ in range(rng.integers(self.holes) + 1):
             hole = tuple(self._side(side, rng) for side in image.shape[:2])

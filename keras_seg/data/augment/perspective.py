@@ -78,9 +78,11 @@ class RandomPerspective(Filling, Occasional):
                 f"Received: distortion_scale={self.distortion_scale}"
             )
 
-    def change(
+    def __call__(
         self, image: NDArray, mask: NDArray, rng: np.random.Generator
     ) -> tuple[NDArray, NDArray]:
+        if not self.is_due(rng):
+            return image, mask
         height, width = image.shape[:2]
         # From -1 to 1 between the outer edges, where all is well scaled.
         square = np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]])

@@ -1,9 +1,8 @@
-"""`Transform`, the base class of all transforms, and `apply`."""
+"""`Transform`, the base class of all transforms."""
 
 import abc
 import dataclasses
 from collections.abc import Callable
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,7 @@ __all__ = [
     "Occasional",
     "Size",
     "Transform",
-    "apply",
     "cast",
-    "size_after",
 ]
 
 INPUT_SIZE = "input"
@@ -73,18 +70,9 @@ class Occasional(Transform):
     def __post_init__(self):
         check_share(probability=self.probability)
 
-    def __call__(
-        self, image: NDArray, mask: NDArray, rng: np.random.Generator
-    ) -> tuple[NDArray, NDArray]:
-        if rng.random() < self.probability:
-            return self.change(image, mask, rng)
-        return image, mask
-
-    @abc.abstractmethod
-    def change(
-        self, image: NDArray, mask: NDArray, rng: np.random.Generator
-    ) -> tuple[NDArray, NDArray]:
-        """Transform a pair that was drawn to be changed."""
+    def is_due(self, rng: np.random.Generator) -> bool:
+        """Draw whether to change a pair."""
+        return bool(rng.random() < self.probability)
 
 
 def cast(values, dtype):
@@ -92,55 +80,3 @@ def cast(values, dtype):
     if np.issubdtype(dtype, np.integer) and values.dtype.kind == "f":
         values.round(out=values)
     return values.astype(dtype, copy=False)
-
-
-def apply(
-    transforms: Sequence[Callable],
-    image: NDArray,
-    mask: NDArray,
-    rng: np.random.Generator,
-) -> tuple[NDArray, NDArray]:
-    """Apply transforms one after the other.
-
-    `RandomScale` directly before `RandomCrop` computes only the crop. The
-    image may differ by one gray level from that of separate steps.
-
-    Args:
-        transforms: sequence of `Transform`s or callables.
-        image: array `(height, width, channels)`.
-        mask: integer array `(height, width)`.
-        rng: `numpy.random.Generator`.
-
-    Returns:
-        Tuple (image, mask).
-
-    Example:
-
-    >>> import numpy as np
-    >>> from keras_seg.data import augment
-    >>> image, mask = np.ones((4, 6, 3), "uint8"), np.ones((4, 6), "uint8")
-    >>> transforms = [augment.RandomScale(0.5, 2), augment.RandomCrop(8)]
-    >>> image, mask = augment.apply(
-    ...     transforms, image, mask, np.random.default_rng(0))
-    >>> image.shape, mask.shape
-    ((8, 8, 3), (8, 8))
-    """
-    waiting = list(transforms)
-    while waiting:
-        transform = waiting.pop(0)
-        if waiting and isinstance(transform, Transform):
-            joined = transform.with_next(waiting[0])
-            if joined is not None:
-                transform = joined
-                del waiting[0]
-        image, mask = transform(image, mask, rng)
-    return image, mask
-
-
-def size_after(transforms: Sequence[Callable]) -> Size:
-    """The size after a sequence of transforms, see `Transform.size_after`."""
-    size: Size = INPUT_SIZE
-    for transform in transforms:
-        if isinstance(transform, Transform):
-            size = transform.size_after(size)
-    return size

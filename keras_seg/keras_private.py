@@ -21,6 +21,7 @@ __all__ = [
     "calls_of",
     "has_value",
     "input_structure",
+    "moving_averages",
     "number_of_calls",
     "output_number",
     "producer",
@@ -133,6 +134,20 @@ def input_structure(model: "keras.Model") -> Any:
 def has_value(variable: "keras.Variable") -> bool:
     """Whether a variable is initialized: not in a `keras.StatelessScope`."""
     return _private(variable, "_value") is not None
+
+
+def moving_averages(
+    optimizer: "keras.optimizers.Optimizer | None",
+) -> "list[tuple[keras.Variable, keras.Variable]]":
+    """Returns each trained weight with its moving average, if there are any.
+
+    None are there before the first step, and without `use_ema`.
+    """
+    if optimizer is None or not (optimizer.use_ema and optimizer.built):
+        return []
+    averages = _private(optimizer, "_model_variables_moving_average")
+    variables = _private(optimizer, "_trainable_variables")
+    return list(zip(variables, averages, strict=True))
 
 
 def variable_index(

@@ -29,9 +29,9 @@ from keras_seg.inference import Evaluation
 from keras_seg.runs.source import recorded_source
 from keras_seg.training.estimates import in_words
 from keras_seg.training.save_run import validation_matrix
-from keras_seg.training.setup import FITTED
 from keras_seg.training.setup import check_network
-from keras_seg.training.setup import suggest_settings
+from keras_seg.training.suggest import FITTED
+from keras_seg.training.suggest import suggest_settings
 from keras_seg.words import count
 from keras_seg.words import duration
 

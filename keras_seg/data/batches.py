@@ -60,6 +60,8 @@ class Batches(Epochs):
             the size, applied in order. Those that mix pairs get others of
             the data set, see `keras_seg.data.augment.Mix`.
         shuffle: bool, whether to draw a new order in every epoch.
+        repeat: int, how often an epoch goes through the data set, for fewer
+            validations in as many updates. Defaults to 1.
         seed: int, 0 or more.
         drop_remainder: bool, whether to leave out an incomplete last batch.
         cache: bool, whether to keep decoded pairs in memory, up to 2 GiB.
@@ -100,9 +102,10 @@ class Batches(Epochs):
         pixel_weights: Callable[[NDArray], NDArray] | None = None,
         margin: int = 0,
         outputs: int = 1,
+        repeat: int = 1,
     ):
         super().__init__(seed)
-        check_positive(batch_size=batch_size, outputs=outputs)
+        check_positive(batch_size=batch_size, outputs=outputs, repeat=repeat)
         if workers is not None:
             check_positive(workers=workers)
         check_integer(0, margin=margin)
@@ -111,7 +114,7 @@ class Batches(Epochs):
                 "`dataset` must have at least one pair. "
                 "Received: an empty data set"
             )
-        if drop_remainder and len(dataset) < batch_size:
+        if drop_remainder and len(dataset) * repeat < batch_size:
             raise ValueError(
                 "`drop_remainder` leaves no batch. Received: "
                 f"batch_size={batch_size} for {len(dataset)} pairs"
@@ -120,6 +123,7 @@ class Batches(Epochs):
         self.batch_size = batch_size
         self.transforms = checked_transforms(transforms)
         self.shuffle = shuffle
+        self.repeat = repeat
         self.drop_remainder = drop_remainder
         self.pixel_weights = pixel_weights
         self.margin = margin
@@ -129,7 +133,8 @@ class Batches(Epochs):
         self._ahead = ReadAhead(self._threads)
 
     def __len__(self) -> int:
-        full, rest = divmod(len(self.dataset), self.batch_size)
+        pairs = len(self.dataset) * self.repeat
+        full, rest = divmod(pairs, self.batch_size)
         return full + (rest > 0 and not self.drop_remainder)
 
     def _batch(self, index, in_epoch):
@@ -256,10 +261,11 @@ class Batches(Epochs):
     def _order(self, epoch):
         count = len(self.dataset)
         if not self.shuffle:
-            return range(count)
-        # The streams of pairs end in their positions, all below `count`.
-        rng = np.random.default_rng([self.seed, epoch, count])
-        return rng.permutation(count)
+            return np.tile(np.arange(count), self.repeat)
+        # The streams of pairs end in their positions, all below this number.
+        rng = np.random.default_rng([self.seed, epoch, count * self.repeat])
+        orders = [rng.permutation(count) for _ in range(self.repeat)]
+        return np.concatenate(orders)
 
     def _common_size(self, index, order):
         """The size that batch `index` is padded to."""

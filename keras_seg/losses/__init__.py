@@ -15,6 +15,7 @@ from keras_seg.losses.cross_entropy import CrossEntropy
 from keras_seg.losses.cross_entropy import Focal
 from keras_seg.losses.hard_examples import OnlineHardExamples
 from keras_seg.losses.lovasz import LovaszSoftmax
+from keras_seg.losses.named import named
 from keras_seg.losses.tversky import Dice
 from keras_seg.losses.tversky import Tversky
 
@@ -29,4 +30,5 @@ __all__ = [
     "border_weights",
     "class_weights",
     "deep_supervision",
+    "named",
 ]

@@ -5,9 +5,15 @@ import json
 from typing import Any
 from typing import Self
 
+from keras_seg.arguments import check_one_of
+from keras_seg.losses.class_weights import RULES
+from keras_seg.losses.named import terms_of
 from keras_seg.words import did_you_mean
 
-__all__ = ["Settings"]
+__all__ = ["OPTIMIZERS", "PRECISIONS", "Settings"]
+
+OPTIMIZERS = ("adamw", "sgd")
+PRECISIONS = ("float32", "mixed_bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +34,8 @@ class Settings:
             are then None and empty: the path of a run folder or of a
             `.keras` file, `"hf://user/name"` of the Hub, or else a name of
             `keras_seg.pretrained`.
-        epochs: int, how often every image is seen.
+        epochs: int, after each of which the model is validated and saved.
+        repeat: int, how often an epoch goes through the images.
         batch_size: int.
         validation_batch_size: int; used where all validation images have
             one size. Images of different sizes go one by one.
@@ -39,11 +46,26 @@ class Settings:
             crop.
         scale: optional tuple (low, high) of a random factor; needs `crop`.
         flip: bool, mirror every second image.
+        loss: str, a name of `keras_seg.losses.named`, or several joined by
+            `+`, such as `"cross_entropy+dice"`.
+        class_weights: a rule of `keras_seg.losses.class_weights`, or a dict
+            of weights by name; `None` for 1 each.
+        optimizer: str, `"adamw"` or `"sgd"`, which has a momentum of 0.9.
         learning_rate: float, of the first step; it falls to 0.
         backbone_rate: float, the factor of the learning rate of the layers of
             the backbone, with `start_from` of all but the new class scores;
             or `None` for 0.1 where they are pretrained, 1 otherwise.
-        weight_decay: float, of AdamW.
+        weight_decay: float, of the optimizer, decoupled from its gradients.
+        accumulate: int, batches in an update.
+        ema: optional float, the momentum of a moving average of the weights,
+            such as 0.99, which is validated and saved in place of them.
+        patience: optional int, epochs without a better model after which
+            training ends; `None` for all epochs.
+        precision: optional str, `"float32"`, or `"mixed_bfloat16"`, which
+            computes in half of the memory where the device can; logits and
+            loss stay float32. `None` for the dtype policy of Keras.
+        workers: optional int, threads that read images; `None` for one more
+            than there are CPUs. No result depends on it.
         freeze_batch_norm: bool, whether the batch norm of the backbone keeps
             its statistics, or `None` for yes with a pretrained one, no
             otherwise. See `keras_seg.training.freeze_batch_norm`.
@@ -66,15 +88,24 @@ class Settings:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     start_from: str | None = None
     epochs: int = 20
+    repeat: int = 1
     batch_size: int = 8
     validation_batch_size: int = 4
     size: int | None = None
     crop: tuple[int, int] | None = (256, 256)
     scale: tuple[float, float] | None = (0.75, 1.5)
     flip: bool = True
+    loss: str = "cross_entropy"
+    class_weights: str | dict[str, float] | None = None
+    optimizer: str = "adamw"
     learning_rate: float = 1e-3
     backbone_rate: float | None = None
     weight_decay: float = 1e-4
+    accumulate: int = 1
+    ema: float | None = None
+    patience: int | None = None
+    precision: str | None = None
+    workers: int | None = None
     freeze_batch_norm: bool | None = None
     seed: int = 0
 
@@ -85,11 +116,31 @@ class Settings:
             object.__setattr__(self, "options", {})
         if self.backbone_file is not None and self.weights == "imagenet":
             object.__setattr__(self, "weights", None)
-        for name in ("epochs", "batch_size", "validation_batch_size"):
+        for name in (
+            *("epochs", "batch_size", "validation_batch_size"),
+            *("accumulate", "repeat"),
+        ):
             self._refuse(name, _is_int(getattr(self, name), 1), "an int >= 1")
         self._refuse("seed", _is_int(self.seed, 0), "an int >= 0")
-        good = self.size is None or _is_int(self.size, 1)
-        self._refuse("size", good, "an int >= 1, or None")
+        for name in ("size", "patience", "workers"):
+            value = getattr(self, name)
+            good = value is None or _is_int(value, 1)
+            self._refuse(name, good, "an int >= 1, or None")
+        good = self.ema is None or (_is_number(self.ema) and 0 < self.ema < 1)
+        self._refuse("ema", good, "a number above 0 and below 1, or None")
+        check_one_of(OPTIMIZERS, optimizer=self.optimizer)
+        check_one_of((None, *PRECISIONS), precision=self.precision)
+        if self.start_from is not None or self.backbone_file is not None:
+            what = "None for a network from a file, which has its own"
+            self._refuse("precision", self.precision is None, what)
+        terms_of(self.loss)
+        weights = self.class_weights
+        if isinstance(weights, dict):
+            good = all(map(_is_number, weights.values()))
+            what = "a dict of numbers, one for the name of a class"
+            self._refuse("class_weights", good, what)
+        else:
+            check_one_of((None, *RULES), class_weights=weights)
         self._refuse(
             "learning_rate",
             _is_number(self.learning_rate) and self.learning_rate > 0,

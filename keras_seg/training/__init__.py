@@ -19,13 +19,17 @@ from keras_seg.training.freezing import freeze_backbone
 from keras_seg.training.freezing import unfreeze
 from keras_seg.training.save_run import SaveRun
 from keras_seg.training.setup import build_model
-from keras_seg.training.setup import suggest_settings
+from keras_seg.training.suggest import RangeTest
+from keras_seg.training.suggest import find_learning_rate
+from keras_seg.training.suggest import fit_epochs
+from keras_seg.training.suggest import suggest_settings
 from keras_seg.training.train import resume
 from keras_seg.training.train import train
 
 __all__ = [
     "DataSource",
     "DryRun",
+    "RangeTest",
     "RunError",
     "RunFolder",
     "RunWarning",
@@ -35,6 +39,8 @@ __all__ = [
     "WatchClasses",
     "build_model",
     "dry_run",
+    "find_learning_rate",
+    "fit_epochs",
     "freeze_backbone",
     "freeze_batch_norm",
     "recipes",

@@ -1,6 +1,7 @@
 """Callbacks that write a run folder, draw samples and warn."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -12,15 +13,76 @@ from keras_seg.inference import predict
 from keras_seg.layers.base import nested_layers
 from keras_seg.runs.files import RunWarning
 from keras_seg.runs.folder import RunFolder
+from keras_seg.runs.settings import Settings
+from keras_seg.training.averaging import ValidateAverage
+from keras_seg.training.averaging import averaged
 from keras_seg.training.save_run import SaveRun
 from keras_seg.training.save_run import validation_matrix
 
 __all__ = [
+    "Patience",
     "SamplePanels",
     "WatchClasses",
+    "fit_callbacks",
     "run_callbacks",
     "warn_of_small_batches",
 ]
+
+
+class Patience(keras.callbacks.Callback):
+    """Ends training when the model has not become better for some epochs.
+
+    `keras.callbacks.EarlyStopping` begins to count again when a run goes on.
+
+    Args:
+        patience: int, epochs without a better model.
+        values: list of floats, the metric of the epochs before.
+        monitor: str, the metric whose largest value is the best.
+    """
+
+    def __init__(
+        self,
+        patience: int,
+        values: Sequence[float] = (),
+        monitor: str = "val_mean_iou",
+    ):
+        super().__init__()
+        self.patience = patience
+        self.values = list(values)
+        self.monitor = monitor
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the best epoch is so many epochs ago."""
+        if not self.values:
+            return False
+        best = int(np.argmax(self.values))
+        return len(self.values) - 1 - best >= self.patience
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        self.values.append((logs or {}).get(self.monitor, -np.inf))
+        if self.is_over:
+            self.model.stop_training = True
+
+
+def fit_callbacks(
+    settings: Settings, rows: Sequence[dict[str, Any]] = ()
+) -> list[keras.callbacks.Callback]:
+    """Returns the callbacks that settings ask for.
+
+    Args:
+        settings: `Settings`.
+        rows: the history of the epochs before, if a run goes on.
+    """
+    found: list[keras.callbacks.Callback] = []
+    if settings.ema is not None:
+        found.append(ValidateAverage())
+    if settings.patience is not None:
+        before = [row.get("val_mean_iou", -np.inf) for row in rows]
+        found.append(Patience(settings.patience, before))
+    return found
 
 
 def run_callbacks(
@@ -87,7 +149,8 @@ class SamplePanels(keras.callbacks.Callback):
         examples = []
         for index in self.indices:
             image, mask = map(np.asarray, self.data[index])
-            prediction = predict(self.model, image)
+            with averaged(self.model):
+                prediction = predict(self.model, image)
             examples.append((self._title(index), image, mask, prediction))
         picture = comparison(examples, self.run.class_table)
         self.run.write_picture(f"samples/epoch_{epoch + 1:03d}.png", picture)

@@ -17,6 +17,7 @@ from keras_seg.metrics import ConfusionMatrix
 from keras_seg.runs.files import writing
 from keras_seg.runs.folder import RunFolder
 from keras_seg.runs.model_file import without_optimizer
+from keras_seg.training.averaging import averaged
 from keras_seg.training.checkpoint import generator_states
 from keras_seg.training.checkpoint import read_checkpoint
 from keras_seg.training.checkpoint import restore_variables
@@ -126,7 +127,8 @@ class SaveRun(keras.callbacks.Callback):
 
     def _save_model(self, name: str) -> None:
         model = without_optimizer(self.model)
-        self.run.save_model(at_size(model, self.run.settings), name)
+        with averaged(self.model):
+            self.run.save_model(at_size(model, self.run.settings), name)
 
     def draw_curves(self, always: bool = False) -> None:
         """Draws `curves.png`, if it is due and matplotlib is installed.

@@ -1,12 +1,11 @@
 """From settings and data to the model and the batches that `fit` takes."""
 
-import dataclasses
+import contextlib
 import inspect
 import pathlib
-import statistics
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -19,7 +18,6 @@ from keras_seg.data import Batches
 from keras_seg.data import ClassTable
 from keras_seg.data import Shrunk
 from keras_seg.data import augment
-from keras_seg.data import suggest_longest_side
 from keras_seg.data.folder import PairSequence
 from keras_seg.hub.names import is_name
 from keras_seg.hub.names import parse
@@ -34,7 +32,6 @@ from keras_seg.training.start_from import read_backbone
 from keras_seg.words import did_you_mean
 
 __all__ = [
-    "FITTED",
     "at_size",
     "build_model",
     "check_network",
@@ -42,17 +39,11 @@ __all__ = [
     "shrunk",
     "compiled_model",
     "find_application",
-    "suggest_settings",
+    "image_sizes",
     "training_batches",
     "whole_images",
 ]
 
-LARGEST_CROP = 256
-LARGEST_BATCH = 8
-FEWEST_UPDATES = 1000
-EPOCHS = (20, 100)
-# The settings that `suggest_settings` fits to the images.
-FITTED = ("size", "crop", "batch_size", "epochs")
 # Builders' arguments that are no options: settings of their own, or what the
 # loss or the data fixes, such as one output of the size of the image.
 _NO_OPTIONS = (
@@ -67,64 +58,6 @@ _NO_OPTIONS = (
     "input_tensor",
     "data_format",
 )
-
-
-def suggest_settings(
-    data: PairSequence,
-    settings: Settings | None = None,
-    names: Sequence[str] = FITTED,
-) -> Settings:
-    """Fits size, crop, batch size and number of epochs to the images.
-
-    | | |
-    |---|---|
-    | size | see `keras_seg.data.suggest_longest_side` |
-    | crop | 256×256, no side longer than half of the (shrunk) images have |
-    | batch size | 8, no more than there are images |
-    | epochs | as many as make 1,000 updates, in 20 … 100 |
-
-    256, 8 and 20 are the defaults of `Settings`. 1,000 updates and at most 100
-    epochs are chosen by hand, not measured: the learning rate does not fall to
-    0 before a new head has learned, and a run on a few images ends. CamVid's
-    367 frames of 360×480 get 256×256, 8 and 22.
-
-    Args:
-        data: `keras_seg.data.Folder`, or any sequence of `(image, mask)`.
-        settings: `Settings` for everything else. Defaults to `Settings()`.
-        names: strs, which of the four to fit; the others stay as they are.
-            Defaults to all.
-
-    Returns:
-        `Settings`.
-
-    Example:
-
-    >>> from keras_seg.data import synthetic
-    >>> from keras_seg.training import suggest_settings
-    >>> pairs = list(zip(*synthetic.membranes(6, size=64)))
-    >>> found = suggest_settings(pairs)
-    >>> found.crop, found.batch_size, found.epochs
-    ((64, 64), 6, 100)
-    """
-    settings = settings or Settings()
-    if "size" in names:
-        size = suggest_longest_side(data)
-        settings = dataclasses.replace(settings, size=size)
-    if "crop" in names:
-        sides = zip(*_sizes(shrunk(settings, data)), strict=True)
-        crop = tuple(
-            min(LARGEST_CROP, statistics.median_low(side)) for side in sides
-        )
-        settings = dataclasses.replace(settings, crop=crop)
-    if "batch_size" in names:
-        batch_size = min(LARGEST_BATCH, len(data))
-        settings = dataclasses.replace(settings, batch_size=batch_size)
-    if "epochs" in names:
-        batches = -(-len(data) // settings.batch_size)
-        fewest, most = EPOCHS
-        epochs = min(most, max(fewest, -(-FEWEST_UPDATES // batches)))
-        settings = dataclasses.replace(settings, epochs=epochs)
-    return settings
 
 
 def find_application(name: str | None) -> Callable[..., keras.Model]:
@@ -275,6 +208,8 @@ def training_batches(settings: Settings, data: PairSequence) -> Batches:
         transforms,
         shuffle=True,
         seed=settings.seed,
+        workers=settings.workers,
+        repeat=settings.repeat,
     )
 
 
@@ -285,8 +220,9 @@ def whole_images(
     if data is None:
         return None
     data = shrunk(settings, data)
-    one_size = len(set(_sizes(data))) == 1
-    return Batches(data, settings.validation_batch_size if one_size else 1)
+    one_size = len(set(image_sizes(data))) == 1
+    batch_size = settings.validation_batch_size if one_size else 1
+    return Batches(data, batch_size, workers=settings.workers)
 
 
 def compiled_model(
@@ -298,8 +234,10 @@ def compiled_model(
     Keras's 0.99 the averages would not follow a short run.
     """
     keras.utils.set_random_seed(settings.seed)
-    model = build_model(settings, classes)
-    steps = settings.epochs * -(-len(data) // settings.batch_size)
+    with dtype_policy(settings.precision):
+        model = build_model(settings, classes)
+    images = len(data) * settings.repeat
+    steps = settings.epochs * -(-images // settings.batch_size)
     set_batch_norm_momentum(model, momentum_for(steps))
     rate: Any = settings.resolved().backbone_rate  # Not None any more.
     model.compile(
@@ -308,13 +246,30 @@ def compiled_model(
             model,
             classes=classes,
             epochs=settings.epochs,
+            repeat=settings.repeat,
             batch_size=settings.batch_size,
             learning_rate=settings.learning_rate,
             backbone_rate=rate,
             weight_decay=settings.weight_decay,
+            class_weights=settings.class_weights,
+            loss=settings.loss,
+            optimizer=settings.optimizer,
+            ema=settings.ema,
+            accumulation=settings.accumulate,
         )
     )
     return model
+
+
+@contextlib.contextmanager
+def dtype_policy(name: str | None) -> Iterator[None]:
+    """Builds layers with a dtype policy; None keeps that of Keras."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name or before)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def run_classes(
@@ -344,7 +299,7 @@ def run_classes(
     return class_table
 
 
-def _sizes(data: PairSequence) -> list[tuple[int, ...]]:
+def image_sizes(data: PairSequence) -> list[tuple[int, ...]]:
     """Returns the height and width of every image."""
     size = getattr(data, "size", None) or (lambda i: data[i][1].shape)
     return [tuple(map(int, size(i))) for i in range(len(data))]

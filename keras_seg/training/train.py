@@ -24,6 +24,7 @@ from keras_seg.runs.source import DataSource
 from keras_seg.runs.source import describe
 from keras_seg.runs.source import recorded_source
 from keras_seg.runs.source import refuse_changes
+from keras_seg.training.callbacks import fit_callbacks
 from keras_seg.training.callbacks import run_callbacks
 from keras_seg.training.callbacks import warn_of_small_batches
 from keras_seg.training.estimates import check_space
@@ -94,6 +95,12 @@ def train(
     ['loss', 'mean_iou', 'pixel_accuracy']
     """
     class_table = run_classes(data, validation, class_table)
+    if settings.patience is not None and validation is None:
+        raise ValueError(
+            "`patience` counts the epochs without a better model, which are "
+            "known from validation images alone. Fix: hold some out, or "
+            f"patience=None. Received: patience={settings.patience}"
+        )
     if out is not None:
         RunFolder.check_free(out)
     batches = training_batches(settings, data)
@@ -113,7 +120,11 @@ def train(
         batches,
         epochs=settings.epochs,
         validation_data=held_out,
-        callbacks=[keras.callbacks.TerminateOnNaN(), *callbacks],
+        callbacks=[
+            keras.callbacks.TerminateOnNaN(),
+            *callbacks,
+            *fit_callbacks(settings),
+        ],
         verbose=verbose,
     )
     _refuse_divergence(history.history["loss"], settings)
@@ -228,21 +239,26 @@ def _fit_in_folder(
     with lock(run.path / "classes.csv"):
         begin = saving.restore(model, batches)
         run.log(f"Training, on {keras.config.backend()}, after epoch {begin}.")
-        if begin < settings.epochs:
+        asked = fit_callbacks(settings, saving.rows)
+        over = any(getattr(one, "is_over", False) for one in asked)
+        if begin < settings.epochs and not over:
             model.fit(
                 batches,
                 epochs=settings.epochs,
                 initial_epoch=begin,
                 validation_data=held_out,
-                callbacks=[*watchers, *callbacks, saving],
+                callbacks=[*watchers, *callbacks, *asked, saving],
                 verbose=verbose,
             )
             losses = [row["loss"] for row in saving.rows]
             _refuse_divergence(losses, settings, run)
+        else:
+            # As `fit` does at its end: the averages become the weights.
+            model.optimizer.finalize_variable_values(model.trainable_variables)
         # To overfit on purpose is to validate on what is trained on.
         facts = run.data or {}
-        others = facts["validation"] not in (None, facts["train"])
-        finish(run, seen, others, saving)
+        unseen = facts["validation"] not in (None, facts["train"])
+        finish(run, seen, unseen, saving)
     return at_size(model, settings), _history(saving.rows)
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -37,10 +38,7 @@ def test_unknown_key():
         Settings.from_json(text)
     assert str(caught.value) == (
         "There is no setting 'epoch'. Did you mean 'epochs'? Settings are: "
-        "model, backbone, weights, options, start_from, epochs, "
-        "batch_size, "
-        "validation_batch_size, size, crop, scale, flip, learning_rate, "
-        "backbone_rate, weight_decay, freeze_batch_norm, seed."
+        f"{', '.join(field.name for field in dataclasses.fields(Settings))}."
     )
 
 
@@ -72,6 +70,27 @@ def test_no_settings(text):
         ("crop", (4, 4, 4), "(height, width) in pixels"),
         ("scale", (2.0, 1.0), "(low, high) with 0 < low <= high"),
         ("scale", 2, "(low, high) with 0 < low <= high"),
+        ("repeat", 0, "an int >= 1"),
+        ("accumulate", 0, "an int >= 1"),
+        ("patience", 0, "an int >= 1, or None"),
+        ("workers", 1.5, "an int >= 1, or None"),
+        ("ema", 1, "a number above 0 and below 1, or None"),
+        ("optimizer", "adam", "'adamw' or 'sgd'"),
+        (
+            "precision",
+            "bfloat16",
+            "one of None, 'float32', 'mixed_bfloat16'",
+        ),
+        (
+            "class_weights",
+            "median",
+            "one of None, 'median_frequency', 'balanced'",
+        ),
+        (
+            "class_weights",
+            {"cell": "2"},
+            "a dict of numbers, one for the name of a class",
+        ),
     ],
 )
 def test_refused(name, value, what):
@@ -80,6 +99,22 @@ def test_refused(name, value, what):
     assert str(caught.value) == (
         f"`{name}` must be {what}. Received: {name}={value!r}"
     )
+
+
+def test_unknown_loss():
+    with pytest.raises(ValueError) as caught:
+        Settings(loss="cross_entropy+dise")
+    assert str(caught.value) == (
+        "`loss` must be one of cross_entropy, dice, focal, lovasz, tversky, "
+        "ohem, or several joined by +, such as cross_entropy+dice. Did you "
+        "mean 'dice'? Received: loss='cross_entropy+dise'"
+    )
+
+
+def test_precision_of_a_network_from_a_file():
+    for options in ({"start_from": "a.keras"}, {"backbone": "a.keras"}):
+        with pytest.raises(ValueError, match="None for a network from a file"):
+            Settings(precision="mixed_bfloat16", **options)
 
 
 def test_scale_needs_crop():

@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import shutil
+import sys
 import types
 
 import keras
@@ -47,6 +48,10 @@ SETTINGS = Settings(
     crop=(32, 32),
     scale=(0.75, 1.5),
     learning_rate=1e-2,
+    loss="cross_entropy+dice",
+    class_weights="balanced",
+    accumulate=2,
+    ema=0.5,
 )
 
 
@@ -123,6 +128,29 @@ def assert_class_history(run, history):
     best = max(history.history["val_mean_iou"])
     ious = [row["iou"] for row in run.scores()]
     assert np.nanmean(ious) == pytest.approx(best, abs=1e-3)
+
+
+def test_patience(pairs, tmp_path, monkeypatch):
+    """The best epoch is the first, two more follow; no more when it goes on."""
+    settings = change(learning_rate=1e-12, epochs=9, patience=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[train.__module__], "finish", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            fit(settings, pairs[:2], pairs[6:], tmp_path / "run")
+    model, history = resume(tmp_path / "run", pairs[:2], pairs[6:], verbose=0)
+    assert len(history.history["loss"]) == 3
+    assert RunFolder.open(tmp_path / "run").is_finished
+    # The averages, which do not follow from another epoch.
+    saved = RunFolder.open(tmp_path / "run").load_model(best=False)
+    for one, two in zip(saved.weights, model.weights, strict=True):
+        one, two = map(keras.ops.convert_to_numpy, (one, two))
+        np.testing.assert_array_equal(one, two)
+    with pytest.raises(ValueError, match="hold some out.*patience=2"):
+        fit(settings, pairs[:2])
+
+
+def _killed(*args):
+    raise KeyboardInterrupt
 
 
 def test_without_a_folder(pairs, whole):

@@ -7,18 +7,22 @@ from typing import Any
 import keras
 
 from keras_seg.applications.backbones import backbone_layers
+from keras_seg.arguments import check_one_of
 from keras_seg.data import VOID
 from keras_seg.data.folder import PairSequence
 from keras_seg.data.ids import class_statistics
 from keras_seg.from_logits import gives_logits
-from keras_seg.losses import CrossEntropy
 from keras_seg.losses import class_weights as weights_by_rule
+from keras_seg.losses import named
 from keras_seg.metrics import MeanIoU
 from keras_seg.metrics import PixelAccuracy
 from keras_seg.optimizers import AdamW
+from keras_seg.optimizers import CaffeSGD
 from keras_seg.schedules import Poly
 
 __all__ = ["finetune"]
+
+OPTIMIZERS = {"adamw": AdamW, "sgd": CaffeSGD}
 
 
 def finetune(
@@ -33,6 +37,11 @@ def finetune(
     backbone_rate: float = 0.1,
     weight_decay: float = 1e-4,
     class_weights: str | dict | Sequence[float] | None = None,
+    loss: str = "cross_entropy",
+    optimizer: str = "adamw",
+    ema: float | None = None,
+    accumulation: int = 1,
+    repeat: int = 1,
 ) -> dict[str, Any]:
     """AdamW whose learning rate falls to 0, cross-entropy without void.
 
@@ -73,6 +82,16 @@ def finetune(
         class_weights: a rule of `keras_seg.losses.class_weights`, for which
             the masks are counted: `"median_frequency"`, `"balanced"`, a dict
             of weights by name or id, or a list. Defaults to None, all 1.
+        loss: str, see `keras_seg.losses.named`. Defaults to
+            `"cross_entropy"`.
+        optimizer: str, `"adamw"`, or `"sgd"` with a momentum of 0.9, which
+            takes larger rates. Defaults to `"adamw"`.
+        ema: float, the momentum of a moving average of the weights, which
+            `keras.callbacks.SwapEMAWeights` puts in their place. Defaults to
+            None, no average.
+        accumulation: int, batches in an update. Defaults to 1.
+        repeat: int, how often an epoch goes through the images, see
+            `keras_seg.data.Batches`. Defaults to 1.
 
     Returns:
         Dictionary of arguments of `model.compile`.
@@ -107,15 +126,29 @@ def finetune(
             class_weights,
             names=table.names if table else None,
         )
+    check_one_of(OPTIMIZERS, optimizer=optimizer)
     from_logits = model is None or gives_logits(model) is not False
-    steps = epochs * -(-len(data) // batch_size)
-    return {
-        "optimizer": AdamW(
-            Poly(learning_rate, steps),
-            weight_decay=weight_decay,
-            multipliers=_slowed(model, backbone, backbone_rate),
+    batches = epochs * -(-len(data) * repeat // batch_size)
+    updates = max(1, batches // accumulation)
+    options: dict[str, Any] = {
+        "learning_rate": Poly(
+            learning_rate, updates, accumulation=accumulation
         ),
-        "loss": CrossEntropy(VOID, class_weights, from_logits=from_logits),
+        "weight_decay": weight_decay,
+        "multipliers": _slowed(model, backbone, backbone_rate),
+    }
+    if ema is not None:
+        options.update(use_ema=True, ema_momentum=ema)
+    if accumulation > 1:
+        options.update(gradient_accumulation_steps=accumulation)
+    return {
+        "optimizer": OPTIMIZERS[optimizer](**options),
+        "loss": named(
+            loss,
+            ignore_class=VOID,
+            class_weights=class_weights,
+            from_logits=from_logits,
+        ),
         "metrics": [
             MeanIoU(classes, ignore_class=VOID),
             PixelAccuracy(classes, ignore_class=VOID),

@@ -30,6 +30,7 @@ from keras_seg.data.augment.moving import RandomQuarterTurns
 from keras_seg.data.augment.moving import RandomRotation
 from keras_seg.data.augment.moving import RandomShift
 from keras_seg.data.augment.moving import rotate
+from keras_seg.data.augment.named import named
 from keras_seg.data.augment.perspective import RandomPerspective
 from keras_seg.data.augment.scaling import RandomScale
 from keras_seg.data.augment.scaling import resize_image
@@ -61,6 +62,7 @@ __all__ = [
     "RandomShift",
     "Transform",
     "apply",
+    "named",
     "pad_to",
     "resize_image",
     "resize_mask",

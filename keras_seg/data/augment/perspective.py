@@ -67,7 +67,7 @@ class RandomPerspective(Filling, Occasional):
     array([  0, 255], dtype=uint8)
     """
 
-    distortion_scale: float = 0.2
+    distortion_scale: float = 0.1
 
     def __post_init__(self):
         super().__post_init__()

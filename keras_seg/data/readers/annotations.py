@@ -2,13 +2,18 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keras_seg.data.classes import MAX_CLASSES
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
+from keras_seg.data.readers.polygons import Region
+from keras_seg.data.readers.polygons import paint
+from keras_seg.data.stacks import label_table
 from keras_seg.data.text import brief
 from keras_seg.data.text import composed
 from keras_seg.data.text import malformed
@@ -132,11 +137,14 @@ class Labels:
         class_table: `ClassTable`.
         ids: dictionary from each label to its id.
         background: int, the id of pixels in no shape.
+        multi_label: bool, whether classes may overlap; none is the
+            background then.
     """
 
     class_table: ClassTable
     ids: dict[str, int]
     background: int = VOID
+    multi_label: bool = False
 
     def knows(self, label):
         """Whether a label is a class or means void."""
@@ -146,7 +154,63 @@ class Labels:
         """The id of a label; a `DataError` if it is unknown."""
         if self.knows(label):
             return self.ids.get(composed(label), VOID)
+        if self.multi_label and is_background(label):
+            raise _no_background(file, f"has {where}the label {label}")
         raise _unknown(label, self.class_table, file, where)
+
+    def draw(
+        self,
+        regions: Iterable[tuple[Region, int]],
+        size: tuple[int, int],
+        by_area: bool = True,
+        under: NDArray | None = None,
+        value: int = 1,
+    ) -> NDArray:
+        """Draws regions of ids, see `paint`; each class by itself if several
+        labels are allowed, void in all planes.
+
+        Args:
+            regions: iterable of tuples (`Region`, id).
+            size: tuple (height, width).
+            by_area: see `paint`.
+            under: optional array that is drawn over.
+            value: int, what a class has in its plane.
+
+        Returns:
+            uint16 array `(height, width)` of ids, or uint8 `(height, width,
+            classes)`.
+        """
+        if not self.multi_label:
+            below = self.background if under is None else under
+            return paint(regions, size, below, by_area)
+        if under is None:
+            under = np.zeros((*size, len(self.class_table)), "uint8")
+        regions = list(regions)
+        for k in range(len(self.class_table)):
+            own = [
+                (region, value if i == k else VOID)
+                for region, i in regions
+                if i in (k, VOID)
+            ]
+            if own:
+                under[..., k] = paint(own, size, under[..., k], by_area)
+        return under
+
+    def overlap(
+        self, regions: Iterable[tuple[Region, int]], size: tuple[int, int]
+    ) -> int:
+        """The pixels that lie in regions of more than one class."""
+        first = np.full(size, VOID, "uint8")
+        several = np.zeros(size, bool)
+        for region, i in regions:
+            if i not in (VOID, self.background):
+                window = region.window()
+                below = first[window]
+                several[window] |= (
+                    region.inside & (below != VOID) & (below != i)
+                )
+                below[region.inside & (below == VOID)] = i
+        return int(np.count_nonzero(several))
 
 
 def is_background(label):
@@ -159,7 +223,9 @@ def is_void(label):
     return label.casefold() in _VOID
 
 
-def match_labels(labels, class_table, file, background="background"):
+def match_labels(
+    labels, class_table, file, background="background", multi_label=False
+):
     """Assign ids to labels, from a class table or in their order.
 
     Without a table the background is class 0, even if a label is called so,
@@ -173,12 +239,16 @@ def match_labels(labels, class_table, file, background="background"):
         file: str or path, named in errors.
         background: optional str, the class of pixels in no shape, added if
             there is none; `None` makes them void.
+        multi_label: bool, whether classes may overlap. The background is no
+            class then.
 
     Returns:
         `Labels`.
     """
     labels = [composed(x) for x in labels if not is_void(x)]
     refuse_alike(labels, file)
+    if multi_label:
+        return _several(labels, class_table, file, background)
     if isinstance(class_table, ClassTable):
         return _in_table(labels, class_table, file, background)
     names = [x for x in labels if is_background(x) or x == background]
@@ -225,6 +295,52 @@ def _in_table(labels, classes, file, background):
             ),
         )
     return Labels(classes, ids, ids.get(background, *known[:1]))
+
+
+def _several(labels, classes, file, background):
+    if background is None:
+        raise ValueError(
+            "`background` must name the label of pixels without a class "
+            "where classes may overlap, for these are 0 in all planes. "
+            "Received: background=None, multi_label=True"
+        )
+    labels = [x for x in labels if not (is_background(x) or x == background)]
+    if isinstance(classes, ClassTable):
+        table = classes
+        refuse_alike(table.names, "the class table")
+        for name in table.names:
+            if is_background(name) or name == background:
+                raise _no_background("the class table", f"has the class {name}")
+    else:
+        if not labels or classes not in (None, len(labels)):
+            raise DataError(
+                "KS-D015",
+                file,
+                f"has {len(labels)} classes, without the background",
+                "one is needed"
+                if classes is None
+                else f"{classes} are asked for",
+                fix="correct the number, or leave it out"
+                if labels
+                else "label some objects",
+            )
+        table = label_table(labels)
+    ids = {composed(name): i for i, name in enumerate(table.names)}
+    for label in labels:
+        if label not in ids:
+            raise _unknown(label, table, file, "")
+    return Labels(table, ids, multi_label=True)
+
+
+def _no_background(file, found):
+    return DataError(
+        "KS-D015",
+        file,
+        found,
+        "where classes may overlap, a pixel of none of them is background, "
+        "and that is no class",
+        fix="remove it",
+    )
 
 
 def _check_count(count, classes, file):

@@ -49,6 +49,7 @@ def from_coco(
     channels: int | None = 3,
     background: str | None = "background",
     crowd_is_void: bool = True,
+    multi_label: bool = False,
 ) -> Folder:
     """Read annotations in COCO's format as a `Folder`.
 
@@ -79,7 +80,10 @@ def from_coco(
         check, channels: see `from_folder`.
         background: optional str, the class of pixels without an annotation;
             `None` makes them void.
-        crowd_is_void: bool, whether pixels of `iscrowd` are void.
+        crowd_is_void: bool, whether pixels of `iscrowd` are void; where
+            classes may overlap, for their class.
+        multi_label: bool, whether classes may overlap: each class is drawn by
+            itself, and the background is no class.
 
     Raises:
         DataError: If a file cannot be used.
@@ -112,7 +116,7 @@ def from_coco(
         every |= dict.fromkeys(listed.values())
     # A table need not have names that are not used: `CocoMasks` looks them up.
     listed = [] if isinstance(table, ClassTable) else list(every)
-    labels = match_labels(listed, table, file, background)
+    labels = match_labels(listed, table, file, background, multi_label)
     shapes = _by_image(content, entries, file)
     pairs = [
         Pair(stem, folder / name, file)
@@ -123,7 +127,9 @@ def from_coco(
         for pair, entry in zip(pairs, entries, strict=True)
     }
     masks = CocoMasks(records, categories, labels, crowd_is_void)
-    data = Folder(pairs, labels.class_table, masks, channels)
+    data = Folder(
+        pairs, labels.class_table, masks, channels, multi_label=multi_label
+    )
     return data.check() if check else data
 
 

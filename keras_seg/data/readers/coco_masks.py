@@ -15,7 +15,6 @@ from keras_seg.data.readers.annotations import refuse_shape
 from keras_seg.data.readers.annotations import value
 from keras_seg.data.readers.polygons import Region
 from keras_seg.data.readers.polygons import fill
-from keras_seg.data.readers.polygons import paint
 from keras_seg.data.readers.polygons import runs
 from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
@@ -41,23 +40,29 @@ class CocoMasks:
     crowd_is_void: bool = True
 
     def __call__(self, pair):
-        entry, annotations = self.records[pair.image]
-        size = read_size(pair.image)
-        declared = entry.get("height"), entry.get("width")
-        check_size(declared, size, pair.image, pair.mask)
-        crowds, objects = (
-            self._regions(annotations, size, pair.mask, crowds)
-            for crowds in (True, False)
-        )
+        crowds, size = self._regions(pair, crowds=True)
+        objects, _ = self._regions(pair, crowds=False)
         # An object is labeled more precisely than the crowd around it.
-        under = paint(crowds, size, self.labels.background)
-        return paint(objects, size, under)
+        under = self.labels.draw(crowds, size, value=VOID)
+        return self.labels.draw(objects, size, under=under)
+
+    def overlap(self, pair):
+        """The pixels of an image that have more than one class."""
+        return self.labels.overlap(*self._regions(pair, crowds=False))
 
     def is_bare(self, pair):
         """Whether an image has no annotation."""
         return not self.records[pair.image][1]
 
-    def _regions(self, annotations, size, file, crowds):
+    def _regions(self, pair, crowds):
+        """The regions of objects or crowds with their ids, and the size."""
+        entry, annotations = self.records[pair.image]
+        size = read_size(pair.image)
+        declared = entry.get("height"), entry.get("width")
+        check_size(declared, size, pair.image, pair.mask)
+        return self._drawn(annotations, size, pair.mask, crowds), size
+
+    def _drawn(self, annotations, size, file, crowds):
         for annotation in annotations:
             where = f"annotation {annotation.get('id')}"
             marked = annotation.get("iscrowd") or 0
@@ -70,7 +75,9 @@ class CocoMasks:
             crowd = self.crowd_is_void and marked == 1
             if crowd == crowds:
                 region = region_of(annotation, size, file, where)
-                i = VOID if crowd else self._id(annotation, file, where)
+                # One id a pixel: a crowd is void, whatever its class.
+                unknown = crowd and not self.labels.multi_label
+                i = VOID if unknown else self._id(annotation, file, where)
                 yield region, i
 
     def _id(self, annotation, file, where):

@@ -32,7 +32,6 @@ from keras_seg.data.readers.annotations import refuse_shape
 from keras_seg.data.readers.annotations import value
 from keras_seg.data.readers.polygons import disc
 from keras_seg.data.readers.polygons import fill
-from keras_seg.data.readers.polygons import paint
 from keras_seg.data.readers.polygons import whole
 from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
@@ -57,6 +56,7 @@ def from_labelme(
     channels: int | None = 3,
     background: str | None = "background",
     skip_unlabeled: bool = False,
+    multi_label: bool = False,
 ) -> Folder:
     """Read the files of labelme as a `Folder`.
 
@@ -79,6 +79,8 @@ def from_labelme(
         check, channels, skip_unlabeled: see `from_folder`.
         background: optional str, the class of pixels in no shape; `None`
             makes them void.
+        multi_label: bool, whether classes may overlap: each class is drawn by
+            itself, and the background is no class.
 
     Raises:
         DataError: If a file or the folder cannot be used.
@@ -94,9 +96,16 @@ def from_labelme(
     pairs, skipped = _pairs(folder, skip_unlabeled)
     table = find_table(folder, class_table)
     names = _labels((folder, root), parts, table)
-    labels = match_labels(names, table, folder, background)
+    labels = match_labels(names, table, folder, background, multi_label)
     masks = LabelmeMasks(labels)
-    data = Folder(pairs, labels.class_table, masks, channels, skipped)
+    data = Folder(
+        pairs,
+        labels.class_table,
+        masks,
+        channels,
+        skipped,
+        multi_label=multi_label,
+    )
     return data.check() if check else data
 
 
@@ -198,16 +207,23 @@ class LabelmeMasks:
     labels: Labels
 
     def __call__(self, pair):
+        regions, size = self._regions(pair)
+        return self.labels.draw(regions, size, by_area=False)
+
+    def overlap(self, pair):
+        """The pixels of an image that have more than one class."""
+        return self.labels.overlap(*self._regions(pair))
+
+    def _regions(self, pair):
+        """The regions of shapes with their ids, and the size."""
         content = read_json(pair.mask)
         size = read_size(pair.image)
         shapes = value(content, "shapes", list, pair.mask, "the file")
         declared = content.get("imageHeight"), content.get("imageWidth")
         check_size(declared, size, pair.image, pair.mask)
-        regions = self._regions(shapes, size, pair.mask)
-        background = self.labels.background
-        return paint(regions, size, background, by_area=False)
+        return self._drawn(shapes, size, pair.mask), size
 
-    def _regions(self, shapes, size, file):
+    def _drawn(self, shapes, size, file):
         for number, shape in enumerate(shapes, start=1):
             where = f"shape {number}"
             label = value(shape, "label", str, file, where)

@@ -134,8 +134,8 @@ def from_folder(
     }
     _, reader = recognize(path)
     if multi_label:
-        reader = multi_label_reader(reader, path)
-        options["missing_classes"] = missing_classes
+        reader, more = multi_label_reader(reader, path, missing_classes)
+        options |= more
     elif missing_classes is not None:
         raise ValueError(
             "`missing_classes` is for one file a class: it needs multi_label. "
@@ -164,10 +164,18 @@ def from_folder(
     return folder.check() if check else folder
 
 
-def multi_label_reader(reader, path):
-    """The function that reads several labels in the layout of a reader."""
+def multi_label_reader(reader, path, missing_classes=None):
+    """The function that reads several labels in a layout, and its options."""
     if reader is from_pairs:
-        return from_label_files
+        return from_label_files, {"missing_classes": missing_classes}
+    if missing_classes is not None:
+        raise ValueError(
+            "`missing_classes` is for one file a class; "
+            f"{path} is read by {reader.__name__}. "
+            f"Received: missing_classes={missing_classes!r}"
+        )
+    if reader in (from_coco, from_yolo, from_labelme):
+        return reader, {"multi_label": True}
     raise ValueError(
         f"`multi_label` is for classes that overlap; {path} is read by "
         f"{reader.__name__}, whose masks have one class a pixel. "

@@ -25,7 +25,6 @@ from keras_seg.data.readers.annotations import outline
 from keras_seg.data.readers.annotations import refuse_shape
 from keras_seg.data.readers.annotations import unique_stems
 from keras_seg.data.readers.polygons import fill
-from keras_seg.data.readers.polygons import paint
 from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
 from keras_seg.data.text import parse_id
@@ -51,6 +50,7 @@ def from_yolo(
     check: bool = True,
     channels: int | None = 3,
     background: str | None = "background",
+    multi_label: bool = False,
 ) -> Folder:
     """Read polygons in YOLO's format as a `Folder`.
 
@@ -77,6 +77,8 @@ def from_yolo(
         check, channels: see `from_folder`.
         background: optional str, the class of pixels in no polygon; `None`
             makes them void.
+        multi_label: bool, whether classes may overlap: each class is drawn by
+            itself, and the background is no class.
 
     Raises:
         DataError: If a file or the folder cannot be used.
@@ -95,7 +97,7 @@ def from_yolo(
     table = find_table(file.parent, class_table)
     # A table need not have names that are not used: `_regions` looks them up.
     listed = [] if isinstance(table, ClassTable) else names
-    labels = match_labels(listed, table, file, background)
+    labels = match_labels(listed, table, file, background, multi_label)
     stems = unique_stems([image.name for image in images], file)
     pairs = [
         Pair(stem, image, _label_file(image))
@@ -105,7 +107,9 @@ def from_yolo(
     if not any(place.is_file() for place in places[split]):
         _refuse_alone(pairs)
     masks = YoloMasks(tuple(names), labels)
-    folder = Folder(pairs, labels.class_table, masks, channels)
+    folder = Folder(
+        pairs, labels.class_table, masks, channels, multi_label=multi_label
+    )
     return folder.check() if check else folder
 
 
@@ -127,17 +131,24 @@ class YoloMasks:
     labels: Labels
 
     def __call__(self, pair):
+        return self.labels.draw(*self._regions(pair))
+
+    def overlap(self, pair):
+        """The pixels of an image that have more than one class."""
+        return self.labels.overlap(*self._regions(pair))
+
+    def _regions(self, pair):
+        """The regions of polygons with their ids, and the size."""
         size = read_size(pair.image)
         # A broken link is an error, not an image without an object.
         text = read_text(pair.mask) if os.path.lexists(pair.mask) else ""
-        regions = self._regions(text, size, pair.mask)
-        return paint(regions, size, self.labels.background)
+        return self._drawn(text, size, pair.mask), size
 
     def is_bare(self, pair):
         """Whether an image has no file of labels."""
         return not os.path.lexists(pair.mask)
 
-    def _regions(self, text, size, file):
+    def _drawn(self, text, size, file):
         for number, line in enumerate(text.splitlines(), start=1):
             if line.strip():
                 kind, xy = _polygon(line, number, len(self.names), file)

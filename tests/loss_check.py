@@ -22,12 +22,19 @@ SHAPE = (2, 4, 5)
 CLASSES = 3
 
 
-def masks_and_logits(seed=0, void=0.2):
-    """Masks of all classes with void pixels, and logits."""
+def masks_and_logits(seed=0, void=0.2, labels=None):
+    """Masks of all classes with void pixels, and logits.
+
+    With `labels`, masks of 0 and 1: of one label for one logit a pixel, or of
+    several in their last axis.
+    """
     rng = np.random.default_rng(seed)
-    masks = rng.integers(0, CLASSES, SHAPE).astype("uint8")
-    masks[rng.random(SHAPE) < void] = 255
-    return masks, rng.normal(size=(*SHAPE, CLASSES)).astype("float32")
+    shape = SHAPE if labels in (None, 1) else (*SHAPE, labels)
+    count = 2 if labels else CLASSES
+    masks = rng.integers(0, count, shape).astype("uint8")
+    masks[rng.random(shape) < void] = 255
+    logits = rng.normal(size=(*SHAPE, labels or CLASSES))
+    return masks, logits.astype("float32")
 
 
 def in_a_batch(ids, probabilities):
@@ -68,14 +75,16 @@ def gradient_of(loss, masks, logits):
     return gradient(lambda x: loss(masks, x), logits, 1.0)
 
 
-def check_loss(loss, parity):
+def check_loss(loss, parity, labels=None):
     """Checks types, void, wrong ids, gradients, saving and training.
 
     Args:
         loss: of `keras_seg.losses`, with `ignore_class=255`.
         parity: the fixture, to compare values and gradients of the backends.
+        labels: int or None, see `masks_and_logits`.
     """
-    masks, logits = masks_and_logits()
+    masks, logits = masks_and_logits(labels=labels)
+    name = loss.name if labels is None else f"{loss.name}_{labels}_labels"
     void = masks == 255
     value = value_of(loss, masks, logits)
     result = loss(masks, logits)
@@ -83,14 +92,14 @@ def check_loss(loss, parity):
     assert keras.backend.standardize_dtype(result.dtype) == "float32"
     assert np.isfinite(value) and value > 0
     slopes = gradient_of(loss, masks, logits)
-    parity(f"loss_{loss.name}", np.array(value))
-    parity(f"loss_{loss.name}_gradient", slopes)
+    parity(f"loss_{name}", np.array(value))
+    parity(f"loss_{name}_gradient", slopes)
 
     # The gradient is the slope of the value.
-    way = np.random.default_rng(1).normal(size=logits.shape) * 1e-2
+    way = np.random.default_rng(1).normal(size=logits.shape) * 1e-3
     ahead, behind = (value_of(loss, masks, logits + s * way) for s in (1, -1))
     expected = 2 * (slopes * way).sum()
-    np.testing.assert_allclose(ahead - behind, expected, rtol=0.02, atol=2e-5)
+    np.testing.assert_allclose(ahead - behind, expected, rtol=0.02, atol=2e-6)
 
     # Void pixels have no part in it.
     assert (slopes[void] == 0).all() and np.abs(slopes[~void]).max() > 0
@@ -103,7 +112,8 @@ def check_loss(loss, parity):
 
     # The forms of a mask, and of logits.
     whole = masks.astype("int32")
-    for form in (whole[..., None], masks.astype("float32")):
+    column = whole if (labels or 1) > 1 else whole[..., None]
+    for form in (column, masks.astype("float32")):
         np.testing.assert_allclose(
             value_of(loss, form, logits), value, rtol=1e-6
         )
@@ -116,7 +126,8 @@ def check_loss(loss, parity):
     )
 
     # A wrong id is not dropped; weights stay finite.
-    for wrong in (CLASSES, -1, 254, 0.5, 2**24 + 1, np.nan):
+    count = 2 if labels else CLASSES
+    for wrong in (count, -1, 254, 0.5, 2**24 + 1, np.nan):
         bad = whole.astype("float64")
         bad[0, 0, 0] = wrong
         assert np.isnan(value_of(loss, bad, logits)), wrong
@@ -130,8 +141,9 @@ def check_loss(loss, parity):
     assert value_of(copy, masks, logits) == value
 
     # Compiled: the same value, and a step that lowers it.
-    inputs = keras.Input((None, None, CLASSES))
-    outputs = keras.layers.Dense(CLASSES, kernel_initializer="identity")
+    scores = logits.shape[-1]
+    inputs = keras.Input((None, None, scores))
+    outputs = keras.layers.Dense(scores, kernel_initializer="identity")
     model = keras.Model(inputs, outputs(inputs))
     model.compile(keras.optimizers.SGD(1e-2), loss)
     first, second = (model.train_on_batch(logits, masks) for _ in range(2))

@@ -17,12 +17,27 @@ class SegmentationLoss(keras.losses.Loss):
     """The base of the losses: a subclass defines `of_pixels(pixels)`.
 
     It takes integer masks, leaves out void pixels, and computes in float32
-    whatever the dtype of the scores.
+    whatever the dtype of the scores. What a pixel can be follows from the
+    shapes:
+
+    | logits | masks | |
+    | --- | --- | --- |
+    | `(batch, height, width, classes)` | `(batch, height, width)` of ids | \
+one class a pixel, by a softmax |
+    | `(batch, height, width, 1)` | `(batch, height, width)` of 0 and 1 | \
+the object or not, by a sigmoid |
+    | `(batch, height, width, labels)` | `(batch, height, width, labels)` of 0 \
+and 1 | any of several labels, each by a sigmoid |
+
+    A mask may also have a last axis of size 1. Void is marked in each label by
+    itself.
 
     Scores that contradict `from_logits` are refused: probabilities in place of
-    logits would cost 2.1 for a perfect prediction of 21 classes. A pixel whose
-    id is neither a class nor `ignore_class` makes the loss NaN, and its
-    gradient leaves the pixel out, so that the weights stay finite. Inside a
+    logits would cost 2.1 for a perfect prediction of 21 classes. In place of
+    one logit, or of labels, they cannot be told: all logits may lie in 0...1.
+    A pixel whose id is neither a class nor `ignore_class` makes the loss NaN,
+    and its gradient leaves the pixel out, so that the weights stay finite.
+    Inside a
     compiled training step, where nothing can be raised, the loss is NaN in
     both cases, and `keras.callbacks.TerminateOnNaN` stops the training.
 
@@ -116,7 +131,7 @@ def reduce(
     """
     shares = pixels.valid
     if class_weights is not None:
-        shares = shares * ops.take(class_weights, pixels.ids)
+        shares = shares * ops.take(class_weights, pixels.weighted_ids)
     values = values * shares
     if pixels.pixel_weights is not None:
         values = values * pixels.pixel_weights

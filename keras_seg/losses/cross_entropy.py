@@ -21,6 +21,11 @@ __all__ = ["CrossEntropy", "Focal"]
 class CrossEntropy(SegmentationLoss):
     """The cross-entropy of each pixel's class, `-log softmax(logits)[id]`.
 
+    With one logit `z` a pixel it is the binary cross-entropy, `-log
+    sigmoid(z)` for id 1 and `-log sigmoid(-z)` for id 0: that of a softmax of
+    the logits 0 and `z`. With labels it is that of each label of each pixel,
+    which then counts as a pixel.
+
     Where there is nothing to choose (mean, no weights) it equals Keras's
     `SparseCategoricalCrossentropy(from_logits=True, ignore_class=255)`.
     Beyond it: class weights, sample weights for pixels and for images, the
@@ -50,7 +55,9 @@ that have a valid pixel | |
             Defaults to 255, which is refused for more classes than that.
         class_weights: floats of at least 0, one a class, as from
             `keras_seg.losses.class_weights`; or a dict of them by id, 1 for
-            the classes that are not there. Defaults to None, all 1.
+            the classes that are not there. With one logit there are two, of
+            background and object; with labels there is one for each label,
+            whether it is there or not. Defaults to None, all 1.
         reduction: str, see above. Defaults to `"mean"`.
         stride: int. With 8, only every 8th row and column of masks and logits
             counts, from the first on. On logits that were enlarged eightfold
@@ -59,13 +66,15 @@ that have a valid pixel | |
             Defaults to 1.
         name: str.
         from_logits: bool, whether `y_pred` holds logits, or with a model that
-            ends in a softmax probabilities. Defaults to True.
+            ends in a softmax or a sigmoid probabilities. Defaults to True.
 
     Call arguments:
         y_true: class ids `(batch, height, width)` or with a last axis of size
             1, integer or whole floats. Any other id than those of the classes
-            and `ignore_class` makes the loss NaN.
-        y_pred: logits `(batch, height, width, classes)`, or probabilities.
+            and `ignore_class` makes the loss NaN. Or 0 and 1 for each
+            label, `(batch, height, width, labels)`.
+        y_pred: logits `(batch, height, width, classes)`, or probabilities; of
+            one channel for the classes 0 and 1.
         sample_weight: one weight a pixel, in a shape of `y_true`, or one an
             image, `(batch,)`; or None.
 
@@ -85,6 +94,9 @@ that have a valid pixel | |
     >>> logits = np.zeros((1, 1, 3, 21))
     >>> round(float(loss(np.array([[[0, 20, 255]]]), logits)), 4)  # log 21
     3.0445
+    >>> logits = np.zeros((1, 1, 2, 1))
+    >>> round(float(loss(np.array([[[0, 1]]]), logits)), 4)  # log 2
+    0.6931
     """
 
     def __init__(
@@ -105,9 +117,12 @@ that have a valid pixel | |
 
     def values(self, pixels: Pixels) -> Any:
         """Returns the loss of each pixel, `(batch, pixels)`, unweighted."""
-        return ops.sparse_categorical_crossentropy(
-            pixels.ids, pixels.logits, from_logits=True
-        )
+        if pixels.labels is None:
+            return ops.sparse_categorical_crossentropy(
+                pixels.ids, pixels.logits, from_logits=True
+            )
+        against = ops.where(pixels.ids == 1, -pixels.logits, pixels.logits)
+        return ops.softplus(against)
 
     def of_pixels(self, pixels: Pixels) -> Any:
         weights = weight_vector(self.class_weights, pixels.classes)
@@ -130,15 +145,16 @@ class Focal(CrossEntropy):
     FL = -α[id] · (1 - p)^γ · log p,    p = softmax(logits)[id]
     ```
 
-    With γ = 0 it is the cross-entropy. Reference:
+    With one logit or with labels, `p` is the sigmoid for id 1, and one minus
+    it for id 0. With γ = 0 it is the cross-entropy. Reference:
 
     - [Focal Loss for Dense Object Detection](
       https://arxiv.org/abs/1708.02002)
 
     Args:
         gamma: float of at least 0, γ. Defaults to 2, the paper's.
-        class_weights: the paper's α, see `CrossEntropy`. Defaults to None,
-            all 1.
+        class_weights: the paper's α, see `CrossEntropy`; its 0.25 for the
+            object is `[0.75, 0.25]` with one logit. Defaults to None, all 1.
         reduction: see `CrossEntropy`. Defaults to `"mean_over_pixels"`: α
             does not come into the divisor.
         ignore_class, stride, name, from_logits: see `CrossEntropy`.

@@ -20,8 +20,8 @@ class OnlineHardExamples(CrossEntropy):
 
     A pixel is hard if the network gives its class a probability below
     `threshold`. If fewer than `min_kept` are, the `min_kept` pixels with the
-    largest cross-entropy are taken, and all that equal the last of them.
-    Reference:
+    largest cross-entropy are taken, and all that equal the last of them. With
+    labels, each label of a pixel counts as one. Reference:
 
     - [Training Region-based Object Detectors with Online Hard Example
       Mining](https://arxiv.org/abs/1604.03540)

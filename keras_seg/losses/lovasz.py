@@ -1,4 +1,4 @@
-"""The Lovász-softmax loss: the IoU, extended to probabilities."""
+"""The Lovász-softmax loss and the Lovász hinge: the IoU, extended."""
 
 from typing import Any
 from typing import Self
@@ -25,6 +25,12 @@ class LovaszSoftmax(SegmentationLoss):
     the increase of the Jaccard loss as each pixel in turn is added to the set
     of errors.
 
+    With one logit `z` a pixel, or one a label, it is the paper's Lovász hinge:
+    the errors are `max(0, 1 - z)` where the label is there and `max(0, 1 + z)`
+    where it is not. The object, or each label, is a class. Without a pixel of
+    the class its loss is the largest error, which `absent_classes=None`
+    counts, as the authors do.
+
     Reference:
 
     - [The Lovász-Softmax loss](https://arxiv.org/abs/1705.08790)
@@ -34,8 +40,8 @@ class LovaszSoftmax(SegmentationLoss):
             `keras_seg.metrics.MeanIoU`: `"truth"`, those that are not in the
             truth, or None, none of them. Defaults to `"truth"`.
         per_image: bool, whether to take the loss of each image and average
-            over the images that have a valid pixel, or to take the batch as
-            one set of pixels. Defaults to False.
+            over the images that count, or to take the batch as one set of
+            pixels. Defaults to False.
         ignore_class, stride, name, from_logits: see `CrossEntropy`.
 
     Call arguments:
@@ -81,9 +87,16 @@ class LovaszSoftmax(SegmentationLoss):
                 "it takes one weight an image with per_image=True. Received: "
                 f"a `sample_weight`, per_image={self.per_image}"
             )
-        valid = ops.expand_dims(pixels.valid, -1)
-        truth = ops.one_hot(pixels.ids, pixels.classes, dtype="float32") * valid
-        errors = ops.abs(truth - ops.softmax(pixels.logits))
+        if pixels.labels is None:
+            valid = ops.expand_dims(pixels.valid, -1)
+            truth = ops.one_hot(pixels.ids, pixels.classes, dtype="float32")
+            truth = truth * valid
+            errors = ops.abs(truth - ops.softmax(pixels.logits))
+        else:
+            valid = pixels.by_label(pixels.valid)
+            truth = pixels.by_label(ops.cast(pixels.ids, "float32"))
+            signs = 1 - 2 * truth
+            errors = ops.relu(1 + signs * pixels.by_label(pixels.logits))
         # Void pixels come last, and are no errors.
         errors = ops.where(valid > 0, errors, -1.0)
         truth, errors = self._sets(truth), self._sets(errors)
@@ -98,7 +111,8 @@ class LovaszSoftmax(SegmentationLoss):
         )
         if not self.per_image:
             return losses[0]
-        return mean_over_images(losses, weights, pixels.valid)
+        labeled = pixels.valid if pixels.labels is None else counted
+        return mean_over_images(losses, weights, labeled)
 
     def _sets(self, x: Any) -> Any:
         """From `(batch, pixels, classes)` to `(sets, classes, pixels)`.

@@ -27,7 +27,11 @@ class Tversky(SegmentationLoss):
 
     `alpha` weighs the false positives and `beta` the false negatives, as in
     the papers (Keras to 3.15.1 has them the other way round). The Dice loss
-    is that of 0.5 and 0.5, the Jaccard loss that of 1 and 1. References:
+    is that of 0.5 and 0.5, the Jaccard loss that of 1 and 1. With one logit
+    the object is the only class, with labels each label is one, and `p` is a
+    sigmoid. A class that is nowhere in the truth costs nothing, however often
+    it is predicted: where images have no object, add a `CrossEntropy` by
+    `Sum`. References:
 
     - [Tversky loss function for image segmentation using 3D fully
       convolutional deep networks](https://arxiv.org/abs/1706.05721)
@@ -37,8 +41,8 @@ class Tversky(SegmentationLoss):
             paper's best.
         beta: float of at least 0, not 0 together with `alpha`.
         per_image: bool, whether each image has an index of its own, and the
-            loss is the mean over the images that have a valid pixel; or one
-            index is counted over the whole batch. Defaults to False.
+            loss is the mean over the images that have a class; or one index
+            is counted over the whole batch. Defaults to False.
         smooth: float of at least 0. Defaults to 0: classes that are absent
             are left out, so that nothing is divided by 0.
         ignore_class, stride, name, from_logits: see `CrossEntropy`.
@@ -111,7 +115,8 @@ class Tversky(SegmentationLoss):
             ops.sum((1 - index) * present, axis=-1),
             ops.sum(present, axis=-1),
         )
-        return mean_over_images(loss, image_weights, pixels.valid)
+        labeled = pixels.valid if pixels.labels is None else present
+        return mean_over_images(loss, image_weights, labeled)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -188,10 +193,20 @@ def _sums(pixels: Pixels, weights: Any) -> tuple[Any, Any, Any]:
     adds one number after the other, and a float32 of 2^24 no longer grows by
     1.
     """
-    weights = ops.expand_dims(weights, 1)
-    truth = ops.one_hot(pixels.ids, pixels.classes, axis=1, dtype="float32")
+    if pixels.labels is None:
+        weights = ops.expand_dims(weights, 1)
+        truth = ops.one_hot(pixels.ids, pixels.classes, axis=1, dtype="float32")
+        probabilities = ops.transpose(ops.softmax(pixels.logits), (0, 2, 1))
+    else:
+        weights, truth, probabilities = (
+            ops.transpose(pixels.by_label(x), (0, 2, 1))
+            for x in (
+                weights,
+                ops.cast(pixels.ids, "float32"),
+                ops.sigmoid(pixels.logits),
+            )
+        )
     truth = truth * weights
-    probabilities = ops.transpose(ops.softmax(pixels.logits), (0, 2, 1))
     return (
         ops.sum(truth, axis=-1),
         ops.sum(probabilities * weights, axis=-1),

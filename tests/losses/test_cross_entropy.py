@@ -223,8 +223,8 @@ def test_bad_arguments(arguments, message):
     ("masks", "classes", "message"),
     [
         ((2, 4, 4), 3, r"y_true of shape \(2, 4, 4\)"),
-        ((2, 4, 5, 3), 3, r"y_true of shape \(2, 4, 5, 3\)"),
-        ((2, 4, 5), 1, r"y_pred of shape \(2, 4, 5, 1\)"),
+        ((2, 4, 5, 2), 3, r"y_true of shape \(2, 4, 5, 2\)"),
+        ((2, 4, 5, 3), 1, r"y_pred of shape \(2, 4, 5, 1\)"),
     ],
 )
 def test_bad_shapes(masks, classes, message):

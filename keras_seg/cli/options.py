@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import shlex
 from collections.abc import Collection
 from typing import TYPE_CHECKING
@@ -26,12 +27,15 @@ __all__ = [
     "parse_numbers",
     "parse_option",
     "parse_size",
+    "parse_time",
     "reading_options",
     "refuse_options",
     "set_limits",
     "tiles_of",
 ]
 
+# Where a parameter's value comes from that was not left to its default.
+GIVEN = ("COMMANDLINE", "DEFAULT_MAP")
 # The group of options that say how files are read.
 DATA = "Data"
 
@@ -174,6 +178,29 @@ def parse_size(option: str, text: str) -> tuple[int, int] | None:
     return int(sides[0]), int(sides[-1])
 
 
+def parse_time(option: str, text: str) -> float:
+    """Returns a time such as "1h30m", "20m" or "90s" in seconds.
+
+    Example:
+
+    >>> [parse_time("--time", text) for text in ("1h30m", "20m", "90s")]
+    [5400.0, 1200.0, 90.0]
+    """
+    number = r"(\d+(?:\.\d+)?)"
+    found = re.fullmatch(
+        f"(?:{number}h)?(?:{number}m)?(?:{number}s)?", text.strip().lower()
+    )
+    hours, minutes, seconds = found.groups("0") if found else ("0", "0", "0")
+    total = 3600 * float(hours) + 60 * float(minutes) + float(seconds)
+    if total <= 0:
+        raise typer.BadParameter(
+            "a time is hours, minutes or seconds, such as 1h30m, 20m or 90s. "
+            f"Received: {text}",
+            param_hint=option,
+        )
+    return total
+
+
 def parse_option(text: str) -> tuple[str, Any]:
     """Returns "filters=32" as ("filters", 32).
 
@@ -215,7 +242,7 @@ def refuse_options(
     """
     for parameter in ctx.command.params:
         source = ctx.get_parameter_source(parameter.name)
-        given = source is not None and source.name == "COMMANDLINE"
+        given = source is not None and source.name in GIVEN
         if given and parameter.name not in allowed:
             raise typer.BadParameter(
                 reason, param_hint=parameter.opts[0], ctx=ctx

@@ -1,12 +1,12 @@
 """`keras-seg train`: trains a network on a folder of images and masks."""
 
 import pathlib
-from typing import Annotated
 from typing import Any
 
 import typer
 
-from keras_seg.cli.options import DATA
+from keras_seg.cli import train_options as opts
+from keras_seg.cli.config import Config
 from keras_seg.cli.options import BitDepth
 from keras_seg.cli.options import MaskValues
 from keras_seg.cli.options import MaxAnnotationBytes
@@ -14,26 +14,12 @@ from keras_seg.cli.options import MaxPixels
 from keras_seg.cli.options import SkipUnlabeled
 from keras_seg.cli.options import parse_option
 from keras_seg.cli.options import parse_size
+from keras_seg.cli.options import parse_time
 from keras_seg.cli.options import refuse_options
 from keras_seg.cli.options import set_limits
 from keras_seg.cli.start import use_backend
 
-__all__ = ["BACKBONES", "MODELS", "train"]
-
-# For help and completion, which import no Keras.
-MODELS = (
-    *("fcn8s", "fcn16s", "fcn32s", "unet", "deeplabv1", "deeplabv2"),
-    *("deeplabv3", "deeplabv3plus", "segnet", "segnetbasic", "deconvnet"),
-    *("slidingwindow", "linearhead"),
-)
-BACKBONES = (
-    *("mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0", "resnet50"),
-    *("resnet101", "densenet121", "vgg16", "xception", "convnext_tiny"),
-)
-# Groups of options.
-NETWORK = "Network"
-IMAGES = "Images in training"
-TRAINING = "Training"
+__all__ = ["train"]
 
 # Parameters that can be given with --resume.
 WITH_RESUME = (
@@ -44,223 +30,48 @@ WITH_RESUME = (
 
 def train(
     ctx: typer.Context,
-    data: Annotated[
-        pathlib.Path | None,
-        typer.Argument(
-            help="Folder of images and masks: DATA/images and DATA/labels, "
-            "or the same in DATA/train and DATA/val. With --resume, only if "
-            "it has moved.",
-            show_default=False,
-        ),
-    ] = None,
-    out: Annotated[
-        pathlib.Path, typer.Option(help="Run folder to write.")
-    ] = pathlib.Path("run"),
-    resume: Annotated[
-        pathlib.Path | None,
-        typer.Option(
-            metavar="RUN",
-            help="Go on with a run that was stopped, in its own settings.",
-            show_default=False,
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Take a few steps; print memory and time; write nothing.",
-        ),
-    ] = False,
-    overfit: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Learn N images by heart, as a test of data and settings.",
-            show_default=False,
-        ),
-    ] = None,
-    json_lines: Annotated[
-        bool,
-        typer.Option(
-            "--json", help="Print a JSON object a line, an epoch a line."
-        ),
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", help="Print warnings and errors only.")
-    ] = False,
-    model: Annotated[
-        str,
-        typer.Option(
-            help=f"What to build: {', '.join(MODELS)}.",
-            autocompletion=lambda: list(MODELS),
-            rich_help_panel=NETWORK,
-        ),
-    ] = "fcn8s",
-    backbone: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FILE.keras|none",
-            help="Its encoder: a name of keras.applications such as "
-            f"{', '.join(BACKBONES)}; none; or a classifier of your own "
-            "with its weights, which must take RGB images of 0...255: the "
-            "preprocessing that is in the file is kept, and none is added.",
-            autocompletion=lambda: list(BACKBONES),
-            rich_help_panel=NETWORK,
-        ),
-    ] = "mobilenet_v2",
-    weights: Annotated[
-        str,
-        typer.Option(
-            help="Weights of the backbone: imagenet (downloaded), a file, or "
-            "none. A model without a backbone has none.",
-            rich_help_panel=NETWORK,
-        ),
-    ] = "imagenet",
-    option: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="A further argument of the model, such as filters=32.",
-            show_default=False,
-            rich_help_panel=NETWORK,
-        ),
-    ] = None,
-    start_from: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="NAME|RUN|FILE|hf://USER/NAME",
-            help="Train a network that segments already for the classes of "
-            "DATA: a name of keras-seg models, a run folder or a .keras "
-            "file of it, or a run on the Hub. All but its class scores is "
-            "kept, and learns slowly.",
-            show_default=False,
-            rich_help_panel=NETWORK,
-        ),
-    ] = None,
-    train_split: Annotated[
-        str | None,
-        typer.Option(
-            help="Split to train on.",
-            show_default="train, or all images",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    val_split: Annotated[
-        str | None,
-        typer.Option(
-            help="Split to choose the best model by.",
-            show_default="val, if there is one",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    val_fraction: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=0.9,
-            help="Share of the images to hold out where there is no such "
-            "split, whole films and near-duplicates together; 0 for none.",
-            show_default="0.2",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
+    data: opts.Data = None,
+    config: Config = None,
+    out: opts.Out = pathlib.Path("run"),
+    resume: opts.Resume = None,
+    dry_run: opts.DryRun = False,
+    overfit: opts.Overfit = None,
+    json_lines: opts.JSONLines = False,
+    quiet: opts.Quiet = False,
+    model: opts.Model = "fcn8s",
+    backbone: opts.Backbone = "mobilenet_v2",
+    weights: opts.Weights = "imagenet",
+    option: opts.Option = None,
+    start_from: opts.StartFrom = None,
+    train_split: opts.TrainSplit = None,
+    val_split: opts.ValSplit = None,
+    val_fraction: opts.ValFraction = None,
     mask_values: MaskValues = None,
     bit_depth: BitDepth = None,
     skip_unlabeled: SkipUnlabeled = False,
     max_pixels: MaxPixels = None,
     max_annotation_bytes: MaxAnnotationBytes = None,
-    size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|none",
-            help="Longest side in pixels that larger images are shrunk to. "
-            "Masks are predicted at the size of the images all the same.",
-            show_default="by the size of the objects",
-            rich_help_panel=IMAGES,
-        ),
-    ] = None,
-    crop: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|HxW|none",
-            help="Size of the random crop, in pixels.",
-            show_default="256, or what half of the images have",
-            rich_help_panel=IMAGES,
-        ),
-    ] = None,
-    scale: Annotated[
-        tuple[float, float],
-        typer.Option(
-            metavar="LOW HIGH",
-            help="Range of the random scale.",
-            rich_help_panel=IMAGES,
-        ),
-    ] = (0.75, 1.5),
-    flip: Annotated[
-        bool,
-        typer.Option(
-            help="Mirror every second image.",
-            rich_help_panel=IMAGES,
-        ),
-    ] = True,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="How often every image is seen, such as 20.",
-            show_default="as many as make 1,000 steps, 20 to 100",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Images in a step, such as 8.",
-            show_default="8, or as many images as there are",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    learning_rate: Annotated[
-        float,
-        typer.Option(
-            help="Of the first step; it falls to 0.",
-            rich_help_panel=TRAINING,
-        ),
-    ] = 1e-3,
-    backbone_rate: Annotated[
-        float | None,
-        typer.Option(
-            help="Factor of the learning rate of the backbone.",
-            show_default="0.1 with pretrained weights, else 1",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    weight_decay: Annotated[
-        float,
-        typer.Option(
-            help="Of AdamW.",
-            rich_help_panel=TRAINING,
-        ),
-    ] = 1e-4,
-    freeze_batch_norm: Annotated[
-        bool | None,
-        typer.Option(
-            help="Keep the statistics of the backbone.",
-            show_default="yes with pretrained weights",
-            rich_help_panel=TRAINING,
-        ),
-    ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Of weights, order and augmentation.",
-            rich_help_panel=TRAINING,
-        ),
-    ] = 0,
+    size: opts.Size = None,
+    crop: opts.Crop = None,
+    scale: opts.Scale = (0.75, 1.5),
+    flip: opts.Flip = True,
+    time: opts.Time = None,
+    epochs: opts.Epochs = None,
+    repeat: opts.Repeat = 1,
+    batch_size: opts.BatchSize = None,
+    loss: opts.Loss = "cross_entropy",
+    class_weights: opts.ClassWeights = None,
+    optimizer: opts.Optimizer = "adamw",
+    learning_rate: opts.LearningRate = "1e-3",
+    backbone_rate: opts.BackboneRate = None,
+    weight_decay: opts.WeightDecay = 1e-4,
+    accumulate: opts.Accumulate = 1,
+    ema: opts.Ema = None,
+    patience: opts.Patience = None,
+    precision: opts.Precision = None,
+    freeze_batch_norm: opts.FreezeBatchNorm = None,
+    workers: opts.Workers = None,
+    seed: opts.Seed = 0,
 ) -> None:
     """Train a network on your own images and masks.
 
@@ -299,17 +110,26 @@ def train(
         )
         backbone = str(pathlib.Path(backbone).absolute())
     options = dict(map(parse_option, option or []))
+    if time is not None:
+        refuse_options(
+            ctx,
+            set(ctx.params) - {"epochs", "repeat", "overfit"},
+            "--time finds the number of epochs.",
+        )
     no_backbone = backbone.lower() == "none"
     random = weights.lower() == "none" or (
         no_backbone and weights == "imagenet"
     )
+    seconds = None if time is None else parse_time("--time", time)
+    auto = learning_rate.lower() == "auto"
     use_backend()
 
     from keras_seg import training
     from keras_seg.cli import train_flow
+    from keras_seg.cli.train_report import Reporter
 
     set_limits(max_pixels, max_annotation_bytes)
-    reporter = train_flow.Reporter(json_lines, quiet)
+    reporter = Reporter(json_lines, quiet)
     if resume is not None:
         train_flow.resume(resume, data, reporter)
         return
@@ -329,10 +149,19 @@ def train(
         start_from=start_from,
         scale=None if whole else scale,
         flip=flip,
-        learning_rate=learning_rate,
+        repeat=repeat,
+        loss=loss,
+        class_weights=parse_class_weights(class_weights),
+        optimizer=optimizer,
+        learning_rate=1e-3 if auto else parse_rate(learning_rate),
         backbone_rate=backbone_rate,
         weight_decay=weight_decay,
+        accumulate=accumulate,
+        ema=ema,
+        patience=patience,
+        precision=precision,
         freeze_batch_norm=freeze_batch_norm,
+        workers=workers,
         seed=seed,
         **chosen,
     )
@@ -352,5 +181,41 @@ def train(
             f"--val-fraction is for data that have no split to choose the best "
             f"model by, and {data} has {known}. Fix: leave it out."
         )
+    plan = train_flow.Plan(settings, source, set(chosen), auto, seconds)
     flow = train_flow.try_out if dry_run else train_flow.begin
-    flow(settings, source, out, reporter, set(chosen))
+    flow(plan, out, reporter)
+
+
+def parse_class_weights(text: str | None) -> str | dict[str, float] | None:
+    """Returns a rule by its name, and a file of weights as a dictionary."""
+    if text is None or text.lower() == "none":
+        return None
+    if not pathlib.Path(text).is_file():
+        return text
+    from keras_seg.data.text import read_yaml
+
+    weights = read_yaml(text)
+    if not isinstance(weights, dict):
+        raise ValueError(
+            f"{text} must have a line NAME: WEIGHT for each class. Received: "
+            f"{type(weights).__name__}"
+        )
+    return weights
+
+
+def parse_rate(text: str) -> float:
+    """Returns a learning rate.
+
+    Example:
+
+    >>> parse_rate("3e-4")
+    0.0003
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"a learning rate is a number such as 1e-3, or auto. Received: "
+            f"{text}",
+            param_hint="--learning-rate",
+        ) from None

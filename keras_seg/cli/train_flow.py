@@ -2,8 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
-import math
 import pathlib
 import shlex
 import time
@@ -12,80 +10,58 @@ from collections.abc import Collection
 from collections.abc import Iterator
 from typing import Any
 
-import keras
 import typer
 
 from keras_seg import training
 from keras_seg import visualization
 from keras_seg.cli import console
 from keras_seg.cli.options import reading_options
-from keras_seg.data import ClassTable
+from keras_seg.cli.train_report import Reporter
+from keras_seg.cli.train_report import print_json
 from keras_seg.data import DataError
 from keras_seg.data import Folder
 from keras_seg.data import check
 from keras_seg.data.held_out import way_of
 from keras_seg.data.sizes import Sizes
-from keras_seg.inference import Evaluation
 from keras_seg.runs.source import recorded_source
 from keras_seg.training.estimates import in_words
-from keras_seg.training.save_run import validation_matrix
 from keras_seg.training.setup import check_network
 from keras_seg.training.suggest import FITTED
 from keras_seg.training.suggest import suggest_settings
 from keras_seg.words import count
 from keras_seg.words import duration
 
-__all__ = ["Reporter", "begin", "resume", "try_out"]
+__all__ = ["Plan", "begin", "resume", "try_out"]
 
 OVERFIT_IOU = 0.95
 NO_DATA = ("KS-D001", "KS-D002")  # The path is wrong, not its files.
 
 
-class Reporter:
-    """Prints text, JSON only, or nothing on the standard output."""
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a run is to be.
 
-    def __init__(self, json_lines: bool, quiet: bool):
-        self.json = json_lines
-        self.text = not (json_lines or quiet)
+    Attributes:
+        settings: with defaults where nothing was chosen.
+        source: the data.
+        chosen: names of `FITTED` that were chosen, and are not fitted.
+        auto: whether the learning rate is found by a range test.
+        seconds: the time of the whole run, or None for what it takes.
+    """
 
-    def say(self, text: str) -> None:
-        if self.text:
-            console.say(text)
-
-    def fit_options(self, class_table: ClassTable) -> dict[str, Any]:
-        """Arguments of `train` and `resume` for the output of each epoch."""
-        if self.json:
-            return {"callbacks": [JSONLines(class_table)], "verbose": 0}
-        if self.text:
-            verbose = console.fit_verbosity()
-            return {"callbacks": [ClassLines(class_table)], "verbose": verbose}
-        return {"verbose": 0}
-
-    @contextlib.contextmanager
-    def over_keras(self) -> Iterator[None]:
-        """Keeps Keras's line about a NaN out of JSON and of a quiet output."""
-        spoke = keras.config.is_interactive_logging_enabled()
-        if not self.text:
-            keras.config.disable_interactive_logging()
-        try:
-            yield
-        finally:
-            if spoke:
-                keras.config.enable_interactive_logging()
+    settings: training.Settings
+    source: training.DataSource
+    chosen: Collection[str]
+    auto: bool
+    seconds: float | None
 
 
-def begin(
-    settings: training.Settings,
-    source: training.DataSource,
-    out: pathlib.Path,
-    reporter: Reporter,
-    chosen: Collection[str],
-) -> None:
+def begin(plan: Plan, out: pathlib.Path, reporter: Reporter) -> None:
     """Trains a new run, with settings fitted to the data unless chosen."""
-    check_network(settings)
+    source = plan.source
+    check_network(plan.settings)
     training.RunFolder.check_free(out)
-    data, held_out, sizes = _read(source, reporter)
-    settings = _fitted(settings, data, sizes, chosen, reporter)
+    settings, data, held_out = _prepared(plan, reporter)
     if source.overfit is not None:
         reporter.say(
             f"Learning {count(len(data), 'image')} by heart, without "
@@ -120,22 +96,15 @@ def resume(
     _report(path, facts["images"], source, reporter)
 
 
-def try_out(
-    settings: training.Settings,
-    source: training.DataSource,
-    out: pathlib.Path,
-    reporter: Reporter,
-    chosen: Collection[str],
-) -> None:
+def try_out(plan: Plan, out: pathlib.Path, reporter: Reporter) -> None:
     """Takes a few steps and reports the memory and time of a run."""
-    check_network(settings)
-    data, held_out, sizes = _read(source, reporter)
-    settings = _fitted(settings, data, sizes, chosen, reporter)
+    check_network(plan.settings)
+    settings, data, held_out = _prepared(plan, reporter)
     with console.warnings_as_lines(training.RunWarning):
         found = training.dry_run(settings, data, held_out)
     if reporter.json:
         facts = {**dataclasses.asdict(found), "seconds": found.seconds}
-        _print_json({"event": "dry run", **facts})
+        print_json({"event": "dry run", **facts})
         return
     batch = "x".join(map(str, found.batch_shape))
     memory = "not known"
@@ -159,6 +128,31 @@ def try_out(
         f"Loss of the first step: {found.loss:.3f}. Nothing was written.",
     ):
         reporter.say(line)
+
+
+def _prepared(
+    plan: Plan, reporter: Reporter
+) -> tuple[training.Settings, Folder, Folder | None]:
+    """Returns the settings fitted to data and time, and the data."""
+    start = time.monotonic()
+    data, held_out, sizes = _read(plan.source, reporter)
+    chosen = {*plan.chosen, *(["epochs"] if plan.seconds else [])}
+    settings = _fitted(plan.settings, data, sizes, chosen, reporter)
+    if plan.auto:
+        rate = training.find_learning_rate(settings, data).learning_rate
+        settings = dataclasses.replace(settings, learning_rate=rate)
+        reporter.say(f"Found by a range test: --learning-rate {rate:.1e}.")
+    if plan.seconds is not None:
+        left = plan.seconds - (time.monotonic() - start)
+        settings = training.fit_epochs(
+            settings, data, held_out, seconds=max(left, 0.0)
+        )
+        reporter.say(
+            f"Fitted to {duration(plan.seconds)}: "
+            f"{count(settings.epochs, 'epoch')}, each "
+            f"{settings.repeat} × all images (--epochs, --repeat)."
+        )
+    return settings, data, held_out
 
 
 def _read(
@@ -274,7 +268,7 @@ def _report(
     rows = run.scores()
     mean_iou = console.mean_of(row["iou"] for row in rows)
     if reporter.json:
-        _print_json(
+        print_json(
             {
                 "event": "end",
                 "run": str(path),
@@ -322,76 +316,3 @@ def _verdict(mean_iou: float) -> str:
         "at samples/: do the masks fit the images? Then try a larger or "
         "smaller --learning-rate, more --epochs, or another model."
     )
-
-
-class ClassLines(keras.callbacks.Callback):
-    """Prints the lowest IoUs of classes on the validation images."""
-
-    def __init__(self, class_table: ClassTable, most: int = 8):
-        super().__init__()
-        self.class_table = class_table
-        self.most = most
-        self.text = ""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        # Not at the end of an epoch, where Keras's bar is still on the line.
-        self.on_train_end()
-
-    def on_train_end(self, logs=None):
-        if self.text:
-            console.say(self.text)
-        self.text = ""
-
-    def on_epoch_end(self, epoch, logs=None):
-        rows = _rows(self.model, logs, self.class_table)
-        known = [row for row in rows if not math.isnan(row["iou"])]
-        if not known:
-            return
-        lowest = sorted(known, key=lambda row: row["iou"])[: self.most]
-        shown = [row for row in known if row in lowest]
-        text = ", ".join(f"{row['name']} {row['iou']:.3f}" for row in shown)
-        which = "" if len(shown) == len(known) else ", the lowest"
-        self.text = f"IoU{which}: {text}"
-
-
-class JSONLines(keras.callbacks.Callback):
-    """Prints a JSON object on a line after every epoch."""
-
-    def __init__(self, class_table: ClassTable):
-        super().__init__()
-        self.class_table = class_table
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.begin = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        rows = _rows(self.model, logs, self.class_table)
-        line = {"event": "epoch", "epoch": epoch + 1, **(logs or {})}
-        line["epochs"] = self.params["epochs"]
-        line["seconds"] = round(time.monotonic() - self.begin, 3)
-        if rows:
-            line["class_iou"] = {row["name"]: row["iou"] for row in rows}
-        _print_json(line)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    """Prints a dictionary as one line of JSON; NaN becomes null."""
-    print(json.dumps(_plain(value)), flush=True)
-
-
-def _rows(
-    model: keras.Model, logs: dict | None, class_table: ClassTable
-) -> list[dict[str, Any]]:
-    """The scores of each class at the end of an epoch, empty if not known."""
-    matrix = validation_matrix(model, logs)
-    return [] if matrix is None else Evaluation(matrix, class_table, 0).rows()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, str | bool | int) or value is None:
-        return value
-    return float(value) if math.isfinite(value) else None

@@ -16,8 +16,9 @@ from PIL import Image
 from keras_seg import applications
 from keras_seg.applications.backbones import backbone_layers
 from keras_seg.applications.backbones import find_builder
-from keras_seg.cli import train
 from keras_seg.cli import train_flow
+from keras_seg.cli import train_options
+from keras_seg.cli import train_report
 from keras_seg.data import ClassTable
 from keras_seg.data import synthetic
 from keras_seg.runs import RunFolder
@@ -180,7 +181,7 @@ def test_verdict():
 
 @pytest.mark.once
 def test_json_has_no_nan(capsys):
-    train_flow._print_json({"a": math.nan, "b": {"c": [1, "x", None, 0.5]}})
+    train_report.print_json({"a": math.nan, "b": {"c": [1, "x", None, 0.5]}})
     assert json.loads(capsys.readouterr().out) == {
         "a": None,
         "b": {"c": [1, "x", None, 0.5]},
@@ -192,7 +193,7 @@ def test_json_stays_json_after_a_nan(capsys):
     stop = keras.callbacks.TerminateOnNaN()
     for json_lines, said in ((True, ""), (False, "Batch 3: Invalid loss")):
         stop.set_model(model := types.SimpleNamespace(stop_training=False))
-        with train_flow.Reporter(json_lines, False).over_keras():
+        with train_report.Reporter(json_lines, False).over_keras():
             stop.on_train_batch_end(3, {"loss": np.float32("nan")})
         assert model.stop_training
         out = capsys.readouterr().out
@@ -246,8 +247,8 @@ def lines(monkeypatch):
         {"name": f"c{i}", "iou": row[i] / 10 if sum(row) else float("nan")}
         for i, row in enumerate(matrix)
     ]
-    monkeypatch.setattr(train_flow, "_rows", lambda *args: rows)
-    return train_flow.ClassLines(ClassTable.default(4), most=2)
+    monkeypatch.setattr(train_report, "_rows", lambda *args: rows)
+    return train_report.ClassLines(ClassTable.default(4), most=2)
 
 
 @pytest.mark.once
@@ -469,8 +470,8 @@ def test_help_names_what_can_be_built():
         if "input_tensor"
         in inspect.signature(getattr(applications, name)).parameters
     ]
-    named = [find_application(name).__name__ for name in train.MODELS]
+    named = [find_application(name).__name__ for name in train_options.MODELS]
     # N4 is a classifier, for SlidingWindow.
     assert sorted(named) == sorted({*builders} - {"N4"})
-    for name in train.BACKBONES:
+    for name in train_options.BACKBONES:
         assert find_builder(name).__module__.startswith("keras")

@@ -14,6 +14,8 @@ __all__ = ["Config", "config_values"]
 
 # Given once for each value; in a file all together.
 SEVERAL = {"options": "option"}
+# Lists and mappings in a file, which the command takes as JSON.
+STRUCTURED = ("augment",)
 
 
 def config_values(path: pathlib.Path, names: dict[str, bool]) -> dict[str, Any]:
@@ -57,7 +59,9 @@ def config_values(path: pathlib.Path, names: dict[str, bool]) -> dict[str, Any]:
                 f"{path} has the key {key!r} without a value. Fix: remove the "
                 "line, or write none, where the option takes that."
             )
-        if isinstance(value, dict) and key in SEVERAL:
+        if isinstance(value, list | dict) and key in STRUCTURED:
+            value = json.dumps(value)
+        elif isinstance(value, dict) and key in SEVERAL:
             value = [f"{one}={_plain(of_it)}" for one, of_it in value.items()]
         elif isinstance(value, list) and not names[name]:
             value = "x".join(map(str, value))  # A size: [240, 320].

@@ -1,5 +1,6 @@
 """`keras-seg train`: trains a network on a folder of images and masks."""
 
+import json
 import pathlib
 from typing import Any
 
@@ -55,6 +56,7 @@ def train(
     crop: opts.Crop = None,
     scale: opts.Scale = (0.75, 1.5),
     flip: opts.Flip = True,
+    augment: opts.Augment = "standard",
     time: opts.Time = None,
     epochs: opts.Epochs = None,
     repeat: opts.Repeat = 1,
@@ -90,7 +92,8 @@ def train(
         refuse_options(
             ctx,
             set(ctx.params)
-            - {"crop", "scale", "flip", "val_split", "val_fraction"},
+            - {"crop", "scale", "flip", "augment"}
+            - {"val_split", "val_fraction"},
             "--overfit takes whole images as they are, and validates on them.",
         )
         crop, flip, epochs = "none", False, epochs or 100
@@ -149,6 +152,7 @@ def train(
         start_from=start_from,
         scale=None if whole else scale,
         flip=flip,
+        augment=json.loads(augment) if augment[:1] in ("[", "{") else augment,
         repeat=repeat,
         loss=loss,
         class_weights=parse_class_weights(class_weights),

@@ -196,6 +196,16 @@ Flip = Annotated[
     ),
 ]
 
+Augment = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME[=NUMBER],...",
+        help="Augmentation by strength, none, light, standard or strong, and "
+        "by name, such as strong,cutmix or standard,blur=1.",
+        rich_help_panel=IMAGES,
+    ),
+]
+
 Epochs = Annotated[
     int | None,
     typer.Option(

@@ -6,6 +6,7 @@ from typing import Any
 from typing import Self
 
 from keras_seg.arguments import check_one_of
+from keras_seg.data.augment import named
 from keras_seg.losses.class_weights import RULES
 from keras_seg.losses.named import terms_of
 from keras_seg.words import did_you_mean
@@ -46,6 +47,8 @@ class Settings:
             crop.
         scale: optional tuple (low, high) of a random factor; needs `crop`.
         flip: bool, mirror every second image.
+        augment: str, list or dict, the transforms by strength or name, see
+            `keras_seg.data.augment.named`.
         loss: str, a name of `keras_seg.losses.named`, or several joined by
             `+`, such as `"cross_entropy+dice"`.
         class_weights: a rule of `keras_seg.losses.class_weights`, or a dict
@@ -69,7 +72,7 @@ class Settings:
         freeze_batch_norm: bool, whether the batch norm of the backbone keeps
             its statistics, or `None` for yes with a pretrained one, no
             otherwise. See `keras_seg.training.freeze_batch_norm`.
-        seed: int, 0 or more, of weights, order, crops, scales and flips.
+        seed: int, 0 or more, of weights, order and augmentation.
 
     Raises:
         ValueError: for values that can't be, naming them.
@@ -95,6 +98,7 @@ class Settings:
     crop: tuple[int, int] | None = (256, 256)
     scale: tuple[float, float] | None = (0.75, 1.5)
     flip: bool = True
+    augment: str | list | dict = "standard"
     loss: str = "cross_entropy"
     class_weights: str | dict[str, float] | None = None
     optimizer: str = "adamw"
@@ -169,6 +173,7 @@ class Settings:
             self._refuse("scale", 0 < low <= high, what)
             what = "None where `crop` is None"
             self._refuse("scale", self.crop is not None, what)
+        named(self.augment, crop=self.crop, scale=self.scale, flip=self.flip)
 
     def _refuse(self, name, good, what):
         if not good:

@@ -195,13 +195,16 @@ def at_size(model: keras.Model, settings: Settings | None) -> keras.Model:
 
 def training_batches(settings: Settings, data: PairSequence) -> Batches:
     """Returns the batches of a run, augmented, in a new order every epoch."""
-    transforms: list[augment.Transform] = []
-    if settings.scale is not None:
-        transforms.append(augment.RandomScale(*settings.scale))
-    if settings.crop is not None:
-        transforms.append(augment.RandomCrop(settings.crop))
-    if settings.flip:
-        transforms.append(augment.RandomFlip())
+    channels = 3
+    if settings.augment != "standard":
+        channels = data[0][0].shape[-1]
+    transforms = augment.named(
+        settings.augment,
+        crop=settings.crop,
+        scale=settings.scale,
+        flip=settings.flip,
+        channels=channels,
+    )
     return Batches(
         shrunk(settings, data),
         settings.batch_size,

@@ -28,6 +28,7 @@ def test_a_run_from_a_file(data, invoke, tmp_path):
         "crop: [24, 32]\n"
         "scale: [0.5, 1]\n"
         "flip: false\n"
+        "augment: [light, {color: {hue: 0.1}, blur: 1}]\n"
         "epochs: 2\n"
         "batch_size: 4\n"
         "loss: cross_entropy+lovasz\n"
@@ -58,6 +59,7 @@ def test_a_run_from_a_file(data, invoke, tmp_path):
             crop=(24, 32),
             scale=(0.5, 1.0),
             flip=False,
+            augment=["light", {"color": {"hue": 0.1}, "blur": 1}],
             epochs=1,
             batch_size=4,
             loss="cross_entropy+lovasz",
@@ -85,6 +87,7 @@ def test_a_run_from_a_file(data, invoke, tmp_path):
         ("loss: dise", "Did you mean 'dice'?"),
         ("class_weights: rare", "must be one of none, 'median_frequency'"),
         ("learning_rate: high", "a number such as 1e-3, or auto"),
+        ("augment: strongest", "Did you mean 'strong'?"),
         ("time: soon", "such as 1h30m, 20m or 90s. Received: soon"),
         ("time: 5m\nepochs: 3", "--time finds the number of epochs"),
     ],

@@ -14,9 +14,15 @@ from keras_seg.arguments import check_integer
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.classes import voc_colormap
+from keras_seg.data.synthetic_cells import CELL_CLASSES
+from keras_seg.data.synthetic_cells import cells
+from keras_seg.data.textures import bands
+from keras_seg.data.textures import smooth
 
 __all__ = [
+    "CELL_CLASSES",
     "MEMBRANE_CLASSES",
+    "cells",
     "membranes",
     "shape_classes",
     "shapes",
@@ -35,13 +41,14 @@ def write_folder(
 
     The images are `path/<split>/images/0000.png`, `0001.png`, …; the masks,
     PNG files with the palette of the classes, have the same names in
-    `path/<split>/labels`; the table is `path/classes.csv`.
+    `path/<split>/labels`, of several labels in a folder there for each class;
+    the table is `path/classes.csv`.
 
     Args:
         path: str or path, created if it does not exist.
         images: sequence of uint8 arrays `(height, width, 3)`.
         masks: sequence of integer arrays `(height, width)`, ids of the
-            classes and 255.
+            classes and 255; or `(height, width, classes)`, several labels.
         class_table: `ClassTable`.
         split: str.
 
@@ -61,6 +68,8 @@ def write_folder(
             "There must be one mask for each image. Received: "
             f"{len(images)} images, {len(masks)} masks"
         )
+    from keras_seg.visualization import save_label_masks
+
     path = pathlib.Path(path)
     folders = [path / split / name for name in ("images", "labels")]
     for folder in folders:
@@ -72,6 +81,9 @@ def write_folder(
     for i, (image, mask) in enumerate(zip(images, masks, strict=True)):
         name = f"{i:0{digits}d}.png"
         Image.fromarray(np.asarray(image)).save(folders[0] / name)
+        if np.ndim(mask) == 3:
+            save_label_masks(folders[1], name[:-4], mask, class_table)
+            continue
         indices = Image.fromarray(np.asarray(mask).astype("uint8"))
         indices.putpalette(palette.tobytes())
         indices.save(folders[1] / name)
@@ -369,32 +381,3 @@ def _draw_all(n, size, seed, draw):
     for i in range(n):
         images[i], masks[i] = draw(size, np.random.default_rng([seed, i]))
     return images, masks
-
-
-def smooth(rng, size, period):
-    """Cubic B-splines on random values every `period` pixels.
-
-    A float32 array `(size, size)` of mean 0 and standard deviation about 1.
-    """
-    count = int(size / period) + 5
-    position = np.arange(size, dtype="float32") / period + rng.random() + 1
-    distance = np.abs(position[:, None] - np.arange(count, dtype="float32"))
-    near = 2 / 3 - distance**2 + distance**3 / 2
-    far = (2 - distance).clip(0) ** 3 / 6
-    weights = np.where(distance < 1, near, far)
-    values = rng.standard_normal((count, count), dtype="float32")
-    # A B-spline's squared weights sum to 0.48 on average, along each axis.
-    return weights @ values @ weights.T / 0.48
-
-
-def bands(rng, size, low, high):
-    """Noise with details of sizes between `low` and `high` pixels.
-
-    A float32 array `(size, size)` of mean 0 and standard deviation 1.
-    """
-    noise = rng.standard_normal((size, size), dtype="float32")
-    spectrum = np.fft.rfft2(noise)
-    squared = np.fft.fftfreq(size)[:, None] ** 2 + np.fft.rfftfreq(size) ** 2
-    filtered = np.exp(-squared * low**2 * 4) - np.exp(-squared * high**2 * 4)
-    field = np.fft.irfft2(spectrum * filtered, s=(size, size))
-    return (field / (field.std() + 1e-6)).astype("float32")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,6 +10,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from keras_seg.atomic import replacing
+from keras_seg.visualization.planes import OUTLINE
+from keras_seg.visualization.planes import VOID
+from keras_seg.visualization.planes import as_planes
+from keras_seg.visualization.planes import contour
+from keras_seg.visualization.planes import paint_planes
+from keras_seg.visualization.planes import stripes
+
+if TYPE_CHECKING:
+    from keras_seg.data import ClassTable
 
 __all__ = [
     "VOID_COLOR",
@@ -19,14 +29,13 @@ __all__ = [
     "full_palette",
     "overlay",
     "save_image",
+    "save_label_masks",
     "save_mask",
 ]
 
 Picture = NDArray[np.uint8]
 
-VOID = 255
 VOID_COLOR = (224, 224, 192)  # as in the figures of PASCAL VOC
-OUTLINE = 0.4  # the share of white, so that dark colors can be seen too
 
 
 def colorize(
@@ -36,8 +45,12 @@ def colorize(
 ) -> Picture:
     """Paints every pixel of a mask in the color of its class.
 
+    Of several labels, stripes show the classes of a pixel in turn; a pixel of
+    none is black, or void if one of its classes is.
+
     Args:
-        mask: integer array `(height, width)`, class ids, 255 is void.
+        mask: integer array `(height, width)`, class ids, 255 is void; or
+            `(height, width, classes)` of several labels.
         colors: array `(classes, 3)`, RGB in 0...255, a row for each class.
         void_color: three ints, the color of void.
 
@@ -53,6 +66,13 @@ def colorize(
     [[[0, 0, 0], [128, 0, 0], [224, 224, 192]]]
     """
     palette = full_palette(colors, void_color)
+    if np.ndim(mask) == 3:
+        planes = as_planes(mask, len(np.asarray(colors)))
+        picture = palette[stripes(planes)[0]]
+        unknown = (planes == VOID).any(axis=2) & ~(planes == 1).any(axis=2)
+        picture[~(planes == 1).any(axis=2)] = 0
+        picture[unknown] = palette[VOID]
+        return picture
     return palette[as_ids(mask, len(np.asarray(colors)))]
 
 
@@ -63,12 +83,14 @@ def overlay(
 
     Void shows the image, and so does a class whose color is black: that is
     the background in the colors of PASCAL VOC. The outline is drawn inside
-    each area, in a lighter tone of its color.
+    each area, in a lighter tone of its color. Of several labels each class
+    has its outline, and stripes where it overlaps with others.
 
     Args:
         image: array `(height, width, 3)`, or gray `(height, width)` or
             `(height, width, 1)`; RGB in 0...255, uint8 or float.
-        mask: integer array `(height, width)`, class ids, 255 is void.
+        mask: integer array `(height, width)`, class ids, 255 is void; or
+            `(height, width, classes)` of several labels.
         colors: array `(classes, 3)`, RGB in 0...255, a row for each class.
         alpha: float in 0...1, the share of color in the mixture; 0 leaves
             the outlines alone.
@@ -87,8 +109,10 @@ def overlay(
     [[150, 50, 50], [222, 102, 102], [100, 100, 100], [100, 100, 100]]
     """
     picture = as_rgb(image)
-    ids = as_ids(mask, len(np.asarray(colors)))
-    if picture.shape[:2] != ids.shape:
+    several = np.ndim(mask) == 3
+    as_mask = as_planes if several else as_ids
+    ids = as_mask(mask, len(np.asarray(colors)))
+    if picture.shape[:2] != ids.shape[:2]:
         raise ValueError(
             "`image` and `mask` must have the same height and width. "
             f"Received: image of shape {picture.shape}, "
@@ -97,13 +121,15 @@ def overlay(
     if not 0 <= alpha <= 1:
         raise ValueError(f"`alpha` must be in 0...1. Received: {alpha}")
     palette = full_palette(colors, VOID_COLOR)[: len(np.asarray(colors)) + 1]
+    if several:
+        return paint_planes(picture, ids, palette[:-1], alpha)
     palette[-1] = 0  # of void, which is not shown
     count = len(palette)
     ids = np.minimum(ids, count - 1)
     shown = np.sum(palette, axis=1) > 0
     width = max(1, round(min(ids.shape) / 400))
     # A table has the mixture of each value with each id, and its outline.
-    key = ids + count * _contour(ids, width).astype(np.intp)
+    key = ids + count * contour(ids, width).astype(np.intp)
     key *= 256
     weight = np.where(shown, alpha, 0.0)[:, None]
     light = np.rint(OUTLINE * 255 + (1.0 - OUTLINE) * palette)
@@ -144,6 +170,54 @@ def save_mask(path: str | Path, mask: ArrayLike, colors: ArrayLike) -> None:
     palette = full_palette(colors, VOID_COLOR)
     image.putpalette(palette.tobytes(), rawmode="RGB")
     _write(Path(path), image)
+
+
+def save_label_masks(
+    folder: str | Path,
+    name: str,
+    mask: ArrayLike,
+    class_table: "ClassTable",
+) -> list[Path]:
+    """Writes a mask of several labels as an index PNG for each class.
+
+    The file of a class is `folder/<class>/<name>.png`, in which 1 has the
+    color of the class. `keras_seg.data.from_folder(multi_label=True)` reads
+    such folders back as they were. Each file appears whole or not at all.
+
+    Args:
+        folder: str or path, created if it does not exist.
+        name: str, the stem of the image.
+        mask: integer array `(height, width, classes)`: 1 where a class is, 0
+            where it is not, 255 where that is not known.
+        class_table: `keras_seg.data.ClassTable`.
+
+    Returns:
+        List of the paths, in the order of the classes.
+
+    Raises:
+        ValueError: if the mask has other planes or values, or two classes
+            would share a folder.
+
+    Example:
+
+    >>> import tempfile
+    >>> from keras_seg.data import ClassTable
+    >>> mask = np.array([[[1, 1], [0, 255]]], "uint8")
+    >>> table = ClassTable(("road", "car"), ((128, 0, 0), (0, 128, 0)))
+    >>> files = save_label_masks(tempfile.mkdtemp(), "0001", mask, table)
+    >>> ["/".join(file.parts[-2:]) for file in files]
+    ['road/0001.png', 'car/0001.png']
+    """
+    from keras_seg.data.stacks import label_folders
+
+    planes = as_planes(mask, len(class_table))
+    files = []
+    for k, part in enumerate(label_folders(class_table.names)):
+        file = Path(folder) / part / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_mask(file, planes[..., k], [(0, 0, 0), class_table.colors[k]])
+        files.append(file)
+    return files
 
 
 def save_image(path: str | Path, array: ArrayLike) -> None:
@@ -224,19 +298,6 @@ def as_rgb(image: ArrayLike) -> Picture:
             )
         array = np.rint(array).astype(np.uint8)
     return np.broadcast_to(array, (*array.shape[:2], 3))
-
-
-def _contour(ids: Picture, width: int) -> NDArray[np.bool_]:
-    """The pixels within `width` of another id, on both sides of an edge."""
-    contour = np.zeros(ids.shape, bool)
-    for step in range(1, width + 1):
-        down = ids[step:] != ids[:-step]
-        contour[step:] |= down
-        contour[:-step] |= down
-        right = ids[:, step:] != ids[:, :-step]
-        contour[:, step:] |= right
-        contour[:, :-step] |= right
-    return contour
 
 
 def _write(path: Path, image: Image.Image, compress_level: int = 6) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 from PIL import Image
 
 from keras_seg.visualization.coloring import VOID
@@ -30,12 +31,14 @@ def errors(
     """Marks the pixels that got a wrong class.
 
     Wrong pixels are magenta, void ones have the color of void, correct ones
-    show the image, gray and pale.
+    show the image, gray and pale. Of several labels, a pixel is wrong if one
+    of them is, and void if all of them are.
 
     Args:
         image: array `(height, width, 3)`, or gray, RGB in 0...255.
-        truth: integer array `(height, width)`, class ids, 255 is void.
-        prediction: integer array `(height, width)`, class ids.
+        truth: integer array `(height, width)`, class ids, 255 is void; or
+            `(height, width, classes)` of several labels.
+        prediction: integer array of the same shape, without void.
 
     Returns:
         uint8 array `(height, width, 3)`.
@@ -50,7 +53,7 @@ def errors(
     """
     picture, true, found = as_rgb(image), np.asarray(truth), prediction
     found = np.asarray(found)
-    if not picture.shape[:2] == true.shape == found.shape:
+    if picture.shape[:2] != true.shape[:2] or true.shape != found.shape:
         raise ValueError(
             "`image`, `truth` and `prediction` must have the same height and "
             f"width. Received: {picture.shape[:2]}, {true.shape} and "
@@ -58,9 +61,21 @@ def errors(
         )
     gray = picture.mean(axis=2, keepdims=True)
     canvas = np.repeat(140 + 0.45 * gray, 3, axis=2).astype(np.uint8)
-    canvas[(true != found) & (true != VOID)] = WRONG
-    canvas[true == VOID] = VOID_COLOR
+    wrong, void = _wrong(true, found)
+    canvas[wrong] = WRONG
+    canvas[void] = VOID_COLOR
     return canvas
+
+
+def _wrong(
+    truth: ArrayLike, prediction: ArrayLike
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which pixels are wrong, and which are void."""
+    void = np.asarray(truth) == VOID
+    wrong = (np.asarray(truth) != np.asarray(prediction)) & ~void
+    if wrong.ndim == 3:
+        return wrong.any(axis=2), void.all(axis=2)
+    return wrong, void
 
 
 def comparison(
@@ -90,9 +105,18 @@ def comparison(
         raise ValueError("`examples` must hold one at least. Received: none")
     colors = np.asarray(class_table.colors)
     rows = [_row(example, colors, side) for example in examples]
-    ids = np.unique(
-        np.concatenate([np.ravel(x) for e in examples for x in e[2:]])
-    )
+    masks = [np.asarray(mask) for example in examples for mask in example[2:]]
+    if masks[0].ndim == 3:
+        present = [np.flatnonzero((x == 1).any(axis=(0, 1))) for x in masks]
+        # Void is seen where there is no class.
+        unknown = any(
+            ((mask == VOID).any(axis=2) & ~(mask == 1).any(axis=2)).any()
+            for mask in masks
+        )
+        present.append(np.array([VOID][:unknown], int))
+    else:
+        present = [np.ravel(mask) for mask in masks]
+    ids = np.unique(np.concatenate(present))
     key = _key(ids, class_table, colors, max(row.shape[1] for row in rows))
     gap = np.full((8, 1, 3), 255, np.uint8)
     parts = [part for row in rows for part in (row, gap)] + [key]
@@ -111,8 +135,8 @@ def comparison(
 
 def _row(example: tuple, colors: np.ndarray, side: int) -> Picture:
     title, image, truth, prediction = example
-    wrong, counted = np.not_equal(truth, prediction), np.not_equal(truth, VOID)
-    share = (wrong & counted).sum() / max(1, counted.sum())
+    wrong, void = _wrong(truth, prediction)
+    share = wrong.sum() / max(1, (~void).sum())
     marks = errors(image, truth, prediction)
     picture = as_rgb(image)
     longest = max(picture.shape[:2])

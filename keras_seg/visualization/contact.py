@@ -16,8 +16,10 @@ from keras_seg.visualization.coloring import as_ids
 from keras_seg.visualization.coloring import as_rgb
 from keras_seg.visualization.coloring import overlay
 from keras_seg.visualization.fonts import text_font
+from keras_seg.visualization.planes import as_planes
 from keras_seg.visualization.sheets import INK
 from keras_seg.visualization.sheets import PAPER
+from keras_seg.visualization.sheets import class_counts
 from keras_seg.visualization.sheets import legend
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ def gallery(
             `(height, width, channels)` of values in 0...255, of which the
             first three channels are shown; an integer array `(height,
             width)` of class ids, 255 and the `ignore_classes` of the table
-            are void.
+            are void; or `(height, width, classes)` of several labels.
         class_table: optional `keras_seg.data.ClassTable`. By default classes
             without names, as many as the masks have.
         columns: int, examples side by side.
@@ -72,24 +74,31 @@ def gallery(
         class_table = _classes_of([mask for _, _, mask in examples])
     colors = np.asarray(class_table.colors)
     void = list(class_table.ignore_classes)
-    counts = np.zeros(VOID + 1, np.int64)
+    counts = np.zeros(len(colors) + 1, np.int64)  # the last is void
+    totals = counts.copy()
     rows = []
     for _, image, mask in examples:
         ids = np.asarray(mask)
-        ids = as_ids(np.where(np.isin(ids, void), VOID, ids), len(colors))
+        if ids.ndim == 3:
+            ids = as_planes(ids, len(colors))
+        else:
+            ids = as_ids(np.where(np.isin(ids, void), VOID, ids), len(colors))
         small = thumbnail(image, box)
         drawn = overlay(small, thumbnail(ids, box, nearest=True), colors)
         rows.append((small, drawn))
-        counts += np.bincount(ids.ravel(), minlength=VOID + 1)
-    names = dict(enumerate(class_table.names)) | {VOID: "void"}
-    tones = dict(enumerate(colors)) | {VOID: np.array(VOID_COLOR)}
-    present = np.flatnonzero(counts).tolist()
+        own, known = class_counts(ids, len(colors))
+        counts += [*own, np.count_nonzero(ids == VOID)]
+        totals[:-1] += known if ids.ndim == 3 else ids.size
+        totals[-1] += ids.size
+    names = [*class_table.names, "void"]
+    tones = np.array([*colors, VOID_COLOR])
+    present = np.flatnonzero(counts)
     key = None
     if rows:
         key = legend(
             [names[i] for i in present],
-            np.stack([tones[i] for i in present]),
-            counts[present] / counts.sum(),
+            tones[present],
+            counts[present] / totals[present],
         )
     titles = [title for title, _, _ in examples]
     return contact_sheet(rows, titles, key=key, columns=columns, box=box)
@@ -97,8 +106,11 @@ def gallery(
 
 def _classes_of(masks: Sequence[ArrayLike]) -> "ClassTable":
     from keras_seg.data import ClassTable
+    from keras_seg.data.stacks import label_table
 
     ids = [np.asarray(mask) for mask in masks]
+    if ids and ids[0].ndim == 3:
+        return label_table(f"class {k}" for k in range(ids[0].shape[2]))
     largest = [int(x[x != VOID].max(initial=0)) for x in ids]
     return ClassTable.default(max(largest, default=0) + 1)
 
@@ -108,6 +120,9 @@ def thumbnail(
 ) -> Picture:
     """Fits an image of any channels, or with `nearest` a mask, into a box."""
     array = np.asarray(image)
+    if nearest and array.ndim == 3:
+        planes = [thumbnail(p, box, nearest) for p in np.moveaxis(array, -1, 0)]
+        return np.stack(planes, axis=-1)
     if not nearest:
         array = np.clip(array, 0, 255).astype(np.uint8)
         array = array[..., None] if array.ndim == 2 else array

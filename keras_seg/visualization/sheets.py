@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 from PIL import Image
 from PIL import ImageDraw
 
@@ -99,12 +100,14 @@ def overlay_with_legend(
 ) -> Picture:
     """Draws `overlay` and, at its right, the classes that are in the mask.
 
-    The shares are those of the pixels that are not void.
+    The shares are those of the pixels that are not void; of several labels,
+    of those that are not void in the plane of the class.
 
     Args:
         image: see `overlay`.
         mask: integer array `(height, width)`, class ids, 255 and the
-            `ignore_classes` of the table are void.
+            `ignore_classes` of the table are void; or `(height, width,
+            classes)` of several labels.
         class_table: `keras_seg.data.ClassTable`.
         alpha: see `overlay`.
 
@@ -115,10 +118,12 @@ def overlay_with_legend(
         ValueError: as `overlay` does.
     """
     ids = np.asarray(mask)
-    ids = np.where(np.isin(ids, list(class_table.ignore_classes)), VOID, ids)
     colors = np.asarray(class_table.colors)
+    if ids.ndim == 2:
+        void = np.isin(ids, list(class_table.ignore_classes))
+        ids = np.where(void, VOID, ids)
     picture = overlay(image, ids, colors, alpha)
-    counts = np.bincount(ids.ravel(), minlength=VOID + 1)[: len(colors)]
+    counts, known = class_counts(ids, len(colors))
     present = np.flatnonzero(counts)
     if not present.size:
         return picture
@@ -126,10 +131,20 @@ def overlay_with_legend(
     key = legend(
         [class_table.names[index] for index in present],
         colors[present],
-        counts[present] / counts.sum(),
+        counts[present] / known[present],
         height,
     )
     return np.concatenate([_pad(picture, height), key], axis=1)
+
+
+def class_counts(mask: ArrayLike, classes: int) -> tuple[NDArray, NDArray]:
+    """The pixels of each class, and those of which it is known whether they
+    have it: all but void, of several labels in the plane of the class."""
+    ids = np.asarray(mask)
+    if ids.ndim == 3:
+        return (ids == 1).sum(axis=(0, 1)), (ids != VOID).sum(axis=(0, 1))
+    counts = np.bincount(ids.ravel(), minlength=VOID + 1)[:classes]
+    return counts, np.full(classes, counts.sum())
 
 
 def panel(

@@ -4,8 +4,10 @@ from PIL import Image
 
 from keras_seg.data import from_folder
 from keras_seg.data import splits
+from keras_seg.data.synthetic import CELL_CLASSES
 from keras_seg.data.synthetic import MEMBRANE_CLASSES
 from keras_seg.data.synthetic import bands
+from keras_seg.data.synthetic import cells
 from keras_seg.data.synthetic import membranes
 from keras_seg.data.synthetic import shape_classes
 from keras_seg.data.synthetic import shapes
@@ -239,3 +241,18 @@ def test_counts_differ(tmp_path):
     with pytest.raises(ValueError, match="Received: 2 images, 1 masks"):
         write_folder(tmp_path / "a", images, masks[:1], shape_classes())
     assert not (tmp_path / "a").exists()
+
+
+def test_cells_overlap_and_come_back_from_files(tmp_path):
+    images, masks = cells(3, size=64, seed=4)
+    assert set(np.unique(masks)) == {0, 1, 255}
+    np.testing.assert_array_equal(cells(2, 64, 4)[1], masks[:2])
+    # A nucleus lies in its cell; a rod may lie anywhere.
+    nuclei = masks[..., 1] == 1
+    assert nuclei.any() and (masks[..., 0][nuclei] == 1).all()
+    write_folder(tmp_path, images, masks, CELL_CLASSES)
+    folder = from_folder(tmp_path, "train", multi_label=True)
+    assert folder.class_table == CELL_CLASSES
+    for i in range(3):
+        np.testing.assert_array_equal(folder[i][0], images[i])
+        np.testing.assert_array_equal(folder[i][1], masks[i])

@@ -28,6 +28,7 @@ WRITTEN = (
     "reference/command_line.md",
     "reference/compatibility.md",
     "reference/errors.md",
+    "reference/settings.md",
 )
 PAGES = {
     str(file.relative_to(DOCS)): file.read_text("utf-8")

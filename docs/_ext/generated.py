@@ -1,6 +1,7 @@
 """Pages that are written at each build, from the code they describe."""
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import json
@@ -16,6 +17,9 @@ import keras_seg
 from keras_seg.cli.commands import app as command_line
 from keras_seg.cli.doctor import FAULTS
 from keras_seg.data.errors import DataError
+from keras_seg.training import Settings
+from keras_seg.training.suggest import FITTED
+from keras_seg.training.suggest import REASONS
 
 HERE = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = pathlib.Path(keras_seg.__file__).parent
@@ -46,6 +50,7 @@ def write_pages():
         "reference/command_line.md": command_line_page(),
         "reference/errors.md": errors_page(),
         "reference/compatibility.md": compatibility_page(),
+        "reference/settings.md": settings_page(),
         **room_pages(),
         **{f"tutorials/{x.stem}.ipynb": notebook(x) for x in TUTORIALS},
     }.items():
@@ -133,6 +138,27 @@ def command_line_page():
         lines += ["```text", " ".join(usage), "```", ""]
         lines += [_paragraphs(command.help), "", *_parameters(command)]
     return "\n".join(lines)
+
+
+def settings_page():
+    """Every setting of a run with its default, and why that is what it is."""
+    lines = [
+        "# Settings of a run",
+        "",
+        "The fields of `keras_seg.training.Settings`, which are also options "
+        "of `keras-seg train` and keys of its `--config`. What they mean is "
+        "in the [reference](api/runs.md); here is why each default is what "
+        "it is. A figure is a mean IoU unless it says otherwise.",
+        "",
+        "| setting | default | why |",
+        "|---|---|---|",
+    ]
+    default = Settings()
+    for field in dataclasses.fields(Settings):
+        value = getattr(default, field.name)
+        shown = "fitted" if field.name in FITTED else f"`{value}`"
+        lines.append(f"| `{field.name}` | {shown} | {REASONS[field.name]} |")
+    return "\n".join(lines) + "\n"
 
 
 def _is_option(parameter):

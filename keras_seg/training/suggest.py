@@ -23,12 +23,64 @@ from keras_seg.words import duration
 
 __all__ = [
     "FITTED",
+    "REASONS",
     "RangeTest",
     "find_learning_rate",
     "fit_epochs",
     "suggest_settings",
 ]
 
+# Why each setting is what it is where nothing is asked for; docs/howto/training
+# shows them. What was chosen by hand, and not measured, says so.
+REASONS = {
+    "model": "FCN-8s: six thousand new weights on features that the backbone "
+    "has. On CamVid 0.63 in ten minutes of two cores; DeepLab v3 needs an "
+    "hour for that.",
+    "backbone": "MobileNetV2: a step of FCN-8s takes 1.8 s on two cores, with "
+    "ResNet-50 5.1 s (docs/zoo).",
+    "weights": "ImageNet's: a linear classifier on them has 0.576 on CamVid, "
+    "on random features 0.194.",
+    "options": "None: those of the builder, which are the paper's.",
+    "start_from": "None: no network of other classes is at hand.",
+    "epochs": "As many as make 1,000 updates, 20 to 100: by hand, so that a "
+    "new head learns before the rate is 0, and a run on a few images ends.",
+    "repeat": "1; with a time, as many as keep what follows an epoch below a "
+    "tenth of it.",
+    "batch_size": "8, or as many images as there are: by hand, for a "
+    "memory of 2 to 4 GiB.",
+    "validation_batch_size": "4: by hand; no score depends on it.",
+    "size": "What the objects need: a side at which the smaller half of them "
+    "keeps its shape, see `keras_seg.data.suggest_longest_side`.",
+    "crop": "256, and no more than half of the images have: by hand; above "
+    "the field of view of the backbone's last maps little is gained.",
+    "scale": "0.75 to 1.5: narrower than DeepLab's 0.5 to 2, as a short run "
+    "sees few crops; by hand.",
+    "flip": "Yes: a mirrored photograph is a photograph. Switch it off for "
+    "letters and other things with a left and a right.",
+    "augment": "standard: what the scale, the crop and the flip are. More of "
+    "it helps long runs on few images, and slows short ones down.",
+    "loss": "Cross-entropy: what all recipes of the papers have; the others "
+    "give up calibrated probabilities.",
+    "class_weights": "None: they raise the accuracy of rare classes, and the "
+    "pixels that are wrongly given to them.",
+    "optimizer": "AdamW: one rate fits most networks; SGD's differ by a "
+    "factor of a hundred among the papers.",
+    "learning_rate": "1e-3: of five data sets 3e-3 was better on one, by "
+    "0.010 (benchmarks/defaults.md).",
+    "backbone_rate": "A tenth with pretrained weights: with one rate DeepLab "
+    "v3 had 0.10 on its training crops after four epochs, with a tenth 0.41.",
+    "weight_decay": "1e-4: by hand; in short runs it changes little.",
+    "accumulate": "1: batches of 8 need no more.",
+    "ema": "None: the rate falls to 0, which averages by itself.",
+    "patience": "None: the rate falls to 0 at the last epoch, and the best "
+    "one is kept.",
+    "precision": "Keras's setting: half precision is slower than float32 on "
+    "most CPUs.",
+    "freeze_batch_norm": "Yes with pretrained weights: statistics of 8 crops "
+    "are worse than ImageNet's.",
+    "workers": "One more than CPUs: threads also wait for the disk.",
+    "seed": "0.",
+}
 LARGEST_CROP = 256
 LARGEST_BATCH = 8
 FEWEST_UPDATES = 1000

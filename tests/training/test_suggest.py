@@ -30,6 +30,11 @@ def pairs():
     return list(zip(*synthetic.membranes(4, size=32), strict=True))
 
 
+def test_every_default_has_a_reason():
+    fields = [field.name for field in dataclasses.fields(Settings)]
+    assert sorted(suggest.REASONS) == sorted(fields)
+
+
 def measured(**values):
     """10 steps of a second, 20 seconds before and 5 behind the epochs."""
     found = {field.name: 0 for field in dataclasses.fields(DryRun)}

@@ -25,7 +25,10 @@ chains = {"as it was": []} | {
         *(augment.RandomRotation(45), augment.RandomShift(40)),
         *(augment.RandomScale(0.4, 0.6), augment.RandomCrop(80)),
         *(augment.BalancedCrop(64), augment.ElasticDeformation()),
-        *(augment.RandomPerspective(0.5, **always), augment.ColorJitter(hue=0.5)),
+        *(
+            augment.RandomPerspective(0.5, **always),
+            augment.ColorJitter(hue=0.5),
+        ),
         *(augment.GrayJitter(60), augment.GaussianBlur(4, **always)),
         *(augment.GaussianNoise(60, **always), augment.CoarseDropout(**always)),
         *(augment.JPEGCompression(1, **always), augment.CopyPaste(**always)),

@@ -16,6 +16,7 @@ from keras_seg.data.classes import VOID
 from keras_seg.data.folder import Folder
 from keras_seg.data.folder import map_threads
 from keras_seg.data.ids import ids_of_mask
+from keras_seg.data.stacks import classes_in
 
 __all__ = ["CannotHoldOut", "hold_out", "way_of"]
 
@@ -214,7 +215,10 @@ def _facts(folder, index):
     image, ids, _ = read_arrays(folder, index, "")
     classes = set(range(len(folder.class_table))) - {VOID}
     classes -= folder.class_table.ignore_classes
-    found = set() if ids is None else classes & set(ids_of_mask(ids))
+    found: set[int] = set()
+    if ids is not None:
+        of = ids_of_mask(ids) if ids.ndim == 2 else classes_in(ids).tolist()
+        found = classes & set(of)
     return None if image is None else image_facts(image), found
 
 

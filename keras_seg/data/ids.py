@@ -20,6 +20,7 @@ __all__ = [
     "normalize_mask",
     "refuse_black_and_white",
     "statistics_of_counts",
+    "statistics_of_planes",
 ]
 
 
@@ -151,8 +152,11 @@ class ClassStatistics:
             images that are not void: SegNet's median frequency is made of
             `pixels / pixels_of_images`
             (https://arxiv.org/abs/1511.00561, section 4.2).
-        void: int, the pixels of no class.
+        void: int, the pixels of no class; of several labels, the void of
+            all planes.
         total_images: int.
+        negatives: optional int64 array `(classes,)`, of several labels the
+            pixels that are known not to have each class.
     """
 
     pixels: NDArray[np.int64]
@@ -160,20 +164,26 @@ class ClassStatistics:
     pixels_of_images: NDArray[np.int64]
     void: int
     total_images: int
+    negatives: NDArray[np.int64] | None = None
 
     @property
     def labelled(self) -> int:
-        """The pixels that have a class."""
-        return int(self.pixels.sum())
+        """The pixels that have a class; of several labels, the entries of all
+        planes that are not void."""
+        negatives = 0 if self.negatives is None else self.negatives.sum()
+        return int(self.pixels.sum() + negatives)
 
     @property
     def shares(self) -> NDArray[np.float64]:
-        """The part of the labelled pixels that each class has, float64."""
+        """The part of the labelled pixels that each class has, float64; of
+        several labels, of those labelled in its plane."""
+        if self.negatives is not None:
+            return self.pixels / np.maximum(1, self.pixels + self.negatives)
         return self.pixels / max(1, self.labelled)
 
     @property
     def void_share(self) -> float:
-        """The part of all pixels that is void."""
+        """The part of all pixels, or of all planes, that is void."""
         return self.void / max(1, self.labelled + self.void)
 
 
@@ -181,6 +191,9 @@ def class_statistics(
     data: Any, class_table: ClassTable | int | None = None
 ) -> ClassStatistics:
     """Count the pixels and the images of each class.
+
+    Of several labels the planes are counted one by one: `pixels_of_images`
+    are then those that are not void in the plane of the class.
 
     Args:
         data: a `Folder`, or a sequence of `(image, mask)`. Of a `Folder` the
@@ -206,14 +219,26 @@ def class_statistics(
     if class_table is None:
         class_table = getattr(data, "class_table", None)
     read_ids = getattr(data, "read_ids", None)
-    counts = []
+    counts: list = []
+    planes: list = []
     for index in range(len(data)):
         mask = read_ids(index) if read_ids else np.asarray(data[index][1])
+        if mask.ndim == 3:
+            planes.append(_planes_of(data, index, mask, class_table))
+            continue
         ids, pixels = count_ids(mask)
         if class_table is not None and not isinstance(class_table, int):
             file = data.pairs[index].mask if read_ids else f"mask {index}"
             ids = normalize_mask(ids[None], class_table, file)[0]
         counts.append((ids, pixels))
+    if planes:
+        if counts:
+            raise ValueError(
+                "All masks must have planes, or none. Received: "
+                f"{len(planes)} masks of several labels, {len(counts)} of one "
+                "id a pixel"
+            )
+        return statistics_of_planes(planes)
     if class_table is None:
         found = np.concatenate([ids for ids, _ in counts] or [np.zeros(0)])
         class_table = int(max(found[found != VOID], default=0)) + 1
@@ -248,3 +273,40 @@ def statistics_of_counts(counts, classes, ignore_classes=(VOID,)):
         images[ids] += 1
         pixels_of_images[ids] += count.sum()
     return ClassStatistics(pixels, images, pixels_of_images, void, total)
+
+
+def _planes_of(data, index, mask, class_table):
+    """`count_planes` of a mask of several labels, void as 255."""
+    from keras_seg.data.stacks import count_planes
+    from keras_seg.data.stacks import label_table
+    from keras_seg.data.stacks import normalize_stack
+
+    pairs = getattr(data, "pairs", None)
+    file = f"mask {index}"
+    if pairs is not None:
+        file = pairs[index].planes or pairs[index].mask
+    if class_table is None or isinstance(class_table, int):
+        count = mask.shape[2] if class_table is None else class_table
+        class_table = label_table(f"class {k}" for k in range(count))
+    return count_planes(normalize_stack(mask, class_table, file))
+
+
+def statistics_of_planes(counts, void=(VOID,)):
+    """A `ClassStatistics` of what `count_planes` gave for each mask.
+
+    Values other than 0, 1 and void are left out.
+    """
+    classes = len(counts[0]) if counts else 0
+    sums = np.zeros((4, classes), "int64")  # 1, 0, void, images with a 1
+    known = np.zeros(classes, "int64")
+    for planes in counts:
+        for k, (values, pixels) in enumerate(planes):
+            one, zero, unknown = (
+                int(pixels[np.isin(values, list(wanted))].sum())
+                for wanted in ((1,), (0,), void)
+            )
+            sums[:, k] += one, zero, unknown, one > 0
+            known[k] += (one + zero) * (one > 0)
+    return ClassStatistics(
+        sums[0], sums[3], known, int(sums[2].sum()), len(counts), sums[1]
+    )

@@ -101,18 +101,33 @@ def suggest_longest_side(data: Any) -> int | None:
     >>> suggest_longest_side([(mask[..., None], mask)])
     512
     """
-    known = getattr(data, "size", None) or (lambda i: data[i][1].shape)
+    known = getattr(data, "size", None) or (lambda i: data[i][1].shape[:2])
     sides = [max(known(i)) for i in range(len(data))]
     if np.median(sides) < 2 * SMALLEST_SIDE:  # No mask need be read.
         return None
-    extents = [_extents(*_reduced(data[i][1])) for i in sampled(len(data))]
+    extents = [measure_mask(data[i][1]).extents for i in sampled(len(data))]
     return _suggest(sides, extents, {VOID})[0]
 
 
 def measure_mask(mask: NDArray) -> MaskSizes:
-    """The sizes of the objects in an integer mask `(height, width)`."""
+    """The sizes of the objects in an integer mask `(height, width)`.
+
+    Of several labels, `(height, width, classes)`, each plane is measured.
+    """
+    if mask.ndim == 3:
+        return _measure_planes(mask)
     small, unit = _reduced(mask)
     return MaskSizes(_extents(small, unit), _objects(small, unit))
+
+
+def _measure_planes(mask: NDArray) -> MaskSizes:
+    found = MaskSizes({}, {})
+    for k in range(mask.shape[2]):
+        if (mask[..., k] == 1).any():
+            plane = measure_mask(mask[..., k])
+            found.extents[k] = plane.extents[1]
+            found.objects[k] = plane.objects[1]
+    return found
 
 
 def summarize(

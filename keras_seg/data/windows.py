@@ -217,6 +217,12 @@ def read_images_and_masks(data):
                 "`data` must have images of one number of channels. Received: "
                 f"{channels} in pair 0, {image.shape[2]} in pair {index}"
             )
+        if mask.ndim == 3:
+            raise ValueError(
+                "`data` must have masks of one id a pixel, for a window is of "
+                f"one class. Received: pair {index} with a mask of several "
+                f"labels, {mask.shape}"
+            )
     dtype = np.result_type(*{image.dtype for image in images})
     return [image.astype(dtype, copy=False) for image in images], masks
 

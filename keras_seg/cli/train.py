@@ -70,6 +70,9 @@ def train(
     accumulate: opts.Accumulate = 1,
     ema: opts.Ema = None,
     patience: opts.Patience = None,
+    teacher: opts.Teacher = None,
+    temperature: opts.Temperature = 2.0,
+    teacher_weight: opts.TeacherWeight = 0.5,
     precision: opts.Precision = None,
     freeze_batch_norm: opts.FreezeBatchNorm = None,
     workers: opts.Workers = None,
@@ -103,8 +106,7 @@ def train(
             set(ctx.params) - {"model", "backbone", "weights", "option"},
             "--from takes a network with its weights as it is.",
         )
-        if pathlib.Path(start_from).exists():
-            start_from = str(pathlib.Path(start_from).absolute())
+        start_from = absolute(start_from)
     if backbone.endswith(".keras"):
         refuse_options(
             ctx,
@@ -163,6 +165,9 @@ def train(
         accumulate=accumulate,
         ema=ema,
         patience=patience,
+        teacher=absolute(teacher),
+        temperature=temperature,
+        teacher_weight=teacher_weight,
         precision=precision,
         freeze_batch_norm=freeze_batch_norm,
         workers=workers,
@@ -188,6 +193,12 @@ def train(
     plan = train_flow.Plan(settings, source, set(chosen), auto, seconds)
     flow = train_flow.try_out if dry_run else train_flow.begin
     flow(plan, out, reporter)
+
+
+def absolute(name: str | None) -> str | None:
+    """Returns the absolute path of what there is; names stay as they are."""
+    path = pathlib.Path(name or "")
+    return str(path.absolute()) if name and path.exists() else name
 
 
 def parse_class_weights(text: str | None) -> str | dict[str, float] | None:

@@ -372,3 +372,31 @@ Workers = Annotated[
         rich_help_panel=TRAINING,
     ),
 ]
+
+Teacher = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RUN|FILE|hf://USER/NAME",
+        help="A trained network of the same classes to learn from, too.",
+        show_default=False,
+        rich_help_panel=TRAINING,
+    ),
+]
+
+Temperature = Annotated[
+    float,
+    typer.Option(
+        help="Of the teacher: above 1, its second guesses count more.",
+        rich_help_panel=TRAINING,
+    ),
+]
+
+TeacherWeight = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Share of the teacher in the loss.",
+        rich_help_panel=TRAINING,
+    ),
+]

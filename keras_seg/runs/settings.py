@@ -6,6 +6,7 @@ from typing import Any
 from typing import Self
 
 from keras_seg.arguments import check_one_of
+from keras_seg.arguments import check_share
 from keras_seg.data.augment import named
 from keras_seg.losses.class_weights import RULES
 from keras_seg.losses.named import terms_of
@@ -64,6 +65,12 @@ class Settings:
             such as 0.99, which is validated and saved in place of them.
         patience: optional int, epochs without a better model after which
             training ends; `None` for all epochs.
+        teacher: optional str, a run folder, a `.keras` file of it, or
+            `"hf://user/name"`: a network of the same classes that this one
+            learns from, too, see `keras_seg.training.distill`.
+        temperature: float, of the teacher.
+        teacher_weight: float from 0 to 1, the share of the teacher in the
+            loss.
         precision: optional str, `"float32"`, or `"mixed_bfloat16"`, which
             computes in half of the memory where the device can; logits and
             loss stay float32. `None` for the dtype policy of Keras.
@@ -108,6 +115,9 @@ class Settings:
     accumulate: int = 1
     ema: float | None = None
     patience: int | None = None
+    teacher: str | None = None
+    temperature: float = 2.0
+    teacher_weight: float = 0.5
     precision: str | None = None
     workers: int | None = None
     freeze_batch_norm: bool | None = None
@@ -150,6 +160,9 @@ class Settings:
             _is_number(self.learning_rate) and self.learning_rate > 0,
             "a number > 0",
         )
+        good = _is_number(self.temperature) and self.temperature > 0
+        self._refuse("temperature", good, "a number > 0")
+        check_share(teacher_weight=self.teacher_weight)
         for name in ("backbone_rate", "weight_decay"):
             value = getattr(self, name)
             unset = name == "backbone_rate" and value is None

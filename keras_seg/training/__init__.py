@@ -13,6 +13,7 @@ from keras_seg.training import recipes
 from keras_seg.training.callbacks import SamplePanels
 from keras_seg.training.callbacks import WatchClasses
 from keras_seg.training.callbacks import run_callbacks
+from keras_seg.training.distillation import distill
 from keras_seg.training.estimates import DryRun
 from keras_seg.training.estimates import dry_run
 from keras_seg.training.freezing import freeze_backbone
@@ -38,6 +39,7 @@ __all__ = [
     "Settings",
     "WatchClasses",
     "build_model",
+    "distill",
     "dry_run",
     "find_learning_rate",
     "fit_epochs",

@@ -24,6 +24,8 @@ from keras_seg.hub.names import parse
 from keras_seg.pretrained import catalogue
 from keras_seg.runs.settings import Settings
 from keras_seg.surgery import shrink_input
+from keras_seg.training.distillation import distill
+from keras_seg.training.distillation import read_teacher
 from keras_seg.training.recipes import finetune
 from keras_seg.training.recipes import momentum_for
 from keras_seg.training.recipes import set_batch_norm_momentum
@@ -261,6 +263,14 @@ def compiled_model(
             accumulation=settings.accumulate,
         )
     )
+    if settings.teacher is not None:
+        table = getattr(data, "class_table", None)
+        distill(
+            model,
+            read_teacher(settings.teacher, table, settings.size),
+            temperature=settings.temperature,
+            weight=settings.teacher_weight,
+        )
     return model
 
 

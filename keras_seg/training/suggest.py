@@ -74,6 +74,9 @@ REASONS = {
     "ema": "None: the rate falls to 0, which averages by itself.",
     "patience": "None: the rate falls to 0 at the last epoch, and the best "
     "one is kept.",
+    "teacher": "None: no larger network is at hand.",
+    "temperature": "2: by hand; 1 hardens what the teacher says, 4 levels it.",
+    "teacher_weight": "0.5: by hand; the masks count as much as the teacher.",
     "precision": "Keras's setting: half precision is slower than float32 on "
     "most CPUs.",
     "freeze_batch_norm": "Yes with pretrained weights: statistics of 8 crops "

@@ -205,9 +205,12 @@ def resume(
 
 
 def _digests(settings: Settings) -> dict[str, str]:
-    """Returns the SHA-256 of the files that the weights begin from."""
+    """Returns the SHA-256 of the files that the weights come from."""
     found = {}
-    for name in (settings.start_from, settings.backbone_file, settings.weights):
+    for name in (
+        *(settings.start_from, settings.backbone_file, settings.weights),
+        settings.teacher,
+    ):
         if name is not None and os.path.isfile(name):
             with open(name, "rb") as file:
                 found[name] = hashlib.file_digest(file, "sha256").hexdigest()

@@ -51,7 +51,9 @@ class DataError(ValueError):
     | KS-D035 | images are not plain RGB |
     | KS-D036 | EXIF turns an image, and its mask may not have been turned |
     | KS-D037 | a mask lies elsewhere on Earth than its image |
+    | KS-D038 | shapes of different classes overlap |
     | KS-D039 | a mask of several labels has other planes than classes |
+    | KS-D040 | classes that may overlap never do |
 
     Codes from KS-D020 on are findings of `keras_seg.data.check`; some of them
     are warnings or notes.

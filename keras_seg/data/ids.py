@@ -238,7 +238,7 @@ def class_statistics(
                 f"{len(planes)} masks of several labels, {len(counts)} of one "
                 "id a pixel"
             )
-        return statistics_of_planes(planes)
+        return statistics_of_planes(planes, len(planes[0]))
     if class_table is None:
         found = np.concatenate([ids for ids, _ in counts] or [np.zeros(0)])
         class_table = int(max(found[found != VOID], default=0)) + 1
@@ -291,12 +291,12 @@ def _planes_of(data, index, mask, class_table):
     return count_planes(normalize_stack(mask, class_table, file))
 
 
-def statistics_of_planes(counts, void=(VOID,)):
+def statistics_of_planes(counts, classes, ignore_classes=(VOID,)):
     """A `ClassStatistics` of what `count_planes` gave for each mask.
 
     Values other than 0, 1 and void are left out.
     """
-    classes = len(counts[0]) if counts else 0
+    void = {*ignore_classes} - {0, 1}
     sums = np.zeros((4, classes), "int64")  # 1, 0, void, images with a 1
     known = np.zeros(classes, "int64")
     for planes in counts:

@@ -26,6 +26,7 @@ __all__ = [
     "label_table",
     "normalize_stack",
     "refuse_white_planes",
+    "void_values",
 ]
 
 _UNSAFE = re.compile(r'[\x00-\x1f\\/:*?"<>|]|^[. ]|[. ]$')
@@ -150,9 +151,7 @@ def check_values(values, class_table, file):
                 "a plane has 1 where the class is, 0 where it is not, and "
                 f"{listing(sorted(allowed - {0, 1}))} for void",
                 guess=_guess(found.tolist(), len(values)),
-                fix="write such planes, or say what the values mean, such as "
-                "mask_values={0: 0, 128: 1}, on the command line "
-                "--mask-values 0:0,128:1",
+                fix=_fix(found.tolist(), strange),
             )
 
 
@@ -166,6 +165,17 @@ def _guess(found, planes):
     if len(found) <= 2:
         return "The plane may have been drawn in the id or the color it has."
     return None
+
+
+def _fix(found, strange):
+    if len(strange) > 1 or 1 in found:
+        return "write such planes"
+    values = dict.fromkeys(found, VOID) | {0: 0, strange[0]: 1}
+    option = ",".join(f"{value}:{i}" for value, i in values.items())
+    return (
+        f"write such planes, or read these with mask_values={values}, on the "
+        f"command line --mask-values {option}"
+    )
 
 
 def refuse_white_planes(count_lists, class_table, files):

@@ -10,6 +10,7 @@ from typing import Any
 from keras_seg.data.checks import files
 from keras_seg.data.checks import ids
 from keras_seg.data.checks import images
+from keras_seg.data.checks import several
 from keras_seg.data.checks.facts import PairFacts
 from keras_seg.data.checks.facts import read_facts
 from keras_seg.data.checks.finding import SEVERITIES
@@ -23,15 +24,20 @@ from keras_seg.data.folder import from_pairs
 from keras_seg.data.folder import map_threads
 from keras_seg.data.ids import classes_of_ids
 from keras_seg.data.ids import statistics_of_counts
+from keras_seg.data.ids import statistics_of_planes
+from keras_seg.data.label_files import from_label_files
 from keras_seg.data.layout import choose_split
 from keras_seg.data.layout import role_of
 from keras_seg.data.mask_files import share_palettes
 from keras_seg.data.pairs import pictures_below
+from keras_seg.data.readers.recognize import multi_label_reader
+from keras_seg.data.readers.recognize import needs_multi_label
 from keras_seg.data.readers.recognize import recognize
 from keras_seg.data.readers.voc import from_cvat
 from keras_seg.data.readers.voc import from_voc
 from keras_seg.data.sizes import sampled
 from keras_seg.data.sizes import summarize
+from keras_seg.data.stacks import label_table
 
 __all__ = ["Survey", "check"]
 
@@ -44,6 +50,8 @@ def check(
     mask_values: dict[int, int] | None = None,
     progress: Callable[[int, int], object] | None = None,
     skip_unlabeled: bool = False,
+    multi_label: bool = False,
+    missing_classes: str | None = None,
 ) -> Report:
     """Check every image and mask of a data set, and report all findings.
 
@@ -60,7 +68,10 @@ def check(
             all are checked.
         class_table: optional `ClassTable` or number of classes. By default
             those of `data` or of `classes.csv`, or else the ids found.
-        mask_values, skip_unlabeled: for a path, see `from_folder`.
+        mask_values, skip_unlabeled, missing_classes: for a path, see
+            `from_folder`.
+        multi_label: bool, whether classes may overlap; a `Folder` says so
+            itself.
         progress: optional function of the number of pairs done and of all.
 
     Returns:
@@ -80,16 +91,20 @@ def check(
     (False, ['KS-D021', 'KS-D034'])
     """
     found = survey(
-        data, split, class_table, mask_values, progress, skip_unlabeled
+        data,
+        split,
+        class_table,
+        progress,
+        multi_label,
+        mask_values=mask_values,
+        skip_unlabeled=skip_unlabeled,
+        missing_classes=missing_classes,
     )
-    statistics = {}
-    if found.class_table is not None:
-        for name, pairs in found.facts.items():
-            counts = [(p.mask.ids, p.mask.pixels) for p in pairs if p.mask]
-            statistics[name] = statistics_of_counts(
-                counts, len(found.class_table), found.ignore_classes
-            )
-    wrong_ids = ids.find_wrong_ids(found)
+    statistics = _statistics(found)
+    find_wrong = ids.find_wrong_ids
+    if found.multi_label:
+        find_wrong = several.find_wrong_values
+    wrong_ids = find_wrong(found)
     findings = [
         *files.find_unreadable(found),
         *files.find_left_out(found),
@@ -106,17 +121,22 @@ def check(
         *images.find_modes(found),
     ]
     if not wrong_ids:  # Otherwise ids say nothing about classes.
+        balance = several.find_rare if found.multi_label else ids.find_balance
         findings += [
             *ids.find_classes_without_pixels(found, statistics),
-            *ids.find_balance(found, statistics),
+            *balance(found, statistics),
             *ids.find_void(found, statistics),
+            *several.find_overlaps(found),
         ]
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), f.code))
     splits = {}
     for name, pairs in found.facts.items():
         sizes = collections.Counter(p.image.size for p in pairs if p.image)
         splits[name] = SplitSummary(
-            len(pairs), dict(sizes.most_common()), statistics.get(name)
+            len(pairs),
+            dict(sizes.most_common()),
+            statistics.get(name),
+            several.overlap_share(pairs) if found.multi_label else None,
         )
     return Report(
         found.source,
@@ -125,7 +145,25 @@ def check(
         tuple(findings),
         found.data,
         _sizes(found),
+        found.multi_label,
     )
+
+
+def _statistics(survey):
+    """The `ClassStatistics` of each split, if the classes are known."""
+    if survey.class_table is None:
+        return {}
+    classes, void = len(survey.class_table), survey.ignore_classes
+    found = {}
+    for name, pairs in survey.facts.items():
+        masks = [pair.mask for pair in pairs if pair.mask]
+        if survey.multi_label:
+            planes = [m.planes for m in masks if len(m.planes) == classes]
+            found[name] = statistics_of_planes(planes, classes, void)
+        else:
+            counts = [(mask.ids, mask.pixels) for mask in masks]
+            found[name] = statistics_of_counts(counts, classes, void)
+    return found
 
 
 def _sizes(survey):
@@ -173,6 +211,7 @@ class Survey:
         left_out: list of paths of images that are in no pair.
         mapped: bool, whether ids come from `mask_values`, colors or shapes,
             instead of being the values of the files.
+        multi_label: bool, whether classes may overlap.
     """
 
     source: str
@@ -184,6 +223,7 @@ class Survey:
     asides: list[DataError]
     left_out: list[pathlib.Path]
     mapped: bool = False
+    multi_label: bool = False
 
     @property
     def pairs(self):
@@ -202,17 +242,20 @@ def survey(
     data,
     split=None,
     class_table=None,
-    mask_values=None,
     progress=None,
-    skip_unlabeled=False,
+    multi_label=False,
+    **options,
 ):
-    """Read every pair of a data set once; see `check` for the arguments."""
+    """Read every pair of a data set once; see `check` for the arguments.
+
+    `options` are those of the reader of a path.
+    """
     errors: list[DataError] = []
     asides: list[DataError] = []
     left_out: list[pathlib.Path] = []
     count = class_table if isinstance(class_table, int) else None
     if count is not None and not isinstance(data, str | pathlib.Path):
-        class_table = ClassTable.default(count)
+        class_table = _numbered(count, multi_label)
     if isinstance(data, str | pathlib.Path):
         source = str(data)
         if class_table is None:
@@ -221,8 +264,8 @@ def survey(
             data,
             split,
             class_table,
-            mask_values,
-            skip_unlabeled,
+            multi_label,
+            options,
             errors,
             asides,
         )
@@ -232,13 +275,16 @@ def survey(
     else:
         source = "data"
         parts = data if isinstance(data, dict) else {split or _ALL: data}
+        if multi_label:
+            parts = {name: several.labelled(x) for name, x in parts.items()}
+    multi_label = several.are_several(parts.values())
     share_palettes(parts.values())
     if isinstance(class_table, int):
         class_table = None  # A reader that knows the names has compared it.
     for part in parts.values():
         class_table = class_table or getattr(part, "class_table", None)
     if count is not None and class_table is None:
-        class_table = ClassTable.default(count)
+        class_table = _numbered(count, multi_label)
     training = _training_split(parts)
     items = []
     for name, part in parts.items():
@@ -253,7 +299,8 @@ def survey(
     given = class_table is not None
     everything = list(itertools.chain.from_iterable(facts.values()))
     if class_table is None:
-        class_table = _found_classes(everything, errors)
+        find = several.found_classes if multi_label else _found_classes
+        class_table = find(everything, errors)
     if isinstance(data, str | pathlib.Path):
         for part in parts.values():
             part.class_table = class_table
@@ -269,26 +316,37 @@ def survey(
         asides,
         left_out,
         mapped,
+        multi_label,
     )
 
 
-def _open(path, split, classes, mask_values, skip, errors, asides):
+def _numbered(count, multi_label):
+    """So many classes without names."""
+    if multi_label:
+        return label_table(f"class {k}" for k in range(count))
+    return ClassTable.default(count)
+
+
+def _open(path, split, classes, multi_label, given, errors, asides):
     """The splits of a folder, `{name: Folder}`, as far as they can be read.
 
     Errors are appended to `errors`, those of test splits to `asides`.
     """
     names, reader = recognize(path)
+    missing = given.pop("missing_classes", None)
+    more: dict[str, Any] = {}
+    if multi_label:
+        reader, more = multi_label_reader(reader, path, missing)
+    elif missing is not None:
+        raise needs_multi_label(missing)
     whole = split is not None or not names
-    options = {"class_table": classes, "check": False}
-    if mask_values is not None:
-        options["mask_values"] = mask_values
-    if skip:
-        options["skip_unlabeled"] = True
+    given = {k: v for k, v in given.items() if v not in (None, False)}
+    options = {"class_table": classes, "check": False} | given | more
     parts = {}
     for name in [split] if whole else names:
         aside = not whole and role_of(name) == "test"
         reports = asides if aside else errors
-        if reader in (from_pairs, from_voc, from_cvat):
+        if reader in (from_pairs, from_voc, from_cvat, from_label_files):
             options["problems"] = reports
         try:
             parts[name or _ALL] = reader(path, name, **options)
@@ -303,6 +361,7 @@ def _left_out(parts):
     """Images in the folders of the pairs that are in no pair."""
     pairs = [pair for part in parts.values() for pair in part.pairs]
     known = {pair.image for pair in pairs} | {pair.mask for pair in pairs}
+    known |= {file for pair in pairs for file in pair.planes or () if file}
     known |= {path for part in parts.values() for path in part.skipped}
     folders = {pair.image.parent for pair in pairs}
     folders = {f.parent if f.parent.name == "images" else f for f in folders}

@@ -21,6 +21,7 @@ from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.opening import FORMATS
 from keras_seg.data.sizes import MaskSizes
 from keras_seg.data.sizes import measure_mask
+from keras_seg.data.stacks import count_planes
 
 __all__ = [
     "ImageFacts",
@@ -69,6 +70,10 @@ class MaskFacts:
         between: tuple of int, `ids_in_between` if the mask is interpolated.
         loose: dictionary, see `loose_ids`.
         sizes: `MaskSizes`, or `None` if the mask is not measured.
+        overlap: int, the pixels of more than one class, in a mask of several
+            labels or in the shapes that a mask was drawn from.
+        planes: optional list, `count_planes` of a mask of several labels.
+            `ids` are then the classes that some pixel has.
     """
 
     size: tuple[int, int]
@@ -80,6 +85,19 @@ class MaskFacts:
     between: tuple[int, ...]
     loose: dict[int, int]
     sizes: MaskSizes | None = None
+    overlap: int = 0
+    planes: list[tuple[NDArray, NDArray]] | None = None
+
+    def void_share(self, ignore_classes):
+        """The part of the mask, or of all its planes, that is void."""
+        planes = [(self.ids, self.pixels)]
+        if self.planes is not None:
+            planes, ignore_classes = self.planes, {*ignore_classes} - {0, 1}
+        void, total = 0, 0
+        for values, pixels in planes:
+            void += pixels[np.isin(values, list(ignore_classes))].sum()
+            total += pixels.sum()
+        return void / total
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +115,12 @@ class PairFacts:
     image: ImageFacts | None
     mask: MaskFacts | None
     errors: tuple[DataError, ...] = ()
+    plane_files: tuple[str, ...] = ()
+
+    @property
+    def mask_files(self):
+        """All files of the mask: there may be one for each class."""
+        return self.plane_files or (self.mask_file,)
 
 
 def read_facts(data, split, index, measure=False):
@@ -106,7 +130,8 @@ def read_facts(data, split, index, measure=False):
     """
     name = f"{split}[{index}]"
     stem, files = str(index), (name, name)
-    mode, turned, mask_turned = "", 1, 1
+    mode, turned, mask_turned, overlap = "", 1, 1, 0
+    planes: tuple[str, ...] = ()
     image, ids, errors = read_arrays(data, index, split)
     if hasattr(data, "pairs"):
         pair = data.pairs[index]
@@ -115,14 +140,20 @@ def read_facts(data, split, index, measure=False):
             mode, turned = _header(pair.image)
         if ids is not None and isinstance(data.masks, MaskFiles):
             mask_turned = _header(pair.mask)[1]
+        if ids is not None and ids.ndim == 2 and hasattr(data.masks, "overlap"):
+            overlap = data.masks.overlap(pair)
+        planes = tuple(str(file) for file in pair.planes or () if file)
     return PairFacts(
         split,
         index,
         stem,
         *files,
         None if image is None else image_facts(image, mode, turned),
-        None if ids is None else _mask_facts(ids, mask_turned, measure),
+        None
+        if ids is None
+        else _mask_facts(ids, mask_turned, measure, overlap),
         tuple(errors),
+        planes,
     )
 
 
@@ -142,7 +173,9 @@ def read_arrays(data, index, split):
         image, mask = data[index]
         readers = (
             lambda: np.asarray(image),
-            lambda: _integers(np.asarray(mask), name),
+            lambda: _integers(
+                np.asarray(mask), name, getattr(data, "multi_label", False)
+            ),
         )
     arrays = []
     for read in readers:
@@ -154,17 +187,22 @@ def read_arrays(data, index, split):
     return arrays[0], arrays[1], errors
 
 
-def _integers(mask, name):
-    """A mask from memory as an integer array `(height, width)`."""
-    if mask.ndim == 3 and mask.shape[2] == 1:
+def _integers(mask, name, multi_label):
+    """A mask from memory as integers, `(height, width)` or with planes."""
+    whole = mask.dtype.kind in "biu"
+    if multi_label and mask.ndim == 3 and whole:
+        return mask.astype("uint8") if mask.dtype == bool else mask
+    if not multi_label and mask.ndim == 3 and mask.shape[2] == 1:
         mask = mask[..., 0]
-    if mask.ndim == 2 and mask.dtype.kind in "biu":
+    if not multi_label and mask.ndim == 2 and whole:
         return mask.astype("uint8") if mask.dtype == bool else mask
     raise DataError(
         "KS-D007",
         name,
         f"has a mask of shape {mask.shape} and dtype {mask.dtype}",
-        "a mask is an integer array (height, width) of class ids",
+        "a mask of several labels is an integer array (height, width, classes)"
+        if multi_label
+        else "a mask is an integer array (height, width) of class ids",
         guess=(
             "The ids may have been divided by 255."
             if mask.dtype.kind == "f" and mask.size and mask.max() <= 1
@@ -203,7 +241,9 @@ def image_facts(image, mode="", orientation=1):
     )
 
 
-def _mask_facts(mask, orientation, measure):
+def _mask_facts(mask, orientation, measure, overlap):
+    if mask.ndim == 3:
+        return _stack_facts(mask, orientation, measure)
     ids, pixels = count_ids(mask)
     edges = find_edges(mask)
     # Equal ids have equal hashes, whatever the depth of their files.
@@ -218,6 +258,26 @@ def _mask_facts(mask, orientation, measure):
         ids_in_between(mask) if edges.smooth else (),
         loose_ids(mask),
         measure_mask(mask) if measure and mask.size else None,
+        overlap,
+    )
+
+
+def _stack_facts(mask, orientation, measure):
+    """Of several labels: a plane has no ids between others."""
+    ones = mask == 1
+    pixels = np.count_nonzero(ones, axis=(0, 1))
+    return MaskFacts(
+        mask.shape[:2],
+        orientation,
+        _digest(mask.astype("uint8")),
+        np.flatnonzero(pixels),
+        pixels[pixels > 0],
+        Edges(0, 0),
+        (),
+        {},
+        measure_mask(mask) if measure and mask.size else None,
+        int(np.count_nonzero(ones.sum(axis=2) > 1)),
+        count_planes(mask),
     )
 
 

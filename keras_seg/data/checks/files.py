@@ -206,9 +206,10 @@ def find_elsewhere(survey):
     found = []
     for pair in survey.pairs:
         if pair.image and pair.mask and pair.image.size == pair.mask.size:
-            text = _difference(pair)
-            if text:
-                found.append((pair.mask_file, text))
+            for file in pair.mask_files:
+                text = _difference(pair, file)
+                if text:
+                    found.append((file, text))
     if not found:
         return
     yield Finding.of(
@@ -223,9 +224,9 @@ def find_elsewhere(survey):
     )
 
 
-def _difference(pair):
+def _difference(pair, mask_file):
     """The difference in place as a sentence about the mask, or `None`."""
-    places = [place_of(file) for file in (pair.image_file, pair.mask_file)]
+    places = [place_of(file) for file in (pair.image_file, mask_file)]
     if None in places:
         return None
     (crs, image), (other, mask) = places

@@ -17,6 +17,7 @@ __all__ = [
     "find_classes_without_pixels",
     "find_void",
     "find_wrong_ids",
+    "names_of",
 ]
 
 _LONGEST = 32  # values in a command; nobody types more
@@ -165,7 +166,7 @@ def find_classes_without_pixels(survey, statistics):
                 severity,
                 code,
                 [survey.source],
-                f"has pixels of {_names(survey, missing)}, but {text}",
+                f"has pixels of {names_of(survey, missing)}, but {text}",
                 "a model learns only what it is trained on"
                 if learn
                 else "what has no pixel cannot be measured",
@@ -187,7 +188,7 @@ def find_balance(survey, statistics):
                 "KS-D030",
                 [survey.source],
                 f"({name}) has {100 * share:.2f} % of its pixels in "
-                f"{_names(survey, [largest])}",
+                f"{names_of(survey, [largest])}",
                 "a model that says nothing else is then nearly always right",
                 guess="Pixel accuracy will look excellent; read the IoU "
                 "of each class instead.",
@@ -217,10 +218,7 @@ def find_void(survey, statistics):
     voids = []
     for pair in survey.pairs:
         if pair.mask is not None:
-            is_void = [
-                i in survey.ignore_classes for i in pair.mask.ids.tolist()
-            ]
-            share = pair.mask.pixels[is_void].sum() / pair.mask.pixels.sum()
+            share = pair.mask.void_share(survey.ignore_classes)
             if share > HALF:
                 voids.append((pair, share))
     if not voids:
@@ -245,13 +243,15 @@ def _nowhere(survey, missing):
         if survey.mapped:  # Shapes and colors have names, not ids.
             table = "write a classes.csv without them"
         fix = f"{table}, or add images of them"
+    elif survey.multi_label:
+        guess, fix = None, "write a classes.csv, or remove the plane"
     else:
         guess = (
             "The classes are those up to the largest id that was found: the "
             "ids may be gray levels, drawn to be seen."
         )
         fix = f"write classes.csv, or {_without_gaps(found, survey)}"
-    if 0 in missing and len(missing) == 1:
+    if 0 in missing and len(missing) == 1 and not survey.multi_label:
         guess = "No mask has a 0: the ids may start at 1 instead of 0."
         if not survey.given:
             fix = f"{_from_one(found, survey)}, or name class 0 in a table"
@@ -259,14 +259,14 @@ def _nowhere(survey, missing):
         "warning",
         "KS-D027",
         [survey.source],
-        f"has no pixel of {_names(survey, missing)}",
+        f"has no pixel of {names_of(survey, missing)}",
         "a class without pixels is neither learned nor measured",
         guess=guess,
         fix=fix,
     )
 
 
-def _names(survey, ids):
+def names_of(survey, ids):
     names = [survey.class_table.names[i] for i in ids]
     if len(names) > 8:
         names = [*names[:7], f"{len(names) - 7} more"]

@@ -259,7 +259,12 @@ def find_same_masks(survey):
     groups = collections.defaultdict(list)
     for pair in survey.pairs:
         # One id alone, such as all background, is common and says nothing.
-        if pair.image and pair.mask and len(pair.mask.ids) > 1:
+        # Of several labels the background is no id.
+        if (
+            pair.image
+            and pair.mask
+            and len(pair.mask.ids) > (pair.mask.planes is None)
+        ):
             groups[pair.mask.digest].append(pair)
     found = []
     for first, *rest in groups.values():
@@ -319,4 +324,4 @@ def _digest(pair):
 def _removal(pair):
     if pair.image_file == pair.mask_file:
         return f"leave out {pair.image_file}"
-    return f"rm {shlex.quote(pair.image_file)} {shlex.quote(pair.mask_file)}"
+    return f"rm {shlex.join((pair.image_file, *pair.mask_files))}"

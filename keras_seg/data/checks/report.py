@@ -33,11 +33,14 @@ class SplitSummary:
             most frequent first.
         statistics: `ClassStatistics` of the readable masks, or `None` if the
             classes are unknown.
+        overlap: optional float, of several labels the part of the pixels
+            that have more than one class.
     """
 
     pairs: int
     sizes: dict[tuple[int, int], int]
     statistics: ClassStatistics | None
+    overlap: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Report:
         data: dictionary from names to the sequences of pairs, for `sheet`.
         sizes: `Sizes` of the split to train on, or `None` if it is unknown
             which that is, or nothing can be read.
+        multi_label: bool, whether classes may overlap.
     """
 
     source: str
@@ -60,6 +64,7 @@ class Report:
     findings: tuple[Finding, ...]
     data: dict[str, Any] = dataclasses.field(repr=False)
     sizes: Sizes | None = None
+    multi_label: bool = False
 
     @property
     def ok(self) -> bool:
@@ -105,6 +110,7 @@ class Report:
                 name: _split_as_json(split)
                 for name, split in self.splits.items()
             },
+            "multi_label": self.multi_label,
             "sizes": self.sizes and dataclasses.asdict(self.sizes),
         }
         return json.dumps(content, indent=2, ensure_ascii=False)
@@ -164,6 +170,7 @@ def _split_as_json(split):
         "images": statistics and statistics.images.tolist(),
         "pixels_of_images": statistics and statistics.pixels_of_images.tolist(),
         "void": statistics and statistics.void,
+        **({} if split.overlap is None else {"overlap": split.overlap}),
     }
 
 
@@ -182,6 +189,8 @@ def report_as_text(report):
     for severity in SEVERITIES:
         for finding in report.of(severity):
             parts.append(_finding(finding, report.source))
+    if report.multi_label:
+        parts.append(_overlaps(report))
     if report.splits:
         parts.append(_splits(report))
     if report.class_table and any(s.statistics for s in report.splits.values()):
@@ -238,6 +247,18 @@ def _finding(finding, source):
     if finding.count > 1:
         lines.append(f"{_INDENT}{finding.listing(source)}")
     return "\n".join(lines)
+
+
+def _overlaps(report):
+    """How masks of several labels were read, and whether they overlap."""
+    layouts = {getattr(data, "layout", "") for data in report.data.values()}
+    how = "".join(f" ({layout})" for layout in sorted(layouts - {""}))
+    shares = ", ".join(
+        f"{percent(split.overlap)} of {name}"
+        for name, split in report.splits.items()
+        if split.overlap is not None
+    )
+    return f"Classes may overlap{how}. Pixels of more than one class: {shares}."
 
 
 def _splits(report):

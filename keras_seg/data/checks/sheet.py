@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_seg.data.checks.facts import read_arrays
 from keras_seg.data.classes import VOID
+from keras_seg.data.stacks import void_values
 
 __all__ = ["draw_sheet"]
 
@@ -82,7 +83,9 @@ def _samples(report, count):
 def _files(data, name, index):
     if not hasattr(data, "pairs"):
         return (f"{name}[{index}]",)
-    return str(data.pairs[index].image), str(data.pairs[index].mask)
+    pair = data.pairs[index]
+    planes = filter(None, pair.planes or ())
+    return tuple(map(str, (pair.image, pair.mask, *planes)))
 
 
 def _title(report, name, index):
@@ -106,11 +109,15 @@ def _pictures(report, name, index):
     if ids is None or report.class_table is None:
         return small, None
     colors = np.asarray(report.class_table.colors)
+    if ids.ndim == 3 and ids.shape[2] != len(colors):
+        return small, None
     mask, outside = _normal(ids, report.class_table)
     mask, outside = (thumbnail(a, nearest=True) for a in (mask, outside))
-    if small is not None and image.shape[:2] == ids.shape:
+    if small is not None and image.shape[:2] == ids.shape[:2]:
         drawn = visualization.overlay(small, mask, colors)
         void = mask == VOID
+        if mask.ndim == 3:  # Void of a class hides no other.
+            void = void.any(axis=2) & ~(mask == 1).any(axis=2)
         light = np.asarray(visualization.VOID_COLOR)
         drawn[void] = np.rint(0.35 * drawn[void] + 0.65 * light)
     else:
@@ -120,7 +127,14 @@ def _pictures(report, name, index):
 
 
 def _normal(ids, classes):
-    """The mask of 0..C-1 and 255, and where it had any other id."""
+    """The mask of 0..C-1 and 255, and where it had any other id.
+
+    Of several labels the planes are of 0, 1 and 255.
+    """
+    if ids.ndim == 3:
+        strange = ~np.isin(ids, list(void_values(classes) | {0, 1}))
+        mask = np.where((ids == 0) | (ids == 1), ids, VOID).astype("uint8")
+        return mask, strange.any(axis=2).astype("uint8")
     known = (ids >= 0) & (ids < len(classes))
     void = np.isin(ids, list(classes.ignore_classes | {VOID}))
     mask = np.where(known, ids, VOID).astype("uint8")
@@ -147,11 +161,17 @@ def _key(report, outside):
     shown = np.sort(frequent)
     names = [f"{i}  {report.class_table.names[i]}" for i in shown]
     colors = [report.class_table.colors[i] for i in shown]
-    total = max(1, int(pixels.sum()) + void)
-    shares = [pixels[i] / total for i in shown]
+    total = np.full(len(pixels), max(1, int(pixels.sum()) + void))
+    if report.multi_label:
+        known = sum(part.pixels + part.negatives for part in parts)
+        total = np.maximum(1, known)
+        void /= max(1, int(known.sum()) + void)
+    else:
+        void /= total[0]
+    shares = [pixels[i] / total[i] for i in shown]
     names.append("void")
     colors.append(visualization.VOID_COLOR)
-    shares.append(void / total)
+    shares.append(void)
     key = visualization.legend(names, np.asarray(colors), shares)
     if not outside:
         return key

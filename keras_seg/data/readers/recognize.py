@@ -137,10 +137,7 @@ def from_folder(
         reader, more = multi_label_reader(reader, path, missing_classes)
         options |= more
     elif missing_classes is not None:
-        raise ValueError(
-            "`missing_classes` is for one file a class: it needs multi_label. "
-            f"Received: missing_classes={missing_classes!r}"
-        )
+        raise needs_multi_label(missing_classes)
     if reader in (from_pairs, from_voc, from_label_files):
         options["mask_values"] = mask_values
     elif mask_values is not None:
@@ -162,6 +159,14 @@ def from_folder(
     folder = reader(path, split, **options | {"check": False})
     folder.bit_depth = bit_depth
     return folder.check() if check else folder
+
+
+def needs_multi_label(missing_classes):
+    """The `ValueError` of an option for several labels."""
+    return ValueError(
+        "`missing_classes` is for one file a class: it needs multi_label. "
+        f"Received: missing_classes={missing_classes!r}"
+    )
 
 
 def multi_label_reader(reader, path, missing_classes=None):

@@ -26,6 +26,7 @@ from keras_seg.cli.predict import predict
 from keras_seg.cli.push import push
 from keras_seg.cli.serve import serve
 from keras_seg.cli.train import train
+from keras_seg.cli.tune import tune
 
 __all__ = ["app", "sentence_of"]
 
@@ -205,3 +206,10 @@ for command in (
     *(models, doctor),
 ):
     app.command(cls=Command)(command)
+app.command(
+    cls=Command,
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+    },
+)(tune)

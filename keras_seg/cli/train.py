@@ -192,6 +192,8 @@ def train(
         )
     plan = train_flow.Plan(settings, source, set(chosen), auto, seconds)
     flow = train_flow.try_out if dry_run else train_flow.begin
+    # Of a command that takes the options of this one, such as tune.
+    flow = ctx.obj or flow
     flow(plan, out, reporter)
 
 

@@ -31,7 +31,7 @@ from keras_seg.training.suggest import suggest_settings
 from keras_seg.words import count
 from keras_seg.words import duration
 
-__all__ = ["Plan", "begin", "resume", "try_out"]
+__all__ = ["Plan", "begin", "prepared", "resume", "try_out"]
 
 OVERFIT_IOU = 0.95
 NO_DATA = ("KS-D001", "KS-D002")  # The path is wrong, not its files.
@@ -61,7 +61,7 @@ def begin(plan: Plan, out: pathlib.Path, reporter: Reporter) -> None:
     source = plan.source
     check_network(plan.settings)
     training.RunFolder.check_free(out)
-    settings, data, held_out = _prepared(plan, reporter)
+    settings, data, held_out = prepared(plan, reporter)
     if source.overfit is not None:
         reporter.say(
             f"Learning {count(len(data), 'image')} by heart, without "
@@ -99,7 +99,7 @@ def resume(
 def try_out(plan: Plan, out: pathlib.Path, reporter: Reporter) -> None:
     """Takes a few steps and reports the memory and time of a run."""
     check_network(plan.settings)
-    settings, data, held_out = _prepared(plan, reporter)
+    settings, data, held_out = prepared(plan, reporter)
     with console.warnings_as_lines(training.RunWarning):
         found = training.dry_run(settings, data, held_out)
     if reporter.json:
@@ -130,7 +130,7 @@ def try_out(plan: Plan, out: pathlib.Path, reporter: Reporter) -> None:
         reporter.say(line)
 
 
-def _prepared(
+def prepared(
     plan: Plan, reporter: Reporter
 ) -> tuple[training.Settings, Folder, Folder | None]:
     """Returns the settings fitted to data and time, and the data."""

@@ -26,6 +26,8 @@ from keras_seg.training.suggest import fit_epochs
 from keras_seg.training.suggest import suggest_settings
 from keras_seg.training.train import resume
 from keras_seg.training.train import train
+from keras_seg.training.tuning import default_search
+from keras_seg.training.tuning import tune
 
 __all__ = [
     "DataSource",
@@ -39,6 +41,7 @@ __all__ = [
     "Settings",
     "WatchClasses",
     "build_model",
+    "default_search",
     "distill",
     "dry_run",
     "find_learning_rate",
@@ -50,5 +53,6 @@ __all__ = [
     "run_callbacks",
     "suggest_settings",
     "train",
+    "tune",
     "unfreeze",
 ]

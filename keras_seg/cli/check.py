@@ -10,6 +10,8 @@ from keras_seg.cli import console
 from keras_seg.cli.options import MaskValues
 from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
+from keras_seg.cli.options import MissingClasses
+from keras_seg.cli.options import MultiLabel
 from keras_seg.cli.options import SkipUnlabeled
 from keras_seg.cli.options import reading_options
 from keras_seg.cli.options import set_limits
@@ -37,6 +39,8 @@ def check(
     ] = None,
     mask_values: MaskValues = None,
     skip_unlabeled: SkipUnlabeled = False,
+    multi_label: MultiLabel = False,
+    missing_classes: MissingClasses = None,
     max_pixels: MaxPixels = None,
     max_annotation_bytes: MaxAnnotationBytes = None,
     json: Annotated[
@@ -68,6 +72,8 @@ def check(
             mask_values=values,
             progress=progress,
             skip_unlabeled=skip_unlabeled,
+            multi_label=multi_label,
+            missing_classes=missing_classes,
         )
     text = console.in_options(report.to_text())
     console.say(report.to_json() if json else text)
@@ -79,5 +85,7 @@ def check(
         raise typer.Exit(3)
     if not json:
         quoted = shlex.quote(str(data))
-        same = reading_options(mask_values, skip_unlabeled)
+        same = reading_options(
+            mask_values, skip_unlabeled, multi_label, missing_classes
+        )
         console.say(f"\nNext: keras-seg train {quoted}{same} --out RUN")

@@ -198,6 +198,7 @@ def _read(
     from keras_seg.data.layout import find_classes
     from keras_seg.data.mask_files import MaskFiles
     from keras_seg.data.mask_files import parse_mask_values
+    from keras_seg.data.stack_files import StackFiles
     from keras_seg.runs import RunError
     from keras_seg.runs.source import fingerprint
     from keras_seg.runs.source import held_out_part
@@ -218,6 +219,9 @@ def _read(
     if mask_values is not None:
         options["mask_values"] = parse_mask_values(mask_values)
     options["bit_depth"] = bit_depth
+    if source is not None and source.multi_label:
+        options["multi_label"] = True
+        options["missing_classes"] = source.missing_classes
     part = split
     if split is None and source is not None and source.held_out and names:
         part = source.split
@@ -232,7 +236,9 @@ def _read(
             "all."
         )
         held_out.skipped, pairs = pairs.skipped, held_out
-    named = table or not isinstance(pairs.masks, MaskFiles)
+    by_name = any(pair.planes for pair in pairs.pairs)
+    named = table or by_name
+    named = named or not isinstance(pairs.masks, MaskFiles | StackFiles)
     unnamed = ClassTable.default(len(classes)).names == classes.names
     known = [
         facts.get("fingerprint")

@@ -21,6 +21,8 @@ __all__ = [
     "MaskValues",
     "MaxAnnotationBytes",
     "MaxPixels",
+    "MissingClasses",
+    "MultiLabel",
     "Run",
     "SkipUnlabeled",
     "Tile",
@@ -88,6 +90,27 @@ SkipUnlabeled = Annotated[
     typer.Option(
         "--skip-unlabeled",
         help="Leave out images that have no mask or no file of annotations.",
+        rich_help_panel=DATA,
+    ),
+]
+
+MissingClasses = Annotated[
+    str | None,
+    typer.Option(
+        metavar="absent|void",
+        help="What it means if a class has no file for an image, with "
+        "--multi-label.",
+        show_default="an error",
+        rich_help_panel=DATA,
+    ),
+]
+
+MultiLabel = Annotated[
+    bool,
+    typer.Option(
+        "--multi-label",
+        help="Classes may overlap: masks are stacks, or one file for each "
+        "class.",
         rich_help_panel=DATA,
     ),
 ]
@@ -221,7 +244,12 @@ def parse_option(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def reading_options(mask_values: str | None, skip_unlabeled: bool) -> str:
+def reading_options(
+    mask_values: str | None,
+    skip_unlabeled: bool,
+    multi_label: bool = False,
+    missing_classes: str | None = None,
+) -> str:
     """The options of how files are read, for a command that is printed.
 
     Example:
@@ -230,7 +258,10 @@ def reading_options(mask_values: str | None, skip_unlabeled: bool) -> str:
     ' --mask-values 0:0,255:1 --skip-unlabeled'
     """
     text = f" --mask-values {shlex.quote(mask_values)}" if mask_values else ""
-    return text + (" --skip-unlabeled" if skip_unlabeled else "")
+    text += " --skip-unlabeled" if skip_unlabeled else ""
+    text += " --multi-label" if multi_label else ""
+    missing = missing_classes and f" --missing-classes {missing_classes}"
+    return text + (missing or "")
 
 
 def refuse_options(

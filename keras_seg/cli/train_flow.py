@@ -174,7 +174,12 @@ def _read(
             raise
         notes = getattr(error, "__notes__", [])
         console.complain("\n".join([str(error), *notes]))
-        same = reading_options(source.mask_values, source.skip_unlabeled)
+        same = reading_options(
+            source.mask_values,
+            source.skip_unlabeled,
+            source.multi_label,
+            source.missing_classes,
+        )
         console.complain(
             f"More: keras-seg check {shlex.quote(str(source.path))}{same}"
         )

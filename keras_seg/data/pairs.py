@@ -7,6 +7,7 @@ import pathlib
 
 from keras_seg import words
 from keras_seg.data.errors import DataError
+from keras_seg.data.layout import MASK_FOLDERS
 from keras_seg.data.layout import visible
 from keras_seg.data.opening import SUFFIXES
 from keras_seg.data.text import composed
@@ -186,6 +187,10 @@ def by_stem(folder, inner, report=_raise, suffixes=SUFFIXES):
                     f"{words.count(len(found), 'picture')} ({named}{more})",
                     "these would be left out: one folder is read, or the "
                     "folders of splits",
+                    guess="Each may be a class: read it with "
+                    "multi_label=True, on the command line --multi-label."
+                    if folder.name in MASK_FOLDERS
+                    else None,
                     fix="move the files up, list their stems, such as "
                     f"{part.name}/{found[0].stem}, in a text file beside "
                     "images, or take the folder away",

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import pathlib
 import warnings
+from typing import Any
 from typing import Self
 
 import numpy as np
@@ -58,6 +59,8 @@ class DataSource:
             see `keras_seg.data.hold_out`. 0 holds nothing out.
         held_out: optional tuple of strs, the stems of the images that are
             held out instead, as `describe` records them.
+        multi_label, missing_classes: whether classes may overlap, and what it
+            means if a class has no file, see `keras_seg.data.from_folder`.
 
     Example:
 
@@ -82,6 +85,22 @@ class DataSource:
     bit_depth: int | None = None
     val_fraction: float = 0.0
     held_out: tuple[str, ...] | None = None
+    multi_label: bool = False
+    missing_classes: str | None = None
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """How files are read, as arguments of `keras_seg.data.from_folder`."""
+        options: dict[str, Any] = {}
+        if self.skip_unlabeled:
+            options["skip_unlabeled"] = True
+        if self.mask_values is not None:
+            options["mask_values"] = parse_mask_values(self.mask_values)
+        if self.multi_label:
+            options["multi_label"] = True
+        if self.missing_classes is not None:
+            options["missing_classes"] = self.missing_classes
+        return options
 
     def resolved(self) -> Self:
         """The same source: an absolute path, the splits that are chosen."""
@@ -110,11 +129,7 @@ class DataSource:
                 of `held_out` is missing.
         """
         split, validation_split = self._splits()
-        options: dict = {"check": False}
-        if self.skip_unlabeled:
-            options["skip_unlabeled"] = True
-        if self.mask_values is not None:
-            options["mask_values"] = parse_mask_values(self.mask_values)
+        options: dict[str, Any] = {"check": False, **self.reading}
         data = from_folder(self.path, split, **options)
         if self.overfit is not None:
             if self.overfit > len(data):
@@ -214,11 +229,13 @@ def recorded_source(run):
         if isinstance(held_out, list):
             facts = {**facts, "held_out": tuple(held_out)}
         source = DataSource(**facts)
-        texts = source.split, source.validation_split, source.mask_values
+        texts = [source.split, source.validation_split, source.mask_values]
+        texts.append(source.missing_classes)
         good = (
             isinstance(source.path, str)
             and all(isinstance(text, str | None) for text in texts)
             and isinstance(source.skip_unlabeled, bool)
+            and isinstance(source.multi_label, bool)
             and isinstance(source.val_fraction, float | int)
             and (
                 source.held_out is None
@@ -364,7 +381,9 @@ def fingerprint(data):
                 digest.update(f"{array.shape}{array.dtype}".encode())
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
-    files = [file for pair in pairs for file in (pair.image, pair.mask)]
+    files: list[pathlib.Path | None] = []
+    for pair in pairs:
+        files += pair.image, *(pair.planes or (pair.mask,))
     # Several pairs may share a file: a stack, or the annotations of COCO.
     unique = list(dict.fromkeys(files))
     contents = dict(zip(unique, map_threads(_content, unique), strict=True))

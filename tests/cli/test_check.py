@@ -50,6 +50,29 @@ def test_bad_data(data):
     assert json.loads(result.output)["ok"] is False
 
 
+def test_several_labels(tmp_path):
+    data = tmp_path / "data"
+    images, masks = synthetic.cells(12, size=32)
+    synthetic.write_folder(data, images, masks, synthetic.CELL_CLASSES)
+    result = run(data, "--multi-label")
+    assert result.exit_code == 0, result.output
+    assert "Classes may overlap (a folder for each class" in result.output
+    assert f"keras-seg train {data} --multi-label --out" in result.output
+    (data / "train/labels/rod/0000.png").unlink()
+    result = run(data, "--multi-label")
+    assert result.exit_code == 3
+    assert "means with --missing-classes absent or" in result.output
+    result = run(data, "--multi-label", "--missing-classes", "absent")
+    assert result.exit_code == 0, result.output
+    assert "Each may be a class: read it with --multi-label" in run(data).output
+    for wrong in ((), ("--multi-label", "--missing-classes", "none")):
+        result = run(data, *wrong)
+        assert result.exit_code and "Traceback" not in result.output
+    source = DataSource(str(data), multi_label=True, missing_classes="absent")
+    train, _ = source.read()
+    assert train.multi_label and not train[0][1][..., 2].any()
+
+
 def test_images_without_a_mask(data):
     next((data / "train/labels").iterdir()).unlink()
     result = run(data, "--skip-unlabeled")

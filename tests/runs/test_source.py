@@ -201,6 +201,8 @@ def test_splits_of_other_tools(tmp_path, names, expected):
         {"path": "a", "val_fraction": "all"},
         {"path": "a", "held_out": "0001"},
         {"path": "a", "held_out": [1]},
+        {"path": "a", "multi_label": "yes"},
+        {"path": "a", "missing_classes": 0},
     ],
 )
 def test_a_damaged_source(tmp_path, facts):
@@ -221,3 +223,31 @@ def test_a_recorded_source(folder, tmp_path):
     known = json.loads(json.dumps({"source": dataclasses.asdict(source)}))
     run = RunFolder.create(tmp_path / "other", None, classes, known)
     assert recorded_source(run) == source
+
+
+def test_every_plane_counts(tmp_path):
+    images, masks = synthetic.cells(2, size=32)
+    classes = synthetic.CELL_CLASSES
+    synthetic.write_folder(tmp_path, images, masks, classes)
+    source = DataSource(str(tmp_path), multi_label=True)
+    before = fingerprint(source.read()[0])
+    file, other = (
+        tmp_path / "train" / "labels" / name / "0001.png"
+        for name in ("nucleus", "rod")
+    )
+    kept = file.read_bytes()
+    for content in (other.read_bytes(), None):
+        file.write_bytes(content) if content else file.unlink()
+        source = DataSource(
+            str(tmp_path),
+            None,
+            None,
+            multi_label=True,
+            missing_classes=None if content else "void",
+        )
+        assert fingerprint(source.read()[0]) != before
+    file.write_bytes(kept)
+    assert fingerprint(source.read()[0]) == before
+    facts = describe(source.read()[0], None, source)
+    run = RunFolder.create(tmp_path / "run", None, classes, facts)
+    assert recorded_source(run) == source.resolved()

@@ -6,7 +6,12 @@ from keras_seg.keras_private import call_that_made
 from keras_seg.keras_private import output_number
 from keras_seg.keras_private import producer
 
-__all__ = ["gives_logits", "resolve_from_logits"]
+__all__ = [
+    "ends_in_sigmoid",
+    "gives_logits",
+    "known_facts",
+    "resolve_from_logits",
+]
 
 # Operations behind which the scores of a pixel are what they were before, by
 # the names of their classes; of several inputs the first counts.
@@ -21,15 +26,33 @@ MIXES = frozenset(
     TrueDivide""".split()
 )
 ENDS = {
-    "linear": True,
-    "log_softmax": True,
-    "softmax": False,
-    "CRFAsRNN": True,
-    "DenseCRF": True,
-    "Log": True,
-    "LogSoftmax": True,
-    "Softmax": False,
+    "linear": "logits",
+    "log_softmax": "logits",
+    "sigmoid": "sigmoid",
+    "softmax": "softmax",
+    "CRFAsRNN": "logits",
+    "DenseCRF": "logits",
+    "Log": "logits",
+    "LogSoftmax": "logits",
+    "Sigmoid": "sigmoid",
+    "Softmax": "softmax",
 }
+
+
+def known_facts(model: Any) -> dict[str, Any]:
+    """Returns the facts that a model carries, see `layers.metadata`.
+
+    An exported one has them as attributes, and is run without Keras.
+    """
+    if hasattr(model, "from_logits"):
+        names = ("multi_label", "threshold")
+        facts = {name: getattr(model, name, None) for name in names}
+        return {k: v for k, v in facts.items() if v is not None}
+    if not hasattr(model, "layers"):
+        return {}
+    from keras_seg.layers.metadata import facts_of
+
+    return facts_of(model) or {}
 
 
 def gives_logits(model: Any, output: int = 0) -> bool | None:
@@ -42,8 +65,9 @@ def gives_logits(model: Any, output: int = 0) -> bool | None:
 
     Returns:
         True for logits: the model ends in a layer without an activation. False
-        for probabilities: it ends in a softmax. None if not known: for a model
-        without a graph, a custom layer, or another activation.
+        for probabilities: it ends in a softmax, or in a sigmoid, which gives
+        those of labels that do not exclude each other. None if not known: for
+        a model without a graph, a custom layer, or another activation.
 
     Example:
 
@@ -55,6 +79,16 @@ def gives_logits(model: Any, output: int = 0) -> bool | None:
     """
     if hasattr(model, "from_logits"):
         return model.from_logits
+    end = _end_of(model, output)
+    return None if end is None else end == "logits"
+
+
+def ends_in_sigmoid(model: Any) -> bool:
+    """Returns whether the first output of a model comes from a sigmoid."""
+    return _end_of(model, 0) == "sigmoid"
+
+
+def _end_of(model: Any, output: int) -> str | None:
     if not type(model).__module__.startswith("keras."):
         return None
     return _of_tensor(model.outputs[output])
@@ -69,12 +103,14 @@ def resolve_from_logits(model: Any, from_logits: bool | None = None) -> bool:
     if from_logits is None and found is None:
         raise ValueError(
             f"It cannot be seen whether the model '{_name(model)}' gives "
-            "logits or probabilities: it ends neither in a softmax nor in a "
-            "known layer without an activation. Fix: from_logits=True, or "
-            "from_logits=False for probabilities. Received: from_logits=None"
+            "logits or probabilities: it ends neither in a softmax or a "
+            "sigmoid nor in a known layer without an activation. Fix: "
+            "from_logits=True, or from_logits=False for probabilities. "
+            "Received: from_logits=None"
         )
     if from_logits is not None and found not in (None, bool(from_logits)):
-        what = "gives logits" if found else "ends in a softmax"
+        end = "sigmoid" if ends_in_sigmoid(model) else "softmax"
+        what = "gives logits" if found else f"ends in a {end}"
         raise ValueError(
             f"The model '{_name(model)}' {what}. Fix: from_logits={found}, or "
             f"leave it out. Received: from_logits={from_logits}"
@@ -86,25 +122,27 @@ def _name(model: Any) -> str:
     return getattr(model, "name", type(model).__name__)
 
 
-def _of_tensor(tensor: Any) -> bool | None:
+def _of_tensor(tensor: Any) -> str | None:
+    """Returns `"logits"`, `"softmax"`, `"sigmoid"`, or None if not known."""
     operation = producer(tensor)
     name = type(operation).__name__
     if not type(operation).__module__.startswith(("keras.", "keras_seg.")):
         return None  # A subclass may do anything.
     if hasattr(operation, "outputs"):  # A model within the model.
-        return gives_logits(operation, output_number(tensor))
+        return _end_of(operation, output_number(tensor))
     before = call_that_made(tensor).inputs
     activation = getattr(operation, "activation", None)
     if activation is not None:
         end = ENDS.get(activation.__name__)
-        moves = end and name == "Activation"
+        moves = end == "logits" and name == "Activation"
         return _of_tensor(before[0]) if moves else end
     if name in ENDS:
         return ENDS[name]
     if name in MOVES:
         return _of_tensor(before[0]) if before else None
     if name in MIXES:
-        return True if all(map(_of_tensor, before)) and before else None
+        ends = {_of_tensor(x) for x in before}
+        return "logits" if ends == {"logits"} else None
     if getattr(operation, "weights", None) and not hasattr(operation, "layer"):
-        return True  # Without an activation: a convolution, a norm.
+        return "logits"  # Without an activation: a convolution, a norm.
     return None

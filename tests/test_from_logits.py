@@ -43,7 +43,9 @@ def conv(**options):
         ([conv(activation="softmax"), layers.Activation("linear")], False),
         ([conv(), layers.BatchNormalization(), lambda x: x + x], True),
         ([conv(activation="softmax"), lambda x: x + x], None),
-        ([conv(activation="sigmoid")], None),
+        ([conv(activation="sigmoid")], False),
+        ([conv(), ops.sigmoid, layers.Cropping2D()], False),
+        ([conv(activation="tanh")], None),
         ([Normalized(3, 1)], None),
         ([model_of(conv(activation="softmax")), layers.Cropping2D()], False),
     ],
@@ -66,7 +68,7 @@ def test_what_asks_the_model(activation, tmp_path):
     for operation in (surgery.average_views, surgery.add_crf):
         with pytest.raises(ValueError, match=f"Fix: from_logits={logits}"):
             operation(model, from_logits=not logits)
-    unknown = model_of(conv(activation="sigmoid"))
+    unknown = model_of(conv(activation="tanh"))
     with pytest.raises(ValueError, match="cannot be seen"):
         surgery.average_views(unknown)
     assert resolve_from_logits(unknown, False) is False

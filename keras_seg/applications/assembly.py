@@ -10,6 +10,7 @@ from keras import layers
 from keras_seg.applications.backbones import encoder
 from keras_seg.applications.backbones import on_image
 from keras_seg.applications.batch_norm import freeze_batch_norm as freeze
+from keras_seg.applications.builder import check_activation
 from keras_seg.applications.builder import without_effect
 from keras_seg.applications.token_pyramid import level_of
 from keras_seg.applications.token_pyramid import token_pyramid
@@ -355,6 +356,9 @@ def finish(
         crf: settings of the CRF that refines the scores, but not auxiliary
             ones.
     """
+
+    classes = scores.shape[channel_axis(data_format)]
+    check_activation(classes, classifier_activation, crf)
 
     def bring(x, prefix, enlarge, crop, crf=None):
         x = layers.Activation("linear", dtype="float32", name=f"{prefix}score")(

@@ -15,7 +15,13 @@ from keras_seg.layers.metadata import facts_of
 from keras_seg.layers.metadata import note
 from keras_seg.surgery import graph
 
-__all__ = ["builder", "check_network", "distinct", "without_effect"]
+__all__ = [
+    "builder",
+    "check_activation",
+    "check_network",
+    "distinct",
+    "without_effect",
+]
 
 Arguments = ParamSpec("Arguments")
 # Names of layers of the package that the backbone has as well.
@@ -144,6 +150,24 @@ def check_network(network: keras.Model, name: str, data_format: str) -> None:
             f"`data_format` must be that of the layers of `{name}`, {own!r} "
             "(None reads the Keras setting). Received: "
             f"data_format={data_format!r}, {name}='{network.name}'"
+        )
+
+
+def check_activation(
+    classes: int, activation: str | None, crf: str | None
+) -> None:
+    """Refuses a softmax of one class, and labels in front of a CRF."""
+    if activation == "softmax" and classes == 1:
+        raise ValueError(
+            "A softmax of one class is 1 everywhere. Fix: "
+            'classifier_activation=None or "sigmoid". Received: classes=1, '
+            'classifier_activation="softmax"'
+        )
+    if activation == "sigmoid" and classes > 1 and crf is not None:
+        raise ValueError(
+            "A CRF gives each pixel one class, and the labels of a sigmoid do "
+            f"not exclude each other: leave it out. Received: {classes=}, "
+            f'classifier_activation="sigmoid", {crf=}'
         )
 
 

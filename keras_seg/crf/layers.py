@@ -31,7 +31,10 @@ class _CRF(SpatialLayer):
         self.supports_jit = keras.backend.backend() != "tensorflow"
 
     def compute_output_spec(self, inputs, image, training=None):
-        check_shapes(*map(self._channels_last, (image.shape, inputs.shape)))
+        image_shape, shape = map(
+            self._channels_last, (image.shape, inputs.shape)
+        )
+        check_shapes(image_shape, (*shape[:-1], _classes(shape[-1])))
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
 
     def get_config(self):
@@ -49,11 +52,21 @@ class _CRF(SpatialLayer):
             logits, image = (
                 ops.transpose(x, (0, 2, 3, 1)) for x in (logits, image)
             )
+        single = logits.shape[-1] == 1
+        if single:
+            logits = ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
         check_shapes(image.shape, logits.shape)
         y = refine(image, logits, *options)
+        if single:
+            y = y[..., 1:] - y[..., :1]
         if self.data_format == "channels_first":
             y = ops.transpose(y, (0, 3, 1, 2))
         return ops.cast(y, self.compute_dtype)
+
+
+def _classes(scores):
+    """The number of classes: one score is that of class 1 of two."""
+    return 2 if scores == 1 else scores
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
@@ -81,7 +94,8 @@ class DenseCRF(_CRF):
         **kwargs: of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: logits, of at least two classes.
+        inputs: logits of the classes; or one, that of class 1 of two, beside
+            which the other's is 0.
         image: the image of that size as it was photographed, 0 … 255,
             neither scaled nor padded.
 
@@ -146,7 +160,7 @@ class DenseCRF(_CRF):
     def call(self, inputs, image):
         transforms = None
         if self.compatibility is not None:
-            classes = inputs.shape[self.channel_axis]
+            classes = _classes(inputs.shape[self.channel_axis])
             transforms = [-penalties_of(self.compatibility, classes)] * 2
         return self._refine(inputs, image, self.settings, transforms, True)
 
@@ -222,7 +236,7 @@ class CRFAsRNN(_CRF):
         self.training_iterations = training_iterations
 
     def build(self, inputs_shape, image_shape):
-        classes = inputs_shape[self.channel_axis]
+        classes = _classes(inputs_shape[self.channel_axis])
 
         def diagonal(name, weight):
             return self.add_weight(

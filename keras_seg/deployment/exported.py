@@ -55,11 +55,14 @@ class ExportedModel:
         self.class_table = self.metadata.class_table
         self.bit_depth = self.metadata.bit_depth
         self.from_logits = self.metadata.from_logits
+        self.multi_label = self.metadata.multi_label
+        self.threshold = self.metadata.threshold
         self.longest_side = self.metadata.longest_side
         height, width = self.metadata.size or (None, None)
         shape = (None, height, width, self.metadata.channels)
         self.inputs = [types.SimpleNamespace(shape=shape)]
-        self.output_shape = (*shape[:3], len(self.class_table))
+        scores = self.metadata.scores or len(self.class_table)
+        self.output_shape = (*shape[:3], scores)
         self._run = _opened(
             self.path, self._format, RUNTIMES[self._format.name]
         )
@@ -71,7 +74,7 @@ class ExportedModel:
             images: array `(batch, height, width, channels)`, in 0...255.
 
         Returns:
-            float32 array `(batch, height, width, classes)`.
+            float32 array `(batch, height, width, scores)`.
 
         Raises:
             ValueError: If the network takes only images of another size.

@@ -27,6 +27,9 @@ from keras_seg.from_logits import gives_logits
 from keras_seg.inference.scores import longest_side_of
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.runs.model_file import class_table_of
+from keras_seg.score_form import ScoreForm
+from keras_seg.score_form import is_multi_label
+from keras_seg.score_form import number_of_classes
 from keras_seg.surgery.graph import data_format_of
 from keras_seg.surgery.graph import functional
 
@@ -121,7 +124,7 @@ def export(
     fixed = _size(network, size, known)
     images = _samples(samples, quantization, known, fixed)
     known.check_installed(keras.config.backend())
-    count = network.output_shape[-1]
+    count = number_of_classes(model)
     class_table = class_table or class_table_of(model)
     if class_table is None:
         class_table = ClassTable.default(count)
@@ -140,6 +143,9 @@ def export(
         backend=keras.config.backend(),
         bit_depth=bit_depth,
         from_logits=gives_logits(model),
+        scores=network.output_shape[-1],
+        multi_label=is_multi_label(model),
+        threshold=_threshold(model),
         longest_side=longest_side_of(model),
     )
     warn_of_weights(model)
@@ -163,6 +169,15 @@ def export(
         )
         _move(hidden, path)
     return Export(path, metadata, tuple(agreements), total)
+
+
+def _threshold(model: keras.Model) -> float | list[float] | None:
+    """The thresholds of a model whose largest score does not decide."""
+    form = ScoreForm.of(model, gives_logits(model) is not False)
+    if not form.by_threshold:
+        return None
+    value = form.threshold
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _network(model: keras.Model) -> keras.Model:

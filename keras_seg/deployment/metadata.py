@@ -11,13 +11,14 @@ from keras_seg.data import ClassTable
 from keras_seg.data.text import json_integer
 from keras_seg.data.text import json_text
 from keras_seg.deployment.formats import ExportError
+from keras_seg.score_form import score_thresholds
 
 __all__ = ["ExportMetadata", "metadata_path"]
 
 # Far more than 255 classes take.
 LARGEST = 1 << 20
 _INPUT = "float32 (batch, height, width, channels), RGB in 0...255"
-_OUTPUT = "float32 (batch, height, width, classes), the size of the image"
+_OUTPUT = "float32 (batch, height, width, scores), the size of the image"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,14 @@ class ExportMetadata:
         longest_side: int or None, the side to which it shrinks images.
         from_logits: bool, whether it returns logits or probabilities;
             None if that is not known.
+        scores: int, how many it returns for a pixel: 1 where that of the
+            second of two classes is enough, else one a class. Defaults to
+            None, one a class.
+        multi_label: bool, whether the classes are labels that do not exclude
+            each other. Defaults to False.
+        threshold: float or list of one for each label, the probability above
+            which it is there. Defaults to None, where the largest score
+            decides.
     """
 
     model: str
@@ -51,14 +60,25 @@ class ExportMetadata:
     bit_depth: int | None = None
     from_logits: bool | None = None
     longest_side: int | None = None
+    scores: int | None = None
+    multi_label: bool = False
+    threshold: float | list[float] | None = None
 
     def to_json(self) -> str:
         """Returns the metadata as JSON, with input and output described."""
         known = dataclasses.asdict(self)
         del known["class_table"]
         known |= self.class_table.to_dict()
-        known |= {"input": _INPUT, "output": _OUTPUT}
+        known |= {"input": _INPUT, "output": _OUTPUT, "ids": self._ids()}
         return json.dumps(known, indent=2)
+
+    def _ids(self) -> str:
+        """A sentence on how class ids follow from the scores."""
+        if self.threshold is None:
+            return "the class with the largest score"
+        limits = score_thresholds(self.threshold, self.from_logits is not False)
+        of = "of each label" if self.multi_label else "of the score"
+        return f"{of} 1 if it is above {limits.tolist()}, else 0"
 
     @classmethod
     def from_json(cls, text: str | bytes, path: str | os.PathLike) -> Self:
@@ -87,9 +107,18 @@ def _checked(known: dict[str, Any]) -> dict[str, Any]:
     bit_depth = known.get("bit_depth")
     longest_side = known.get("longest_side")
     from_logits = known.get("from_logits")
+    multi_label = known.get("multi_label", False)
     if from_logits not in (True, False, None):
         raise TypeError(f"{from_logits!r:.40} is no bool")
+    if multi_label not in (True, False):
+        raise TypeError(f"{multi_label!r:.40} is no bool")
+    threshold, scores = known.get("threshold"), known.get("scores")
+    if threshold is not None:
+        score_thresholds(threshold, True)
     return {
+        "multi_label": multi_label,
+        "threshold": threshold,
+        "scores": scores and json_integer(scores, 1 << 16),
         "class_table": ClassTable.from_dict(known),
         "size": size,
         "bit_depth": bit_depth and json_integer(bit_depth, 16),

@@ -11,6 +11,7 @@ from keras_seg.deployment.exported import ExportedModel
 from keras_seg.deployment.formats import ExportError
 from keras_seg.deployment.formats import first_line
 from keras_seg.inference.scores import predict_scores
+from keras_seg.score_form import ScoreForm
 
 __all__ = ["Agreement", "compare", "probe_images"]
 
@@ -73,6 +74,7 @@ def compare(
     if they differ by more, or if the file cannot be run.
     """
     found = []
+    form = ScoreForm.of(exported, exported.from_logits is not False)
     for image in images:
         size = image.shape[:2]
         ours = predict_scores(model, image[None])
@@ -91,7 +93,7 @@ def compare(
                 f"{np.isfinite(theirs).mean():.0%} of them are finite. "
                 "Nothing was written."
             )
-        same = ours.argmax(axis=-1) == theirs.argmax(axis=-1)
+        same = form.ids_of(ours) == form.ids_of(theirs)
         result = Agreement(
             size,
             float(same.mean()),

@@ -18,6 +18,8 @@ from keras_seg.lazy import getter
 if TYPE_CHECKING:
     from keras_seg.inference.evaluation import Evaluation
     from keras_seg.inference.evaluation import evaluate
+    from keras_seg.inference.threshold import set_threshold
+    from keras_seg.inference.threshold import tune_threshold
 
 __all__ = [
     "Calibration",
@@ -29,6 +31,8 @@ __all__ = [
     "predict",
     "predict_batch",
     "predict_turned",
+    "set_threshold",
+    "tune_threshold",
 ]
 
 __getattr__ = getter(
@@ -36,5 +40,7 @@ __getattr__ = getter(
     {
         "Evaluation": "evaluation",
         "evaluate": "evaluation",
+        "set_threshold": "threshold",
+        "tune_threshold": "threshold",
     },
 )

@@ -22,11 +22,14 @@ from keras_seg.inference.predict import predict
 from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.metrics import Scores
+from keras_seg.metrics import count_labels
 from keras_seg.metrics import count_pairs
 from keras_seg.metrics import scores
 from keras_seg.metrics.confusion import MASKS_OF_0_255
 from keras_seg.metrics.confusion import seems_0_255
 from keras_seg.runs.model_file import class_table_of
+from keras_seg.score_form import ScoreForm
+from keras_seg.score_form import number_of_classes
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -37,7 +40,8 @@ class Evaluation:
 
     Args:
         matrix: int64 array `(classes, classes)`, the confusion matrix: rows
-            are true classes, columns predicted ones.
+            are true classes, columns predicted ones. Of labels `(labels, 2,
+            2)`, one of absent and present for each.
         class_table: `keras_seg.data.ClassTable`.
         images: int, number of images.
         per_image: float64 array `(images,)`, the mean IoU of each image, see
@@ -143,13 +147,16 @@ class Evaluation:
             Scores of an absent class are NaN; `pixels` counts the truth.
         """
         found = self.scores
+        # Of labels, where each is.
+        truth = self.matrix.sum(axis=-1)
+        truth = truth[:, 1] if self.matrix.ndim == 3 else truth
         return [
             {
                 "id": i,
                 "name": name,
                 "iou": float(found.per_class_iou[i]),
                 "accuracy": float(found.per_class_accuracy[i]),
-                "pixels": int(self.matrix[i].sum()),
+                "pixels": int(truth[i]),
             }
             for i, name in enumerate(self.class_table.names)
         ]
@@ -163,11 +170,15 @@ def evaluate(
     bucket: int = 1,
     class_table: ClassTable | None = None,
     trimap: str | None = None,
+    from_logits: bool | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Evaluation:
     """Sums the confusion matrix of a model over a data set.
 
-    No image is scaled or cropped: each pixel of the data counts once.
+    No image is scaled or cropped: each pixel of the data counts once. A model
+    of one score a pixel has two classes, by its threshold. For a model of
+    labels masks hold 0 and 1 for each, `(height, width, labels)`, and void
+    counts label by label.
 
     Args:
         model: `keras.Model`, images to scores of the same size, or a
@@ -182,7 +193,8 @@ def evaluate(
         class_table: `keras_seg.data.ClassTable`. Defaults to that of `data`,
             or else of the model, or else to one without names.
         trimap: optional str, the kind of boundaries for scores in bands along
-            them, see `keras_seg.metrics.trimap`.
+            them, see `keras_seg.metrics.trimap`; not of labels.
+        from_logits: see `predict`.
         progress: optional function of the number of images done.
 
     Returns:
@@ -207,7 +219,8 @@ def evaluate(
     check_positive(batch_size=batch_size, bucket=bucket)
     if len(data) == 0:
         raise ValueError("`data` must have at least one pair. Received: none")
-    count = model.output_shape[-1]
+    form = ScoreForm.of(model, from_logits)
+    count = number_of_classes(model)
     own = class_table_of(model)
     if class_table is None:
         class_table = getattr(data, "class_table", None) or own
@@ -228,8 +241,14 @@ def evaluate(
             f"Received: a model of {', '.join(names[0])}; data of "
             f"{', '.join(names[1])}"
         )
+    if form.multi_label and trimap is not None:
+        raise ValueError(
+            "`trimap` is of classes that exclude each other. Fix: leave it "
+            f"out. Received: trimap={trimap!r}, a model of {count} labels"
+        )
     warn_of_weights(model)
-    matrix = np.zeros((count, count), np.int64)
+    shape = (count, 2, 2) if form.multi_label else (count, count)
+    matrix = np.zeros(shape, np.int64)
     per_image: list[float] = []
     void = 0
 
@@ -238,10 +257,10 @@ def evaluate(
         for batch, images in buckets(
             model, _masks_first(data), batch_size, bucket
         ):
-            found = predict_ids(model, images)
+            found = predict_ids(model, images, form)
             for (mask, image), ids in zip(batch, found, strict=True):
                 pair = mask, ids[: image.shape[0], : image.shape[1]]
-                counts = count_pairs(*pair, count)
+                counts = _count(*pair, count, form.multi_label)
                 matrix[:] += counts
                 void += mask.size - int(counts.sum())
                 per_image.append(scores(counts).mean_iou)
@@ -265,6 +284,25 @@ def evaluate(
         bands,
         model,
         data,
+    )
+
+
+def _count(
+    mask: NDArray, ids: NDArray, classes: int, multi_label: bool
+) -> NDArray[np.int64]:
+    """The matrix of one image; refuses masks of the other kind."""
+    if (mask.ndim == 3) != multi_label:
+        kind = "(height, width, labels)" if multi_label else "(height, width)"
+        raise ValueError(
+            f"Masks must be {kind} for this model. Fix: read the data with "
+            f"multi_label={multi_label}, or note(model, multi_label="
+            f"{not multi_label}) of keras_seg.layers.metadata. Received: a "
+            f"mask of shape {mask.shape}"
+        )
+    return (
+        count_labels(mask, ids)
+        if multi_label
+        else count_pairs(mask, ids, classes)
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_seg.fast import best_class
+from keras_seg.score_form import ScoreForm
 from keras_seg.surgery.tta import first_output
 
 __all__ = ["check_weights", "forget_sizes", "ids_network"]
@@ -20,7 +21,9 @@ _SIZES: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _LAST_WEIGHTS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
-def ids_network(model: keras.Model) -> keras.Model:
+def ids_network(
+    model: keras.Model, form: ScoreForm | None = None
+) -> keras.Model:
     """Wraps a model so that it returns class ids instead of scores.
 
     The ids, uint8 or int32 for more than 256 classes, are computed within the
@@ -28,30 +31,35 @@ def ids_network(model: keras.Model) -> keras.Model:
     instead of 84. The wrapper shares the weights of the model and is made, and
     compiled, once for each.
     """
-    weights = model.weights
-    network, known = _IDS_NETWORKS.get(model, (None, []))
+    form, weights = form or ScoreForm.of(model), model.weights
+    network, known, made = _IDS_NETWORKS.get(model, (None, [], None))
     # `model.quantize` replaces weights, which compiled code does not notice.
-    if network is None or list(map(id, known)) != list(map(id, weights)):
-        ids = _BestClass(name="ids")(first_output(model.outputs))
+    same = made == form and list(map(id, known)) == list(map(id, weights))
+    if network is None or not same:
+        ids = _Ids(form, name="ids")(first_output(model.outputs))
         network = keras.Model(model.inputs[0], ids, name=f"{model.name}_ids")
         network.run_eagerly = model.run_eagerly
         network.jit_compile = model.jit_compile
-        _IDS_NETWORKS[model] = network, weights
+        _IDS_NETWORKS[model] = network, weights, form
     return network
 
 
-class _BestClass(keras.layers.Layer):
-    """The class with the largest score, compared in the dtype of the scores."""
+class _Ids(keras.layers.Layer):
+    """`ScoreForm.ids_of` in a graph, in the dtype of the scores."""
 
-    def __init__(self, name: str):
+    def __init__(self, form: ScoreForm, name: str):
         # A dtype policy would round different scores to equal ones.
         super().__init__(autocast=False, name=name)
+        self.form = form
 
     def call(self, scores):
-        best = best_class(scores)
-        if scores.shape[-1] > 256:
-            return best
-        return keras.ops.cast(best, "uint8")
+        if not self.form.by_threshold:
+            best = best_class(scores)
+            few = self.form.scores <= 256
+            return keras.ops.cast(best, "uint8") if few else best
+        limits = keras.ops.convert_to_tensor(self.form.limits)
+        found = keras.ops.cast(scores > limits, "uint8")
+        return found if self.form.multi_label else found[..., 0]
 
 
 def forget_sizes(model: keras.Model, images: NDArray) -> None:

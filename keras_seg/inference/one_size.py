@@ -18,6 +18,7 @@ from keras_seg.inference.scores import predict_scores
 from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.tiles import blend
 from keras_seg.inference.tiles import join
+from keras_seg.score_form import ScoreForm
 
 __all__ = ["one_size_of", "padded", "predict_ids", "predict_one_size"]
 
@@ -37,17 +38,18 @@ def padded(image: NDArray, size: tuple[int, int]) -> NDArray:
     return pad_to(image, mask, size)[0]
 
 
-def predict_ids(model: Model, images: NDArray) -> NDArray:
+def predict_ids(model: Model, images: NDArray, form: ScoreForm) -> NDArray:
     """The class ids of a batch of images of one size, which may be any size."""
     size = one_size_of(model)
     if size is None or images.shape[1:3] == size:
-        return predict_batch(model, images)
-    return np.stack([predict_one_size(model, image)[0] for image in images])
+        return predict_batch(model, images, form)
+    return np.stack([predict_one_size(model, x, form)[0] for x in images])
 
 
 def predict_one_size(
     model: Model,
     image: NDArray,
+    form: ScoreForm | None = None,
     out: Any = None,
     keep: Callable[[NDArray], NDArray] | None = None,
 ) -> tuple[Any, NDArray[np.float16] | None]:
@@ -63,6 +65,7 @@ def predict_one_size(
     Returns `out` or a new array of the ids, and the probabilities that `keep`
     makes of the scores, if it is given.
     """
+    form = form or ScoreForm.of(model)
     height, width, _ = image_shape(model)
     tile = height or 0, width or 0
     shape = image.shape[:2]
@@ -88,7 +91,7 @@ def predict_one_size(
     blocks = blend(down, across, score, pixels)
     if seen != shape:
         blocks = _enlarged(blocks, seen, shape)
-    return join(blocks, shape, out, keep)
+    return join(blocks, shape, form, out, keep)
 
 
 def _enlarged(

@@ -3,7 +3,6 @@
 import collections
 import concurrent.futures
 import contextlib
-import functools
 import itertools
 import os
 import pathlib
@@ -24,7 +23,6 @@ from keras_seg.data import read_image
 from keras_seg.data.images import check_bit_depth
 from keras_seg.data.video import is_video
 from keras_seg.data.video import read_frames
-from keras_seg.from_logits import resolve_from_logits
 from keras_seg.inference.one_size import one_size_of
 from keras_seg.inference.one_size import padded
 from keras_seg.inference.one_size import predict_ids
@@ -33,16 +31,15 @@ from keras_seg.inference.predictions import Prediction
 from keras_seg.inference.predictions import Predictions
 from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import check_image
-from keras_seg.inference.scores import ids_of
 from keras_seg.inference.scores import image_shape
 from keras_seg.inference.scores import is_keras
 from keras_seg.inference.scores import longest_side_of
 from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.scores import predict_scores
-from keras_seg.inference.scores import probabilities_of
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.tiles import predict_tiled
+from keras_seg.score_form import ScoreForm
 
 __all__ = ["buckets", "predict"]
 
@@ -70,6 +67,10 @@ def predict(
     bit_depth: int | None = None,
 ) -> Any:
     """Predicts the class of every pixel of an image, or of many.
+
+    A model of one score a pixel gives the ids 0 and 1 by its threshold, one of
+    labels 0 and 1 for each of them: `keras_seg.inference.tune_threshold` sets
+    thresholds other than one half.
 
     A single array is predicted at once. Anything else is a stream, whose
     predictions come image by image, in the order and the sizes of the images.
@@ -114,8 +115,9 @@ def predict(
         bucket: int, pixels; with 1 images are not padded. Defaults to 32.
         probabilities: bool, whether the predictions of a stream hold the
             probabilities of all classes beside the ids. Defaults to False.
-        from_logits: bool, for `probabilities`: whether the model returns
-            logits or probabilities. Defaults to None: found in its graph.
+        from_logits: bool, for `probabilities` and thresholds: whether the
+            model returns logits or probabilities. Defaults to None: found in
+            its graph.
         on_error: optional function of a `keras_seg.data.DataError`, called
             for each file of a stream that cannot be read; the others are
             predicted. By default the error is raised.
@@ -125,7 +127,8 @@ def predict(
 
     Returns:
         For a single array `out`, or a uint8 array `(height, width)` of class
-        ids; uint16 for more than 256 classes. For a stream
+        ids; uint16 for more than 256 classes; of a model of labels `(height,
+        width, labels)` of 0 and 1. For a stream
         `keras_seg.inference.Predictions`, an iterator of
         `keras_seg.inference.Prediction` with a method `show`.
 
@@ -169,12 +172,18 @@ def predict(
         if out is not None:
             raise ValueError("`out` is for one image. Received: many images")
         warn_of_weights(model)
-        keep = None
-        if probabilities:
-            from_logits = resolve_from_logits(model, from_logits)
-            keep = functools.partial(probabilities_of, from_logits=from_logits)
+        form = ScoreForm.of(model, from_logits, certain=probabilities)
+        keep = form.probabilities_of if probabilities else None
         stream = _predict_stream(
-            model, images, tiles, batch_size, bucket, keep, on_error, bit_depth
+            model,
+            images,
+            tiles,
+            batch_size,
+            bucket,
+            form,
+            keep,
+            on_error,
+            bit_depth,
         )
         return Predictions(stream, _class_table(model))
     check_image(images)
@@ -183,9 +192,10 @@ def predict(
         raise ValueError(
             "`probabilities` come with a stream: pass [image] for one array."
         )
+    form = ScoreForm.of(model, from_logits)
     if tiles is not None:
-        return predict_tiled(model, images, tiles, out)[0]
-    ids = predict_ids(model, np.asarray(images)[None])[0]
+        return predict_tiled(model, images, tiles, form, out)[0]
+    ids = predict_ids(model, np.asarray(images)[None], form)[0]
     if out is None:
         return ids
     out[:] = ids
@@ -224,6 +234,7 @@ def _predict_stream(
     tiles: Tiles | None,
     batch_size: int,
     bucket: int,
+    form: ScoreForm,
     keep: Callable[[NDArray], NDArray] | None,
     on_error: Callable | None,
     bit_depth: int | None,
@@ -234,10 +245,14 @@ def _predict_stream(
         _read_ahead(images, channels, bit_depth, batch_size + 1, on_error)
     ) as arrays:
         if tiles is None:
-            yield from _predict_whole(model, arrays, batch_size, bucket, keep)
+            yield from _predict_whole(
+                model, arrays, batch_size, bucket, form, keep
+            )
             return
         for source, image in arrays:
-            ids, kept, tiles = predict_tiled(model, image, tiles, keep=keep)
+            ids, kept, tiles = predict_tiled(
+                model, image, tiles, form, keep=keep
+            )
             yield Prediction(source, image, ids, kept)
 
 
@@ -246,17 +261,21 @@ def _predict_whole(
     arrays: Iterable[tuple[Any, NDArray]],
     batch_size: int,
     bucket: int,
+    form: ScoreForm,
     keep: Callable[[NDArray], NDArray] | None,
 ) -> Iterator[Prediction]:
     size = one_size_of(model)
     for batch, filled in buckets(model, arrays, batch_size, bucket):
         if size not in (None, filled.shape[1:3]):
             for source, image in batch:
-                ids, kept = predict_one_size(model, image, keep=keep)
+                ids, kept = predict_one_size(model, image, form, keep=keep)
                 yield Prediction(source, image, ids, kept)
             continue
         scores = predict_scores(model, filled) if keep else None
-        ids = predict_batch(model, filled) if scores is None else ids_of(scores)
+        if scores is None:
+            ids = predict_batch(model, filled, form)
+        else:
+            ids = form.ids_of(scores)
         for number, (source, image) in enumerate(batch):
             inside: tuple = (number, *map(slice, image.shape[:2]))
             kept = None

@@ -26,7 +26,8 @@ class Prediction(NamedTuple):
             begin at 0.
         image: array `(height, width, channels)`, upright, in 0...255.
         ids: uint8 array `(height, width)` of class ids; uint16 for more than
-            256 classes.
+            256 classes; of a model of labels `(height, width, labels)` of 0
+            and 1.
         probabilities: float16 array `(height, width, classes)` if they were
             asked for, else None.
     """

@@ -7,17 +7,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_seg.score_form import ScoreForm
+
 __all__ = [
     "Model",
     "check_image",
     "compiles_each_size",
-    "ids_of",
     "image_shape",
     "is_keras",
     "longest_side_of",
     "predict_batch",
     "predict_scores",
-    "probabilities_of",
     "warn_of_weights",
 ]
 
@@ -31,31 +31,36 @@ class Model(Protocol):
     def predict_on_batch(self, images: NDArray) -> Any: ...
 
 
-def predict_batch(model: Model, images: NDArray) -> NDArray:
+def predict_batch(
+    model: Model, images: NDArray, form: ScoreForm | None = None
+) -> NDArray:
     """Predicts the class ids of images of one size.
 
     Args:
         model: `keras.Model`, images to scores of the same size, or a
             `keras_seg.deployment.ExportedModel`.
         images: array `(batch, height, width, channels)`, RGB in 0...255.
+        form: `keras_seg.score_form.ScoreForm`. Defaults to that of the model.
 
     Returns:
         uint8 array `(batch, height, width)` of class ids, the first of
-        classes with equal scores; uint16 for more than 256 classes.
+        classes with equal scores; uint16 for more than 256 classes. Of a
+        model of labels 0 and 1, `(batch, height, width, labels)`.
 
     Raises:
         ValueError: If the model returns scores of another size.
     """
     # A subclass may compute more than its graph.
+    form = form or ScoreForm.of(model)
     if not type(model).__module__.startswith("keras."):
-        return ids_of(predict_scores(model, images))
+        return form.ids_of(predict_scores(model, images))
     from keras_seg.inference.keras_models import ids_network
 
     network: Any = model
-    classes = network.outputs[0].shape[-1]
-    ids = _predict(ids_network(network), images)
-    _check_size(images, (*ids.shape, classes))
-    return ids.astype(_smallest(classes), copy=False)
+    ids = _predict(ids_network(network, form), images)
+    _check_size(images, (*ids.shape[:3], form.scores))
+    many = form.scores > 256 and not form.by_threshold
+    return ids.astype("uint16" if many else "uint8", copy=False)
 
 
 def image_shape(model: Model) -> tuple[int | None, int | None, int]:
@@ -82,26 +87,6 @@ def check_image(image: Any) -> None:
             "An image must be an array (height, width, channels). "
             f"Received: shape {tuple(image.shape)}"
         )
-
-
-def ids_of(scores: NDArray) -> NDArray:
-    """The class of the highest score, in the smallest unsigned integers."""
-    return scores.argmax(axis=-1).astype(_smallest(scores.shape[-1]))
-
-
-def probabilities_of(scores: NDArray, from_logits: bool) -> NDArray:
-    """The probabilities of the classes, the last axis; at least float32.
-
-    Example:
-
-    >>> probabilities_of(np.array([[2.0, 2.0]]), from_logits=True).tolist()
-    [[0.5, 0.5]]
-    """
-    scores = np.asarray(scores, np.result_type(scores.dtype, "float32"))
-    if from_logits:
-        scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        scores /= scores.sum(axis=-1, keepdims=True)
-    return scores
 
 
 def predict_scores(model: Model, images: NDArray) -> NDArray:
@@ -166,10 +151,6 @@ def warn_of_weights(model: Model, again: bool = True) -> None:
         from keras_seg.inference.keras_models import check_weights
 
         check_weights(model, again)
-
-
-def _smallest(classes: int) -> type[np.unsignedinteger]:
-    return np.uint8 if classes <= 256 else np.uint16
 
 
 def _check_size(images: NDArray, shape: tuple[int, ...]) -> None:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from keras_seg.arguments import check_positive
 from keras_seg.inference.scores import Model
-from keras_seg.inference.scores import ids_of
 from keras_seg.inference.scores import longest_side_of
 from keras_seg.inference.scores import predict_scores
+from keras_seg.score_form import ScoreForm
 
 __all__ = ["Tiles", "blend", "join", "predict_tiled"]
 
@@ -229,6 +229,7 @@ def predict_tiled(
     model: Model,
     image: Any,
     tiles: Tiles,
+    form: ScoreForm,
     out: Any = None,
     keep: Callable[[NDArray], NDArray] | None = None,
 ) -> tuple[Any, NDArray[np.float16] | None, Tiles]:
@@ -248,7 +249,7 @@ def predict_tiled(
         )
     while True:
         try:
-            return *_predict(model, image, tiles, out, keep), tiles
+            return *_predict(model, image, tiles, form, out, keep), tiles
         except Exception as error:
             if not _is_out_of_memory(error) or not tiles.can_be_halved:
                 raise
@@ -262,31 +263,38 @@ def predict_tiled(
 
 
 def _predict(
-    model: Model, image: Any, tiles: Tiles, out: Any, keep: Callable | None
+    model: Model,
+    image: Any,
+    tiles: Tiles,
+    form: ScoreForm,
+    out: Any,
+    keep: Callable | None,
 ) -> tuple[Any, NDArray[np.float16] | None]:
     blocks = tiles.blocks(
         lambda tile: predict_scores(model, tile[None])[0], image
     )
-    return join(blocks, image.shape[:2], out, keep)
+    return join(blocks, image.shape[:2], form, out, keep)
 
 
 def join(
     blocks: Iterable[tuple[slice, slice, NDArray]],
     shape: tuple[int, int],
+    form: ScoreForm,
     out: Any,
     keep: Callable | None,
 ) -> tuple[Any, NDArray[np.float16] | None]:
     """The ids of blocks of scores, and what `keep` makes of the scores."""
     kept = None
     for rows, columns, scores in blocks:
-        ids = ids_of(scores)
+        ids = form.ids_of(scores)
         if out is None:
-            out = np.empty(shape, ids.dtype)
+            out = np.empty((*shape, *ids.shape[2:]), ids.dtype)
         out[rows, columns] = ids
         if keep is not None:
+            p = keep(scores)
             if kept is None:
-                kept = np.empty((*shape, scores.shape[-1]), "float16")
-            kept[rows, columns] = keep(scores)
+                kept = np.empty((*shape, p.shape[-1]), "float16")
+            kept[rows, columns] = p
     return out, kept
 
 

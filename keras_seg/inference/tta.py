@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from numpy.typing import NDArray
 
-from keras_seg.from_logits import resolve_from_logits
 from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import predict_scores
-from keras_seg.inference.scores import probabilities_of
+from keras_seg.score_form import ScoreForm
 
 __all__ = ["predict_turned"]
 
@@ -44,7 +43,8 @@ def predict_turned(
             their graphs.
 
     Returns:
-        float32 array `(height, width, classes)` of probabilities.
+        float32 array `(height, width, classes)` of probabilities; of one
+        score a pixel those of the classes 0 and 1, of labels those of each.
 
     Raises:
         ValueError: If there is no model, `image` is not an image, a model
@@ -68,7 +68,7 @@ def predict_turned(
     if not models:
         raise ValueError("`model` must be at least one. Received: model=[]")
     sums = [
-        _sum_of_eight(x, picture, resolve_from_logits(x, from_logits))
+        _sum_of_eight(x, picture, ScoreForm.of(x, from_logits, certain=True))
         for x in models
     ]
     classes = [one.shape[-1] for one in sums]
@@ -80,13 +80,13 @@ def predict_turned(
     return (np.sum(sums, axis=0) / (8 * len(models))).astype("float32")
 
 
-def _sum_of_eight(model: Model, image: NDArray, from_logits: bool) -> NDArray:
+def _sum_of_eight(model: Model, image: NDArray, form: ScoreForm) -> NDArray:
     total: Any = 0.0
     for flip in (1, -1):
         for turns in range(4):
             turned = np.rot90(image[:, ::flip], turns)
             scores = predict_scores(model, np.ascontiguousarray(turned)[None])
             # In float64 the sum of eight equal float32 is exact.
-            p = probabilities_of(scores[0].astype("float64"), from_logits)
+            p = form.probabilities_of(scores[0].astype("float64"))
             total = total + np.rot90(p, -turns)[:, ::flip]
     return total

@@ -20,6 +20,7 @@ from keras_seg.metrics.iou import ClassIoU
 from keras_seg.metrics.iou import FrequencyWeightedIoU
 from keras_seg.metrics.iou import MeanIoU
 from keras_seg.metrics.scores import Scores
+from keras_seg.metrics.scores import count_labels
 from keras_seg.metrics.scores import count_pairs
 from keras_seg.metrics.scores import per_image_iou
 from keras_seg.metrics.scores import scores
@@ -37,6 +38,7 @@ __all__ = [
     "band_distance",
     "boundary_f1",
     "boundary_iou",
+    "count_labels",
     "count_pairs",
     "em",
     "per_image_iou",

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_seg.metrics.confusion import ConfusionMatrix
+from keras_seg.metrics.confusion import right_truth_predicted
 
 __all__ = ["MeanAccuracy", "PixelAccuracy"]
 
@@ -23,7 +24,8 @@ class PixelAccuracy(ConfusionMatrix):
 
     A large class decides it: where 99 % of the pixels are background, a
     network that says nothing else has 0.99. It is to be maximized, NaN
-    before the first pixel and after an id outside the classes.
+    before the first pixel and after an id outside the classes. With labels it
+    is the share of all answers, absent or present, that are right.
 
     Reference:
 
@@ -31,7 +33,8 @@ class PixelAccuracy(ConfusionMatrix):
       https://arxiv.org/abs/1411.4038)
 
     Args:
-        num_classes, ignore_class, name, dtype: see `ConfusionMatrix`.
+        num_classes, ignore_class, name, dtype, multi_label, threshold,
+            from_logits: see `ConfusionMatrix`.
 
     Call arguments:
         y_true, y_pred, sample_weight: see `ConfusionMatrix`.
@@ -50,7 +53,7 @@ class PixelAccuracy(ConfusionMatrix):
     def result(self) -> Any:
         """Returns the share of all pixels, a scalar tensor."""
         matrix = self.counts_as_float()
-        right = ops.sum(ops.diagonal(matrix))
+        right = ops.sum(ops.diagonal(matrix, axis1=-2, axis2=-1))
         return ops.cast(right / ops.sum(matrix), self.dtype)
 
 
@@ -75,7 +78,8 @@ class MeanAccuracy(ConfusionMatrix):
       https://arxiv.org/abs/1411.4038)
 
     Args:
-        num_classes, ignore_class, name, dtype: see `ConfusionMatrix`.
+        num_classes, ignore_class, name, dtype, multi_label, threshold,
+            from_logits: see `ConfusionMatrix`.
 
     Call arguments:
         y_true, y_pred, sample_weight: see `ConfusionMatrix`.
@@ -93,10 +97,9 @@ class MeanAccuracy(ConfusionMatrix):
 
     def result(self) -> Any:
         """Returns the mean over the classes in the truth, a scalar tensor."""
-        matrix = self.counts_as_float()
-        truth = ops.sum(matrix, axis=1)
+        right, truth, _ = right_truth_predicted(self)
         # Not `truth > 0`: a class with a NaN must come into the mean.
         present = ops.cast(ops.not_equal(truth, 0), "float32")
-        accuracy = ops.diagonal(matrix) / ops.where(truth == 0, 1.0, truth)
+        accuracy = right / ops.where(truth == 0, 1.0, truth)
         mean = ops.sum(accuracy * present) / ops.sum(present)
         return ops.cast(mean, self.dtype)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from keras_seg.arguments import check_one_of
 from keras_seg.metrics.confusion import ConfusionMatrix
+from keras_seg.metrics.confusion import right_truth_predicted
 from keras_seg.metrics.scores import ABSENT_CLASSES
 
 __all__ = ["ClassIoU", "FrequencyWeightedIoU", "MeanIoU"]
@@ -25,6 +26,10 @@ class MeanIoU(ConfusionMatrix):
     ```
     n[i, i] / (t[i] + p[i] - n[i, i])
     ```
+
+    With one score a pixel the two classes are background and object, with
+    `multi_label=True` the labels are the classes: `t` counts where one is,
+    `p` where it is predicted.
 
     It takes logits, probabilities and class ids alike, gives the classes'
     own values in `per_class()`, and is to be maximized: `EarlyStopping` and
@@ -49,6 +54,7 @@ class MeanIoU(ConfusionMatrix):
             Defaults to `"union"`.
         name: str.
         dtype: the dtype of `result()`. Defaults to float32.
+        multi_label, threshold, from_logits: see `ConfusionMatrix`.
 
     Call arguments:
         y_true, y_pred, sample_weight: see `ConfusionMatrix`.
@@ -72,8 +78,9 @@ class MeanIoU(ConfusionMatrix):
         absent_classes: str = "union",
         name: str = "mean_iou",
         dtype: str | None = None,
+        **form: Any,
     ):
-        super().__init__(num_classes, ignore_class, name=name, dtype=dtype)
+        super().__init__(num_classes, ignore_class, name, dtype, **form)
         check_one_of(ABSENT_CLASSES, absent_classes=absent_classes)
         self.absent_classes = absent_classes
 
@@ -131,6 +138,7 @@ class ClassIoU(ConfusionMatrix):
             the truth, even if predicted. Defaults to `"union"`.
         name: str. Defaults to `"iou_"` and the id.
         dtype: the dtype of `result()`. Defaults to float32.
+        multi_label, threshold, from_logits: see `ConfusionMatrix`.
 
     Call arguments:
         y_true, y_pred, sample_weight: see `ConfusionMatrix`.
@@ -153,6 +161,7 @@ class ClassIoU(ConfusionMatrix):
         absent_classes: str = "union",
         name: str | None = None,
         dtype: str | None = None,
+        **form: Any,
     ):
         if class_id not in range(int(num_classes)):
             raise ValueError(
@@ -161,17 +170,16 @@ class ClassIoU(ConfusionMatrix):
             )
         class_id = int(class_id)
         name = name or f"iou_{class_id}"
-        super().__init__(num_classes, ignore_class, name=name, dtype=dtype)
+        super().__init__(num_classes, ignore_class, name, dtype, **form)
         check_one_of(ABSENT_CLASSES, absent_classes=absent_classes)
         self.class_id = class_id
         self.absent_classes = absent_classes
 
     def result(self) -> Any:
         """Returns the value of the class, a scalar tensor."""
-        matrix = self.counts_as_float()
-        right = matrix[self.class_id, self.class_id]
-        truth = ops.sum(matrix[self.class_id])
-        union = truth + ops.sum(matrix[:, self.class_id]) - right
+        right, truth, union = (
+            x[self.class_id] for x in _right_truth_union(self)
+        )
         iou = right / union
         if self.absent_classes == "truth":
             iou = ops.where(truth == 0, float("nan"), iou)
@@ -204,7 +212,8 @@ class FrequencyWeightedIoU(ConfusionMatrix):
       https://arxiv.org/abs/1411.4038)
 
     Args:
-        num_classes, ignore_class, name, dtype: see `ConfusionMatrix`.
+        num_classes, ignore_class, name, dtype, multi_label, threshold,
+            from_logits: see `ConfusionMatrix`.
 
     Call arguments:
         y_true, y_pred, sample_weight: see `ConfusionMatrix`.
@@ -230,7 +239,5 @@ class FrequencyWeightedIoU(ConfusionMatrix):
 
 def _right_truth_union(metric: ConfusionMatrix) -> tuple[Any, Any, Any]:
     """Returns pixels that are right, in the truth, and in either, by class."""
-    matrix = metric.counts_as_float()
-    right = ops.diagonal(matrix)
-    truth = ops.sum(matrix, axis=1)
-    return right, truth, truth + ops.sum(matrix, axis=0) - right
+    right, truth, predicted = right_truth_predicted(metric)
+    return right, truth, truth + predicted - right

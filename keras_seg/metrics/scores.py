@@ -13,6 +13,7 @@ __all__ = [
     "ABSENT_CLASSES",
     "Scores",
     "check_pair",
+    "count_labels",
     "count_pairs",
     "per_image_iou",
     "scores",
@@ -90,6 +91,44 @@ def count_pairs(
     return counts.reshape(num_classes, num_classes)
 
 
+def count_labels(
+    truth: ArrayLike,
+    prediction: ArrayLike,
+    ignore_class: int | None = 255,
+) -> NDArray[np.int64]:
+    """Counts, label by label, where it is and where it was predicted.
+
+    Args:
+        truth: integer array `(..., labels)` of 0 and 1.
+        prediction: integer array of that shape, of 0 and 1.
+        ignore_class: int, what marks void in `truth`, in each label by
+            itself, or None.
+
+    Returns:
+        int64 array `(labels, 2, 2)`: for each label the matrix of absent and
+        present, rows are the truth.
+
+    Raises:
+        ValueError: If another value occurs.
+
+    Example: the second label is void in one pixel
+
+    >>> import numpy as np
+    >>> from keras_seg.metrics import count_labels
+    >>> truth = np.array([[1, 0], [1, 255]])
+    >>> count_labels(truth, np.array([[1, 1], [0, 1]])).tolist()
+    [[[0, 0], [1, 1]], [[0, 1], [0, 0]]]
+    """
+    truth, prediction = np.asarray(truth), np.asarray(prediction)
+    labels = truth.shape[-1] if truth.ndim else 0
+    check_pair(truth, prediction, 2, ignore_class)
+    counts = [
+        count_pairs(truth[..., i], prediction[..., i], 2, ignore_class)
+        for i in range(labels)
+    ]
+    return np.stack(counts)
+
+
 @dataclass(frozen=True, eq=False)
 class Scores:
     """What a confusion matrix says about a segmentation.
@@ -104,9 +143,11 @@ class Scores:
             classes that are present.
         frequency_weighted_iou: float, the intersection over union,
             weighted by the pixels each class has in the truth.
-        per_class_accuracy: float64 array `(classes,)`, NaN for a class
-            that is not in the truth.
+        per_class_accuracy: float64 array `(classes,)`, the recall, NaN for
+            a class that is not in the truth.
         per_class_iou: float64 array `(classes,)`, NaN for an absent class.
+        per_class_precision: float64 array `(classes,)`, NaN for a class that
+            was not predicted.
     """
 
     pixel_accuracy: float
@@ -115,6 +156,25 @@ class Scores:
     frequency_weighted_iou: float
     per_class_accuracy: NDArray[np.float64]
     per_class_iou: NDArray[np.float64]
+    per_class_precision: NDArray[np.float64]
+
+    @property
+    def mean_precision(self) -> float:
+        """The precision, averaged over the classes that were predicted."""
+        return _mean(self.per_class_precision)
+
+    @property
+    def per_class_f1(self) -> NDArray[np.float64]:
+        """Of precision and recall, `2·IoU / (1 + IoU)`: the Dice coefficient.
+
+        Float64 array `(classes,)`, NaN for an absent class.
+        """
+        return 2 * self.per_class_iou / (1 + self.per_class_iou)
+
+    @property
+    def mean_f1(self) -> float:
+        """The F1, averaged over the classes that are present."""
+        return _mean(self.per_class_f1)
 
 
 def scores(matrix: ArrayLike, absent_classes: str = "union") -> Scores:
@@ -131,6 +191,11 @@ def scores(matrix: ArrayLike, absent_classes: str = "union") -> Scores:
     frequency weighted IoU  sum_i t[i] IoU[i] / sum_i t[i]
     ```
 
+    With labels, each of which has a matrix of absent and present, `t[i]` and
+    `p[i]` are the pixels where label `i` is and where it is predicted, `n[i,
+    i]` those of both. The pixel accuracy is then the share of all answers,
+    present or absent, that are right.
+
     The matrix is that of the whole data set: averaging the IoU of single
     images gives another number.
 
@@ -140,7 +205,8 @@ def scores(matrix: ArrayLike, absent_classes: str = "union") -> Scores:
       https://arxiv.org/abs/1411.4038)
 
     Args:
-        matrix: integer array `(classes, classes)`, rows are the truth.
+        matrix: integer array `(classes, classes)`, rows are the truth; or
+            `(labels, 2, 2)`, as `count_labels` returns.
         absent_classes: which classes are left out of `mean_iou`, and NaN
             in `per_class_iou`. `"union"`: those that are neither in the
             truth nor predicted, as the FCN authors and PASCAL VOC count.
@@ -161,10 +227,11 @@ def scores(matrix: ArrayLike, absent_classes: str = "union") -> Scores:
     [0.84746, 0.6, 0.0]
     """
     matrix = np.asarray(matrix)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+    square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]
+    if not square and (matrix.ndim != 3 or matrix.shape[1:] != (2, 2)):
         raise ValueError(
-            "`matrix` must be square, (classes, classes). "
-            f"Received: shape {matrix.shape}"
+            "`matrix` must be square, (classes, classes), or that of labels, "
+            f"(labels, 2, 2). Received: shape {matrix.shape}"
         )
     if matrix.dtype.kind not in "iu" or (matrix < 0).any():
         raise ValueError(
@@ -174,20 +241,26 @@ def scores(matrix: ArrayLike, absent_classes: str = "union") -> Scores:
         )
     check_one_of(ABSENT_CLASSES, absent_classes=absent_classes)
     counts = matrix.astype(np.int64)
-    right = np.diagonal(counts)
-    truth = counts.sum(axis=1)
-    union = truth + counts.sum(axis=0) - right
+    if square:
+        right = np.diagonal(counts)
+        truth, predicted = counts.sum(axis=1), counts.sum(axis=0)
+    else:
+        right = counts[:, 1, 1]
+        truth, predicted = counts[:, 1].sum(-1), counts[:, :, 1].sum(-1)
+    union = truth + predicted - right
+    answers = np.trace(counts, axis1=-2, axis2=-1).sum()
     present = union > 0 if absent_classes == "union" else truth > 0
     accuracy = _divide(right, truth)
     iou = np.where(present, _divide(right, union), np.nan)
     weighted = np.where(truth > 0, truth * iou, 0.0).sum()
     return Scores(
-        pixel_accuracy=float(_divide(right.sum(), truth.sum())),
+        pixel_accuracy=float(_divide(answers, counts.sum())),
         mean_accuracy=_mean(accuracy),
         mean_iou=_mean(iou),
         frequency_weighted_iou=float(_divide(weighted, truth.sum())),
         per_class_accuracy=accuracy,
         per_class_iou=iou,
+        per_class_precision=_divide(right, predicted),
     )
 
 

@@ -14,6 +14,7 @@ from keras_seg.layers.base import nested_layers
 from keras_seg.layers.metadata import facts_of
 from keras_seg.layers.metadata import note
 from keras_seg.runs.files import RunError
+from keras_seg.score_form import number_of_classes
 
 __all__ = [
     "class_table_of",
@@ -40,7 +41,7 @@ def load_model(
             "gives a map of scores. Fix: copy it again from its source, or "
             "train again."
         )
-    found = shape[-1]
+    found = number_of_classes(model)
     if classes is not None and found != classes:
         raise RunError(
             f"{path} has {found} classes, and classes.csv beside it "
@@ -117,10 +118,11 @@ def set_class_table(model: keras.Model, class_table: ClassTable) -> None:
         ValueError: If the model has another number of classes, or was not
             built by `keras_seg.applications`.
     """
-    count = keras.tree.flatten(model.outputs)[0].shape[-1]
+    count = number_of_classes(model)
     if count != len(class_table):
         raise ValueError(
-            "`class_table` must have a class for each of the model's scores. "
+            "`class_table` must have a class for each of the model's scores, "
+            "and two for one score: what is not the object, and the object. "
             f"Received: {len(class_table)} classes, a model of {count}"
         )
     note(model, class_table=class_table.to_dict())

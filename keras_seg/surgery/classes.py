@@ -10,6 +10,8 @@ from keras import ops
 from keras_seg.arguments import check_positive
 from keras_seg.crf import CRFAsRNN
 from keras_seg.crf import DenseCRF
+from keras_seg.from_logits import ends_in_sigmoid
+from keras_seg.from_logits import gives_logits
 from keras_seg.keras_private import call_that_made
 from keras_seg.keras_private import number_of_calls
 from keras_seg.keras_private import output_number
@@ -69,11 +71,11 @@ def replace_classes(
         A functional `keras.Model` with the layer names of `model`.
 
     Raises:
-        ValueError: If `classes` is below 1, if the outputs have different
-            numbers of classes, or if a layer between the scores and the
-            output has no counterpart for other classes: an inner model, a
-            concatenation of classes, a layer that uses scores as features.
-            The message names it.
+        ValueError: If `classes` is below 1, or 1 behind a softmax, if the
+            outputs have different numbers of classes, or if a layer between
+            the scores and the output has no counterpart for other classes: an
+            inner model, a concatenation of classes, a layer that uses scores
+            as features. The message names it.
 
     Example:
 
@@ -86,6 +88,13 @@ def replace_classes(
     """
     check_positive(classes=classes)
     model = graph.functional(model)
+    probabilities = gives_logits(model) is False
+    if classes == 1 and probabilities and not ends_in_sigmoid(model):
+        raise ValueError(
+            "A softmax of one class is 1 everywhere. Fix: classes=2, or a "
+            "model without its softmax, whose one score is the logit of the "
+            f"class. Received: classes=1, '{model.name}'"
+        )
     outputs = keras.tree.flatten(model.outputs)
     # Logits have the classes last; a network of channels first may end in
     # maps that have them second.
@@ -103,8 +112,11 @@ def replace_classes(
         # What depends on the classes is what changes with their number.
         model = _Renewal(model, axis, classes + 1).run()
     renewed = _Renewal(model, axis, classes).run(verify)
-    if "class_table" in (facts_of(renewed) or {}):
-        note(renewed, class_table=None)  # These were the old classes.
+    # These were the old classes.
+    old = {"class_table", "multi_label", "threshold"}
+    old &= set(facts_of(renewed) or {})
+    if old:
+        note(renewed, **dict.fromkeys(old))
     return renewed
 
 

@@ -6,9 +6,10 @@ import keras
 
 from keras_seg.crf import DenseCRF
 from keras_seg.from_logits import resolve_from_logits
+from keras_seg.score_form import is_multi_label
 from keras_seg.surgery.tta import first_output
 from keras_seg.surgery.tta import image_of
-from keras_seg.surgery.tta import log_of
+from keras_seg.surgery.tta import logits_of
 
 __all__ = ["add_crf"]
 
@@ -31,6 +32,7 @@ def add_crf(
         model: `keras.Model`, images `(batch, height, width, 3)` in 0 … 255,
             or with channels first, to scores `(batch, height, width,
             classes)` of the same size; of several outputs the first is used.
+            One score is that of class 1 of two.
         preset: str, name of published settings, see
             `keras_seg.crf.DenseCRF`. They were fitted to one network:
             `keras_seg.crf_search` fits them to another. Defaults to
@@ -45,8 +47,8 @@ def add_crf(
         returns logits.
 
     Raises:
-        ValueError: If a setting is out of range, or if `from_logits` is
-            unknown.
+        ValueError: If a setting is out of range, if `from_logits` is
+            unknown, or for labels that do not exclude each other.
 
     Example:
 
@@ -56,10 +58,17 @@ def add_crf(
     >>> add_crf(model, iterations=5).output_shape
     (None, None, None, 3)
     """
-    image, like = image_of(model)
+    if is_multi_label(model):
+        raise ValueError(
+            "A CRF gives each pixel one class, and the labels of the model "
+            f"'{model.name}' do not exclude each other. Fix: refine a label by "
+            "itself, keras_seg.dense_crf(image, probabilities=numpy.stack([1 "
+            "- p, p], axis=-1))."
+        )
+    inputs, image, like = image_of(model)
     scores = first_output(model(image))
     if not resolve_from_logits(model, from_logits):
-        scores = log_of(scores)
+        scores = logits_of(scores, by_sigmoid=scores.shape[-1] == 1)
     options = {"data_format": "channels_last", "dtype": "float32"}
     crf = DenseCRF(preset=preset, name="crf", **options, **settings)
-    return keras.Model(image, crf(scores, like), name=f"{model.name}_crf")
+    return keras.Model(inputs, crf(scores, like), name=f"{model.name}_crf")

@@ -14,13 +14,14 @@ from keras_seg.layers import ResizeLike
 from keras_seg.layers import ShrinkToFit
 from keras_seg.layers.metadata import facts_of
 from keras_seg.ops.backend import spatial_axes
+from keras_seg.score_form import is_multi_label
 from keras_seg.surgery.graph import data_format_of
 
 __all__ = [
     "average_views",
     "first_output",
     "image_of",
-    "log_of",
+    "logits_of",
     "shrink_input",
     "without_shrinking",
 ]
@@ -62,7 +63,8 @@ def average_views(
     Returns:
         A functional `keras.Model` that shares the weights of `model`: images
         to scores of the same size. They are logits if those of the model are:
-        for a mean, the logarithm of the mean probabilities.
+        for a mean, the logarithm of the mean probabilities, or with one score
+        or labels that of their odds.
 
     Raises:
         ValueError: If a scale is not above 0, if `merge` is neither of the
@@ -84,9 +86,10 @@ def average_views(
     _check_views(model, scales, merge)
     if merge == "mean":
         from_logits = resolve_from_logits(model, from_logits)
+    by_sigmoid = is_multi_label(model) or model.output_shape[-1] == 1
     data_format = data_format_of(model)
     _, columns = spatial_axes(data_format)
-    image, like = image_of(model)
+    inputs, image, like = image_of(model)
     views = []
     for scale in scales:
         x = image
@@ -99,7 +102,8 @@ def average_views(
             mirrored = first_output(model(ops.flip(x, axis=columns)))
             scores.append(ops.flip(mirrored, axis=2))
         if merge == "mean" and from_logits:
-            scores = [ops.softmax(y) for y in scores]
+            squash = ops.sigmoid if by_sigmoid else ops.softmax
+            scores = [squash(y) for y in scores]
         if scale != 1:
             back = ResizeLike(
                 True, data_format="channels_last", dtype="float32"
@@ -111,9 +115,12 @@ def average_views(
         y = ops.maximum(y, view) if merge == "max" else ops.add(y, view)
     if merge == "mean":
         y = ops.divide(y, float(len(views)))
-        if from_logits:
-            y = log_of(y)
-    return keras.Model(image, y, name=f"{model.name}_views")
+        if from_logits or by_sigmoid:
+            y = logits_of(y, by_sigmoid)
+        if not from_logits:
+            # For the graph to say that these are probabilities of labels.
+            y = ops.sigmoid(y) if by_sigmoid else y
+    return keras.Model(inputs, y, name=f"{model.name}_views")
 
 
 def _check_views(model, scales, merge):
@@ -140,13 +147,23 @@ def _check_views(model, scales, merge):
 SMALLEST = 1e-37
 
 
+# Facts that hold for a network around another one; others are of its layers.
+CARRIED = ("class_table", "bit_depth", "multi_label", "threshold")
+
+
 def image_of(model):
-    """Returns a new input for a model, and that image with channels last."""
-    image = keras.Input(batch_shape=model.inputs[0].shape, name="image")
+    """Returns a new input for a model, its image, and that channels last.
+
+    The image has passed the facts of the model that are not of its layers.
+    """
+    inputs = keras.Input(batch_shape=model.inputs[0].shape, name="image")
+    known = (facts_of(model) or {}).items()
+    facts = {k: v for k, v in known if k in CARRIED}
+    image = Metadata(facts, name="metadata")(inputs)
     if data_format_of(model) != "channels_first":
-        return image, image
+        return inputs, image, image
     last = layers.Permute((2, 3, 1), dtype="float32", name="image_like_scores")
-    return image, last(image)
+    return inputs, image, last(image)
 
 
 def first_output(outputs):
@@ -155,9 +172,12 @@ def first_output(outputs):
     return scores if scores.dtype == "float32" else ops.cast(scores, "float32")
 
 
-def log_of(probabilities):
-    """Returns the logarithm of probabilities, finite where one is 0."""
-    return ops.log(ops.maximum(probabilities, SMALLEST))
+def logits_of(probabilities, by_sigmoid=False):
+    """Returns logits of probabilities, finite where one is 0."""
+    logits = ops.log(ops.maximum(probabilities, SMALLEST))
+    if by_sigmoid:
+        logits = logits - ops.log(ops.maximum(1.0 - probabilities, SMALLEST))
+    return logits
 
 
 def shrink_input(model: keras.Model, longest_side: int) -> keras.Model:
@@ -191,25 +211,21 @@ def shrink_input(model: keras.Model, longest_side: int) -> keras.Model:
     (1, 128, 96, 3)
     """
     data_format = data_format_of(model)
-    image, like = image_of(model)
+    inputs, image, like = image_of(model)
     sides = [x for x in model.inputs[0].shape[1:] if x is None]
     if len(sides) < 2:
         raise ValueError(
             "`model` must take images of any size. Received: a model of "
             f"inputs {tuple(model.inputs[0].shape)}"
         )
-    # What else is known of the network is of layers that are inside it.
-    known = (facts_of(model) or {}).items()
-    facts = {k: v for k, v in known if k in ("class_table", "bit_depth")}
-    x = Metadata(facts, name="metadata")(image)
     shrink = ShrinkToFit(
         longest_side, data_format=data_format, dtype="float32", name="shrink"
     )
-    scores = first_output(model(shrink(x)))
+    scores = first_output(model(shrink(image)))
     enlarge = ResizeLike(
         data_format="channels_last", dtype="float32", name="enlarge"
     )
-    return keras.Model(image, enlarge(scores, like), name=model.name)
+    return keras.Model(inputs, enlarge(scores, like), name=model.name)
 
 
 def without_shrinking(model) -> tuple[keras.Model, int | None]:

@@ -146,12 +146,27 @@ def test_fit_learns_weights(parity):
         assert np.abs(old - new).max() > 1e-3
 
 
+@pytest.mark.parametrize("kind", [DenseCRF, CRFAsRNN])
+def test_one_logit_is_that_of_two_classes(kind):
+    """Beside it the other is 0: the softmax knows only the difference."""
+    logits, image = draw()
+    two = np.concatenate([0 * logits[..., :1], logits[..., :1]], axis=-1)
+    expected = ops.convert_to_numpy(kind(**SETTINGS)(two, image))
+    found = ops.convert_to_numpy(kind(**SETTINGS)(two[..., 1:], image))
+    assert found.shape == (*two.shape[:-1], 1)
+    np.testing.assert_allclose(
+        found[..., 0], expected[..., 1] - expected[..., 0], atol=1e-3
+    )
+    inputs = keras.Input((None, None, 1)), keras.Input((None, None, 3))
+    assert kind(**SETTINGS)(*inputs).shape == (None, None, None, 1)
+
+
 def test_bad_input():
     logits, image = draw()
     with pytest.raises(ValueError, match="of one size"):
         DenseCRF()(logits, image[:, 1:])
     with pytest.raises(ValueError, match="two classes"):
-        DenseCRF()(logits[..., :1], image)
+        DenseCRF()(logits[..., :0], image)
     with pytest.raises(ValueError, match="one for each channel"):
         DenseCRF(bilateral={"srgb": (3, 4)})(logits, image)
     with pytest.raises(ValueError, match="matrix of penalties"):

@@ -220,6 +220,9 @@ def test_config_round_trip():
         "num_classes": 5,
         "ignore_class": -1,
         "absent_classes": "truth",
+        "multi_label": False,
+        "threshold": 0.5,
+        "from_logits": True,
     }
     copy = keras.saving.deserialize_keras_object(
         keras.saving.serialize_keras_object(metric)

@@ -1,0 +1,186 @@
+"""What the scores of a model say of a pixel: one class, or several labels."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keras_seg.from_logits import ends_in_sigmoid
+from keras_seg.from_logits import known_facts
+from keras_seg.from_logits import resolve_from_logits
+
+__all__ = [
+    "ScoreForm",
+    "is_multi_label",
+    "number_of_classes",
+    "score_thresholds",
+]
+
+
+def score_thresholds(
+    threshold: float | Sequence[float], from_logits: bool
+) -> NDArray[np.float32]:
+    """The scores above which a label is there, from probabilities.
+
+    Raises a `ValueError` for what is no probability.
+
+    Example:
+
+    >>> score_thresholds([0.5, 0.75], from_logits=True).round(4).tolist()
+    [0.0, 1.0986...]
+    """
+    values = np.asarray(threshold, "float64")
+    if not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(
+            "`threshold` must be a probability of 0...1, or one for each "
+            f"label. Received: threshold={threshold!r}"
+        )
+    if from_logits:
+        with np.errstate(divide="ignore"):
+            values = np.log(values) - np.log1p(-values)
+    return values.astype("float32")
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreForm:
+    """How class ids and probabilities follow from the scores of a pixel.
+
+    | scores | ids | probabilities |
+    |---|---|---|
+    | one of several | the class with the largest | their softmax |
+    | one | 1 above the threshold, else 0 | of the classes 0 and 1 |
+    | labels | each 1 above its threshold, else 0 | of each label |
+
+    Attributes:
+        scores: int, their number; 0 if that is not known before prediction.
+        multi_label: bool, whether each is of a label of its own.
+        from_logits: bool; None if it is not known and does not matter.
+        threshold: float, or a tuple with one for each label: probabilities.
+    """
+
+    scores: int
+    multi_label: bool = False
+    from_logits: bool | None = True
+    threshold: float | tuple[float, ...] = 0.5
+
+    @classmethod
+    def of(
+        cls,
+        model: Any,
+        from_logits: bool | None = None,
+        certain: bool = False,
+    ) -> Self:
+        """The form of a model's first output.
+
+        Args:
+            model: `keras.Model` or `keras_seg.deployment.ExportedModel`.
+            from_logits: optional bool, what the graph does not say.
+            certain: bool, whether `from_logits` must be known, as it must be
+                where a threshold decides.
+
+        Raises:
+            ValueError: If `from_logits` is not known, or contradicts the
+                graph.
+        """
+        scores = _number_of_scores(model)
+        multi_label = is_multi_label(model)
+        if multi_label or scores == 1 or certain:
+            from_logits = resolve_from_logits(model, from_logits)
+        threshold = known_facts(model).get("threshold")
+        if threshold is None:
+            threshold = 0.5
+        if isinstance(threshold, list):
+            threshold = tuple(threshold)
+        return cls(scores, multi_label, from_logits, threshold)
+
+    @property
+    def by_threshold(self) -> bool:
+        """Whether thresholds decide, not the largest score."""
+        return self.multi_label or self.scores == 1
+
+    @property
+    def limits(self) -> NDArray[np.float32]:
+        """The scores above which a label is there."""
+        return score_thresholds(self.threshold, bool(self.from_logits))
+
+    def ids_of(self, scores: NDArray) -> NDArray:
+        """Class ids `(...)`, or 0 and 1 for each label `(..., labels)`.
+
+        In the smallest unsigned integers; of equal scores the first class.
+
+        Example:
+
+        >>> ScoreForm(1).ids_of(np.array([[-0.1], [0.1]])).tolist()
+        [0, 1]
+        """
+        if not self.by_threshold:
+            few = scores.shape[-1] <= 256
+            return scores.argmax(axis=-1).astype("uint8" if few else "uint16")
+        found = (scores > self.limits).astype("uint8")
+        return found if self.multi_label else found[..., 0]
+
+    def probabilities_of(self, scores: NDArray) -> NDArray:
+        """Probabilities `(..., classes)`, at least float32.
+
+        Example:
+
+        >>> ScoreForm(1).probabilities_of(np.array([[0.0]])).tolist()
+        [[0.5, 0.5]]
+        """
+        scores = scores.astype(np.result_type(scores.dtype, "float32"))
+        if self.scores == 1 and not self.multi_label:
+            p = _sigmoid(scores) if self.from_logits else scores
+            return np.concatenate([1 - p, p], axis=-1)
+        if not self.from_logits:
+            return scores
+        if self.multi_label:
+            return _sigmoid(scores)
+        scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        return scores / scores.sum(axis=-1, keepdims=True)
+
+
+def is_multi_label(model: Any) -> bool:
+    """Whether each score of a model is that of a label of its own.
+
+    By its facts, see `keras_seg.layers.metadata`; else if it ends in a sigmoid
+    of several scores.
+
+    Example:
+
+    >>> from keras_seg.applications import UNet
+    >>> model = UNet(classes=3, filters=4, classifier_activation="sigmoid")
+    >>> is_multi_label(model), is_multi_label(UNet(classes=3, filters=4))
+    (True, False)
+    """
+    known = known_facts(model).get("multi_label")
+    if known is None:
+        return _number_of_scores(model) > 1 and ends_in_sigmoid(model)
+    return bool(known)
+
+
+def number_of_classes(model: Any) -> int:
+    """The number of a model's classes, of which one score tells two apart.
+
+    Example:
+
+    >>> from keras_seg.applications import UNet
+    >>> number_of_classes(UNet(classes=1, filters=4))
+    2
+    """
+    scores = _number_of_scores(model)
+    return 2 if scores == 1 and not is_multi_label(model) else scores
+
+
+def _number_of_scores(model: Any) -> int:
+    shape = getattr(model, "output_shape", None)
+    if isinstance(shape, list):
+        shape = shape[0]
+    # A subclass has no graph, that says the shape.
+    return (shape[-1] or 0) if isinstance(shape, tuple) else 0
+
+
+def _sigmoid(z: NDArray) -> NDArray:
+    return (1 + np.tanh(z / 2)) / 2

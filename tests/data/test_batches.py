@@ -655,3 +655,19 @@ def test_one_plane_needs_a_data_set_that_says_so():
     assert Batches(Labels([pair]), 1)[0][1].shape == (1, 8, 8, 1)
     with pytest.raises(ValueError, match="several labels"):
         Batches(Labels([(pair[0], pair[1][..., 0])]), 1)[0]
+
+
+def test_repeat():
+    """An epoch of two passes, each of all pairs, in an order of its own."""
+    pairs = [
+        (np.full((2, 2, 3), i, "uint8"), np.full((2, 2), i, "uint8"))
+        for i in range(7)
+    ]
+    batches = Batches(pairs, 4, shuffle=True, repeat=2)
+    assert [len(masks) for _, masks in batches] == [4, 4, 4, 2]
+    seen = np.concatenate([masks[:, 0, 0] for _, masks in batches])
+    first, second = seen[:7], seen[7:]
+    assert sorted(first) == sorted(second) == list(range(7))
+    assert first.tolist() != second.tolist()
+    once = np.concatenate([m[:, 0, 0] for _, m in Batches(pairs, 4, repeat=2)])
+    assert once.tolist() == [*range(7), *range(7)]

@@ -149,6 +149,24 @@ def test_patience(pairs, tmp_path, monkeypatch):
         fit(settings, pairs[:2])
 
 
+def test_half_precision(pairs, tmp_path):
+    """Layers compute in bfloat16; weights and logits are float32."""
+    before = keras.config.dtype_policy()
+    settings = change(precision="mixed_bfloat16", epochs=1, ema=None)
+    fit(settings, pairs[:2], pairs[6:], tmp_path / "run")
+    assert keras.config.dtype_policy() == before
+    model = RunFolder.open(tmp_path / "run").load_model()
+    kinds = {
+        (layer.compute_dtype, layer.variable_dtype)
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D)
+    }
+    assert ("bfloat16", "float32") in kinds
+    assert model.outputs[0].dtype == "float32"
+    found = evaluate(model, pairs[6:], class_table=synthetic.MEMBRANE_CLASSES)
+    assert 0 < found.scores.pixel_accuracy <= 1
+
+
 def _killed(*args):
     raise KeyboardInterrupt
 

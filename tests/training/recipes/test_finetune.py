@@ -40,6 +40,36 @@ def test_optimizer_and_metrics():
     assert given["loss"].class_weights is None
 
 
+def test_schedule_of_accumulated_and_repeated_batches():
+    """20 images three times in batches of 8 are 8 steps, 4 updates of 2."""
+    given = finetune(
+        pairs(20),
+        epochs=2,
+        batch_size=8,
+        learning_rate=0.5,
+        accumulation=2,
+        repeat=3,
+        optimizer="sgd",
+        ema=0.9,
+    )
+    optimizer = given["optimizer"]
+    assert isinstance(optimizer, keras.optimizers.SGD)
+    assert optimizer.gradient_accumulation_steps == 2
+    assert (optimizer.momentum, optimizer.ema_momentum) == (0.9, 0.9)
+    schedule = optimizer._learning_rate
+    for step, rate in ((0, 0.5), (1, 0.5), (8, 0.5 * 0.5**0.9), (16, 0.0)):
+        assert float(schedule(step)) == pytest.approx(rate, abs=1e-6)
+
+
+def test_loss_by_name():
+    given = finetune(pairs(), loss="focal+lovasz", class_weights="balanced")
+    names = [loss.name for loss in given["loss"].losses]
+    assert names == ["focal", "lovasz_softmax"]
+    assert len(given["loss"].losses[0].class_weights) == 3
+    with pytest.raises(ValueError, match="weights of cross_entropy, focal"):
+        finetune(pairs(), loss="dice", class_weights="balanced")
+
+
 def test_the_backbone_learns_at_a_tenth():
     image = keras.Input((None, None, 3))
     x = keras.layers.Conv2D(4, 3, 2, "same", name="conv-1")(image)

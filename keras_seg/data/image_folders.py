@@ -10,6 +10,7 @@ from keras_seg.data.errors import DataError
 from keras_seg.data.layout import MASK_FOLDERS
 from keras_seg.data.masks import has_colors
 from keras_seg.data.opening import is_image_file
+from keras_seg.data.stacks import BETWEEN
 
 __all__ = ["find_images"]
 
@@ -95,7 +96,7 @@ def _masks_among(files):
     for folder, inside in stems.items():
         places = [stems.get(place, {}) for place in _image_folders(folder)]
         if any(
-            stem in images or _bare(stem) in images
+            stem in images or _bare(stem) in images or _ends(stem, images)
             for stem in inside
             for images in places
         ):
@@ -110,12 +111,21 @@ def _masks_among(files):
 
 
 def _image_folders(folder):
-    """Where the images of a folder of masks may be, such as images/train."""
+    """Where the images of a folder of masks may be, such as images/train.
+
+    The last folder may be a class, as in labels/train/road.
+    """
     for index, name in enumerate(folder.parts):
         if name in _MASKS:
             before, after = folder.parts[:index], folder.parts[index + 1 :]
             for part in (*_IMAGES, ""):
                 yield pathlib.Path(*before, part, *after)
+                yield pathlib.Path(*before, part, *after[:-1])
+
+
+def _ends(stem, images):
+    """Whether a stem is that of an image with the name of a class behind."""
+    return any(stem[:i] in images for i, x in enumerate(stem) if x in BETWEEN)
 
 
 def _bare(stem):

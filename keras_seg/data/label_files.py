@@ -16,6 +16,7 @@ from keras_seg.data.pairs import find_pairs
 from keras_seg.data.pairs import pictures_below
 from keras_seg.data.stack_files import StackFiles
 from keras_seg.data.stack_files import read_stack
+from keras_seg.data.stacks import BETWEEN
 from keras_seg.data.stacks import label_folders
 from keras_seg.data.stacks import label_table
 from keras_seg.data.text import composed
@@ -26,7 +27,6 @@ __all__ = ["from_label_files"]
 
 _SUFFIXES = (*SUFFIXES, ".npz")
 _MISSING = {"absent": 0, "void": VOID}
-_BETWEEN = "_-. "  # between the stem of an image and the name of a class
 _ONE_WAY = (
     "a mask is one stack of the image's stem, or a file for each class: in a "
     "folder of its name, or with its name behind the image's stem"
@@ -155,7 +155,7 @@ def _find(images, masks, list_file, table):
 
 def _ends(stem, image_stems):
     """What may be the name of a class behind the stem of an image."""
-    places = [i for i, letter in enumerate(stem) if letter in _BETWEEN]
+    places = [i for i, letter in enumerate(stem) if letter in BETWEEN]
     return [
         (stem[:i], stem[i + 1 :])
         for i in places

@@ -20,6 +20,7 @@ from keras_seg.data.ids import count_ids
 from keras_seg.data.text import listing
 
 __all__ = [
+    "BETWEEN",
     "classes_in",
     "count_planes",
     "label_folders",
@@ -29,6 +30,7 @@ __all__ = [
     "void_values",
 ]
 
+BETWEEN = "_-. "  # between the stem of an image and the name of a class
 _UNSAFE = re.compile(r'[\x00-\x1f\\/:*?"<>|]|^[. ]|[. ]$')
 
 

@@ -15,6 +15,9 @@ LAYOUTS = (
     "-test/labels/c.png",
     "JPEGImages/a.jpg -SegmentationClass/a.png -SegmentationObject/a.png",
     "day/a.jpg -day/masks/a.png",
+    "images/a.jpg -labels/road/a.png -labels/car/a.png",
+    "images/val/a.jpg -labels/val/road/a.png b/a.jpg -b/masks/car/a.png",
+    "images/a_1.jpg -labels/a_1_road.png -labels/a_1-car.png",
     "a.jpg -a.png b.jpg -b_mask.png c.png -c-label.png -c_MASKS.tif",
     # Their names or places say nothing, or there is no image.
     "images/a.jpg labels/b.png a_mask.png map/a.png mask.png",

@@ -95,6 +95,10 @@ def read_pairs(path):
     return from_folder(path, names[0] if names else None)
 
 
+def read_labels(path):
+    return from_folder(path, multi_label=True)
+
+
 def read_stack(path):
     return from_stack(path / "x.tif", path / "y.tif", class_table=3)
 
@@ -117,6 +121,7 @@ def layout(request, tmp_path_factory):
     LAYOUTS[request.param](path)
     files = [file for file in sorted(path.rglob("*")) if file.is_file()]
     readers = {"stack": read_stack, "run_folder": read_run}
+    readers |= dict.fromkeys(("label_stacks", "label_folders"), read_labels)
     reader = readers.get(request.param, read_pairs)
     return reader, path, {file: file.read_bytes() for file in files}
 
@@ -124,8 +129,10 @@ def layout(request, tmp_path_factory):
 def check_all(reader, path):
     data = reader(path)
     classes = {*range(len(data.class_table)), 255} if data else set()
+    if reader is read_labels:
+        classes = {0, 1, 255}
     for image, mask in data:
-        assert image.shape == (*mask.shape, 3) and image.dtype == "uint8"
+        assert image.shape == (*mask.shape[:2], 3) and image.dtype == "uint8"
         assert mask.dtype == "uint8" and set(mask.ravel().tolist()) <= classes
     return len(data)
 

@@ -4,6 +4,7 @@ import base64
 import io
 
 import numpy as np
+import tifffile
 from PIL import Image
 
 from keras_seg.data import ClassTable
@@ -135,6 +136,32 @@ def stack(path):
         )
 
 
+def label_stacks(path):
+    """Masks of several labels, each in another kind of file."""
+    planes = np.stack([IDS == k for k in range(3)], -1).astype("uint8")
+    planes[0] = 255
+    (path / "labels").mkdir()
+    for stem in "abcd":
+        image(path / f"images/{stem}.png")
+    np.savez_compressed(path / "labels/a.npz", planes)
+    np.save(path / "labels/b.npy", planes)
+    first, *rest = [Image.fromarray(planes[..., k]) for k in range(3)]
+    first.save(path / "labels/c.tif", save_all=True, append_images=rest)
+    tifffile.imwrite(
+        path / "labels/d.tif", planes, photometric="minisblack",
+        planarconfig="contig", compression="zlib",
+    )  # fmt: skip
+
+
+def label_folders(path):
+    """A file for each class of masks of several labels."""
+    image(path / "images/a.png")
+    for k, name in enumerate(("cat", "dog")):
+        (path / "labels" / name).mkdir(parents=True)
+        plane = Image.fromarray((IDS == k).astype("uint8"))
+        plane.save(path / "labels" / name / "a.png")
+
+
 def run_folder(path):
     table = ClassTable(("sky", "road"), ((1, 2, 3), (4, 5, 6)))
     data = {"path": "somewhere", "train": 3}
@@ -158,6 +185,8 @@ LAYOUTS = {
         labelme,
         yolo,
         stack,
+        label_stacks,
+        label_folders,
         run_folder,
     )
 }

@@ -49,38 +49,36 @@ REASONS = {
     "batch_size": "8, or as many images as there are: by hand, for a "
     "memory of 2 to 4 GiB.",
     "validation_batch_size": "4: by hand; no score depends on it.",
-    "size": "What the objects need: a side at which the smaller half of them "
-    "keeps its shape, see `keras_seg.data.suggest_longest_side`.",
-    "crop": "256, and no more than half of the images have: by hand; above "
-    "the field of view of the backbone's last maps little is gained.",
+    "size": "What the objects need: long ones fit into a crop, half of the "
+    "pixels are of such as are 24 long and 3 thick, see "
+    "`keras_seg.data.suggest_longest_side`.",
+    "crop": "256, and no more than half of the images have: by hand.",
     "scale": "0.75 to 1.5: narrower than DeepLab's 0.5 to 2, as a short run "
     "sees few crops; by hand.",
     "flip": "Yes: a mirrored photograph is a photograph. Switch it off for "
     "letters and other things with a left and a right.",
-    "augment": "standard: what the scale, the crop and the flip are. More of "
-    "it helps long runs on few images, and slows short ones down.",
-    "loss": "Cross-entropy: what all recipes of the papers have; the others "
-    "give up calibrated probabilities.",
+    "augment": "standard: scale, crop and flip, with which the figures here "
+    "were measured.",
+    "loss": "Cross-entropy: that of all recipes of the papers here.",
     "class_weights": "None: they raise the accuracy of rare classes, and the "
     "pixels that are wrongly given to them.",
-    "optimizer": "AdamW: one rate fits most networks; SGD's differ by a "
-    "factor of a hundred among the papers.",
+    "optimizer": "AdamW: by hand; SGD's rates differ by powers of ten among "
+    "the papers.",
     "learning_rate": "1e-3: of five data sets 3e-3 was better on one, by "
     "0.010 (benchmarks/defaults.md).",
     "backbone_rate": "A tenth with pretrained weights: with one rate DeepLab "
     "v3 had 0.10 on its training crops after four epochs, with a tenth 0.41.",
-    "weight_decay": "1e-4: by hand; in short runs it changes little.",
+    "weight_decay": "1e-4: by hand.",
     "accumulate": "1: batches of 8 need no more.",
-    "ema": "None: the rate falls to 0, which averages by itself.",
+    "ema": "None: the rate falls to 0, where weights hardly move; by hand.",
     "patience": "None: the rate falls to 0 at the last epoch, and the best "
     "one is kept.",
     "teacher": "None: no larger network is at hand.",
     "temperature": "2: by hand; 1 hardens what the teacher says, 4 levels it.",
     "teacher_weight": "0.5: by hand; the masks count as much as the teacher.",
-    "precision": "Keras's setting: half precision is slower than float32 on "
-    "most CPUs.",
-    "freeze_batch_norm": "Yes with pretrained weights: statistics of 8 crops "
-    "are worse than ImageNet's.",
+    "precision": "Keras's setting, float32 unless changed.",
+    "freeze_batch_norm": "Yes with pretrained weights: a few crops give "
+    "noisy statistics; by hand.",
     "workers": "One more than CPUs: threads also wait for the disk.",
     "seed": "0.",
 }

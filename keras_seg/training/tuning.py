@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import dataclasses
+import gc
 import json
 import logging
 import os
@@ -203,7 +204,8 @@ def tune(
             shutil.rmtree(folder, ignore_errors=True)
             rows = _write_table(study, out)
             say(_line(rows, trial.number))
-            keras.utils.clear_session(free_memory=True)
+            # `keras.utils.clear_session` would also reset the dtype policy.
+            gc.collect()
         return _write_table(study, out)
 
 

@@ -281,9 +281,10 @@ def _report(
     if found.worst(EXAMPLES):
         pictures["worst"] = np.asarray(found.show_worst(EXAMPLES))
     if visualization.can_plot():
-        pictures["confusion"] = visualization.confusion(
-            found.matrix, found.class_table.names
-        )
+        if found.matrix.ndim == 2:
+            pictures["confusion"] = visualization.confusion(
+                found.matrix, found.class_table.names
+            )
         if found.bands is not None:
             pictures["trimap"] = visualization.trimap_curve(found.bands)
     if found.bands is not None:

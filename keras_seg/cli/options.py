@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATA",
+    "Binary",
     "BitDepth",
     "Last",
     "MaskValues",
@@ -25,6 +26,7 @@ __all__ = [
     "MultiLabel",
     "Run",
     "SkipUnlabeled",
+    "Threshold",
     "Tile",
     "parse_numbers",
     "parse_option",
@@ -102,6 +104,26 @@ MissingClasses = Annotated[
         "--multi-label.",
         show_default="an error",
         rich_help_panel=DATA,
+    ),
+]
+
+Binary = Annotated[
+    bool,
+    typer.Option(
+        "--binary",
+        help="One score a pixel, of the object, for data of two classes.",
+        rich_help_panel="Training",
+    ),
+]
+
+Threshold = Annotated[
+    str | None,
+    typer.Option(
+        metavar="METRIC",
+        help="With --binary or --multi-label: find the threshold of the "
+        "largest iou, f1, mean_iou or accuracy on the validation images.",
+        show_default="0.5",
+        rich_help_panel="Training",
     ),
 ]
 

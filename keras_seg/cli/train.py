@@ -8,11 +8,15 @@ import typer
 
 from keras_seg.cli import train_options as opts
 from keras_seg.cli.config import Config
+from keras_seg.cli.options import Binary
 from keras_seg.cli.options import BitDepth
 from keras_seg.cli.options import MaskValues
 from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
+from keras_seg.cli.options import MissingClasses
+from keras_seg.cli.options import MultiLabel
 from keras_seg.cli.options import SkipUnlabeled
+from keras_seg.cli.options import Threshold
 from keras_seg.cli.options import parse_option
 from keras_seg.cli.options import parse_size
 from keras_seg.cli.options import parse_time
@@ -50,6 +54,8 @@ def train(
     mask_values: MaskValues = None,
     bit_depth: BitDepth = None,
     skip_unlabeled: SkipUnlabeled = False,
+    multi_label: MultiLabel = False,
+    missing_classes: MissingClasses = None,
     max_pixels: MaxPixels = None,
     max_annotation_bytes: MaxAnnotationBytes = None,
     size: opts.Size = None,
@@ -62,6 +68,8 @@ def train(
     repeat: opts.Repeat = 1,
     batch_size: opts.BatchSize = None,
     loss: opts.Loss = "cross_entropy",
+    binary: Binary = False,
+    threshold: Threshold = None,
     class_weights: opts.ClassWeights = None,
     optimizer: opts.Optimizer = "adamw",
     learning_rate: opts.LearningRate = "1e-3",
@@ -157,6 +165,8 @@ def train(
         augment=json.loads(augment) if augment[:1] in ("[", "{") else augment,
         repeat=repeat,
         loss=loss,
+        binary=binary,
+        threshold=threshold,
         class_weights=parse_class_weights(class_weights),
         optimizer=optimizer,
         learning_rate=1e-3 if auto else parse_rate(learning_rate),
@@ -182,6 +192,8 @@ def train(
         mask_values=mask_values,
         bit_depth=bit_depth,
         skip_unlabeled=skip_unlabeled,
+        multi_label=multi_label,
+        missing_classes=missing_classes,
         val_fraction=0.2 if val_fraction is None else val_fraction,
     )
     known = source.resolved().validation_split if val_fraction else None

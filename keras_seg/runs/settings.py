@@ -12,10 +12,11 @@ from keras_seg.losses.class_weights import RULES
 from keras_seg.losses.named import terms_of
 from keras_seg.words import did_you_mean
 
-__all__ = ["OPTIMIZERS", "PRECISIONS", "Settings"]
+__all__ = ["OPTIMIZERS", "PRECISIONS", "THRESHOLDS", "Settings"]
 
 OPTIMIZERS = ("adamw", "sgd")
 PRECISIONS = ("float32", "mixed_bfloat16")
+THRESHOLDS = ("iou", "f1", "mean_iou", "accuracy")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Settings:
             `keras_seg.data.augment.named`.
         loss: str, a name of `keras_seg.losses.named`, or several joined by
             `+`, such as `"cross_entropy+dice"`.
+        binary: bool, one score a pixel for data of two classes, background
+            and object, in place of two.
+        threshold: str, the metric by which the threshold of `binary`, or
+            those of labels, are found on the validation images at the end,
+            see `keras_seg.inference.tune_threshold`; `None` for 0.5.
         class_weights: a rule of `keras_seg.losses.class_weights`, or a dict
             of weights by name; `None` for 1 each.
         optimizer: str, `"adamw"` or `"sgd"`, which has a momentum of 0.9.
@@ -107,6 +113,8 @@ class Settings:
     flip: bool = True
     augment: str | list | dict = "standard"
     loss: str = "cross_entropy"
+    binary: bool = False
+    threshold: str | None = None
     class_weights: str | dict[str, float] | None = None
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
@@ -160,6 +168,8 @@ class Settings:
             _is_number(self.learning_rate) and self.learning_rate > 0,
             "a number > 0",
         )
+        self._refuse("binary", isinstance(self.binary, bool), "True or False")
+        check_one_of((None, *THRESHOLDS), threshold=self.threshold)
         good = _is_number(self.temperature) and self.temperature > 0
         self._refuse("temperature", good, "a number > 0")
         check_share(teacher_weight=self.teacher_weight)

@@ -183,8 +183,8 @@ class WatchClasses(keras.callbacks.Callback):
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
         matrix = validation_matrix(self.model, logs)
-        if matrix is None:
-            return
+        if matrix is None or matrix.ndim == 3:
+            return  # Of labels there may be none.
         predicted = np.flatnonzero(matrix.sum(axis=0))
         truth = matrix.sum(axis=1)
         only_one = len(predicted) == 1 and np.count_nonzero(truth) > 1

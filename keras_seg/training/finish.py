@@ -4,10 +4,13 @@ import dataclasses
 import pathlib
 from typing import Any
 
+import numpy as np
+
 from keras_seg import visualization
 from keras_seg.data.folder import PairSequence
 from keras_seg.inference import Evaluation
 from keras_seg.inference import evaluate
+from keras_seg.inference import tune_threshold
 from keras_seg.runs.folder import RunFolder
 from keras_seg.runs.settings import Settings
 from keras_seg.runs.source import recorded_source
@@ -27,17 +30,35 @@ def finish(
     `held_out` says whether `data` was not trained on. `README.md` comes last:
     a run without it is not finished.
     """
+    _tune(run, data, held_out)
     found = evaluate(run.load_model(), data, class_table=run.class_table)
     run.write_table("per_class_iou.csv", found.rows())
     saving.draw_curves(always=True)
-    if visualization.can_plot():
+    if not visualization.can_plot():
+        run.log("No curves.png and confusion.png: matplotlib is missing.")
+    elif found.matrix.ndim == 2:
         picture = visualization.confusion(found.matrix, run.class_table.names)
         run.write_picture("confusion.png", picture)
-    else:
-        run.log("No curves.png and confusion.png: matplotlib is missing.")
     run.log(f"Finished: mean IoU {found.scores.mean_iou:.4f}.")
     card = model_card(run, found, held_out, saving.rows, saving.best_epoch)
     run.write_text("README.md", card)
+
+
+def _tune(run: RunFolder, data: PairSequence, held_out: bool) -> None:
+    """Finds the thresholds of the models of a run, if it asks for that."""
+    metric = run.settings and run.settings.threshold
+    if not metric:
+        return
+    if not held_out:
+        run.log("The threshold stays 0.5: no images were held out.")
+        return
+    for name in ("best.keras", "model.keras"):
+        if not (run.path / name).is_file():
+            continue
+        model = run.load_model(best=name == "best.keras")
+        threshold = tune_threshold(model, data, metric)
+        run.save_model(model, name)
+        run.log(f"Threshold of {name}, by {metric}: {threshold}.")
 
 
 def model_card(
@@ -109,16 +130,19 @@ def _scores(evaluation: Evaluation, held_out: bool) -> str:
         if held_out
         else f"the {images} it was trained on, which says little"
     )
-    total = max(1, int(evaluation.matrix.sum()))
+    matrix = evaluation.matrix
+    # Of labels, each has a matrix of all its pixels.
+    axes = (1, 2) if matrix.ndim == 3 else None
+    totals = np.broadcast_to(matrix.sum(axis=axes), len(matrix))
     lines = [
         "| class | IoU | accuracy | share of pixels |",
         "|---|---|---|---|",
     ]
-    for row in evaluation.rows():
+    for row, total in zip(evaluation.rows(), totals, strict=True):
         lines.append(
             f"| {_cell(row['name'])} | {_number(row['iou'])} "
             f"| {_number(row['accuracy'])} "
-            f"| {100 * row['pixels'] / total:.1f} % |"
+            f"| {100 * row['pixels'] / max(1, total):.1f} % |"
         )
     scores = evaluation.scores
     lines.append(

@@ -21,6 +21,7 @@ from keras_seg.data import augment
 from keras_seg.data.folder import PairSequence
 from keras_seg.hub.names import is_name
 from keras_seg.hub.names import parse
+from keras_seg.layers.metadata import note
 from keras_seg.pretrained import catalogue
 from keras_seg.runs.settings import Settings
 from keras_seg.surgery import shrink_input
@@ -239,8 +240,17 @@ def compiled_model(
     Keras's 0.99 the averages would not follow a short run.
     """
     keras.utils.set_random_seed(settings.seed)
+    multi_label = bool(getattr(data, "multi_label", False))
+    if settings.binary and (multi_label or classes != 2):
+        what = "labels that overlap" if multi_label else f"{classes} classes"
+        raise ValueError(
+            "`binary` is for two classes, background and object. Fix: leave "
+            f"it out. Received: binary=True, {what}"
+        )
     with dtype_policy(settings.precision):
-        model = build_model(settings, classes)
+        model = build_model(settings, 1 if settings.binary else classes)
+    if multi_label:
+        note(model, multi_label=True)
     images = len(data) * settings.repeat
     steps = settings.epochs * -(-images // settings.batch_size)
     set_batch_norm_momentum(model, momentum_for(steps))
@@ -298,7 +308,7 @@ def run_classes(
             "`class_table` must be a ClassTable where the data has none of "
             "its own. Received: class_table=None"
         )
-    if len(class_table) < 2:
+    if len(class_table) < 2 and not getattr(data, "multi_label", False):
         raise ValueError(
             "A network tells at least 2 classes apart, the background is "
             f"one of them. Received: 1 class, {class_table.names[0]!r}"

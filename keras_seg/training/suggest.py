@@ -60,6 +60,8 @@ REASONS = {
     "augment": "standard: scale, crop and flip, with which the figures here "
     "were measured.",
     "loss": "Cross-entropy: that of all recipes of the papers here.",
+    "binary": "No: by hand; a softmax of two scores knows the same.",
+    "threshold": "None, 0.5: by hand; the loss trains for it.",
     "class_weights": "None: they raise the accuracy of rare classes, and the "
     "pixels that are wrongly given to them.",
     "optimizer": "AdamW: by hand; SGD's rates differ by powers of ten among "

@@ -17,11 +17,14 @@ from keras_seg.losses import deep_supervision
 from keras_seg.losses.base import SegmentationLoss
 from keras_seg.metrics import MeanIoU
 from keras_seg.optimizers import CaffeSGD
+from keras_seg.score_form import is_multi_label
+from keras_seg.score_form import number_of_classes
 from keras_seg.surgery.graph import check_plain
 
 __all__ = [
     "add_weight_decay",
     "caffe_arguments",
+    "metric_form",
     "momentum_for",
     "score_layers",
     "set_batch_norm_momentum",
@@ -80,10 +83,24 @@ def caffe_arguments(
     losses = loss if isinstance(loss, list) else [loss]
     for number, one in enumerate(losses):
         one.from_logits = gives_logits(model, number) is not False
-    classes = model.outputs[0].shape[-1]
-    metrics = [MeanIoU(classes, ignore_class=losses[0].ignore_class)]
+    form = metric_form(model)
+    metrics = [MeanIoU(**form, ignore_class=losses[0].ignore_class)]
     arguments = deep_supervision(model, loss, loss_weights, metrics)
     return {"optimizer": optimizer, **arguments}
+
+
+def metric_form(model: keras.Model) -> dict[str, Any]:
+    """What a metric of a model's scores has to know of them.
+
+    >>> from keras_seg.applications import UNet
+    >>> metric_form(UNet(classes=1, filters=4))
+    {'num_classes': 2, 'multi_label': False, 'from_logits': True}
+    """
+    return {
+        "num_classes": number_of_classes(model),
+        "multi_label": is_multi_label(model),
+        "from_logits": gives_logits(model) is not False,
+    }
 
 
 def add_weight_decay(

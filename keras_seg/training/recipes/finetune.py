@@ -19,6 +19,7 @@ from keras_seg.metrics import PixelAccuracy
 from keras_seg.optimizers import AdamW
 from keras_seg.optimizers import CaffeSGD
 from keras_seg.schedules import Poly
+from keras_seg.training.recipes.common import metric_form
 
 __all__ = ["finetune"]
 
@@ -67,8 +68,8 @@ def finetune(
             sequence of `(image, mask)`.
         model: `keras.Model` to be trained. Defaults to None: all weights
             learn at one rate.
-        classes: int, the number of classes. Defaults to that of
-            `data.class_table`.
+        classes: int, the number of classes; 1 or 2 for one score a pixel.
+            Defaults to that of `data.class_table`.
         epochs: int, how often every image is seen. Defaults to 20.
         batch_size: int. Defaults to 8.
         learning_rate: float, of the first update. Defaults to 1e-3.
@@ -128,6 +129,12 @@ def finetune(
         )
     check_one_of(OPTIMIZERS, optimizer=optimizer)
     from_logits = model is None or gives_logits(model) is not False
+    form: dict[str, Any] = {"from_logits": from_logits}
+    if model is not None:
+        form |= metric_form(model)
+    else:
+        form["multi_label"] = bool(getattr(data, "multi_label", False))
+        form["num_classes"] = max(classes, 1 if form["multi_label"] else 2)
     batches = epochs * -(-len(data) * repeat // batch_size)
     updates = max(1, batches // accumulation)
     options: dict[str, Any] = {
@@ -150,8 +157,7 @@ def finetune(
             from_logits=from_logits,
         ),
         "metrics": [
-            MeanIoU(classes, ignore_class=VOID),
-            PixelAccuracy(classes, ignore_class=VOID),
+            kind(**form, ignore_class=VOID) for kind in (MeanIoU, PixelAccuracy)
         ],
     }
 

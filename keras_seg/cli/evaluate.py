@@ -136,6 +136,7 @@ def evaluate(
         source.bit_depth,
         mask_values,
         skip_unlabeled,
+        source.multi_label,
     )
     if pairs.skipped:
         console.complain(
@@ -187,6 +188,7 @@ def _read(
     bit_depth: int | None,
     mask_values: str | None,
     skip_unlabeled: bool,
+    multi_label: bool,
 ) -> "Folder":
     """Reads the pairs, in the classes of the run.
 
@@ -219,8 +221,9 @@ def _read(
     if mask_values is not None:
         options["mask_values"] = parse_mask_values(mask_values)
     options["bit_depth"] = bit_depth
-    if source is not None and source.multi_label:
+    if multi_label:
         options["multi_label"] = True
+    if source is not None and source.multi_label:
         options["missing_classes"] = source.missing_classes
     part = split
     if split is None and source is not None and source.held_out and names:

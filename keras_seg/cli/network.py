@@ -10,6 +10,7 @@ from typing import Any
 from keras_seg.cli import console
 from keras_seg.cli.start import use_backend
 from keras_seg.hub.names import is_name
+from keras_seg.score_form import is_multi_label
 from keras_seg.words import did_you_mean
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Network:
         load: returns a `keras.Model`, or an `ExportedModel`.
         run: its `keras_seg.runs.RunFolder`, if it was named by that.
         is_exported: whether `load` returns an `ExportedModel`.
+        multi_label: whether a pixel may have several of the classes.
     """
 
     path: pathlib.Path
@@ -46,6 +48,7 @@ class Network:
     load: Callable[[], Any]
     run: "RunFolder | None" = None
     is_exported: bool = False
+    multi_label: bool = False
 
 
 def open_network(text: str | pathlib.Path, last: bool = False) -> Network:
@@ -133,6 +136,7 @@ def _trained(path: str | pathlib.Path, last: bool) -> Network:
         data and data.bit_depth,
         lambda: run.load_model(best=not last),
         run,
+        multi_label=data is not None and data.multi_label,
     )
 
 
@@ -154,7 +158,13 @@ def _saved(path: pathlib.Path) -> Network:
             "and save it again."
         )
     bit_depth = (facts_of(model) or {}).get("bit_depth")
-    return Network(path, class_table, bit_depth, lambda: model)
+    return Network(
+        path,
+        class_table,
+        bit_depth,
+        lambda: model,
+        multi_label=is_multi_label(model),
+    )
 
 
 def _exported(path: pathlib.Path) -> Network:
@@ -176,4 +186,5 @@ def _exported(path: pathlib.Path) -> Network:
         network.bit_depth,
         lambda: network,
         is_exported=True,
+        multi_label=network.multi_label,
     )

@@ -105,7 +105,8 @@ def predict(
     palette, NAME.png, and an overlay with a legend, NAME_overlay.jpg. The mask
     of a GeoTIFF is NAME.tif, at the same place on the map; with --tile it is
     predicted in the memory of some tiles. The ids of a video are the gray
-    values of NAME.mkv (lossless), its overlay is NAME_overlay.mp4. Folders are
+    values of NAME.mkv (lossless), its overlay is NAME_overlay.mp4. Where
+    classes may overlap, each has a mask of 0 and 1, CLASS/NAME.png. Folders are
     searched recursively, without the masks beside images, and the output has
     the same folders. Files that the same model wrote before with the same
     options are kept, unless the image has changed; predict.jsonl records what
@@ -125,7 +126,8 @@ def predict(
 
     set_limits(max_pixels)
     # Before a network is downloaded or loaded.
-    targets = plan(output_names(images, out), out, probabilities)
+    names = output_names(images, out)
+    targets = plan(names, out, probabilities)
     check_writable(out)
     tiles = tiles_of(tile)
     source = open_network(model, last)
@@ -134,6 +136,8 @@ def predict(
         refuse_options(ctx, WITH_EXPORTED, reason)
     options = {k: v for k, v in ctx.params.items() if k not in SAME_MASKS}
     table = source.class_table
+    if source.multi_label:
+        targets = plan(names, out, probabilities, table.names)
     options["bit_depth"] = source.bit_depth
     options["classes"] = [
         table.names,

@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 from typing import Self
 
@@ -27,17 +28,20 @@ from keras_seg.data.geotiff import GeoMask
 from keras_seg.data.geotiff import is_geotiff
 from keras_seg.data.opening import guarded
 from keras_seg.data.opening import opened
+from keras_seg.data.stacks import label_folders
 from keras_seg.data.video import VideoWriter
 from keras_seg.data.video import frame_rate
 from keras_seg.data.video import is_video
 from keras_seg.data.video import timed_frames
 from keras_seg.inference.scores import compiles_each_size
 from keras_seg.inference.scores import image_shape
+from keras_seg.score_form import is_multi_label
 from keras_seg.words import listed
 
 __all__ = ["output_names", "plan", "predict_all", "save_overlay"]
 
-# From each image to its mask, its overlay, and maybe its probabilities.
+# From each image to its mask, or that of each label, its overlay, and maybe its
+# probabilities.
 Targets = dict[pathlib.Path, tuple[pathlib.Path, ...]]
 
 # Largest side of the overlay of a GeoTIFF that is predicted in tiles.
@@ -99,22 +103,32 @@ def plan(
     names: dict[pathlib.Path, pathlib.Path],
     out: pathlib.Path,
     probabilities: bool = False,
+    labels: Sequence[str] = (),
 ) -> Targets:
     """Plans which files are written for each image of `output_names`.
 
-    A `ValueError` is raised if an input would be overwritten, or if two images
-    have the same name.
+    Each of `labels`, the names of classes that may overlap, has a folder. A
+    `ValueError` is raised if an input would be overwritten, if two images have
+    the same name, or for a video of labels.
     """
+    folders = label_folders(labels)
     inputs = {image.resolve() for image in names}
     targets: Targets = {}
     taken: dict[str, pathlib.Path] = {}
     for image, name in names.items():
         if is_video(image):
-            endings = [".mkv", "_overlay.mp4"]
+            if labels:
+                raise ValueError(
+                    f"{image} is a video, and a frame of a video has one class "
+                    "a pixel. Fix: predict its frames as images."
+                )
+            masks = [out / f"{name}.mkv"]
+            endings = ["_overlay.mp4"]
         else:
-            endings = [".tif" if is_geotiff(image) else ".png", "_overlay.jpg"]
-            endings += [".npz"] * probabilities
-        written = tuple(out / f"{name}{end}" for end in endings)
+            suffix = ".tif" if is_geotiff(image) else ".png"
+            masks = [out / part / f"{name}{suffix}" for part in folders or [""]]
+            endings = ["_overlay.jpg", *[".npz"] * probabilities]
+        written = (*masks, *(out / f"{name}{end}" for end in endings))
         for target in written:
             if target.resolve() in inputs:
                 raise ValueError(
@@ -157,7 +171,8 @@ def predict_all(
     done = 0
     # Videos, and GeoTIFFs in tiles, go from file to file.
     apart: dict[str, Callable] = {".mkv": _predict_video}
-    if tiles is not None and not probabilities:
+    several = is_multi_label(network)
+    if tiles is not None and not (probabilities or several):
         apart[".tif"] = functools.partial(_predict_raster, bit_depth)
     plain = []
     with (
@@ -215,20 +230,28 @@ def _write(
     written: Callable,
     found: inference.Prediction,
 ) -> None:
-    mask, overlay, *npz = targets[found.source]
-    mask.parent.mkdir(parents=True, exist_ok=True)
+    several = found.ids.ndim == 3
+    count = len(class_table) if several else 1
+    masks = targets[found.source][:count]
+    overlay, *npz = targets[found.source][count:]
+    overlay.parent.mkdir(parents=True, exist_ok=True)
     picture = visualization.overlay_with_legend(
         found.image, found.ids, class_table
     )
     save_overlay(overlay, picture)
-    if mask.suffix == ".tif":
-        with (
-            GeoImage(found.source, None) as image,
-            GeoMask(mask, image, class_table.colors) as out,
-        ):
-            out[:, :] = found.ids
-    else:
-        visualization.save_mask(mask, found.ids, class_table.colors)
+    for k, mask in enumerate(masks):
+        ids, colors = found.ids, class_table.colors
+        if several:
+            ids, colors = ids[..., k], ((0, 0, 0), colors[k])
+        mask.parent.mkdir(parents=True, exist_ok=True)
+        if mask.suffix == ".tif":
+            with (
+                GeoImage(found.source, None) as image,
+                GeoMask(mask, image, colors) as out,
+            ):
+                out[:, :] = ids
+        else:
+            visualization.save_mask(mask, ids, colors)
     if npz and found.probabilities is not None:
         with replacing(npz[0]) as temporary:
             np.savez_compressed(temporary, probabilities=found.probabilities)

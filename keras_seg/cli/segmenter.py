@@ -28,6 +28,7 @@ from keras_seg.data import read_image
 from keras_seg.from_logits import resolve_from_logits
 from keras_seg.inference.scores import image_shape
 from keras_seg.inference.scores import warn_of_weights
+from keras_seg.score_form import is_multi_label
 from keras_seg.visualization.coloring import as_rgb
 
 __all__ = ["KEPT", "SAMPLES", "Segmenter"]
@@ -225,6 +226,11 @@ def _options_of(model: Any) -> set[str]:
             "Photographs have 3 channels, or 1 if they are gray, and this "
             f"network takes {channels}. Fix: predict its images with keras-seg "
             "predict."
+        )
+    if is_multi_label(model):
+        raise ValueError(
+            "The page shows one class a pixel, and this network may give "
+            "several. Fix: predict its images with keras-seg predict."
         )
     try:
         resolve_from_logits(model, None)

@@ -15,7 +15,6 @@ from keras_seg.data.pairs import by_stem
 from keras_seg.data.pairs import find_pairs
 from keras_seg.data.pairs import pictures_below
 from keras_seg.data.stack_files import StackFiles
-from keras_seg.data.stack_files import read_stack
 from keras_seg.data.stacks import BETWEEN
 from keras_seg.data.stacks import label_folders
 from keras_seg.data.stacks import label_table
@@ -51,13 +50,14 @@ def from_label_files(
     """
     if missing_classes is not None:
         check_one_of(_MISSING, missing_classes=missing_classes)
+    stacks = StackFiles(mask_values, _MISSING[missing_classes or "absent"])
     images, masks, list_file = find_folders(path, split)
     given = find_table(path, class_table)
     files, layout = _find(images, masks, list_file, given)
     options = list_file, problems, skip_unlabeled
     if layout == _STACK:
         pairs, skipped = find_pairs(images, masks, *options, mask_files=files)
-        table = _of_stacks(given, pairs, problems)
+        table = _of_stacks(given, pairs, stacks, problems)
         if missing_classes is not None:
             raise ValueError(
                 "`missing_classes` is for one file a class; the masks in "
@@ -65,6 +65,12 @@ def from_label_files(
                 f"missing_classes={missing_classes!r}"
             )
     else:
+        if stacks.of_ids:
+            raise ValueError(
+                "`mask_values` names classes of ids, for masks of one channel; "
+                f"those in {masks} have a file for each class. Received: "
+                f"mask_values={mask_values}"
+            )
         table, files = _in_order(given, files, masks)
         if missing_classes == "absent" and not skip_unlabeled:
             for stem in by_stem(images, list_file is not None):
@@ -82,20 +88,20 @@ def from_label_files(
         )
         if missing_classes is None:
             _refuse_missing(pairs, table, problems)
-    fill = _MISSING[missing_classes or "absent"]
     folder = Folder(
         pairs,
         table,
-        StackFiles(mask_values, fill),
+        stacks,
         channels,
         skipped,
         multi_label=True,
     )
-    folder.layout = layout.format(masks.name)
+    folder.layout = (_IDS if stacks.of_ids else layout).format(masks.name)
     return folder.check() if check else folder
 
 
 _STACK = "a stack for each image in {}"
+_IDS = "ids in {} that stand for classes"
 _FOLDERS = "a folder for each class in {}"
 _NAMES = "a file for each class in {}, its name behind the image's"
 
@@ -249,7 +255,7 @@ def _refuse_missing(pairs, table, problems):
                 break
 
 
-def _of_stacks(given, pairs, problems):
+def _of_stacks(given, pairs, stacks, problems):
     """The class table of stacks: as many classes as the first has planes."""
     if isinstance(given, ClassTable):
         return given
@@ -259,7 +265,7 @@ def _of_stacks(given, pairs, problems):
         planes = None
         for pair in pairs:
             try:
-                planes = read_stack(pair.mask).shape[2]
+                planes = stacks(pair).shape[2]
                 break
             except DataError:
                 if problems is None:

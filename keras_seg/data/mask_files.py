@@ -318,16 +318,27 @@ def parse_mask_values(text):
     >>> from keras_seg.data.mask_files import parse_mask_values
     >>> parse_mask_values("0:0, 255:1")
     {0: 0, 255: 1}
+
+    With `+`, or nothing, ids stand for several classes, or none:
+
+    >>> parse_mask_values("0:,1:0,2:0+1,255:255")
+    {0: (), 1: 0, 2: (0, 1), 255: 255}
     """
-    values = {}
+    values: dict = {}
     for part in text.split(","):
         value, colon, index = (x.strip() for x in part.partition(":"))
-        if not (colon and value.isdecimal() and index.isdecimal()):
+        several = index.split("+") if index else []
+        if not (
+            colon
+            and value.isdecimal()
+            and all(x.strip().isdecimal() for x in several)
+        ):
             raise ValueError(
                 "Mask values are written value:id with commas between, such "
                 f"as 0:0,255:1. Received: {text!r}"
             )
-        values[int(value)] = int(index)
+        ids = tuple(map(int, several))
+        values[int(value)] = ids[0] if len(ids) == 1 else ids
     return values
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from keras_seg.data.arrays import read_npz
 from keras_seg.data.arrays import read_tiff
 from keras_seg.data.arrays import tiff_pages
 from keras_seg.data.arrays import tiff_tags
+from keras_seg.data.classes import VOID
 from keras_seg.data.errors import DataError
 from keras_seg.data.images import read_size
 from keras_seg.data.mask_files import check_mask_values
@@ -31,16 +33,39 @@ class StackFiles:
 
     Args:
         values: optional dictionary from values in the files to 0, 1 and 255;
-            `None` takes them as they are.
+            `None` takes them as they are. Or, if one is a tuple, from ids in
+            files of one channel to tuples of classes, 255 for void.
         missing: int, the value of a plane whose file is missing: 0 where the
             class is absent then, 255 where it is unknown.
     """
 
-    values: dict[int, int] | None = None
+    values: dict[int, Any] | None = None
     missing: int = 0
 
     def __post_init__(self):
-        check_mask_values(self.values)
+        if not self.of_ids:
+            check_mask_values(self.values)
+            return
+        named = [of for _, of in self._classes()]
+        check_mask_values(dict.fromkeys(self.values or (), 0))
+        check_mask_values(dict.fromkeys(sum(named, ()), 0))
+        if not any(named):
+            raise ValueError(
+                "`mask_values` must name a class. Received: "
+                f"mask_values={self.values}"
+            )
+
+    @property
+    def of_ids(self):
+        """Whether files have ids, each of which stands for some classes."""
+        values = self.values.values() if isinstance(self.values, dict) else ()
+        return any(isinstance(classes, tuple) for classes in values)
+
+    def _classes(self):
+        """Each value with a tuple of its classes, of void an empty one."""
+        for value, of in (self.values or {}).items():
+            one = () if of == VOID else (of,)
+            yield value, of if isinstance(of, tuple) else one
 
     @property
     def mapped(self):
@@ -72,7 +97,29 @@ class StackFiles:
     def _of(self, array, file):
         if self.values is None:
             return array
+        if self.of_ids:
+            return self._from_ids(array, file)
         return map_values(array, self.values, file)
+
+    def _from_ids(self, array, file):
+        if array.shape[2] > 1:
+            raise DataError(
+                "KS-D039",
+                file,
+                f"has {array.shape[2]} planes",
+                "mask_values names the classes of each id, of which a pixel "
+                "has one",
+                fix="save one channel of ids, or leave mask_values out",
+            )
+        rows = dict(self._classes())
+        count = 1 + max(max(of, default=0) for of in rows.values())
+        table = np.zeros((len(rows), count), "uint8")
+        for row, (value, of) in enumerate(rows.items()):
+            table[row, list(of)] = 1
+            if self.values and self.values[value] == VOID:
+                table[row] = VOID
+        numbers = {value: row for row, value in enumerate(rows)}
+        return table[map_values(array[..., 0], numbers, file)]
 
     @staticmethod
     def _refuse_planes_first(stack, pair):

@@ -11,6 +11,7 @@ from PIL import Image
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data import from_folder
+from keras_seg.data.mask_files import parse_mask_values
 from keras_seg.data.stacks import label_folders
 from keras_seg.data.stacks import label_table
 from tests.data.readers.files import image
@@ -186,6 +187,44 @@ def test_black_and_white_is_refused_and_mapped(tmp_path):
     folder = from_folder(tmp_path, multi_label=True, mask_values={0: 0, 255: 1})
     for i, mask in enumerate(masks):
         np.testing.assert_array_equal(folder[i][1], mask[..., [2, 0, 1]] > 0)
+
+
+IDS = hnp.arrays(
+    "uint8",
+    st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    elements=st.sampled_from([0, 3, 7, 255]),
+)
+
+
+@given(IDS)
+def test_ids_that_stand_for_classes(tmp_path_factory, ids):
+    path = tmp_path_factory.mktemp("regions")
+    write(path, [ids])
+    values = {0: (), 3: (0, 2), 7: 1, 255: 255}
+    assert parse_mask_values("0:,3:0+2,7:1,255:255") == values
+    folder = from_folder(path, multi_label=True, mask_values=values)
+    assert folder.layout == "ids in labels that stand for classes"
+    mask, void = folder[0][1], ids == 255
+    assert mask.shape == (*ids.shape, 3) and (mask[void] == 255).all()
+    for k, value in enumerate((3, 7, 3)):
+        np.testing.assert_array_equal(mask[~void, k], ids[~void] == value)
+
+
+def test_ids_that_stand_for_classes_are_of_one_channel(tmp_path):
+    values = {0: (), 1: (0, 1), 255: 255}
+    write(tmp_path / "stacks", [stack()])
+    assert refused(tmp_path / "stacks", mask_values=values).code == "KS-D039"
+    write_planes(tmp_path / "files", [stack()])
+    with pytest.raises(ValueError, match="a file for each class"):
+        from_folder(tmp_path / "files", multi_label=True, mask_values=values)
+    write(tmp_path / "ids", [stack()[..., 0] * 2])
+    for wrong in ({0: ()}, {0: (), 1: ("a",)}, {-1: (0,)}):
+        with pytest.raises(ValueError, match="`mask_values` must"):
+            from_folder(tmp_path / "ids", multi_label=True, mask_values=wrong)
+    error = refused(tmp_path / "ids", mask_values=values)
+    assert error.code == "KS-D003" and "has the values 2" in error.found
+    with pytest.raises(ValueError, match="`mask_values` must be"):
+        from_folder(tmp_path / "ids", mask_values=values)
 
 
 def test_void_of_the_class_table(tmp_path):

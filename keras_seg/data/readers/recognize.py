@@ -93,7 +93,10 @@ def from_folder(
         mask_values: optional dictionary from values in one-channel masks to
             class ids, such as `{0: 0, 255: 1}` for black and white, or
             `{0: 255, 1: 0, 2: 1}` for classes from 1 on and 0 for void. Any
-            other value is an error. By default the values are ids.
+            other value is an error. By default the values are ids. With
+            `multi_label`, from values to 0, 1 and 255; or from ids to tuples
+            of the classes that they stand for, nnU-Net's regions, such as
+            `{0: (), 1: (0,), 2: (0, 1), 255: 255}`.
         channels: optional int, see `read_image`.
         bit_depth: optional int, see `read_image`.
         skip_unlabeled: bool, whether to leave out images that have no mask or

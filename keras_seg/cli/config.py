@@ -16,6 +16,8 @@ __all__ = ["Config", "config_values"]
 SEVERAL = {"options": "option"}
 # Lists and mappings in a file, which the command takes as JSON.
 STRUCTURED = ("augment",)
+# Lists in a file, which the command takes with commas.
+COMMAS = ("track",)
 
 
 def config_values(path: pathlib.Path, names: dict[str, bool]) -> dict[str, Any]:
@@ -63,6 +65,8 @@ def config_values(path: pathlib.Path, names: dict[str, bool]) -> dict[str, Any]:
             value = json.dumps(value)
         elif isinstance(value, dict) and key in SEVERAL:
             value = [f"{one}={_plain(of_it)}" for one, of_it in value.items()]
+        elif isinstance(value, list) and key in COMMAS:
+            value = ",".join(map(str, value))
         elif isinstance(value, list) and not names[name]:
             value = "x".join(map(str, value))  # A size: [240, 320].
         elif isinstance(value, dict):

@@ -84,6 +84,7 @@ def train(
     precision: opts.Precision = None,
     freeze_batch_norm: opts.FreezeBatchNorm = None,
     workers: opts.Workers = None,
+    track: opts.Track = "csv",
     seed: opts.Seed = 0,
 ) -> None:
     """Train a network on your own images and masks.
@@ -181,6 +182,7 @@ def train(
         precision=precision,
         freeze_batch_norm=freeze_batch_norm,
         workers=workers,
+        track=tuple(name.strip() for name in track.split(",")),
         seed=seed,
         **chosen,
     )

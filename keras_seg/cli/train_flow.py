@@ -28,6 +28,7 @@ from keras_seg.training.estimates import in_words
 from keras_seg.training.setup import check_network
 from keras_seg.training.suggest import FITTED
 from keras_seg.training.suggest import suggest_settings
+from keras_seg.training.tracking import check_packages
 from keras_seg.words import count
 from keras_seg.words import duration
 
@@ -60,6 +61,7 @@ def begin(plan: Plan, out: pathlib.Path, reporter: Reporter) -> None:
     """Trains a new run, with settings fitted to the data unless chosen."""
     source = plan.source
     check_network(plan.settings)
+    check_packages(plan.settings.track)
     training.RunFolder.check_free(out)
     settings, data, held_out = prepared(plan, reporter)
     if source.overfit is not None:
@@ -99,6 +101,7 @@ def resume(
 def try_out(plan: Plan, out: pathlib.Path, reporter: Reporter) -> None:
     """Takes a few steps and reports the memory and time of a run."""
     check_network(plan.settings)
+    check_packages(plan.settings.track)
     settings, data, held_out = prepared(plan, reporter)
     with console.warnings_as_lines(training.RunWarning):
         found = training.dry_run(settings, data, held_out)

@@ -20,6 +20,7 @@ BACKBONES = (
 LOSSES = ("cross_entropy", "dice", "focal", "lovasz", "tversky", "ohem")
 OPTIMIZERS = ("adamw", "sgd")
 PRECISIONS = ("float32", "mixed_bfloat16")
+TRACKERS = ("csv", "tensorboard", "wandb", "mlflow")
 # Groups of options.
 NETWORK = "Network"
 IMAGES = "Images in training"
@@ -397,6 +398,17 @@ TeacherWeight = Annotated[
         min=0,
         max=1,
         help="Share of the teacher in the loss.",
+        rich_help_panel=TRAINING,
+    ),
+]
+
+Track = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME,...",
+        help=f"What the run is sent to: {', '.join(TRACKERS)}, or several. "
+        "csv are the files of the run folder, which are always written.",
+        autocompletion=lambda: list(TRACKERS),
         rich_help_panel=TRAINING,
     ),
 ]

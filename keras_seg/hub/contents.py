@@ -40,7 +40,8 @@ def published(
 ) -> dict[str, bytes | pathlib.Path]:
     """Returns what `push` publishes of a run, for a look at it before.
 
-    That are all files of the folder but hidden ones. Of absolute paths in its
+    That are all files of the folder but hidden ones and those in `tracking`,
+    which say much of the machine. Of absolute paths in its
     texts, such as that of the data, the last part is left: `/home/me/horses`
     becomes `horses`. Names of image files stay: those of the held-out images in
     `data.json`, those of `evaluation_*_images.csv`. `README.md` gets a header
@@ -72,7 +73,8 @@ def published(
     for path in sorted(run.path.rglob("*")):
         parts = path.relative_to(run.path).parts
         place = "/".join(parts)
-        if not path.is_file() or any(part.startswith(".") for part in parts):
+        hidden = any(part.startswith(".") for part in parts)
+        if not path.is_file() or hidden or parts[0] == "tracking":
             continue
         if any(fnmatch.fnmatch(place, x) for x in ignore_patterns or ()):
             continue

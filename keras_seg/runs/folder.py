@@ -48,6 +48,7 @@ class RunFolder:
     | `class_history.csv` | validation scores of each class and epoch |
     | `curves.png` | loss and mean IoU, drawn |
     | `samples/` | image, truth, prediction, error: a picture an epoch |
+    | `tracking/` | event files, and what other trackers keep |
     | `best.keras` | the model of the largest validation mean IoU |
     | `model.keras` | the model after the last epoch |
     | `state.npz` | what `resume` goes on from |
@@ -167,7 +168,7 @@ class RunFolder:
                 f"{path} is not a run folder: it has no "
                 f"{' and no '.join(missing)}. {fix}"
             )
-        for folder in (path, path / "samples"):
+        for folder in (path, path / "samples", path / "tracking"):
             remove_leftovers(folder)
         run = cls(path, None, ClassTable.read(path / "classes.csv"))
         run.settings = run._read("settings.json", Settings.from_json)

@@ -12,11 +12,12 @@ from keras_seg.losses.class_weights import RULES
 from keras_seg.losses.named import terms_of
 from keras_seg.words import did_you_mean
 
-__all__ = ["OPTIMIZERS", "PRECISIONS", "THRESHOLDS", "Settings"]
+__all__ = ["OPTIMIZERS", "PRECISIONS", "THRESHOLDS", "TRACKERS", "Settings"]
 
 OPTIMIZERS = ("adamw", "sgd")
 PRECISIONS = ("float32", "mixed_bfloat16")
 THRESHOLDS = ("iou", "f1", "mean_iou", "accuracy")
+TRACKERS = ("csv", "tensorboard", "wandb", "mlflow")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,6 +86,10 @@ class Settings:
         freeze_batch_norm: bool, whether the batch norm of the backbone keeps
             its statistics, or `None` for yes with a pretrained one, no
             otherwise. See `keras_seg.training.freeze_batch_norm`.
+        track: tuple of strs, or a str with commas, of what the run is written
+            to: `"csv"` is `history.csv` and `class_history.csv`, which every
+            run has; `"tensorboard"`, `"wandb"` and `"mlflow"` need the extra
+            `track` and a run folder.
         seed: int, 0 or more, of weights, order and augmentation.
 
     Raises:
@@ -128,6 +133,7 @@ class Settings:
     teacher_weight: float = 0.5
     precision: str | None = None
     workers: int | None = None
+    track: tuple[str, ...] = ("csv",)
     freeze_batch_norm: bool | None = None
     seed: int = 0
 
@@ -178,6 +184,14 @@ class Settings:
             unset = name == "backbone_rate" and value is None
             good = unset or (_is_number(value) and value >= 0)
             self._refuse(name, good, "a number >= 0")
+        if isinstance(self.track, str):
+            parts = [part.strip() for part in self.track.split(",")]
+            object.__setattr__(self, "track", parts)
+        what = "names with commas between them, or a list of names"
+        self._refuse("track", isinstance(self.track, list | tuple), what)
+        object.__setattr__(self, "track", tuple(dict.fromkeys(self.track)))
+        for name in self.track:
+            check_one_of(TRACKERS, track=name)
         if _is_int(self.crop, 1):
             object.__setattr__(self, "crop", (self.crop, self.crop))
         for name, good, what in (

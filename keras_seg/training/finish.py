@@ -24,7 +24,7 @@ __all__ = ["finish", "model_card"]
 
 def finish(
     run: RunFolder, data: PairSequence, held_out: bool, saving: SaveRun
-) -> None:
+) -> Evaluation:
     """Evaluates the saved model and writes scores, curves and the model card.
 
     `held_out` says whether `data` was not trained on. `README.md` comes last:
@@ -42,6 +42,7 @@ def finish(
     run.log(f"Finished: mean IoU {found.scores.mean_iou:.4f}.")
     card = model_card(run, found, held_out, saving.rows, saving.best_epoch)
     run.write_text("README.md", card)
+    return found
 
 
 def _tune(run: RunFolder, data: PairSequence, held_out: bool) -> None:

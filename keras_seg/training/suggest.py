@@ -82,6 +82,8 @@ REASONS = {
     "freeze_batch_norm": "Yes with pretrained weights: a few crops give "
     "noisy statistics; by hand.",
     "workers": "One more than CPUs: threads also wait for the disk.",
+    "track": "csv: what every run writes; the others need a package, and some "
+    "an account.",
     "seed": "0.",
 }
 LARGEST_CROP = 256

@@ -1,5 +1,6 @@
 """Training on pairs of images and masks, with plain `compile` and `fit`."""
 
+import contextlib
 import dataclasses
 import hashlib
 import math
@@ -35,6 +36,8 @@ from keras_seg.training.setup import run_classes
 from keras_seg.training.setup import shrunk
 from keras_seg.training.setup import training_batches
 from keras_seg.training.setup import whole_images
+from keras_seg.training.tracking import check_packages
+from keras_seg.training.tracking import trackers
 
 __all__ = ["resume", "train"]
 
@@ -101,8 +104,15 @@ def train(
             "known from validation images alone. Fix: hold some out, or "
             f"patience=None. Received: patience={settings.patience}"
         )
+    check_packages(settings.track)
     if out is not None:
         RunFolder.check_free(out)
+    elif set(settings.track) != {"csv"}:
+        raise ValueError(
+            "`track` needs a run folder, which remembers the run that was "
+            "begun. Fix: pass `out`. Received: "
+            f"track={','.join(settings.track)}"
+        )
     batches = training_batches(settings, data)
     held_out = whole_images(settings, validation)
     model = compiled_model(settings, len(class_table), data)
@@ -182,6 +192,7 @@ def resume(
             "Fix: to train for more, train into a new folder with more "
             "epochs; its learning rate falls with their number."
         )
+    check_packages(settings.track)
     if data is None:
         data, validation = _read_again(run)
     refuse_changes(known, data, validation, run.path)
@@ -239,9 +250,11 @@ def _fit_in_folder(
     seen = data if validation is None else validation
     settings: Any = run.settings  # Not None: it was trained by `train`.
     *watchers, saving = run_callbacks(run, shrunk(settings, seen))
-    with lock(run.path / "classes.csv"):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(lock(run.path / "classes.csv"))
         begin = saving.restore(model, batches)
         run.log(f"Training, on {keras.config.backend()}, after epoch {begin}.")
+        tracking = stack.enter_context(trackers(settings.track, run, begin))
         asked = fit_callbacks(settings, saving.rows)
         over = any(getattr(one, "is_over", False) for one in asked)
         if begin < settings.epochs and not over:
@@ -250,7 +263,7 @@ def _fit_in_folder(
                 epochs=settings.epochs,
                 initial_epoch=begin,
                 validation_data=held_out,
-                callbacks=[*watchers, *callbacks, *asked, saving],
+                callbacks=[*watchers, *callbacks, *asked, *tracking, saving],
                 verbose=verbose,
             )
             losses = [row["loss"] for row in saving.rows]
@@ -261,7 +274,9 @@ def _fit_in_folder(
         # To overfit on purpose is to validate on what is trained on.
         facts = run.data or {}
         unseen = facts["validation"] not in (None, facts["train"])
-        finish(run, seen, unseen, saving)
+        found = finish(run, seen, unseen, saving)
+        for tracker in tracking:
+            tracker.finish(found, len(saving.rows), saving.best_epoch)
     return at_size(model, settings), _history(saving.rows)
 
 

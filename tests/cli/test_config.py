@@ -11,6 +11,7 @@ from keras_seg.runs import RunFolder
 from keras_seg.runs import Settings
 from keras_seg.runs.settings import OPTIMIZERS
 from keras_seg.runs.settings import PRECISIONS
+from keras_seg.runs.settings import TRACKERS
 
 pytestmark = pytest.mark.once
 
@@ -88,6 +89,7 @@ def test_a_run_from_a_file(data, invoke, tmp_path):
         ("class_weights: rare", "must be one of none, 'median_frequency'"),
         ("learning_rate: high", "a number such as 1e-3, or auto"),
         ("augment: strongest", "Did you mean 'strong'?"),
+        ("track: [csv, wandby]", "'mlflow'. Received: --track wandby"),
         ("time: soon", "such as 1h30m, 20m or 90s. Received: soon"),
         ("time: 5m\nepochs: 3", "--time finds the number of epochs"),
     ],
@@ -119,6 +121,7 @@ def test_what_help_names():
     assert train_options.LOSSES == tuple(LOSSES)
     assert train_options.OPTIMIZERS == OPTIMIZERS
     assert train_options.PRECISIONS == PRECISIONS
+    assert train_options.TRACKERS == TRACKERS
 
 
 def test_time_and_rate(data, invoke, monkeypatch):

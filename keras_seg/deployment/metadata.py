@@ -113,12 +113,12 @@ def _checked(known: dict[str, Any]) -> dict[str, Any]:
     if multi_label not in (True, False):
         raise TypeError(f"{multi_label!r:.40} is no bool")
     threshold, scores = known.get("threshold"), known.get("scores")
-    if threshold is not None:
-        score_thresholds(threshold, True)
+    if threshold is not None and score_thresholds(threshold, True).ndim > 1:
+        raise ValueError(f"{threshold!r:.40} is no threshold")
     return {
-        "multi_label": multi_label,
+        "multi_label": bool(multi_label),
         "threshold": threshold,
-        "scores": scores and json_integer(scores, 1 << 16),
+        "scores": None if scores is None else json_integer(scores, 1 << 16),
         "class_table": ClassTable.from_dict(known),
         "size": size,
         "bit_depth": bit_depth and json_integer(bit_depth, 16),

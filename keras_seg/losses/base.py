@@ -37,9 +37,8 @@ and 1 | any of several labels, each by a sigmoid |
     one logit, or of labels, they cannot be told: all logits may lie in 0...1.
     A pixel whose id is neither a class nor `ignore_class` makes the loss NaN,
     and its gradient leaves the pixel out, so that the weights stay finite.
-    Inside a
-    compiled training step, where nothing can be raised, the loss is NaN in
-    both cases, and `keras.callbacks.TerminateOnNaN` stops the training.
+    Inside a compiled training step, where nothing can be raised, the loss is
+    NaN in both cases, and `keras.callbacks.TerminateOnNaN` stops the training.
 
     For an epoch, and as `val_loss`, Keras reports the mean over the batches,
     weighted by their numbers of images. If the loss is a mean over the pixels

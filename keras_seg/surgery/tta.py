@@ -13,6 +13,7 @@ from keras_seg.layers import Metadata
 from keras_seg.layers import ResizeLike
 from keras_seg.layers import ShrinkToFit
 from keras_seg.layers.metadata import facts_of
+from keras_seg.layers.metadata import note
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.score_form import is_multi_label
 from keras_seg.surgery.graph import data_format_of
@@ -157,13 +158,16 @@ def image_of(model):
     The image has passed the facts of the model that are not of its layers.
     """
     inputs = keras.Input(batch_shape=model.inputs[0].shape, name="image")
-    known = (facts_of(model) or {}).items()
-    facts = {k: v for k, v in known if k in CARRIED}
-    image = Metadata(facts, name="metadata")(inputs)
+    image = Metadata(_carried(model), name="metadata")(inputs)
     if data_format_of(model) != "channels_first":
         return inputs, image, image
     last = layers.Permute((2, 3, 1), dtype="float32", name="image_like_scores")
     return inputs, image, last(image)
+
+
+def _carried(model):
+    known = (facts_of(model) or {}).items()
+    return {k: v for k, v in known if k in CARRIED}
 
 
 def first_output(outputs):
@@ -234,4 +238,6 @@ def without_shrinking(model) -> tuple[keras.Model, int | None]:
     if ShrinkToFit not in kinds:
         return model, None
     inner = [x for x in model.layers if isinstance(x, keras.Model)]
+    if facts_of(inner[0]) is not None:
+        note(inner[0], **_carried(model))
     return inner[0], model.layers[kinds.index(ShrinkToFit)].longest_side

@@ -22,6 +22,8 @@ from keras_seg.deployment import ExportError
 from keras_seg.deployment import convert
 from keras_seg.deployment import exporting
 from keras_seg.deployment.verification import probe_images
+from keras_seg.inference import set_threshold
+from keras_seg.layers.metadata import note
 from keras_seg.runs import RunFolder
 from tests.networks import randomize
 
@@ -55,6 +57,34 @@ CASES = [
     for known in FORMATS
     for size in written_by(known)
 ]
+
+
+@pytest.mark.parametrize(("known", "size"), CASES[:1])
+@pytest.mark.parametrize("count", [1, 3])
+def test_thresholds_are_in_the_file(count, known, size, tmp_path):
+    """One score a pixel, or labels: the ids are those of the model."""
+    model = randomize(UNet(classes=count, filters=4, depth=1))
+    if count > 1:
+        note(model, multi_label=True)
+    threshold = 0.3 if count == 1 else [0.3, 0.5, 0.9]
+    set_threshold(model, threshold)
+    path = tmp_path / f"network{known.suffix}"
+    written = keras_seg.export(model, path, size=size)
+    assert written.metadata.threshold == threshold
+    exported = ExportedModel(path)
+    assert exported.metadata == written.metadata
+    assert len(exported.class_table) == max(count, 2)
+    (image,) = probe_images(SIZE, 3)[:1]
+    ours, theirs = (
+        next(keras_seg.predict(x, [image], bucket=1, probabilities=True))
+        for x in (model, exported)
+    )
+    assert ours.ids.shape == theirs.ids.shape
+    assert (ours.ids == theirs.ids).mean() > 0.999
+    np.testing.assert_allclose(
+        ours.probabilities, theirs.probabilities, atol=1e-3
+    )
+    assert "0.3" in written.metadata.to_json()
 
 
 @pytest.mark.parametrize(("known", "size"), CASES)

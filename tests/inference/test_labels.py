@@ -16,6 +16,7 @@ from keras_seg.inference import predict
 from keras_seg.inference import predict_turned
 from keras_seg.inference import set_threshold
 from keras_seg.inference import tune_threshold
+from keras_seg.layers.metadata import facts_of
 from keras_seg.layers.metadata import note
 from keras_seg.metrics import count_labels
 from keras_seg.metrics import count_pairs
@@ -23,6 +24,7 @@ from keras_seg.metrics import scores
 from keras_seg.runs import class_table_of
 from keras_seg.runs.model_file import load_model
 from keras_seg.runs.model_file import set_class_table
+from keras_seg.surgery.tta import without_shrinking
 from tests.networks import outputs
 from tests.networks import randomize
 
@@ -226,6 +228,14 @@ def test_what_a_threshold_is_not_for(pair):
     )
     with pytest.raises(ValueError, match="carry its threshold"):
         set_threshold(foreign, 0.5)
+
+
+@pytest.mark.once
+def test_a_threshold_is_known_inside_of_what_shrinks(pair):
+    model = surgery.shrink_input(network(), 30)
+    set_threshold(model, 0.25)
+    inner, side = without_shrinking(model)
+    assert side == 30 and facts_of(inner)["threshold"] == 0.25
 
 
 @pytest.mark.once

@@ -82,7 +82,7 @@ def yolo(path, shapes):
     ("write", "read"),
     [(coco, from_coco), (labelme, from_labelme), (yolo, from_yolo)],
 )
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(shapes=SHAPES)
 def test_a_class_is_drawn_as_if_it_were_alone(
     write, read, shapes, tmp_path_factory
@@ -102,7 +102,7 @@ def test_a_class_is_drawn_as_if_it_were_alone(
         np.testing.assert_array_equal(mask[..., k], alone > 0)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(shapes=SHAPES, crowds=SHAPES)
 def test_a_crowd_is_void_for_its_class(shapes, crowds, tmp_path_factory):
     path = tmp_path_factory.mktemp("crowds")

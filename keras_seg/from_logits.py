@@ -9,7 +9,6 @@ from keras_seg.keras_private import producer
 __all__ = [
     "ends_in_sigmoid",
     "gives_logits",
-    "known_facts",
     "resolve_from_logits",
 ]
 
@@ -37,22 +36,6 @@ ENDS = {
     "Sigmoid": "sigmoid",
     "Softmax": "softmax",
 }
-
-
-def known_facts(model: Any) -> dict[str, Any]:
-    """Returns the facts that a model carries, see `layers.metadata`.
-
-    An exported one has them as attributes, and is run without Keras.
-    """
-    if hasattr(model, "from_logits"):
-        names = ("multi_label", "threshold")
-        facts = {name: getattr(model, name, None) for name in names}
-        return {k: v for k, v in facts.items() if v is not None}
-    if not hasattr(model, "layers"):
-        return {}
-    from keras_seg.layers.metadata import facts_of
-
-    return facts_of(model) or {}
 
 
 def gives_logits(model: Any, output: int = 0) -> bool | None:

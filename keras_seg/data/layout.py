@@ -258,7 +258,7 @@ def _masks(path, split=""):
     """The folder of masks; if there are several, the one with pictures."""
     found = [path / m / split for m in MASK_FOLDERS]
     found = [folder for folder in found if folder.is_dir()]
-    full = [folder for folder in found if visible(folder, *SUFFIXES)]
+    full = [folder for folder in found if _holds_masks(folder)]
     if len(full) > 1:
         raise DataError(
             "KS-D001",
@@ -277,6 +277,13 @@ def _masks(path, split=""):
         "masks are looked for in labels, masks or annotations",
         fix="rename the folder of masks to labels",
     )
+
+
+def _holds_masks(folder):
+    """Whether a folder has pictures, or folders of classes that have some."""
+    inner = [entry for entry in visible(folder) if entry.is_dir()]
+    kinds = (*SUFFIXES, ".npz")
+    return any(visible(place, *kinds) for place in (folder, *inner))
 
 
 def _content(path):

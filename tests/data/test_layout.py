@@ -188,6 +188,14 @@ def test_the_folder_of_masks_is_that_with_pictures(tmp_path):
     )
 
 
+def test_two_folders_of_masks_by_class(tmp_path):
+    """Nor is one of them taken if its pictures are in folders of classes."""
+    fill(tmp_path, "images/a.png", "labels/cell/a.png", "masks/rod/a.png")
+    assert "has masks in labels and in masks; an image has" in message(
+        "KS-D001", tmp_path
+    )
+
+
 def test_a_list_or_a_table_that_is_a_pipe(tmp_path):
     fill(tmp_path, "images/a.png", "labels/a.png")
     for name in ("train.txt", "classes.csv"):

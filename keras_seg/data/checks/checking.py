@@ -30,9 +30,8 @@ from keras_seg.data.layout import choose_split
 from keras_seg.data.layout import role_of
 from keras_seg.data.mask_files import share_palettes
 from keras_seg.data.pairs import pictures_below
-from keras_seg.data.readers.recognize import multi_label_reader
-from keras_seg.data.readers.recognize import needs_multi_label
 from keras_seg.data.readers.recognize import recognize
+from keras_seg.data.readers.recognize import with_options
 from keras_seg.data.readers.voc import from_cvat
 from keras_seg.data.readers.voc import from_voc
 from keras_seg.data.sizes import sampled
@@ -333,15 +332,9 @@ def _open(path, split, classes, multi_label, given, errors, asides):
     Errors are appended to `errors`, those of test splits to `asides`.
     """
     names, reader = recognize(path)
-    missing = given.pop("missing_classes", None)
-    more: dict[str, Any] = {}
-    if multi_label:
-        reader, more = multi_label_reader(reader, path, missing)
-    elif missing is not None:
-        raise needs_multi_label(missing)
+    reader, more = with_options(reader, path, multi_label=multi_label, **given)
     whole = split is not None or not names
-    given = {k: v for k, v in given.items() if v not in (None, False)}
-    options = {"class_table": classes, "check": False} | given | more
+    options = {"class_table": classes, "check": False} | more
     parts = {}
     for name in [split] if whole else names:
         aside = not whole and role_of(name) == "test"

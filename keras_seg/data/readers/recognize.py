@@ -33,6 +33,7 @@ __all__ = [
     "recognize",
     "refuse_foreign",
     "splits",
+    "with_options",
 ]
 
 # CVAT's layout is VOC's with one more file, so it comes first.
@@ -130,65 +131,86 @@ def from_folder(
     >>> len(folder), image.shape, mask.shape, folder.class_table.names
     (3, (64, 64, 3), (64, 64), ('cell', 'membrane'))
     """
-    options: dict[str, Any] = {
-        "class_table": class_table,
-        "check": check,
-        "channels": channels,
-    }
     _, reader = recognize(path)
-    if multi_label:
-        reader, more = multi_label_reader(reader, path, missing_classes)
-        options |= more
-    elif missing_classes is not None:
-        raise needs_multi_label(missing_classes)
-    if reader in (from_pairs, from_voc, from_label_files):
-        options["mask_values"] = mask_values
-    elif mask_values is not None:
-        raise ValueError(
-            "`mask_values` is for masks that hold ids; "
-            f"{path} is read by {reader.__name__}. "
-            f"Received: mask_values={mask_values}"
-        )
-    if reader not in (from_coco, from_yolo):
-        options["skip_unlabeled"] = skip_unlabeled
-    elif skip_unlabeled:
-        raise ValueError(
-            "`skip_unlabeled` is for images that need a file of their own; "
-            f"{path} is read by {reader.__name__}, where an image without "
-            "annotations has no object. "
-            f"Received: skip_unlabeled={skip_unlabeled}"
-        )
+    reader, options = with_options(
+        reader,
+        path,
+        mask_values=mask_values,
+        skip_unlabeled=skip_unlabeled,
+        multi_label=multi_label,
+        missing_classes=missing_classes,
+    )
+    options |= {"class_table": class_table, "channels": channels}
     check_bit_depth(bit_depth)
     folder = reader(path, split, **options | {"check": False})
     folder.bit_depth = bit_depth
     return folder.check() if check else folder
 
 
-def needs_multi_label(missing_classes):
-    """The `ValueError` of an option for several labels."""
-    return ValueError(
-        "`missing_classes` is for one file a class: it needs multi_label. "
-        f"Received: missing_classes={missing_classes!r}"
-    )
+def with_options(
+    reader,
+    path,
+    *,
+    mask_values=None,
+    skip_unlabeled=False,
+    multi_label=False,
+    missing_classes=None,
+):
+    """The function that reads a layout in this way, and what it takes.
 
+    Args:
+        reader: what `recognize` found.
+        path: for the messages.
+        mask_values, skip_unlabeled, multi_label, missing_classes: see
+            `from_folder`.
 
-def multi_label_reader(reader, path, missing_classes=None):
-    """The function that reads several labels in a layout, and its options."""
-    if reader is from_pairs:
-        return from_label_files, {"missing_classes": missing_classes}
-    if missing_classes is not None:
+    Returns:
+        Tuple (reader, dictionary of its arguments).
+
+    Raises:
+        ValueError: If an argument has no meaning in this layout.
+    """
+    options: dict[str, Any] = {}
+    name = reader.__name__
+    if missing_classes is not None and not multi_label:
         raise ValueError(
-            "`missing_classes` is for one file a class; "
-            f"{path} is read by {reader.__name__}. "
+            "`missing_classes` is for one file a class: it needs multi_label. "
             f"Received: missing_classes={missing_classes!r}"
         )
-    if reader in (from_coco, from_yolo, from_labelme):
-        return reader, {"multi_label": True}
-    raise ValueError(
-        f"`multi_label` is for classes that overlap; {path} is read by "
-        f"{reader.__name__}, whose masks have one class a pixel. "
-        "Received: multi_label=True"
-    )
+    if multi_label and reader is from_pairs:
+        reader = from_label_files
+        options["missing_classes"] = missing_classes
+    elif missing_classes is not None:
+        raise ValueError(
+            "`missing_classes` is for one file a class; "
+            f"{path} is read by {name}. "
+            f"Received: missing_classes={missing_classes!r}"
+        )
+    elif multi_label and reader in (from_coco, from_yolo, from_labelme):
+        options["multi_label"] = True
+    elif multi_label:
+        raise ValueError(
+            f"`multi_label` is for classes that overlap; {path} is read by "
+            f"{name}, whose masks have one class a pixel. "
+            "Received: multi_label=True"
+        )
+    if reader in (from_pairs, from_voc, from_label_files):
+        options["mask_values"] = mask_values
+    elif mask_values is not None:
+        raise ValueError(
+            "`mask_values` is for masks that hold ids; "
+            f"{path} is read by {name}. Received: mask_values={mask_values}"
+        )
+    if reader not in (from_coco, from_yolo):
+        options["skip_unlabeled"] = skip_unlabeled
+    elif skip_unlabeled:
+        raise ValueError(
+            "`skip_unlabeled` is for images that need a file of their own; "
+            f"{path} is read by {name}, where an image without "
+            "annotations has no object. "
+            f"Received: skip_unlabeled={skip_unlabeled}"
+        )
+    return reader, options
 
 
 def splits(path: str | os.PathLike) -> tuple[str, ...]:

@@ -425,3 +425,18 @@ def test_large_files_are_refused(tmp_path, monkeypatch):
     assert message(file).startswith(
         f"KS-D013  DATA/coco.json has {size} bytes; at most {size - 1} are "
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"mask_values": {0: 0}}, "`mask_values` is for masks that hold ids"),
+        ({"skip_unlabeled": True}, "`skip_unlabeled` is for images that need"),
+    ],
+)
+def test_what_is_of_masks_is_refused(tmp_path, options, text):
+    """By the check in the same words."""
+    write(tmp_path, annotation([box(1, 1, 5, 5)]))
+    for read in (from_folder, check):
+        with pytest.raises(ValueError, match=text):
+            read(tmp_path, **options)

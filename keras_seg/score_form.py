@@ -59,12 +59,15 @@ class ScoreForm:
         multi_label: bool, whether each is of a label of its own.
         from_logits: bool; None if it is not known and does not matter.
         threshold: float, or a tuple with one for each label: probabilities.
+        least: optional float, the smallest probability of an id; pixels that
+            are less sure are void.
     """
 
     scores: int
     multi_label: bool = False
     from_logits: bool | None = True
     threshold: float | tuple[float, ...] = 0.5
+    least: float | None = None
 
     @classmethod
     def of(
@@ -115,7 +118,24 @@ class ScoreForm:
 
         >>> ScoreForm(1).ids_of(np.array([[-0.1], [0.1]])).tolist()
         [0, 1]
+        >>> sure = ScoreForm(1, from_logits=False, least=0.9)
+        >>> sure.ids_of(np.array([[0.05], [0.5], [0.9]])).tolist()
+        [0, 255, 1]
         """
+        ids = self._best(scores)
+        if self.least is None:
+            return ids
+        # Help is printed without what reads images.
+        from keras_seg.data import VOID
+
+        found = self.probabilities_of(scores)
+        if self.multi_label:
+            found = np.where(ids == 1, found, 1 - found)
+        else:
+            found = np.take_along_axis(found, ids[..., None], -1)[..., 0]
+        return np.where(found >= self.least, ids, np.uint8(VOID))
+
+    def _best(self, scores: NDArray) -> NDArray:
         if not self.by_threshold:
             few = scores.shape[-1] <= 256
             return scores.argmax(axis=-1).astype("uint8" if few else "uint16")

@@ -24,6 +24,7 @@ from keras_seg.cli.export import export
 from keras_seg.cli.models import models
 from keras_seg.cli.predict import predict
 from keras_seg.cli.push import push
+from keras_seg.cli.rank import rank
 from keras_seg.cli.serve import serve
 from keras_seg.cli.train import train
 from keras_seg.cli.tune import tune
@@ -202,7 +203,7 @@ def options(
 
 
 for command in (
-    *(demo, check, train, evaluate, predict, serve, export, push),
+    *(demo, check, train, evaluate, predict, rank, serve, export, push),
     *(models, doctor),
 ):
     app.command(cls=Command)(command)

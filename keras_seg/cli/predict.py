@@ -1,6 +1,8 @@
 """`keras-seg predict`: masks and overlays of images and videos."""
 
+import collections
 import contextlib
+import dataclasses
 import pathlib
 import shlex
 from typing import Annotated
@@ -9,6 +11,7 @@ from typing import Any
 import typer
 
 from keras_seg.atomic import check_writable
+from keras_seg.atomic import replacing
 from keras_seg.cli import console
 from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
@@ -31,7 +34,7 @@ SAME_MASKS = {
 }
 # Parameters that can be given with an exported network.
 WITH_EXPORTED = (
-    *("paths", "model", "out", "tile", "probabilities"),
+    *("paths", "model", "out", "tile", "probabilities", "pseudo"),
     *("batch_size", "max_pixels", "overwrite"),
 )
 
@@ -88,6 +91,17 @@ def predict(
             help="Write those of all classes, too: NAME.npz, float16.",
         ),
     ] = False,
+    pseudo: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="T",
+            help="Write a folder of data to train on: pixels whose class has "
+            "a probability below T, such as 0.9, are void.",
+            show_default=False,
+        ),
+    ] = None,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Images of one size at once.")
     ] = 1,
@@ -111,6 +125,9 @@ def predict(
     the same folders. Files that the same model wrote before with the same
     options are kept, unless the image has changed; predict.jsonl records what
     each file was made of.
+
+    With --pseudo the output is a folder of data: images, copied, labels and
+    classes.csv; there are no overlays.
     """
     views = parse_numbers("--scales", scales, 0.1, 10)
     images = paths
@@ -118,16 +135,25 @@ def predict(
         model, *images = paths
     if not images:
         raise typer.BadParameter("is missing.", ctx=ctx, param_hint="IMAGE")
+    as_data = pseudo is not None
+    if as_data and probabilities:
+        raise typer.BadParameter(
+            "comes with masks to look at, and --pseudo writes masks to train "
+            "on.",
+            ctx=ctx,
+            param_hint="--probabilities",
+        )
 
     from keras_seg.cli.predict_flow import output_names
     from keras_seg.cli.predict_flow import plan
     from keras_seg.cli.predict_flow import predict_all
     from keras_seg.cli.prediction_cache import PredictionCache
+    from keras_seg.data import VOID
 
     set_limits(max_pixels)
     # Before a network is downloaded or loaded.
     names = output_names(images, out)
-    targets = plan(names, out, probabilities)
+    targets = plan(names, out, probabilities, pseudo=as_data)
     check_writable(out)
     tiles = tiles_of(tile)
     source = open_network(model, last)
@@ -137,7 +163,7 @@ def predict(
     options = {k: v for k, v in ctx.params.items() if k not in SAME_MASKS}
     table = source.class_table
     if source.multi_label:
-        targets = plan(names, out, probabilities, table.names)
+        targets = plan(names, out, probabilities, table.names, as_data)
     options["bit_depth"] = source.bit_depth
     options["classes"] = [
         table.names,
@@ -163,6 +189,12 @@ def predict(
     say_tiles(network, targets)
     out.mkdir(parents=True, exist_ok=True)
     console.warn(cache.begin(targets))
+    counts: collections.Counter | None = None
+    if as_data:
+        counts = collections.Counter()
+        voids = frozenset({*table.ignore_classes, VOID})
+        with replacing(out / "classes.csv") as temporary:
+            dataclasses.replace(table, ignore_classes=voids).write(temporary)
 
     with console.progress("Predicting", len(targets)) as progress:
         done, errors = predict_all(
@@ -173,10 +205,19 @@ def predict(
             batch_size=batch_size,
             probabilities=probabilities,
             bit_depth=source.bit_depth,
+            pseudo=pseudo,
+            counts=counts,
             progress=progress,
             written=cache.note,
         )
-    if done:
+    if done and counts is not None:
+        share = 100 * counts["void"] / max(counts["all"], 1)
+        console.say(
+            f"Wrote {done} of {len(targets)} images and masks to {out}; "
+            f"{share:.1f} % of their pixels are void, less sure than {pseudo}."
+        )
+        console.say(f"Next: keras-seg check {shlex.quote(str(out))}")
+    elif done:
         console.say(
             f"Wrote {done} of {len(targets)} masks, and overlays, to {out}"
         )

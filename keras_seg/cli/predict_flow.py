@@ -5,6 +5,7 @@ import concurrent.futures
 import functools
 import os
 import pathlib
+import shutil
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from keras_seg import visualization
 from keras_seg.atomic import replacing
 from keras_seg.cli import console
 from keras_seg.cli.prediction_cache import RECORD
+from keras_seg.data import VOID
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data import find_images
@@ -104,31 +106,40 @@ def plan(
     out: pathlib.Path,
     probabilities: bool = False,
     labels: Sequence[str] = (),
+    pseudo: bool = False,
 ) -> Targets:
     """Plans which files are written for each image of `output_names`.
 
-    Each of `labels`, the names of classes that may overlap, has a folder. A
+    Each of `labels`, the names of classes that may overlap, has a folder. With
+    `pseudo` they are a folder of data: `images`, copied, and `labels`. A
     `ValueError` is raised if an input would be overwritten, if two images have
     the same name, or for a video of labels.
     """
-    folders = label_folders(labels)
+    folders = label_folders(labels) or [""]
+    if pseudo:
+        folders = [os.path.join("labels", part) for part in folders]
     inputs = {image.resolve() for image in names}
     targets: Targets = {}
     taken: dict[str, pathlib.Path] = {}
     for image, name in names.items():
         if is_video(image):
-            if labels:
+            if labels or pseudo:
+                reason = "a frame of a video has one class a pixel"
+                if pseudo:
+                    reason = "data to train on are images (--pseudo)"
                 raise ValueError(
-                    f"{image} is a video, and a frame of a video has one class "
-                    "a pixel. Fix: predict its frames as images."
+                    f"{image} is a video, and {reason}. Fix: predict its "
+                    "frames as images."
                 )
             masks = [out / f"{name}.mkv"]
             endings = ["_overlay.mp4"]
         else:
             suffix = ".tif" if is_geotiff(image) else ".png"
-            masks = [out / part / f"{name}{suffix}" for part in folders or [""]]
+            masks = [out / part / f"{name}{suffix}" for part in folders]
             endings = ["_overlay.jpg", *[".npz"] * probabilities]
         written = (*masks, *(out / f"{name}{end}" for end in endings))
+        if pseudo:
+            written = (*masks, out / "images" / f"{name}{image.suffix}")
         for target in written:
             if target.resolve() in inputs:
                 raise ValueError(
@@ -157,6 +168,8 @@ def predict_all(
     probabilities: bool,
     progress: Callable[[int], object],
     bit_depth: int | None = None,
+    pseudo: float | None = None,
+    counts: collections.Counter | None = None,
     written: Callable[[pathlib.Path, Iterable], object] = lambda image, paths: (
         None
     ),
@@ -164,21 +177,23 @@ def predict_all(
     """Predicts the images of `plan` and writes the files, also after errors.
 
     `progress` is called with the number of images done, `written` with an image
-    and its files when these are written. Returns the number of images written,
-    and the errors.
+    and its files when these are written. With `pseudo`, the smallest
+    probability of an id, images are copied in place of overlays, and `counts`
+    gets the numbers of pixels, `"void"` and `"all"`. Returns the number of
+    images written, and the errors.
     """
     errors: list[DataError] = []
     done = 0
     # Videos, and GeoTIFFs in tiles, go from file to file.
     apart: dict[str, Callable] = {".mkv": _predict_video}
     several = is_multi_label(network)
-    if tiles is not None and not (probabilities or several):
+    if tiles is not None and not (probabilities or several or pseudo):
         apart[".tif"] = functools.partial(_predict_raster, bit_depth)
     plain = []
     with (
         console.warnings_as_lines(UserWarning),
         _Writer(
-            functools.partial(_write, targets, class_table, written)
+            functools.partial(_write, targets, class_table, written, counts)
         ) as writer,
     ):
         for image, paths in targets.items():
@@ -202,6 +217,7 @@ def predict_all(
             tiles,
             batch_size=batch_size,
             probabilities=probabilities,
+            least=pseudo,
             on_error=errors.append,
             bit_depth=bit_depth,
         ):
@@ -228,6 +244,7 @@ def _write(
     targets: Targets,
     class_table: ClassTable,
     written: Callable,
+    counts: collections.Counter | None,
     found: inference.Prediction,
 ) -> None:
     several = found.ids.ndim == 3
@@ -235,10 +252,16 @@ def _write(
     masks = targets[found.source][:count]
     overlay, *npz = targets[found.source][count:]
     overlay.parent.mkdir(parents=True, exist_ok=True)
-    picture = visualization.overlay_with_legend(
-        found.image, found.ids, class_table
-    )
-    save_overlay(overlay, picture)
+    if counts is None:
+        picture = visualization.overlay_with_legend(
+            found.image, found.ids, class_table
+        )
+        save_overlay(overlay, picture)
+    else:
+        counts["void"] += int((found.ids == VOID).sum())
+        counts["all"] += found.ids.size
+        with replacing(overlay) as temporary:
+            shutil.copyfile(found.source, temporary)
     for k, mask in enumerate(masks):
         ids, colors = found.ids, class_table.colors
         if several:

@@ -10,6 +10,8 @@ from keras_seg.inference.calibration import Calibration
 from keras_seg.inference.predict import predict
 from keras_seg.inference.predictions import Prediction
 from keras_seg.inference.predictions import Predictions
+from keras_seg.inference.rank import Ranked
+from keras_seg.inference.rank import rank
 from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.tta import predict_turned
@@ -26,11 +28,13 @@ __all__ = [
     "Evaluation",
     "Prediction",
     "Predictions",
+    "Ranked",
     "Tiles",
     "evaluate",
     "predict",
     "predict_batch",
     "predict_turned",
+    "rank",
     "set_threshold",
     "tune_threshold",
 ]

@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import itertools
 import os
 import pathlib
@@ -16,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_seg.arguments import check_positive
+from keras_seg.arguments import check_share
+from keras_seg.data import VOID
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data import find_images
@@ -62,6 +65,7 @@ def predict(
     batch_size: int = 1,
     bucket: int = 32,
     probabilities: bool = False,
+    least: float | None = None,
     from_logits: bool | None = None,
     on_error: Callable[[DataError], object] | None = None,
     bit_depth: int | None = None,
@@ -115,6 +119,9 @@ def predict(
         bucket: int, pixels; with 1 images are not padded. Defaults to 32.
         probabilities: bool, whether the predictions of a stream hold the
             probabilities of all classes beside the ids. Defaults to False.
+        least: optional float, the smallest probability of an id: pixels that
+            are less sure become void, 255. Of labels each by itself. For
+            masks to train on, such as 0.9. Defaults to None: all have ids.
         from_logits: bool, for `probabilities` and thresholds: whether the
             model returns logits or probabilities. Defaults to None: found in
             its graph.
@@ -159,6 +166,8 @@ def predict(
     """
     check_positive(batch_size=batch_size, bucket=bucket)
     check_bit_depth(bit_depth)
+    if least is not None:
+        check_share(least=least)
     size = one_size_of(model)
     if tiles is not None and size is not None:
         raise ValueError(
@@ -172,7 +181,7 @@ def predict(
         if out is not None:
             raise ValueError("`out` is for one image. Received: many images")
         warn_of_weights(model)
-        form = ScoreForm.of(model, from_logits, certain=probabilities)
+        form = _form(model, from_logits, least, certain=probabilities)
         keep = form.probabilities_of if probabilities else None
         stream = _predict_stream(
             model,
@@ -192,7 +201,7 @@ def predict(
         raise ValueError(
             "`probabilities` come with a stream: pass [image] for one array."
         )
-    form = ScoreForm.of(model, from_logits)
+    form = _form(model, from_logits, least)
     if tiles is not None:
         return predict_tiled(model, images, tiles, form, out)[0]
     ids = predict_ids(model, np.asarray(images)[None], form)[0]
@@ -200,6 +209,22 @@ def predict(
         return ids
     out[:] = ids
     return out
+
+
+def _form(
+    model: Model,
+    from_logits: bool | None,
+    least: float | None,
+    certain: bool = False,
+) -> ScoreForm:
+    certain = certain or least is not None
+    form = ScoreForm.of(model, from_logits, certain)
+    if least is not None and form.scores > VOID:
+        raise ValueError(
+            f"`least` makes pixels void, {VOID}, which is a class here. "
+            f"Received: a model of {form.scores} classes"
+        )
+    return dataclasses.replace(form, least=least)
 
 
 def buckets(

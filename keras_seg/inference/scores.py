@@ -52,7 +52,8 @@ def predict_batch(
     """
     # A subclass may compute more than its graph.
     form = form or ScoreForm.of(model)
-    if not type(model).__module__.startswith("keras."):
+    keras_own = type(model).__module__.startswith("keras.")
+    if not keras_own or form.least is not None:
         return form.ids_of(predict_scores(model, images))
     from keras_seg.inference.keras_models import ids_network
 

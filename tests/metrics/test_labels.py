@@ -123,6 +123,8 @@ def test_one_score_is_the_second_of_two(kind):
     assert float(one.result()) == float(two.result())
 
 
+# Of Keras's own metric on JAX.
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64")
 @pytest.mark.parametrize("threshold", [0.2, 0.5, 0.9])
 @pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")
 def test_thresholds(threshold):

@@ -10,7 +10,6 @@ from typing import Any
 from keras_seg.cli import console
 from keras_seg.cli.start import use_backend
 from keras_seg.hub.names import is_name
-from keras_seg.score_form import is_multi_label
 from keras_seg.words import did_you_mean
 
 if TYPE_CHECKING:
@@ -146,6 +145,7 @@ def _saved(path: pathlib.Path) -> Network:
     from keras_seg import runs
     from keras_seg.layers.metadata import facts_of
     from keras_seg.runs.model_file import load_model
+    from keras_seg.score_form import is_multi_label
 
     if not path.is_file():
         raise runs.RunError(f"{path} does not exist.")

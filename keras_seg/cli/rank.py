@@ -5,7 +5,6 @@ import os
 import pathlib
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from keras_seg.atomic import check_writable
@@ -91,8 +90,9 @@ def rank(
         path, frame = one.source, ""
         if isinstance(path, tuple):
             path, frame = path
-        best = np.argsort(-one.probabilities, kind="stable")[:NAMED]
-        classes = [f"{names[i]} {one.probabilities[i]:.2f}" for i in best]
+        shares = zip(names, one.probabilities.tolist(), strict=True)
+        best = sorted(shares, key=lambda share: -share[1])[:NAMED]
+        classes = [f"{name} {share:.2f}" for name, share in best]
         rows.append(
             {
                 "image": os.fspath(path),

@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from keras_seg.cli import fit_options as fit
 from keras_seg.cli import train_options as opts
 from keras_seg.cli.config import Config
 from keras_seg.cli.options import Binary
@@ -63,29 +64,29 @@ def train(
     scale: opts.Scale = (0.75, 1.5),
     flip: opts.Flip = True,
     augment: opts.Augment = "standard",
-    time: opts.Time = None,
-    epochs: opts.Epochs = None,
-    repeat: opts.Repeat = 1,
-    batch_size: opts.BatchSize = None,
-    loss: opts.Loss = "cross_entropy",
+    time: fit.Time = None,
+    epochs: fit.Epochs = None,
+    repeat: fit.Repeat = 1,
+    batch_size: fit.BatchSize = None,
+    loss: fit.Loss = "cross_entropy",
     binary: Binary = False,
     threshold: Threshold = None,
-    class_weights: opts.ClassWeights = None,
-    optimizer: opts.Optimizer = "adamw",
-    learning_rate: opts.LearningRate = "1e-3",
-    backbone_rate: opts.BackboneRate = None,
-    weight_decay: opts.WeightDecay = 1e-4,
-    accumulate: opts.Accumulate = 1,
-    ema: opts.Ema = None,
-    patience: opts.Patience = None,
-    teacher: opts.Teacher = None,
-    temperature: opts.Temperature = 2.0,
-    teacher_weight: opts.TeacherWeight = 0.5,
-    precision: opts.Precision = None,
-    freeze_batch_norm: opts.FreezeBatchNorm = None,
-    workers: opts.Workers = None,
-    track: opts.Track = "csv",
-    seed: opts.Seed = 0,
+    class_weights: fit.ClassWeights = None,
+    optimizer: fit.Optimizer = "adamw",
+    learning_rate: fit.LearningRate = "1e-3",
+    backbone_rate: fit.BackboneRate = None,
+    weight_decay: fit.WeightDecay = 1e-4,
+    accumulate: fit.Accumulate = 1,
+    ema: fit.Ema = None,
+    patience: fit.Patience = None,
+    teacher: fit.Teacher = None,
+    temperature: fit.Temperature = 2.0,
+    teacher_weight: fit.TeacherWeight = 0.5,
+    precision: fit.Precision = None,
+    freeze_batch_norm: fit.FreezeBatchNorm = None,
+    workers: fit.Workers = None,
+    track: fit.Track = "csv",
+    seed: fit.Seed = 0,
 ) -> None:
     """Train a network on your own images and masks.
 

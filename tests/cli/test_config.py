@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from keras_seg.cli import train_options
+from keras_seg.cli import fit_options
 from keras_seg.cli.train import train
 from keras_seg.losses.named import LOSSES
 from keras_seg.runs import RunFolder
@@ -118,10 +118,10 @@ def test_every_setting_is_an_option_of_the_same_name():
 
 
 def test_what_help_names():
-    assert train_options.LOSSES == tuple(LOSSES)
-    assert train_options.OPTIMIZERS == OPTIMIZERS
-    assert train_options.PRECISIONS == PRECISIONS
-    assert train_options.TRACKERS == TRACKERS
+    assert fit_options.LOSSES == tuple(LOSSES)
+    assert fit_options.OPTIMIZERS == OPTIMIZERS
+    assert fit_options.PRECISIONS == PRECISIONS
+    assert fit_options.TRACKERS == TRACKERS
 
 
 def test_time_and_rate(data, invoke, monkeypatch):

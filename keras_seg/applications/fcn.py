@@ -92,12 +92,10 @@ def FCN32s(
             `(None, None, 3)`, any size. A gray image, of 1 channel, is taken
             for red, green and blue alike; with more than 3 channels, the
             first are these, and the kernels of the others begin at zero.
-        classes: int, at least 1. Of two classes, background and object, 1
-            gives one logit, that of the object. Defaults to 21, of PASCAL
-            VOC.
+        classes: int; 1 for background and object, with the logit of the
+            object alone. Defaults to 21, of PASCAL VOC.
         classifier_activation: None for logits, `"softmax"`, or `"sigmoid"`
-            for one class, or for labels of which a pixel may have several or
-            none. Defaults to None.
+            for one class or labels that may overlap. Defaults to None.
         include_preprocessing: bool. Whether images come as RGB of 0 … 255
             and the backbone's preprocessing is part of the network, or they
             are preprocessed already. A backbone given as a model gets them

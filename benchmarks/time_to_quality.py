@@ -237,7 +237,7 @@ def draw(rows, path):
         panel.set_xticks(MINUTES, map(str, MINUTES))
         panel.grid(alpha=0.3)
     panels[0, 0].legend()
-    figure.supxlabel("minutes of training on two CPUs")
+    figure.supxlabel("minutes of training")
     figure.supylabel("mean IoU of held-out images")
     figure.savefig(path, dpi=120)
 

@@ -179,7 +179,8 @@ def _scores_and_masks(
     model: Any, data: PairSequence, batch_size: int
 ) -> Iterator[tuple[NDArray, NDArray]]:
     """Yields scores and masks `(height, width, labels)` of each image."""
-    pairs = ((data[i][1], np.asarray(data[i][0])) for i in range(len(data)))
+    read = (data[i] for i in range(len(data)))
+    pairs = ((mask, np.asarray(image)) for image, mask in read)
     for batch, images in buckets(model, pairs, batch_size, 1):
         found = predict_scores(model, images)
         for (mask, _), scores in zip(batch, found, strict=True):

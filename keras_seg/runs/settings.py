@@ -67,7 +67,8 @@ class Settings:
             the backbone, with `start_from` of all but the new class scores;
             or `None` for 0.1 where they are pretrained, 1 otherwise.
         weight_decay: float, of the optimizer, decoupled from its gradients.
-        accumulate: int, batches in an update.
+        accumulate: int, batches in an update; fewer at the end of training
+            make none.
         ema: optional float, the momentum of a moving average of the weights,
             such as 0.99, which is validated and saved in place of them.
         patience: optional int, epochs without a better model after which

@@ -166,6 +166,7 @@ METRICS = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("metric", METRICS)
 def test_threshold_of_one_score(metric, tmp_path):
     model = network(activation="sigmoid")

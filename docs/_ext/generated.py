@@ -147,7 +147,7 @@ def settings_page():
         "",
         "The fields of `keras_seg.training.Settings`, which are also options "
         "of `keras-seg train` and keys of its `--config`. What they mean is "
-        "in the [reference](api/runs.md); here is why each default is what "
+        "in the [reference](api/runs.rst); here is why each default is what "
         "it is. A figure is a mean IoU unless it says otherwise.",
         "",
         "| setting | default | why |",

@@ -1,6 +1,5 @@
 """`keras-seg rank`: which images to annotate next."""
 
-import csv
 import os
 import pathlib
 from typing import Annotated
@@ -8,7 +7,6 @@ from typing import Annotated
 import typer
 
 from keras_seg.atomic import check_writable
-from keras_seg.atomic import replacing
 from keras_seg.cli import console
 from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
@@ -102,16 +100,11 @@ def rank(
             }
         )
     if rows:
+        # Help is printed without Keras.
+        from keras_seg.runs.files import write_table
+
         out.parent.mkdir(parents=True, exist_ok=True)
-        with (
-            replacing(out) as temporary,
-            open(
-                temporary, "w", -1, "utf-8", "backslashreplace", newline=""
-            ) as file,
-        ):
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_table(out, rows)
         for row in rows[:count]:
             at = f", frame {row['frame']}" if row["frame"] != "" else ""
             console.say(

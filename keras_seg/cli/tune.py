@@ -67,17 +67,18 @@ def tune(
                 "A search compares settings on images that are held out, and "
                 "there are none. Fix: leave --val-fraction 0 out."
             )
-        rows = training.tune(
-            settings,
-            folder,
-            held_out,
-            out,
-            space or None,
-            trials=trials,
-            seconds=seconds,
-            source=plan.source,
-            say=reporter.say,
-        )
+        with console.warnings_as_lines(training.RunWarning):
+            rows = training.tune(
+                settings,
+                folder,
+                held_out,
+                out,
+                space or None,
+                trials=trials,
+                seconds=seconds,
+                source=plan.source,
+                say=reporter.say,
+            )
         shown = [[_cell(value) for value in row.values()] for row in rows]
         if reporter.text and shown:
             console.show_table(list(rows[0]), shown)

@@ -1,6 +1,7 @@
 """Files and folders of a run, and the errors and warnings of runs."""
 
 import contextlib
+import csv
 import errno
 import os
 import pathlib
@@ -10,7 +11,14 @@ from keras_seg.atomic import hidden_folder
 from keras_seg.atomic import os_sentence
 from keras_seg.atomic import replacing
 
-__all__ = ["RunError", "RunWarning", "lock", "new_folder", "writing"]
+__all__ = [
+    "RunError",
+    "RunWarning",
+    "lock",
+    "new_folder",
+    "write_table",
+    "writing",
+]
 
 
 class RunError(ValueError):
@@ -94,3 +102,16 @@ def lock(path):
                     "Fix: wait for it, or end it."
                 ) from error
         yield
+
+
+def write_table(path, rows):
+    """Writes rows, dictionaries with the same keys, as a CSV file."""
+    with (
+        writing(path) as temporary,
+        open(
+            temporary, "w", -1, "utf-8", "backslashreplace", newline=""
+        ) as file,
+    ):
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -24,6 +24,7 @@ from keras_seg.environment import version_of
 from keras_seg.hub.names import is_name
 from keras_seg.runs.files import RunError
 from keras_seg.runs.files import new_folder
+from keras_seg.runs.files import write_table
 from keras_seg.runs.files import writing
 from keras_seg.runs.model_file import load_model
 from keras_seg.runs.model_file import without_optimizer
@@ -229,15 +230,7 @@ class RunFolder:
         Returns:
             The path of the file.
         """
-        with (
-            writing(self.path / name) as temporary,
-            open(
-                temporary, "w", -1, "utf-8", "backslashreplace", newline=""
-            ) as file,
-        ):
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_table(self.path / name, rows)
         return self.path / name
 
     def scores(self) -> list[dict[str, Any]]:

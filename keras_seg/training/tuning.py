@@ -1,11 +1,11 @@
 """A search for good settings, on Optuna."""
 
 import contextlib
-import csv
 import dataclasses
 import gc
 import json
 import logging
+import math
 import os
 import pathlib
 import shutil
@@ -23,8 +23,8 @@ from keras_seg.data import ClassTable
 from keras_seg.data.folder import PairSequence
 from keras_seg.lazy import optional
 from keras_seg.runs.files import RunError
-from keras_seg.runs.files import RunWarning
 from keras_seg.runs.files import lock
+from keras_seg.runs.files import write_table
 from keras_seg.runs.files import writing
 from keras_seg.runs.settings import Settings
 from keras_seg.runs.source import DataSource
@@ -190,7 +190,9 @@ def tune(
                 )
             except optuna.TrialPruned:
                 state = optuna.trial.TrialState.PRUNED
-            except RunError:  # It diverged.
+            except RunError:
+                if not watch.diverged:  # Such as a full disk.
+                    raise
                 state = optuna.trial.TrialState.PRUNED
             trial.set_user_attr("epochs", len(watch.values))
             trial.set_user_attr("seconds", round(time.monotonic() - start, 1))
@@ -267,7 +269,6 @@ def _quiet(optuna: Any) -> Iterator[None]:
             warnings.simplefilter(
                 "ignore", optuna.exceptions.ExperimentalWarning
             )
-            warnings.simplefilter("ignore", RunWarning)
             yield
     finally:
         optuna.logging.set_verbosity(level)
@@ -326,12 +327,15 @@ class _Watch(keras.callbacks.Callback):
         self.epochs = 1
         self.values: list[float] = []
         self.reported = 0
+        self.diverged = False
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
     ) -> None:
+        logs = logs or {}
         # An epoch that ended early, on a NaN, has no validation.
-        self.values.append(float((logs or {}).get("val_mean_iou", 0.0)))
+        self.diverged = not math.isfinite(logs.get("loss", 0.0))
+        self.values.append(float(logs.get("val_mean_iou", 0.0)))
         tenth = REPORTS * (epoch + 1) // self.epochs
         for step in range(self.reported + 1, tenth + 1):
             self.trial.report(max(self.values), step)
@@ -362,11 +366,8 @@ def _write_table(study: Any, out: pathlib.Path) -> list[dict[str, Any]]:
         }
         for trial in trials
     ]
-    with writing(out / "trials.csv") as temporary:
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, list(rows[0]) if rows else ["trial"])
-            table.writeheader()
-            table.writerows(rows)
+    if rows:
+        write_table(out / "trials.csv", rows)
     return rows
 
 

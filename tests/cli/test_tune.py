@@ -93,6 +93,22 @@ def test_it_goes_on_after_a_kill(training, tmp_path):
     assert tune(SETTINGS, [], [], out, SEARCH, trials=5) == rows
 
 
+def test_what_ends_a_trial(training, tmp_path, monkeypatch):
+    """A loss of NaN prunes it; any other error, such as a full disk, stops."""
+
+    def train(settings, data, validation, out, *, callbacks, **_):
+        callbacks[0].on_epoch_end(0, {"loss": loss, "val_mean_iou": 0.5})
+        raise RunError("It ended.")
+
+    monkeypatch.setattr(tuning, "train", train)
+    loss = math.nan
+    (row,) = tune(SETTINGS, [], [], tmp_path / "a", SEARCH, trials=1)
+    assert row["state"] == "pruned"
+    loss = 1.0
+    with pytest.raises(RunError, match="It ended"):
+        tune(SETTINGS, [], [], tmp_path / "b", SEARCH, trials=1)
+
+
 def test_one_time_for_each(training, tmp_path, monkeypatch):
     shares = []
 

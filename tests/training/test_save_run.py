@@ -15,6 +15,7 @@ from keras_seg.data import ClassTable
 from keras_seg.runs import RunError
 from keras_seg.runs import RunFolder
 from keras_seg.runs import Settings
+from keras_seg.runs import files
 from keras_seg.runs import folder
 from keras_seg.training import SaveRun
 from keras_seg.training import save_run
@@ -90,7 +91,7 @@ def test_the_state_comes_last(saving, monkeypatch):
         names.append(path.name)
         return writing(path)
 
-    for module in (save_run, folder):
+    for module in (save_run, files, folder):
         monkeypatch.setattr(module, "writing", spy)
     epochs(saving, 0.5)
     names = [name for name in names if name != "curves.png"]

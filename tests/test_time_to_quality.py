@@ -77,6 +77,7 @@ def test_cells_are_chosen(benchmark):
     assert not benchmark.chosen(cell, ["unet", "keras-seg"])
 
 
+@pytest.mark.slow
 def test_the_peer_runs(benchmark, place):
     """On its examples' recipe for two classes, with trained weights."""
     for name in ("segmentation_models_pytorch", "timm", "torchvision"):

@@ -440,6 +440,7 @@ def classifier():
     return keras.Model(image, keras.layers.Dense(3, "softmax")(x))
 
 
+@pytest.mark.once
 def test_a_backbone_of_ones_own(data, invoke, tmp_path):
     file, out = tmp_path / "flowers.keras", tmp_path / "out"
     classifier().save(file)

@@ -7,6 +7,7 @@ import pathlib
 import re
 import sys
 import warnings
+import weakref
 
 import keras
 import numpy as np
@@ -148,15 +149,15 @@ def test_convolutions_with_a_stride_pad_by_themselves(tmp_path):
 def test_few_copies_of_a_large_graph_are_alive(model, tmp_path, monkeypatch):
     """One is optimized, one is kept in case that fails, and what was before;
     Python by itself, whose collector is off here, keeps all of them."""
-    from tf2onnx.graph import Graph
     from tf2onnx.optimizer.optimizer_base import GraphOptimizerBase
 
-    alive = []
+    graphs, alive = weakref.WeakSet(), []
     inner = GraphOptimizerBase.optimize
 
-    def optimize(*arguments):
-        alive.append(sum(isinstance(o, Graph) for o in gc.get_objects()))
-        return inner(*arguments)
+    def optimize(self, graph, *arguments):
+        graphs.add(graph)
+        alive.append(len(graphs))
+        return inner(self, graph, *arguments)
 
     monkeypatch.setattr(GraphOptimizerBase, "optimize", optimize)
     most = {}

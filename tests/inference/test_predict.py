@@ -177,7 +177,7 @@ def test_few_sizes_are_kept_compiled(monkeypatch):
 
     monkeypatch.setattr(keras_models, "MOST_SIZES", 2)
     model, counts = echo(), []
-    for size in range(1, 13):
+    for size in range(1, 8):
         ids = np.random.default_rng(size).integers(0, 3, (size, 7))
         np.testing.assert_array_equal(predict(model, image_of(ids)), ids)
         counts.append(compiled())
@@ -199,7 +199,7 @@ def test_a_real_network_at_an_odd_size():
     image = np.random.default_rng(0).integers(0, 256, (37, 53, 3), "uint8")
     ids = predict(model, image)
     assert ids.shape == (37, 53)
-    logits = keras.ops.convert_to_numpy(model(image[None]))[0]
+    logits = model.predict_on_batch(image[None])[0]
     top = np.sort(logits, axis=-1)
     clear = top[..., -1] - top[..., -2] > 1e-4 * np.ptp(logits)
     assert clear.mean() > 0.9

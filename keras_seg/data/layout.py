@@ -26,11 +26,11 @@ __all__ = [
 CLASS_FILES = ("classes.csv", "classes.yaml", "classes.yml")
 MASK_FOLDERS = ("labels", "masks", "annotations")
 _FIRST = ("train", "val", "test")
-# What other tools call them: Train, training, train2017, valid, Validation.
+# What other tools call them: Train, train2017, valid, Validation; Tr and Ts.
 _ROLES = {
-    "train": re.compile(r"(train|training|trainval)(set)?([^a-z].*)?"),
+    "train": re.compile(r"(tr|train|training|trainval)(set)?([^a-z].*)?"),
     "val": re.compile(r"(val|valid|validation)(set)?([^a-z].*)?"),
-    "test": re.compile(r"(test|testing)(set)?([^a-z].*)?"),
+    "test": re.compile(r"(ts|test|testing)(set)?([^a-z].*)?"),
 }
 _NO_LISTS = ("classes.txt", "class_names.txt", "labels.txt", "labelmap.txt")
 _PEEK = 2**16

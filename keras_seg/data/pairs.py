@@ -46,6 +46,8 @@ def find_pairs(
     problems=None,
     skip_unlabeled=False,
     mask_files=None,
+    image_files=None,
+    mask_name="{}.png",
 ):
     """Pair the images and masks of two folders by stem.
 
@@ -62,13 +64,16 @@ def find_pairs(
             instead of being an error.
         mask_files: optional dictionary from stems to the files in `masks`;
             by default all pictures there.
+        image_files: optional dictionary from stems to the files in `images`.
+        mask_name: str, how the mask of a stem may be called.
 
     Returns:
         Tuple (tuple of `Pair`, list of the images left out).
     """
     report = _raise if problems is None else problems.append
     inner = list_file is not None
-    image_files = by_stem(images, inner, report)
+    if image_files is None:
+        image_files = by_stem(images, inner, report)
     if mask_files is None:
         mask_files = by_stem(masks, inner, report)
     if list_file is not None:
@@ -94,7 +99,7 @@ def find_pairs(
             DataError(
                 "KS-D004",
                 image_files[stem],
-                f"has no mask {stem}.png in {masks}",
+                f"has no mask {mask_name.format(stem)} in {masks}",
                 "every image needs a mask of the same stem",
                 guess=near.of(stem),
                 fix=(

@@ -2,8 +2,8 @@
 
 import dataclasses
 
+from keras_seg.data import class_tables
 from keras_seg.data.classes import ClassTable
-from keras_seg.pretrained import class_tables
 from keras_seg.words import did_you_mean
 
 __all__ = ["CATALOGUE", "PretrainedModel", "find", "named"]

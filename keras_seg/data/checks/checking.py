@@ -20,20 +20,17 @@ from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import PairSequence
 from keras_seg.data.folder import find_table
-from keras_seg.data.folder import from_pairs
 from keras_seg.data.folder import map_threads
 from keras_seg.data.ids import classes_of_ids
 from keras_seg.data.ids import statistics_of_counts
 from keras_seg.data.ids import statistics_of_planes
-from keras_seg.data.label_files import from_label_files
 from keras_seg.data.layout import choose_split
 from keras_seg.data.layout import role_of
 from keras_seg.data.mask_files import share_palettes
 from keras_seg.data.pairs import pictures_below
+from keras_seg.data.readers.recognize import BY_FILE
 from keras_seg.data.readers.recognize import recognize
 from keras_seg.data.readers.recognize import with_options
-from keras_seg.data.readers.voc import from_cvat
-from keras_seg.data.readers.voc import from_voc
 from keras_seg.data.sizes import sampled
 from keras_seg.data.sizes import summarize
 from keras_seg.data.stacks import label_table
@@ -339,7 +336,7 @@ def _open(path, split, classes, multi_label, given, errors, asides):
     for name in [split] if whole else names:
         aside = not whole and role_of(name) == "test"
         reports = asides if aside else errors
-        if reader in (from_pairs, from_voc, from_cvat, from_label_files):
+        if reader in BY_FILE:
             options["problems"] = reports
         try:
             parts[name or _ALL] = reader(path, name, **options)

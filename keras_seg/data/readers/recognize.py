@@ -20,6 +20,8 @@ from keras_seg.data.readers.coco import coco_splits
 from keras_seg.data.readers.coco import from_coco
 from keras_seg.data.readers.labelme import from_labelme
 from keras_seg.data.readers.labelme import labelme_splits
+from keras_seg.data.readers.named_masks import from_named_masks
+from keras_seg.data.readers.named_masks import named_splits
 from keras_seg.data.readers.voc import cvat_splits
 from keras_seg.data.readers.voc import from_cvat
 from keras_seg.data.readers.voc import from_voc
@@ -29,6 +31,7 @@ from keras_seg.data.readers.yolo import yolo_splits
 from keras_seg.data.text import text_holds
 
 __all__ = [
+    "BY_FILE",
     "from_folder",
     "recognize",
     "refuse_foreign",
@@ -40,10 +43,13 @@ __all__ = [
 _LAYOUTS = (
     (cvat_splits, from_cvat),
     (voc_splits, from_voc),
+    (named_splits, from_named_masks),
     (labelme_splits, from_labelme),
     (coco_splits, from_coco),
     (yolo_splits, from_yolo),
 )
+# They read a file of masks for each image, and go on after `problems`.
+BY_FILE = (from_pairs, from_label_files, from_named_masks, from_voc, from_cvat)
 
 
 def from_folder(
@@ -79,7 +85,9 @@ def from_folder(
     Other layouts are recognized and read by a function of their own, which
     has further options: `from_cvat` (`labelmap.txt`), `from_voc`
     (`ImageSets/Segmentation`), `from_coco` (`annotations/*.json`),
-    `from_yolo` (`data.yaml`), `from_labelme` (a JSON file beside each image).
+    `from_yolo` (`data.yaml`), `from_labelme` (a JSON file beside each image),
+    `from_named_masks` (Cityscapes, ADE20K, SegNet's CamVid, mmsegmentation,
+    nnU-Net, Roboflow's masks).
 
     Args:
         path: str or path.
@@ -194,7 +202,7 @@ def with_options(
             f"{name}, whose masks have one class a pixel. "
             "Received: multi_label=True"
         )
-    if reader in (from_pairs, from_voc, from_label_files):
+    if reader in BY_FILE and reader is not from_cvat:
         options["mask_values"] = mask_values
     elif mask_values is not None:
         raise ValueError(
@@ -273,7 +281,8 @@ _TOOLS = (
         "Cityscapes' polygons",
         (".json",),
         rb'"imgWidth"',
-        "take the masks *_labelIds.png or *_labelTrainIds.png",
+        "put the masks *_labelIds.png or *_labelTrainIds.png into gtFine, "
+        "beside leftImg8bit",
     ),
 )
 

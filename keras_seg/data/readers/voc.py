@@ -5,10 +5,10 @@ import os
 import pathlib
 import re
 
+from keras_seg.data.class_tables import VOC
 from keras_seg.data.classes import MAX_CLASSES
 from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
-from keras_seg.data.classes import voc_colormap
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
 from keras_seg.data.folder import find_table
@@ -31,7 +31,6 @@ from keras_seg.data.text import refuse_alike
 from keras_seg.data.text import text_holds
 
 __all__ = [
-    "VOC_CLASSES",
     "cvat_splits",
     "from_cvat",
     "from_voc",
@@ -43,34 +42,6 @@ _LISTS = pathlib.Path("ImageSets", "Segmentation")
 _IMAGES, _MASKS = "JPEGImages", "SegmentationClass"
 _NAMES = ("class_names.txt", "labels.txt", "labelmap.txt")
 _VOC_STEM = re.compile(r"(\d{4}_)?\d{6}")  # of VOC 2012, and of VOC 2007
-
-VOC_CLASSES = ClassTable(
-    names=(
-        "background",
-        "aeroplane",
-        "bicycle",
-        "bird",
-        "boat",
-        "bottle",
-        "bus",
-        "car",
-        "cat",
-        "chair",
-        "cow",
-        "diningtable",
-        "dog",
-        "horse",
-        "motorbike",
-        "person",
-        "pottedplant",
-        "sheep",
-        "sofa",
-        "train",
-        "tvmonitor",
-    ),
-    colors=tuple(map(tuple, voc_colormap(21).tolist())),
-    ignore_colors=((VOID, (224, 224, 192)),),
-)
 
 
 def from_voc(
@@ -134,7 +105,7 @@ def _classes(path, pairs, classes):
         default = ClassTable.default(len(tables[0]))
         return ClassTable(tables[0], default.colors, colors_given=False)
     if classes is None and all(_VOC_STEM.fullmatch(p.stem) for p in pairs):
-        return VOC_CLASSES
+        return VOC
     return classes
 
 

@@ -15,7 +15,7 @@ from keras_seg.data import from_folder
 from keras_seg.data import from_voc
 from keras_seg.data import splits
 from keras_seg.data import voc_colormap
-from keras_seg.data.readers.voc import VOC_CLASSES
+from keras_seg.data.class_tables import VOC
 from keras_seg.data.readers.voc import read_labelmap
 from tests.data.readers.files import image
 
@@ -54,7 +54,7 @@ def test_indices_of_palettes(tmp_path):
         assert [pair.stem for pair in folder.pairs] == [B, A]
         assert folder[0][1].tolist() == [[0, 20, 255]]
         assert folder[0][0].shape == (1, 3, 3)
-        assert folder.class_table == VOC_CLASSES
+        assert folder.class_table == VOC
     assert splits(tmp_path) == ("train", "val")
     folder = from_folder(
         tmp_path, "val", mask_values={i: 0 for i in range(256)}
@@ -179,7 +179,7 @@ def test_nothing_is_decoded_without_check(tmp_path):
 def test_voc_samples(data_dir):
     folder = from_folder(data_dir / "voc_samples", "val")
     assert len(folder) == 5 and len(folder.class_table) == 21
-    assert folder.class_table.names == VOC_CLASSES.names
+    assert folder.class_table.names == VOC.names
     ids = set().union(*(np.unique(mask) for _, mask in folder))
     assert 255 in ids and ids - {255} <= set(range(21))
     # Masks written as colors, read back through them.

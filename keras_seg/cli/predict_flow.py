@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import functools
+import itertools
 import os
 import pathlib
 import shutil
@@ -13,13 +14,14 @@ from collections.abc import Sequence
 from typing import Any
 from typing import Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from keras_seg import inference
 from keras_seg import visualization
 from keras_seg.atomic import replacing
 from keras_seg.cli import console
+from keras_seg.cli.predict_extras import Extra
+from keras_seg.cli.predict_extras import read_ids
 from keras_seg.cli.prediction_cache import RECORD
 from keras_seg.data import VOID
 from keras_seg.data import ClassTable
@@ -42,8 +44,8 @@ from keras_seg.words import listed
 
 __all__ = ["output_names", "plan", "predict_all", "save_overlay"]
 
-# From each image to its mask, or that of each label, its overlay, and maybe its
-# probabilities.
+# From each image to its mask, or that of each label, its overlay, and the files
+# of each `Extra`.
 Targets = dict[pathlib.Path, tuple[pathlib.Path, ...]]
 
 # Largest side of the overlay of a GeoTIFF that is predicted in tiles.
@@ -104,7 +106,7 @@ def output_names(
 def plan(
     names: dict[pathlib.Path, pathlib.Path],
     out: pathlib.Path,
-    probabilities: bool = False,
+    extras: Sequence[Extra] = (),
     labels: Sequence[str] = (),
     pseudo: bool = False,
 ) -> Targets:
@@ -113,7 +115,7 @@ def plan(
     Each of `labels`, the names of classes that may overlap, has a folder. With
     `pseudo` they are a folder of data: `images`, copied, and `labels`. A
     `ValueError` is raised if an input would be overwritten, if two images have
-    the same name, or for a video of labels.
+    the same name, or for a video of labels or with `extras`.
     """
     folders = label_folders(labels) or [""]
     if pseudo:
@@ -123,8 +125,10 @@ def plan(
     taken: dict[str, pathlib.Path] = {}
     for image, name in names.items():
         if is_video(image):
-            if labels or pseudo:
+            if labels or pseudo or extras:
                 reason = "a frame of a video has one class a pixel"
+                if extras:
+                    reason = "of a video only masks and overlays are written"
                 if pseudo:
                     reason = "data to train on are images (--pseudo)"
                 raise ValueError(
@@ -132,12 +136,14 @@ def plan(
                     "frames as images."
                 )
             masks = [out / f"{name}.mkv"]
-            endings = ["_overlay.mp4"]
+            others = [f"{name}_overlay.mp4"]
         else:
             suffix = ".tif" if is_geotiff(image) else ".png"
             masks = [out / part / f"{name}{suffix}" for part in folders]
-            endings = ["_overlay.jpg", *[".npz"] * probabilities]
-        written = (*masks, *(out / f"{name}{end}" for end in endings))
+            others = [f"{name}_overlay.jpg"]
+            for extra in extras:
+                others += extra.files(str(name))
+        written = (*masks, *(out / other for other in others))
         if pseudo:
             written = (*masks, out / "images" / f"{name}{image.suffix}")
         for target in written:
@@ -165,8 +171,8 @@ def predict_all(
     *,
     tiles: inference.Tiles | None,
     batch_size: int,
-    probabilities: bool,
     progress: Callable[[int], object],
+    extras: Sequence[Extra] = (),
     bit_depth: int | None = None,
     pseudo: float | None = None,
     counts: collections.Counter | None = None,
@@ -187,13 +193,16 @@ def predict_all(
     # Videos, and GeoTIFFs in tiles, go from file to file.
     apart: dict[str, Callable] = {".mkv": _predict_video}
     several = is_multi_label(network)
+    probabilities = any(extra.of_probabilities for extra in extras)
     if tiles is not None and not (probabilities or several or pseudo):
-        apart[".tif"] = functools.partial(_predict_raster, bit_depth)
+        apart[".tif"] = functools.partial(_predict_raster, bit_depth, extras)
     plain = []
     with (
         console.warnings_as_lines(UserWarning),
         _Writer(
-            functools.partial(_write, targets, class_table, written, counts)
+            functools.partial(
+                _write, targets, class_table, written, counts, extras, errors
+            )
         ) as writer,
     ):
         for image, paths in targets.items():
@@ -245,12 +254,14 @@ def _write(
     class_table: ClassTable,
     written: Callable,
     counts: collections.Counter | None,
+    extras: Sequence[Extra],
+    errors: list[DataError],
     found: inference.Prediction,
 ) -> None:
     several = found.ids.ndim == 3
     count = len(class_table) if several else 1
     masks = targets[found.source][:count]
-    overlay, *npz = targets[found.source][count:]
+    overlay, *others = targets[found.source][count:]
     overlay.parent.mkdir(parents=True, exist_ok=True)
     if counts is None:
         picture = visualization.overlay_with_legend(
@@ -275,10 +286,29 @@ def _write(
                 out[:, :] = ids
         else:
             visualization.save_mask(mask, ids, colors)
-    if npz and found.probabilities is not None:
-        with replacing(npz[0]) as temporary:
-            np.savez_compressed(temporary, probabilities=found.probabilities)
-    written(found.source, targets[found.source])
+    try:
+        _write_extras(extras, masks, others, found, class_table)
+    except DataError as error:
+        errors.append(error)
+    else:
+        written(found.source, targets[found.source])
+
+
+def _write_extras(
+    extras: Sequence[Extra],
+    masks: Sequence[pathlib.Path],
+    paths: Sequence[pathlib.Path],
+    found: inference.Prediction,
+    class_table: ClassTable,
+) -> None:
+    if extras and masks[0].suffix == ".tif":  # Void where there are no data.
+        found = found._replace(ids=read_ids(masks, found.ids.ndim == 3))
+    rest = iter(paths)
+    for extra in extras:
+        own = list(itertools.islice(rest, len(extra.files(""))))
+        for path in own:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        extra.write(own, found, class_table)
 
 
 def save_overlay(path: pathlib.Path, picture: NDArray) -> None:
@@ -289,6 +319,7 @@ def save_overlay(path: pathlib.Path, picture: NDArray) -> None:
 
 def _predict_raster(
     bit_depth: int | None,
+    extras: Sequence[Extra],
     network: Any,
     path: pathlib.Path,
     tiles: inference.Tiles | None,
@@ -296,7 +327,7 @@ def _predict_raster(
     class_table: ClassTable,
 ) -> None:
     """Predicts a GeoTIFF from file to file, in the memory of some tiles."""
-    mask, overlay = targets
+    mask, overlay, *others = targets
     with GeoImage(path, image_shape(network)[-1], bit_depth) as image:
         with GeoMask(mask, image, class_table.colors) as out:
             inference.predict(network, image, tiles, out)
@@ -304,6 +335,8 @@ def _predict_raster(
             image.preview(PREVIEW), GeoMask.preview(mask, PREVIEW), class_table
         )
     save_overlay(overlay, picture)
+    found = inference.Prediction(path, picture, GeoMask.preview(mask))
+    _write_extras(extras, [mask], others, found, class_table)
 
 
 def _predict_video(

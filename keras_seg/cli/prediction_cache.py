@@ -82,6 +82,16 @@ class PredictionCache:
                 "or replace it with --overwrite."
             )
 
+    def expect(self, files: Iterable[pathlib.Path], overwrite: bool) -> None:
+        """Files of all images together, which each command writes anew.
+
+        They are refused as by `refuse_foreign`, and noted as their own images.
+        """
+        for file in files:
+            self._images[file] = [str(file.absolute())]
+            self._asked.add(self._name(file))
+            self.refuse_foreign({file: [file]}, overwrite)
+
     def begin(self, targets: Targets) -> str:
         """Records the start of a command.
 

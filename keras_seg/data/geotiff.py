@@ -15,7 +15,14 @@ from keras_seg.data.errors import DataError
 from keras_seg.data.images import scaled
 from keras_seg.lazy import is_installed
 
-__all__ = ["GeoImage", "GeoMask", "is_geotiff", "place_of"]
+__all__ = [
+    "GeoImage",
+    "GeoMask",
+    "is_geotiff",
+    "is_on_earth",
+    "pixel_area",
+    "place_of",
+]
 
 _SIDE = 512  # of the blocks in which a mask lies in its file
 _CACHE = 256 * 2**20  # bytes; GDAL's default is 5 % of the machine's memory
@@ -51,6 +58,36 @@ def place_of(path):
         return crs, from_gcps(points)
 
     return _opened(path, ask)
+
+
+def is_on_earth(crs):
+    """Whether a coordinate system is there, and is not that of a plan."""
+    return crs is not None and (crs.is_projected or crs.is_geographic)
+
+
+def pixel_area(place, points):
+    """The areas of the pixels around points, on the ellipsoid of WGS 84.
+
+    Args:
+        place: see `place_of`.
+        points: array `(points, 2)` of x and y in pixels.
+
+    Returns:
+        Float64 array `(points,)`, square meters; `None` if the place has no
+        coordinate system, or one that is not of the Earth.
+    """
+    from rasterio.warp import transform as carried
+
+    crs, transform = place
+    if not is_on_earth(crs):
+        return None
+    around = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+    corners = np.asarray(points)[:, None] + around
+    on_map = transform * corners.reshape(-1, 2).T
+    x, y = carried(crs, "EPSG:6933", *on_map)  # keeps areas
+    x, y = np.reshape(x, (-1, 4)), np.reshape(y, (-1, 4))
+    cross = x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)
+    return np.abs(cross.sum(axis=1)) / 8
 
 
 def _place(file):
@@ -278,8 +315,8 @@ class GeoMask:
         return self._stack.__exit__(*error)
 
     @staticmethod
-    def preview(path, side):
-        """A small version of a finished mask, see `GeoImage.preview`."""
+    def preview(path, side=np.inf):
+        """A finished mask, smaller if need be, see `GeoImage.preview`."""
         import rasterio
 
         with rasterio.open(path, driver="GTiff") as file:

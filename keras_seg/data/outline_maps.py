@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
+from keras_seg.data.geotiff import is_on_earth
 from keras_seg.data.outlines import Outlined
 from keras_seg.data.outlines import area_of
 
@@ -60,11 +61,11 @@ def geojson(images: Sequence[Outlined], class_table: ClassTable) -> str:
 
     if image.place is not None:
         crs, transform = image.place
-        if crs is None:
+        if not is_on_earth(crs):
             raise DataError(
                 "KS-D037",
                 image.name,
-                "has a transform, but no coordinate system",
+                "has a transform, but no coordinate system on Earth",
                 "GeoJSON is in longitude and latitude",
                 fix="name its system with gdal_edit.py -a_srs, or write gpkg",
             )
@@ -160,7 +161,8 @@ def gpkg(images: Sequence[Outlined], class_table: ClassTable) -> bytes:
             (number,),
         )
         file.executemany(
-            "INSERT INTO outlines (geom, class_id, class) VALUES (?, ?, ?)", rows
+            "INSERT INTO outlines (geom, class_id, class) VALUES (?, ?, ?)",
+            rows,
         )
         file.commit()
         return file.serialize()

@@ -22,7 +22,6 @@ def predicted(network, targets, classes, tiles=None):
         classes,
         tiles=tiles,
         batch_size=1,
-        probabilities=False,
         progress=lambda done: None,
     )
     assert (done, errors) == (len(targets), [])

@@ -17,6 +17,7 @@ from keras_seg.data import read_image
 from keras_seg.data.geotiff import GeoImage
 from keras_seg.data.geotiff import GeoMask
 from keras_seg.data.geotiff import is_geotiff
+from keras_seg.data.geotiff import pixel_area
 
 pytestmark = pytest.mark.once
 
@@ -278,3 +279,25 @@ def test_refused(path, tmp_path):
     with GeoImage(tmp_path / "half.tif") as image:
         with pytest.raises(DataError, match="incomplete or damaged"):
             image[:, :]
+
+
+@pytest.mark.parametrize(
+    "crs, transform, area",
+    [
+        # Half a meter on the map, k = 0.9996 smaller than on the ellipsoid.
+        ("EPSG:32633", from_origin(5e5, 5.4e6, 0.5, 0.5), 0.25 / 0.9996**2),
+        # A degree at the equator: a 360th of its length times a meridian's.
+        ("EPSG:4326", from_origin(0, 0.005, 0.01, 0.01), 1113.195 * 1105.743),
+        # Mercator's meters at 60° are half as long; its sphere adds 0.4 %.
+        ("EPSG:3857", from_origin(0, 8399737.89, 10, 10), 25.06),
+    ],
+)
+def test_areas_of_pixels(crs, transform, area):
+    place = rasterio.crs.CRS.from_string(crs), transform
+    assert pixel_area(place, [[0.5, 0.5]]) == pytest.approx(area, rel=2e-3)
+
+
+def test_what_is_not_on_earth_has_no_area():
+    local = rasterio.crs.CRS.from_wkt('LOCAL_CS["here",UNIT["metre",1]]')
+    for crs in (None, local):
+        assert pixel_area((crs, from_origin(0, 0, 1, 1)), [[0, 0]]) is None

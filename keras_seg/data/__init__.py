@@ -32,6 +32,7 @@ from keras_seg.data.readers import from_cvat
 from keras_seg.data.readers import from_folder
 from keras_seg.data.readers import from_labelme
 from keras_seg.data.readers import from_named_masks
+from keras_seg.data.readers import from_shapes
 from keras_seg.data.readers import from_stack
 from keras_seg.data.readers import from_voc
 from keras_seg.data.readers import from_yolo
@@ -67,6 +68,7 @@ __all__ = [
     "from_folder",
     "from_labelme",
     "from_named_masks",
+    "from_shapes",
     "from_stack",
     "from_voc",
     "from_yolo",

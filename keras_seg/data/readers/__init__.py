@@ -6,6 +6,7 @@ from keras_seg.data.readers.labelme import from_labelme
 from keras_seg.data.readers.named_masks import from_named_masks
 from keras_seg.data.readers.recognize import from_folder
 from keras_seg.data.readers.recognize import splits
+from keras_seg.data.readers.shapes import from_shapes
 from keras_seg.data.readers.voc import from_cvat
 from keras_seg.data.readers.voc import from_voc
 from keras_seg.data.readers.yolo import from_yolo
@@ -16,6 +17,7 @@ __all__ = [
     "from_folder",
     "from_labelme",
     "from_named_masks",
+    "from_shapes",
     "from_stack",
     "from_voc",
     "from_yolo",

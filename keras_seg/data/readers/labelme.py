@@ -2,14 +2,12 @@
 
 import base64
 import dataclasses
-import io
 import math
 import os
 import pathlib
 import re
 
 import numpy as np
-from PIL import Image
 
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
@@ -30,9 +28,9 @@ from keras_seg.data.readers.annotations import match_labels
 from keras_seg.data.readers.annotations import outline
 from keras_seg.data.readers.annotations import refuse_shape
 from keras_seg.data.readers.annotations import value
-from keras_seg.data.readers.polygons import disc
+from keras_seg.data.readers.bitmaps import png_region
 from keras_seg.data.readers.polygons import fill
-from keras_seg.data.readers.polygons import whole
+from keras_seg.data.readers.polygons import oval
 from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
 from keras_seg.data.text import read_json
@@ -238,7 +236,8 @@ def _region(shape, size, file, where):
         # With a third point, `outline` checks the two as a polygon's.
         (x0, y0), (x1, y1), _ = outline([*points, points[0]], file, where)
         if kind == "circle":
-            return disc((x0, y0), math.hypot(x1 - x0, y1 - y0), size)
+            radius = math.hypot(x1 - x0, y1 - y0)
+            return oval((x0, y0), (radius, radius), size)
         if kind == "mask":
             return _mask(shape, (round(y0), round(x0)), size, file, where)
         return fill([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]], size)
@@ -269,29 +268,8 @@ def _turns_one_way(xy):
 def _mask(shape, corner, size, file, where):
     """The `Region` of a base64 PNG whose first pixel lies at `corner`."""
     text = value(shape, "mask", str, file, where)
-    (top, left), (rows, columns) = corner, size
     try:
-        content = io.BytesIO(base64.b64decode(text, validate=True))
-        with Image.open(content, formats=("PNG",)) as image:
-            fits = (
-                0 <= top <= rows - image.height
-                and 0 <= left <= columns - image.width
-            )
-            if fits:
-                window = np.asarray(image.convert("L")) > 0
-    # Decoders raise whatever they like.
-    except Exception as error:
-        raise malformed(
-            file,
-            f"has for {where} a mask that is no complete PNG",
-            "labelme writes masks as PNG in base64",
-            "draw the shape again",
-        ) from error
-    if not fits:
-        raise malformed(
-            file,
-            f"has for {where} a mask that reaches out of the image",
-            "a mask lies inside",
-            "draw the shape again",
-        )
-    return whole(window, top, left)
+        content = base64.b64decode(text, validate=True)
+    except ValueError:
+        content = b""  # no complete PNG
+    return png_region(content, corner, size, file, where)

@@ -1,6 +1,5 @@
 """Reader of data sets whose images and masks are paired by a naming rule."""
 
-import csv
 import dataclasses
 import functools
 import os
@@ -30,7 +29,7 @@ from keras_seg.data.text import listing
 from keras_seg.data.text import malformed
 from keras_seg.data.text import parse_id
 from keras_seg.data.text import read_json
-from keras_seg.data.text import read_text
+from keras_seg.data.text import read_rows
 
 __all__ = ["from_named_masks", "named_splits"]
 
@@ -72,15 +71,14 @@ def from_named_masks(
     Raises:
         DataError: If a file or the folder cannot be used.
     """  # noqa: E501
-    path = existing(path)
-    found = _recognized(path)
-    layout, names = found or (_LAYOUTS[-1], ())
+    root = existing(path)
+    layout, names = _recognized(root) or (_LAYOUTS[-1], ())
     if split is None and len(names) == 1:
         split = names[0]
     if names and split not in names:
-        raise missing_split(path, split, names)
+        raise missing_split(root, split, names)
     images, masks = (
-        path / place.replace("*", split or "")
+        root / place.replace("*", split or "")
         for place in (layout.images, layout.masks)
     )
     report = _raise if problems is None else problems.append
@@ -96,8 +94,9 @@ def from_named_masks(
         mask_name=f"{{}}{end}.png",
     )
     table = find_table(path, class_table)
-    if mask_values is None and (known := layout.classes(masks, end, pairs)):
-        table, mask_values = _matched(table, *known, path)
+    known = layout.classes(masks, end, pairs)
+    if mask_values is None and known is not None:
+        table, mask_values = _matched(table, known[0], known[1], root)
     return from_files(
         pairs, skipped, table, check, mask_values, channels, problems
     )
@@ -112,10 +111,9 @@ def named_splits(path):
 def _cityscapes(masks, end, pairs):
     # Label ids of cityscapesscripts/helpers/labels.py, in the order of the
     # training ids.
-    ids = range(19)
+    ids = [*range(19)]
     if end.endswith("labelIds"):
-        ids = (7, 8, 11, 12, 13, *range(17, 29), 31, 32, 33)
-        ids = [i for i in ids if i != 18]
+        ids = [7, 8, 11, 12, 13, 17, *range(19, 29), 31, 32, 33]
     values = dict.fromkeys([*range(34), VOID], VOID)
     return CITYSCAPES, values | {i: k for k, i in enumerate(ids)}
 
@@ -153,11 +151,10 @@ def _nnunet(masks, end, pairs):
 
 def _roboflow(masks, end, pairs):
     file = masks / "_classes.csv"
-    rows = [
-        [cell.strip() for cell in row]
-        for row in csv.reader(read_text(file).splitlines())
+    named = [
+        (row.get("Class"), parse_id(row.get("Pixel Value") or ""))
+        for row in read_rows(file)
     ]
-    named = [(row[1], parse_id(row[0])) for row in rows[1:] if len(row) == 2]
     return _by_value(named, file)
 
 
@@ -229,7 +226,7 @@ _LAYOUTS = (
 )
 
 
-def _recognized(path):
+def _recognized(path) -> tuple[_Layout, tuple[str, ...]] | None:
     """The layout of a folder and its splits, or `None`.
 
     A split is named by what stands for *; Roboflow's may be the folder itself.

@@ -1,10 +1,10 @@
-"""Regions of pixels from polygons, discs and run lengths, and their drawing."""
+"""Regions of pixels from polygons, ellipses and runs, and their drawing."""
 
 import dataclasses
 
 import numpy as np
 
-__all__ = ["Region", "disc", "fill", "paint", "runs", "whole"]
+__all__ = ["Region", "fill", "oval", "paint", "runs", "whole"]
 
 _CHUNK = 2**22  # crossings of outlines with rows in memory at once
 
@@ -63,15 +63,23 @@ def fill(outlines, size):
     return Region(int(top), int(left), inside)
 
 
-def disc(center, radius, size):
-    """The `Region` of pixels whose centers are nearer than a radius."""
+def oval(center, radii, size, turn=0.0):
+    """The `Region` of pixels whose centers lie in an ellipse.
+
+    `radii` are those along x and y before it is turned clockwise by degrees.
+    """
+    reach = max(radii)
     (left, right), (top, bottom) = (
-        np.clip([c - radius, c + radius + 1], 0, side).astype("int64")
+        np.clip([c - reach, c + reach + 1], 0, side).astype("int64")
         for c, side in zip(center, size[::-1], strict=True)
     )
     x = np.arange(left, right) + 0.5 - center[0]
-    y = np.arange(top, bottom) + 0.5 - center[1]
-    inside = x**2 + y[:, None] ** 2 < radius**2
+    y = (np.arange(top, bottom) + 0.5 - center[1])[:, None]
+    if turn:
+        cos, sin = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
+        x, y = x * cos + y * sin, y * cos - x * sin
+    a, b = radii
+    inside = (x * b) ** 2 + (y * a) ** 2 < (a * b) ** 2
     return whole(inside, int(top), int(left))
 
 

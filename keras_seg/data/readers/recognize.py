@@ -22,6 +22,8 @@ from keras_seg.data.readers.labelme import from_labelme
 from keras_seg.data.readers.labelme import labelme_splits
 from keras_seg.data.readers.named_masks import from_named_masks
 from keras_seg.data.readers.named_masks import named_splits
+from keras_seg.data.readers.shapes import from_shapes
+from keras_seg.data.readers.shapes import shape_splits
 from keras_seg.data.readers.voc import cvat_splits
 from keras_seg.data.readers.voc import from_cvat
 from keras_seg.data.readers.voc import from_voc
@@ -47,7 +49,9 @@ _LAYOUTS = (
     (labelme_splits, from_labelme),
     (coco_splits, from_coco),
     (yolo_splits, from_yolo),
+    (shape_splits, from_shapes),
 )
+_OF_SHAPES = (from_coco, from_yolo, from_labelme, from_shapes)
 # They read a file of masks for each image, and go on after `problems`.
 BY_FILE = (from_pairs, from_label_files, from_named_masks, from_voc, from_cvat)
 
@@ -87,7 +91,8 @@ def from_folder(
     (`ImageSets/Segmentation`), `from_coco` (`annotations/*.json`),
     `from_yolo` (`data.yaml`), `from_labelme` (a JSON file beside each image),
     `from_named_masks` (Cityscapes, ADE20K, SegNet's CamVid, mmsegmentation,
-    nnU-Net, Roboflow's masks).
+    nnU-Net, Roboflow's masks), `from_shapes` (CVAT for images, VIA,
+    Supervisely, Label Studio, Kaggle's tables).
 
     Args:
         path: str or path.
@@ -194,7 +199,7 @@ def with_options(
             f"{path} is read by {name}. "
             f"Received: missing_classes={missing_classes!r}"
         )
-    elif multi_label and reader in (from_coco, from_yolo, from_labelme):
+    elif multi_label and reader in _OF_SHAPES:
         options["multi_label"] = True
     elif multi_label:
         raise ValueError(
@@ -249,33 +254,14 @@ _FILES = 40  # the most that are searched, a few in each folder
 _EXPORT = "export it as COCO, as YOLO segmentation, or as masks"
 # The format, the suffixes of its files, what they contain, and the fix.
 _TOOLS = (
-    (
-        "CVAT's format for images",
-        (".xml",),
-        rb"<image\s[^>]*\bname=",
-        'export it as "Segmentation mask 1.1" or "COCO 1.0"',
-    ),
     ("boxes of PASCAL VOC's format", (".xml",), rb"<bndbox>", _EXPORT),
-    (
-        "VGG Image Annotator's format",
-        (".json", ".csv"),
-        rb'_via_img_metadata|"?shape_attributes|region_shape_attributes',
-        "export it there as COCO",
-    ),
     (
         "Labelbox's format",
         (".json", ".ndjson"),
         rb'"data_row"|"Labeled Data"',
         _EXPORT,
     ),
-    ("Supervisely's format", (".json",), rb'"classTitle"', _EXPORT),
     ("V7 Darwin's format", (".json",), rb'"schema_ref"|darwin', _EXPORT),
-    (
-        "Label Studio's own format",
-        (".json",),
-        rb'"from_name"',
-        'export it as "COCO with images", "YOLO with images" or PNG masks',
-    ),
     ("Datumaro's format", (".json",), rb'"dm_format_version"', _EXPORT),
     (
         "Cityscapes' polygons",
@@ -303,7 +289,8 @@ def refuse_foreign(path):
                         "KS-D001",
                         file,
                         f"is in {name}, which is not read",
-                        "masks, COCO, YOLO, labelme, VOC and CVAT's masks are",
+                        "masks, COCO, YOLO, labelme, VOC, CVAT, VIA, "
+                        "Supervisely and Label Studio are",
                         fix=fix,
                     )
             left -= 1

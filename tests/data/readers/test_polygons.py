@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from keras_seg.data.readers.polygons import disc
 from keras_seg.data.readers.polygons import fill
+from keras_seg.data.readers.polygons import oval
 from keras_seg.data.readers.polygons import paint
 from keras_seg.data.readers.polygons import runs
 from keras_seg.data.readers.polygons import whole
@@ -127,18 +127,18 @@ def test_pycocotools_differs_on_the_outline_only(points):
 def test_disc():
     # Centers nearer than 1.5 to (2, 2): (1.5, 1.5) and its like at .71, and
     # (0.5, 1.5), (1.5, 0.5) and their like at 1.58 are not.
-    assert disc((2, 2), 1.5, SIZE).area() == 4
-    assert disc((2, 2), 1.6, SIZE).area() == 12
-    assert disc((50, 50), 2, SIZE).area() == 0
+    assert oval((2, 2), (1.5, 1.5), SIZE).area() == 4
+    assert oval((2, 2), (1.6, 1.6), SIZE).area() == 12
+    assert oval((50, 50), (2, 2), SIZE).area() == 0
     # Nearer: the four centers at a distance of 1 are outside.
-    assert disc((1.5, 1.5), 1, SIZE).area() == 1
+    assert oval((1.5, 1.5), (1, 1), SIZE).area() == 1
 
 
 @given(coordinates, coordinates, st.floats(0, 20))
 def test_discs(x, y, radius):
     rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
     np.testing.assert_array_equal(
-        drawn(disc((x, y), radius, SIZE)),
+        drawn(oval((x, y), (radius, radius), SIZE)),
         (columns - x) ** 2 + (rows - y) ** 2 < radius**2,
     )
 

@@ -98,14 +98,9 @@ def test_a_json_file_alone_is_no_layout(tmp_path):
 @pytest.mark.parametrize(
     ("file", "text", "name"),
     [
-        ("annotations.xml", '<image id="0" name="a.png">', "CVAT's format for"),
         ("train/a.xml", "<object><bndbox><xmin>1", "boxes of PASCAL VOC's"),
-        ("via.json", '{"_via_img_metadata": {}}', "VGG Image Annotator's"),
-        ("via.json", '{"a": {"regions": [{"shape_attributes', "VGG Image"),
         ("export.ndjson", '{"data_row": {"id": 1}}', "Labelbox's format"),
-        ("ds/ann/a.png.json", '[{"classTitle": "cat"}]', "Supervisely's"),
         ("annotations/a.json", '{"schema_ref": "https://', "V7 Darwin's"),
-        ("min.json", '[{"result": [{"from_name": "x"}]}]', "Label Studio's"),
         ("annotations/default.json", '{"dm_format_version"', "Datumaro's"),
         ("gtFine/a_polygons.json", '{"imgHeight": 1, "imgWidth"', "Cityscapes"),
     ],

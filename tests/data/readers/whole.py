@@ -2,6 +2,7 @@
 
 import base64
 import io
+import zlib
 
 import numpy as np
 import tifffile
@@ -18,6 +19,8 @@ __all__ = ["LAYOUTS"]
 IDS = (np.arange(80).reshape(8, 10) // 27).astype("uint8")
 COLORS = np.array([(0, 0, 0), (10, 20, 30), (250, 0, 7)], "uint8")
 RING = [1, 1, 5, 1, 5, 6]
+# label_studio_sdk 2.1.2: brush.encode_rle([255] * 8 * 10 * 4)
+STROKES = [0, 0, 1, 64, 57, 27, 255, 1, 63, 255, 0]
 CSV = "id,name,r,g,b,role\n0,sky,0,0,0,\n1,car,10,20,30,\n2,cat,250,0,7,\n"
 
 
@@ -141,6 +144,85 @@ def roboflow(path):
     )
 
 
+def cvat_images(path):
+    image(path / "images/a.png")
+    (path / "annotations.xml").write_text(
+        "<annotations><meta><labels><label><name>cat</name>"
+        "<color>#0a64ff</color></label></labels></meta>"
+        '<image id="0" name="a.png" width="10" height="8">'
+        '<polygon label="cat" points="1,1;5,1;5.5,6" z_order="1"/>'
+        '<box label="cat" xtl="1" ytl="1" xbr="6" ybr="4" rotation="9"/>'
+        '<ellipse label="cat" cx="4" cy="3" rx="2" ry="1"/>'
+        '<mask label="dog" rle="1, 2, 1" left="1" top="2" width="2" '
+        'height="2"/></image></annotations>'
+    )
+
+
+def via(path):
+    image(path / "a.png")
+    shapes = [
+        {
+            "name": "polygon",
+            "all_points_x": RING[::2],
+            "all_points_y": RING[1::2],
+        },
+        {"name": "ellipse", "cx": 4, "cy": 3, "rx": 2, "ry": 1, "theta": 0.5},
+        {"name": "rect", "x": 1, "y": 1, "width": 3, "height": 2},
+    ]
+    regions = [
+        {"shape_attributes": shape, "region_attributes": {"class": "cat"}}
+        for shape in shapes
+    ]
+    entry = {"filename": "a.png", "regions": regions}
+    write_json(path / "via.json", {"a.png1": entry})
+
+
+def supervisely(path):
+    image(path / "ds/img/a.png")
+    png = io.BytesIO()
+    Image.fromarray(np.eye(3, dtype="uint8") * 255).save(png, "PNG")
+    data = base64.b64encode(zlib.compress(png.getvalue())).decode()
+    corners = [[1, 1], [5, 1], [5, 6]]
+    objects = [
+        {"geometryType": "bitmap", "bitmap": {"data": data, "origin": [2, 3]}},
+        {"geometryType": "polygon", "points": {
+            "exterior": corners, "interior": [corners]}},
+        {"geometryType": "rectangle", "points": {"exterior": corners[:2]}},
+    ]  # fmt: skip
+    write_json(
+        path / "ds/ann/a.png.json",
+        {
+            "size": {"height": 8, "width": 10},
+            "objects": [{"classTitle": "cat"} | entry for entry in objects],
+        },
+    )
+    classes = [{"title": "cat", "color": "#0a64ff"}]
+    write_json(path / "meta.json", {"classes": classes})
+
+
+def label_studio(path):
+    image(path / "a.png")
+    values = [
+        {"format": "rle", "rle": STROKES},
+        {"points": [[1, 1], [50, 1], [50, 60]]},
+        {"x": 10, "y": 5, "width": 20, "height": 30, "rotation": 9},
+        {"x": 10, "y": 5, "radiusX": 20, "radiusY": 30},
+    ]
+    results = [
+        {"id": str(i), "type": "labels", "from_name": "x",
+         "original_height": 8, "original_width": 10,
+         "value": value | {"labels": ["cat"]}}
+        for i, value in enumerate(values)
+    ]  # fmt: skip
+    task = {"data": {"image": "a.png"}, "annotations": [{"result": results}]}
+    write_json(path / "project.json", [task])
+
+
+def kaggle(path):
+    image(path / "train/a.png")
+    (path / "train.csv").write_text("ImageId,EncodedPixels\na.png,3 4 9 2\n")
+
+
 def stack(path):
     for name, pages in (("x", [IDS, IDS + 9]), ("y", [IDS, 2 - IDS])):
         first, *rest = [Image.fromarray(page) for page in pages]
@@ -202,6 +284,11 @@ LAYOUTS = {
         yolo,
         nnunet,
         roboflow,
+        cvat_images,
+        via,
+        supervisely,
+        label_studio,
+        kaggle,
         stack,
         label_stacks,
         label_folders,

@@ -1,0 +1,124 @@
+"""Supervisely's format: a JSON file of objects for each image.
+
+https://docs.supervisely.com/data-organization/00_ann_format_navi. Points are
+pixels, from 0 on: its SDK fills a rectangle with its last row and column, and
+a polygon with its outline. A bitmap is a PNG in zlib in base64.
+"""
+
+import base64
+import functools
+import re
+import zlib
+
+import numpy as np
+from PIL import Image
+from PIL import ImageDraw
+
+from keras_seg.data.layout import visible
+from keras_seg.data.opening import SUFFIXES
+from keras_seg.data.readers.annotations import outline
+from keras_seg.data.readers.annotations import refuse_shape
+from keras_seg.data.readers.annotations import value
+from keras_seg.data.readers.bitmaps import png_region
+from keras_seg.data.readers.marked import Marked
+from keras_seg.data.readers.marked import box
+from keras_seg.data.readers.marked import hex_color
+from keras_seg.data.readers.marked import numbers
+from keras_seg.data.readers.polygons import fill
+from keras_seg.data.readers.polygons import whole
+from keras_seg.data.text import malformed
+from keras_seg.data.text import read_json
+from keras_seg.data.text import text_holds
+
+__all__ = ["find", "read"]
+
+_SIGN = re.compile(rb'"objects"\s*:')
+_NO_AREA = ("point", "line", "graph", "cuboid", "cuboid_2d")
+
+
+def find(path):
+    """The folders of data sets by name; `None` in another layout."""
+    parts = {"": path} | {p.name: p for p in visible(path) if p.is_dir()}
+    return {
+        name: (part, path / "meta.json")
+        for name, part in parts.items()
+        if (part / "img").is_dir()
+        and any(text_holds(file, _SIGN) for file in _files(part)[:1])
+    }
+
+
+def read(place):
+    """The `Marked` images of a data set, and the classes with their colors."""
+    folder, meta = place
+    labels = {}
+    if meta.exists():
+        for entry in value(read_json(meta), "classes", list, meta, "the file"):
+            name = value(entry, "title", str, meta, "a class")
+            labels[name] = hex_color(entry.get("color"))
+    marked = []
+    files = {file.name.removesuffix(".json"): file for file in _files(folder)}
+    for image in visible(folder / "img", *SUFFIXES):
+        if image.name not in files:
+            unseen = folder / "ann" / f"{image.name}.json"
+            marked.append(Marked((f"img/{image.name}",), unseen))
+    found: dict = {}
+    for name, file in files.items():
+        content = read_json(file)
+        objects = value(content, "objects", list, file, "the file")
+        sides = value(content, "size", dict, file, "the file")
+        size = sides.get("height"), sides.get("width")
+        shapes: list = []
+        for number, entry in enumerate(objects, start=1):
+            where = f"object {number}"
+            label = value(entry, "classTitle", str, file, where)
+            found[label] = None
+            shapes.append((label, where, functools.partial(_region, entry)))
+        marked.append(Marked((f"img/{name}",), file, size, shapes))
+    return marked, labels | {
+        name: None for name in sorted(found) if name not in labels
+    }
+
+
+def _files(folder):
+    return visible(folder / "ann", ".json")
+
+
+def _region(entry, size, file, where):
+    kind = value(entry, "geometryType", str, file, where)
+    if kind == "bitmap":
+        bitmap = value(entry, "bitmap", dict, file, where)
+        text = value(bitmap, "data", str, file, where)
+        origin = value(bitmap, "origin", list, file, where)
+        corner = dict(zip("xy", origin, strict=False))
+        left, top = map(int, numbers(corner, "xy", file, where))
+        limit = 2**16 + 8 * size[0] * size[1]
+        try:
+            packed = base64.b64decode(text, validate=True)
+            content = zlib.decompressobj().decompress(packed, limit)
+        except (ValueError, zlib.error):
+            content = b""  # no complete PNG
+        return png_region(content, (top, left), size, file, where)
+    if kind in _NO_AREA:
+        raise refuse_shape(file, f"a {kind}", where)
+    if kind not in ("polygon", "rectangle"):
+        raise malformed(
+            file,
+            f"has for {where} a {kind}",
+            "a shape is a polygon, a rectangle or a bitmap",
+        )
+    points = value(entry, "points", dict, file, where)
+    exterior = value(points, "exterior", list, file, where)
+    if kind == "rectangle" and len(exterior) == 2:
+        (x0, y0), (x1, y1), _ = outline([*exterior, exterior[0]], file, where)
+        (x0, x1), (y0, y1) = sorted((x0, x1)), sorted((y0, y1))
+        return fill([box(x0, y0, x1 + 1, y1 + 1)], size)
+    holes = value(points, "interior", list, file, where)
+    rings = [outline(ring, file, where) for ring in (exterior, *holes)]
+    low = np.clip(np.floor(rings[0].min(axis=0)), 0, size[::-1]).astype(int)
+    high = np.clip(np.ceil(rings[0].max(axis=0)) + 1, low, size[::-1])
+    window = Image.new("1", tuple((high - low).astype(int).tolist()))
+    draw = ImageDraw.Draw(window)
+    for i, ring in enumerate(rings):
+        corners = list(map(tuple, (np.rint(ring) - low).tolist()))
+        draw.polygon(corners, fill=int(i == 0), outline=int(i == 0))
+    return whole(np.asarray(window), int(low[1]), int(low[0]))

@@ -85,7 +85,8 @@ def pixel_area(place, points):
     corners = np.asarray(points)[:, None] + around
     on_map = transform * corners.reshape(-1, 2).T
     x, y = carried(crs, "EPSG:6933", *on_map)  # keeps areas
-    x, y = np.reshape(x, (-1, 4)), np.reshape(y, (-1, 4))
+    corners = np.reshape([x, y], (2, -1, 4))
+    x, y = corners - corners[..., :1]  # Products of large numbers are rounded.
     cross = x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)
     return np.abs(cross.sum(axis=1)) / 8
 

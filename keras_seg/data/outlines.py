@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from keras_seg.lazy import optional
 
-__all__ = ["Outline", "Outlined", "area_of", "one_ring", "outlines"]
+__all__ = [
+    "Outline",
+    "Outlined",
+    "area_of",
+    "check_ids",
+    "one_ring",
+    "outlines",
+]
 
 _SAME = 1e-9  # pixels; points nearer to a line lie on it
 
@@ -91,18 +98,12 @@ def outlines(
     (1, [[3.0, 3.0], [4.0, 3.0], [4.0, 4.0], [3.0, 4.0]])
     """
     features = optional("rasterio.features", "geo", "`outlines`")
-    ids = np.asarray(mask)
-    if ids.ndim != 2 or ids.dtype.kind not in "iub":
-        raise ValueError(
-            "`mask` must be an array (height, width) of integers. Received: "
-            f"shape {ids.shape}, {ids.dtype}"
-        )
+    ids = check_ids("mask", mask)
     if not 0 <= tolerance < np.inf:
         raise ValueError(
             "`tolerance` must be at least 0 pixels. "
             f"Received: tolerance={tolerance}"
         )
-    ids = ids.astype("int32")
     junctions = _junctions(ids)
     shapes = features.shapes(
         ids, ~np.isin(ids, list(leave_out)), connectivity=4
@@ -137,6 +138,17 @@ def one_ring(rings: list[NDArray]) -> NDArray[np.float64]:
         parts = joined[: near + 1], hole, hole[:1], joined[near:]
         joined = np.concatenate(parts)
     return joined
+
+
+def check_ids(name: str, mask: ArrayLike) -> NDArray[np.int32]:
+    """An argument that must be a mask of integers or bools, as integers."""
+    ids = np.asarray(mask)
+    if ids.ndim != 2 or ids.dtype.kind not in "iub":
+        raise ValueError(
+            f"`{name}` must be an array (height, width) of integers. "
+            f"Received: shape {ids.shape}, {ids.dtype}"
+        )
+    return ids.astype("int32")
 
 
 def _junctions(ids: NDArray) -> NDArray[np.bool_]:

@@ -7,6 +7,8 @@ where no backend is installed.
 from typing import TYPE_CHECKING
 
 from keras_seg.inference.calibration import Calibration
+from keras_seg.inference.objects import find_objects
+from keras_seg.inference.objects import measure_objects
 from keras_seg.inference.predict import predict
 from keras_seg.inference.predictions import Prediction
 from keras_seg.inference.predictions import Predictions
@@ -31,6 +33,8 @@ __all__ = [
     "Ranked",
     "Tiles",
     "evaluate",
+    "find_objects",
+    "measure_objects",
     "predict",
     "predict_batch",
     "predict_turned",

@@ -30,12 +30,13 @@ __all__ = ["altered", "predict"]
 # Parameters that change no mask. A change of another makes masks outdated.
 SAME_MASKS = {
     *("paths", "model", "out", "last", "probabilities", "polygons"),
+    *("confidence",),
     *("batch_size", "max_pixels", "overwrite"),
 }
 # Parameters that can be given with an exported network.
 WITH_EXPORTED = (
     *("paths", "model", "out", "tile", "probabilities", "pseudo"),
-    *("polygons", "tolerance"),
+    *("polygons", "tolerance", "objects", "min_area", "confidence"),
     *("batch_size", "max_pixels", "overwrite"),
 )
 
@@ -109,6 +110,24 @@ def predict(
             "on a map. Up to 0.5 they enclose the same pixels.",
         ),
     ] = "0.5",
+    objects: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS",
+            help="Count and measure the objects of a class; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    min_area: Annotated[
+        int,
+        typer.Option(min=1, help="Pixels of the smallest object."),
+    ] = 1,
+    confidence: Annotated[
+        bool,
+        typer.Option(
+            "--confidence", help="Write maps of how sure the network is, too."
+        ),
+    ] = False,
     pseudo: Annotated[
         float | None,
         typer.Option(
@@ -148,6 +167,12 @@ def predict(
     GeoTIFF), NAME.gpkg (in its own coordinates), NAME.json (labelme),
     labels/NAME.txt (YOLO), or all in coco.json or cvat.xml.
 
+    With --objects NAME_objects.csv has area, centroid, box and mean probability
+    of each object, NAME_objects.jpg shows them, and objects.csv counts those
+    of each image. With --confidence NAME_confidence.png is the largest
+    probability, NAME_entropy.png the entropy of all, 255 for 1; for a GeoTIFF
+    they are the bands of NAME_confidence.tif, too.
+
     With --pseudo the output is a folder of data: images, copied, labels and
     classes.csv; there are no overlays.
     """
@@ -161,6 +186,8 @@ def predict(
     for option, given in (
         ("--probabilities", probabilities),
         ("--polygons", polygons),
+        ("--objects", objects),
+        ("--confidence", confidence),
     ):
         if as_data and given:
             raise typer.BadParameter(
@@ -170,7 +197,9 @@ def predict(
                 param_hint=option,
             )
 
+    from keras_seg.cli.predict_extras import Confidence
     from keras_seg.cli.predict_extras import Extra
+    from keras_seg.cli.predict_extras import Objects
     from keras_seg.cli.predict_extras import Polygons
     from keras_seg.cli.predict_extras import Probabilities
     from keras_seg.cli.predict_extras import write_whole
@@ -185,6 +214,8 @@ def predict(
     extras: list[Extra] = [Probabilities()] if probabilities else []
     if polygons is not None:
         extras.append(Polygons.of(polygons, tolerance))
+    if confidence:
+        extras.append(Confidence())
     names = output_names(images, out)
     targets = plan(names, out, extras, pseudo=as_data)
     check_writable(out)
@@ -195,8 +226,11 @@ def predict(
         refuse_options(ctx, WITH_EXPORTED, reason)
     options = {k: v for k, v in ctx.params.items() if k not in SAME_MASKS}
     table = source.class_table
-    if source.multi_label:
-        targets = plan(names, out, extras, table.names, as_data)
+    if objects:
+        extras.append(Objects.of(objects, min_area, table))
+    if source.multi_label or objects:
+        labels = table.names if source.multi_label else ()
+        targets = plan(names, out, extras, labels, as_data)
     every = dict(targets)
     options["bit_depth"] = source.bit_depth
     options["classes"] = [

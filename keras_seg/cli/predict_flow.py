@@ -3,7 +3,6 @@
 import collections
 import concurrent.futures
 import functools
-import itertools
 import os
 import pathlib
 import shutil
@@ -21,7 +20,8 @@ from keras_seg import visualization
 from keras_seg.atomic import replacing
 from keras_seg.cli import console
 from keras_seg.cli.predict_extras import Extra
-from keras_seg.cli.predict_extras import read_ids
+from keras_seg.cli.predict_extras import save_overlay
+from keras_seg.cli.predict_extras import write_extras
 from keras_seg.cli.prediction_cache import RECORD
 from keras_seg.data import VOID
 from keras_seg.data import ClassTable
@@ -42,7 +42,7 @@ from keras_seg.inference.scores import image_shape
 from keras_seg.score_form import is_multi_label
 from keras_seg.words import listed
 
-__all__ = ["output_names", "plan", "predict_all", "save_overlay"]
+__all__ = ["output_names", "plan", "predict_all"]
 
 # From each image to its mask, or that of each label, its overlay, and the files
 # of each `Extra`.
@@ -50,8 +50,6 @@ Targets = dict[pathlib.Path, tuple[pathlib.Path, ...]]
 
 # Largest side of the overlay of a GeoTIFF that is predicted in tiles.
 PREVIEW = 2048
-# Largest side of a JPEG.
-LARGEST_SIDE = 65_500
 # Smallest height of a legend, for two lines.
 SMALLEST_LEGEND = 48
 # Predictions that wait in memory to be written.
@@ -142,7 +140,7 @@ def plan(
             masks = [out / part / f"{name}{suffix}" for part in folders]
             others = [f"{name}_overlay.jpg"]
             for extra in extras:
-                others += extra.files(str(name))
+                others += extra.files(str(name), image)
         written = (*masks, *(out / other for other in others))
         if pseudo:
             written = (*masks, out / "images" / f"{name}{image.suffix}")
@@ -287,34 +285,11 @@ def _write(
         else:
             visualization.save_mask(mask, ids, colors)
     try:
-        _write_extras(extras, masks, others, found, class_table)
+        write_extras(extras, masks, others, found, class_table)
     except DataError as error:
         errors.append(error)
     else:
         written(found.source, targets[found.source])
-
-
-def _write_extras(
-    extras: Sequence[Extra],
-    masks: Sequence[pathlib.Path],
-    paths: Sequence[pathlib.Path],
-    found: inference.Prediction,
-    class_table: ClassTable,
-) -> None:
-    if extras and masks[0].suffix == ".tif":  # Void where there are no data.
-        found = found._replace(ids=read_ids(masks, found.ids.ndim == 3))
-    rest = iter(paths)
-    for extra in extras:
-        own = list(itertools.islice(rest, len(extra.files(""))))
-        for path in own:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        extra.write(own, found, class_table)
-
-
-def save_overlay(path: pathlib.Path, picture: NDArray) -> None:
-    """Saves as JPEG, in a tenth of the time of PNG."""
-    step = -(-max(picture.shape) // LARGEST_SIDE)
-    visualization.save_image(path, picture[::step, ::step])
 
 
 def _predict_raster(
@@ -336,7 +311,7 @@ def _predict_raster(
         )
     save_overlay(overlay, picture)
     found = inference.Prediction(path, picture, GeoMask.preview(mask))
-    _write_extras(extras, [mask], others, found, class_table)
+    write_extras(extras, [mask], others, found, class_table)
 
 
 def _predict_video(

@@ -21,7 +21,7 @@ from keras_seg.cli import console
 from keras_seg.cli.commands import sentence_of
 from keras_seg.cli.options import parse_numbers
 from keras_seg.cli.predict import altered
-from keras_seg.cli.predict_flow import save_overlay
+from keras_seg.cli.predict_extras import save_overlay
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data import read_image

@@ -16,12 +16,8 @@ from keras_seg.data.images import scaled
 from keras_seg.lazy import is_installed
 
 __all__ = [
-    "GeoImage",
-    "GeoMask",
-    "is_geotiff",
-    "is_on_earth",
-    "pixel_area",
-    "place_of",
+    *("GeoImage", "GeoMask", "is_geotiff", "is_on_earth", "pixel_area"),
+    *("place_of", "write_bands"),
 ]
 
 _SIDE = 512  # of the blocks in which a mask lies in its file
@@ -278,28 +274,10 @@ class GeoMask:
         self.shape = image.shape[:2]
 
     def __enter__(self):
-        import rasterio
-
         self._stack = contextlib.ExitStack()
         with self._stack:
             temporary = self._stack.enter_context(replacing(self.path))
-            with _silent():
-                file = rasterio.open(
-                    temporary,
-                    "w",
-                    driver="GTiff",
-                    height=self.shape[0],
-                    width=self.shape[1],
-                    count=1,
-                    dtype="uint8",
-                    nodata=VOID,
-                    compress="deflate",
-                    tiled=True,
-                    blockxsize=_SIDE,
-                    blockysize=_SIDE,
-                    BIGTIFF="IF_SAFER",
-                    **_place(self._image.file),
-                )
+            file = _created(temporary, self._image, 1, "uint8", VOID)
             self._file = self._stack.enter_context(file)
             table = {i: tuple(map(int, c)) for i, c in enumerate(self._colors)}
             self._file.write_colormap(1, table)
@@ -322,6 +300,48 @@ class GeoMask:
 
         with rasterio.open(path, driver="GTiff") as file:
             return file.read(1, out_shape=_fitted(file.shape, side))
+
+
+def write_bands(path, image, bands):
+    """Writes maps at the place of an image, NaN where that has no data.
+
+    Args:
+        path: str or path ending in `.tif`.
+        image: `GeoImage` of the same pixels.
+        bands: dictionary from their names to arrays `(height, width)`.
+    """
+    everything = slice(None), slice(None)
+    valid = image.valid(everything)
+    with (
+        replacing(path) as temporary,
+        _created(temporary, image, len(bands), "float32", np.nan) as file,
+    ):
+        for number, (name, band) in enumerate(bands.items(), start=1):
+            file.write(np.where(valid, band, np.float32(np.nan)), number)
+            file.set_band_description(number, name)
+
+
+def _created(path, image, count, dtype, nodata):
+    """An open file of so many bands at the place of a `GeoImage`."""
+    import rasterio
+
+    with _silent():
+        return rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            height=image.shape[0],
+            width=image.shape[1],
+            count=count,
+            dtype=dtype,
+            nodata=nodata,
+            compress="deflate",
+            tiled=True,
+            blockxsize=_SIDE,
+            blockysize=_SIDE,
+            BIGTIFF="IF_SAFER",
+            **_place(image.file),
+        )
 
 
 def _fitted(shape, side):

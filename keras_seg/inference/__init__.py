@@ -7,6 +7,7 @@ where no backend is installed.
 from typing import TYPE_CHECKING
 
 from keras_seg.inference.calibration import Calibration
+from keras_seg.inference.confidence import confidence_maps
 from keras_seg.inference.objects import find_objects
 from keras_seg.inference.objects import measure_objects
 from keras_seg.inference.predict import predict
@@ -32,6 +33,7 @@ __all__ = [
     "Predictions",
     "Ranked",
     "Tiles",
+    "confidence_maps",
     "evaluate",
     "find_objects",
     "measure_objects",

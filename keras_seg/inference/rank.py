@@ -1,12 +1,12 @@
 """Which images to annotate next: those a network is least sure of."""
 
-import math
 from typing import Any
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_seg.inference.confidence import confidence_maps
 from keras_seg.inference.predict import predict
 from keras_seg.inference.scores import Model
 from keras_seg.score_form import is_multi_label
@@ -31,9 +31,8 @@ class Ranked(NamedTuple):
 def rank(model: Model, images: Any, tiles: Any = None, **options: Any) -> list:
     """Orders images by the entropy of their predictions, the largest first.
 
-    `H = -sum_c p_c log p_c / log(classes)`, of the probabilities of a pixel,
-    averaged over the pixels: 0 where the network is sure of all, 1 where all
-    classes are equally probable. Of labels the mean of the binary entropies.
+    See `confidence_maps`; averaged over the pixels: 0 where the network is sure
+    of all, 1 where all classes are equally probable.
     To annotate what has the largest entropy is uncertainty sampling
     ([Settles](https://burrsettles.com/pub/settles.activelearning.pdf),
     section 3.1). Probabilities are float16, which is good for three digits.
@@ -67,19 +66,8 @@ def rank(model: Model, images: Any, tiles: Any = None, **options: Any) -> list:
     found = []
     for one in predict(model, images, tiles, probabilities=True, **options):
         assert one.probabilities is not None
-        p = one.probabilities.reshape(-1, one.probabilities.shape[-1])
-        p = p.astype("float32")
-        entropy = _mean(_entropy(p) + _entropy(1 - p)) / math.log(2)
-        if not several:
-            entropy = _mean(_entropy(p).sum(axis=-1)) / math.log(p.shape[-1])
-        means = p.mean(axis=0, dtype="float64")
-        found.append(Ranked(one.source, entropy, means))
+        p = one.probabilities
+        entropy = confidence_maps(p, several)[1].mean(dtype="float64")
+        means = p.mean(axis=(0, 1), dtype="float64")
+        found.append(Ranked(one.source, float(entropy), means))
     return sorted(found, key=lambda one: -one.entropy)
-
-
-def _entropy(p: NDArray) -> NDArray:
-    return -p * np.log(np.maximum(p, np.finfo("float32").tiny))
-
-
-def _mean(values: NDArray) -> float:
-    return float(values.mean(dtype="float64"))

@@ -104,14 +104,19 @@ def lock(path):
         yield
 
 
-def write_table(path, rows):
-    """Writes rows, dictionaries with the same keys, as a CSV file."""
+def write_table(path, rows, columns=None):
+    """Writes rows, dictionaries with the same keys, as a CSV file.
+
+    `columns` are needed where there may be no rows, or values are missing.
+    """
     with (
         writing(path) as temporary,
         open(
             temporary, "w", -1, "utf-8", "backslashreplace", newline=""
         ) as file,
     ):
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(
+            file, list(columns or rows[0]), lineterminator="\n"
+        )
         writer.writeheader()
         writer.writerows(rows)

@@ -50,7 +50,7 @@ def test_a_file_for_each_image(kind, images, data, tmp_path):
     pairs = package.from_folder(data, "val")
     for image, (_, mask) in zip(images, pairs, strict=True):
         shutil.copy(image, inside)
-        (file,) = Polygons(kind).files(image.stem)
+        (file,) = Polygons(kind).files(image.stem, image)
         (out / file).parent.mkdir(parents=True, exist_ok=True)
         found = Prediction(image, None, mask)
         Polygons(kind).write([out / file], found, pairs.class_table)

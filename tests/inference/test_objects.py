@@ -26,8 +26,8 @@ def test_discs_that_touch(radius, width):
     apart = 2 * radius * np.sqrt(1 - width**2)
     both = disc(35, 50, radius) | disc(35 + apart, 50, radius)
     found = find_objects(both)
-    assert found.max() == (2 if width < 0.75 else 1)
-    if width < 0.75:
+    assert found.max() == (2 if width < 0.85 else 1)
+    if width < 0.85:
         left, right = found[50, 35], found[50, int(35 + apart)]
         assert left != right
         border = np.abs(X - 35 - apart / 2) < 2

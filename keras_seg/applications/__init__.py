@@ -5,6 +5,7 @@ from keras_seg.applications.deeplab_v1 import DeepLabV1
 from keras_seg.applications.deeplab_v2 import DeepLabV2
 from keras_seg.applications.deeplab_v3 import DeepLabV3
 from keras_seg.applications.deeplab_v3 import DeepLabV3Plus
+from keras_seg.applications.fcn import FCN2s
 from keras_seg.applications.fcn import FCN8s
 from keras_seg.applications.fcn import FCN16s
 from keras_seg.applications.fcn import FCN32s
@@ -23,6 +24,7 @@ __all__ = [
     "DeepLabV3Plus",
     "FCN16s",
     "FCN32s",
+    "FCN2s",
     "FCN8s",
     "LinearHead",
     "N4",

@@ -1,4 +1,4 @@
-"""VGG's network at stride 8, as the first DeepLabs lay it out."""
+"""VGG's network as FCN pads it, and at stride 8 as the first DeepLabs do."""
 
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -9,7 +9,13 @@ from keras import layers
 from keras_seg.applications.builder import without_effect
 from keras_seg.surgery import graph
 
-__all__ = ["base_vgg", "check_seed", "dense_vgg", "has_vgg_plan"]
+__all__ = [
+    "base_vgg",
+    "check_seed",
+    "dense_vgg",
+    "has_vgg_plan",
+    "pad_by_100",
+]
 
 POOLS = 5
 
@@ -123,3 +129,38 @@ def _plan(model: keras.Model) -> tuple[list[keras.Layer], list[str]]:
         elif isinstance(layer, layers.Conv2D):
             names.append(layer.name)
     return pools, names
+
+
+def pad_by_100(model: keras.Model) -> keras.Model:
+    """Pads in front of a VGG by 100 pixels, and lets its pools round up.
+
+    Caffe's network pads its first convolution, of 3×3, by 100: 99 more than
+    the others, so that the unpadded 7×7 window of the first fully connected
+    layer fits even the smallest image.
+    """
+    convolutions = [x for x in model.layers if isinstance(x, layers.Conv2D)]
+    pools = [x for x in model.layers if isinstance(x, layers.MaxPooling2D)]
+    plan = (
+        len(pools) == 5
+        and all(pool.pool_size == pool.strides == (2, 2) for pool in pools)
+        and convolutions[0].kernel_size == (3, 3)
+        and convolutions[0].padding == "same"
+        and any(x.kernel_size == (7, 7) for x in convolutions)
+    )
+    if not plan:
+        raise ValueError(
+            "geometry='paper' is that of VGG: a padded 3×3 convolution first, "
+            "five 2×2 pools, 7×7 windows (built for 224×224). The backbone "
+            f"'{model.name}' has another plan."
+        )
+    copier = graph.Copier()
+    options = {"data_format": graph.data_format_of(model)}
+
+    def call(operation, *args, **kwargs):
+        if operation is convolutions[0]:
+            args = (layers.ZeroPadding2D(99, name="pad_99", **options)(*args),)
+        # Padding "same" of a 2×2 pool is one position at the end, or none.
+        changes = {"padding": "same"} if operation in pools else {}
+        return copier.copy(operation, **changes)(*args, **kwargs)
+
+    return graph.rebuild(model, lambda x: x, call, copier)

@@ -9,7 +9,7 @@ from keras_seg.cli.options import DATA
 
 # For help and completion, which import no Keras.
 MODELS = (
-    *("fcn8s", "fcn16s", "fcn32s", "unet", "deeplabv1", "deeplabv2"),
+    *("fcn2s", "fcn8s", "fcn16s", "fcn32s", "unet", "deeplabv1", "deeplabv2"),
     *("deeplabv3", "deeplabv3plus", "segnet", "segnetbasic", "deconvnet"),
     *("slidingwindow", "linearhead"),
 )

@@ -31,6 +31,7 @@ SYSTEMS = {
     "fcn32s": (applications.FCN32s, tiny_vgg, {}),
     "fcn16s": (applications.FCN16s, tiny_resnet, {}),
     "fcn8s": (applications.FCN8s, tiny_vgg, {}),
+    "fcn2s": (applications.FCN2s, tiny_vgg, {}),
     "deeplabv1": (applications.DeepLabV1, tiny_vgg, VGG),
     "deeplabv1_base": (
         applications.DeepLabV1,

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from keras_seg.applications import FCN2s
 from keras_seg.applications import FCN8s
 from keras_seg.applications import FCN16s
 from keras_seg.applications import FCN32s
@@ -88,6 +89,22 @@ def test_scores_what_the_paper_scores(backbone):
     assert source.name == scored[0]
     assert model.get_layer("score_pool4").input.shape[-1] == scored[1]
     assert model.get_layer("score_pool3").input.shape[-1] == scored[2]
+
+
+@pytest.mark.once
+def test_finer_scores():
+    """Each map that FCN-2s adds has half the stride, and scores of its own."""
+    model = FCN2s(tiny_vgg(), classes=2)
+    sizes = {4: 4, 3: 8, 2: 16, 1: 32}  # of a 64×64 image
+    known = keras.Model(
+        model.input,
+        [model.get_layer(f"fuse_pool{number}").output for number in sizes],
+    )
+    found = known(np.zeros((1, 64, 64, 3)))
+    assert [x.shape[1] for x in found] == list(sizes.values())
+    assert model.count_params() - FCN8s(
+        tiny_vgg(), classes=2
+    ).count_params() == ((4 + 1) * 2 + (8 + 1) * 2)
 
 
 def test_scores_are_aligned_with_the_image():

@@ -61,6 +61,7 @@ class ScoreForm:
         threshold: float, or a tuple with one for each label: probabilities.
         least: optional float, the smallest probability of an id; pixels that
             are less sure are void.
+        temperature: float, what logits are divided by for probabilities.
     """
 
     scores: int
@@ -68,6 +69,7 @@ class ScoreForm:
     from_logits: bool | None = True
     threshold: float | tuple[float, ...] = 0.5
     least: float | None = None
+    temperature: float = 1.0
 
     @classmethod
     def of(
@@ -92,12 +94,22 @@ class ScoreForm:
         multi_label = is_multi_label(model)
         if multi_label or scores == 1 or certain:
             from_logits = resolve_from_logits(model, from_logits)
-        threshold = known_facts(model).get("threshold")
+        facts = known_facts(model)
+        threshold, temperature = (
+            facts.get("threshold"),
+            facts.get("temperature"),
+        )
         if threshold is None:
             threshold = 0.5
         if isinstance(threshold, list):
             threshold = tuple(threshold)
-        return cls(scores, multi_label, from_logits, threshold)
+        return cls(
+            scores,
+            multi_label,
+            from_logits,
+            threshold,
+            temperature=temperature or 1.0,
+        )
 
     @property
     def by_threshold(self) -> bool:
@@ -151,15 +163,38 @@ class ScoreForm:
         [[0.5, 0.5]]
         """
         scores = scores.astype(np.result_type(scores.dtype, "float32"))
+        from_logits = self.from_logits
+        if self.temperature != 1:
+            scores, from_logits = (
+                self.logits_of(scores) / self.temperature,
+                True,
+            )
         if self.scores == 1 and not self.multi_label:
-            p = _sigmoid(scores) if self.from_logits else scores
+            p = _sigmoid(scores) if from_logits else scores
             return np.concatenate([1 - p, p], axis=-1)
-        if not self.from_logits:
+        if not from_logits:
             return scores
         if self.multi_label:
             return _sigmoid(scores)
         scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
         return scores / scores.sum(axis=-1, keepdims=True)
+
+    def logits_of(self, scores: NDArray) -> NDArray:
+        """Logits, at least float32: probabilities of 0 and 1 have finite ones.
+
+        Example:
+
+        >>> ScoreForm(1, from_logits=False).logits_of(np.array([0.5])).tolist()
+        [0.0]
+        """
+        scores = scores.astype(np.result_type(scores.dtype, "float32"))
+        if self.from_logits:
+            return scores
+        least = np.finfo("float32").eps
+        if self.by_threshold:
+            p = np.clip(scores, least, 1 - least)
+            return np.log(p) - np.log1p(-p)
+        return np.log(np.maximum(scores, least))
 
 
 def known_facts(model: Any) -> dict[str, Any]:
@@ -168,7 +203,7 @@ def known_facts(model: Any) -> dict[str, Any]:
     An exported one has them as attributes, and is run without Keras.
     """
     if hasattr(model, "from_logits"):
-        names = ("multi_label", "threshold")
+        names = ("multi_label", "threshold", "temperature")
         facts = {name: getattr(model, name, None) for name in names}
         return {k: v for k, v in facts.items() if v is not None}
     if not hasattr(model, "layers"):

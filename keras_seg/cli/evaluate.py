@@ -1,6 +1,5 @@
 """`keras-seg evaluate`: the scores of a trained model on a data set."""
 
-import dataclasses
 import json
 import pathlib
 import shlex
@@ -11,6 +10,8 @@ from typing import Any
 import typer
 
 from keras_seg.cli import console
+from keras_seg.cli.evaluation_data import read_pairs
+from keras_seg.cli.evaluation_data import trained_on
 from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
 from keras_seg.cli.network import say_tiles
@@ -29,6 +30,7 @@ from keras_seg.words import count
 if TYPE_CHECKING:
     from keras_seg.data import Folder
     from keras_seg.inference import Evaluation
+    from keras_seg.inference import Reliability
     from keras_seg.runs import RunFolder
 
 __all__ = ["evaluate"]
@@ -38,6 +40,7 @@ EXAMPLES = 8
 PARTS = (
     *(".csv", "_images.csv", "_worst.png", "_confusion.png"),
     *("_trimap.csv", "_trimap.png"),
+    *("_reliability.csv", "_reliability.png"),
 )
 
 
@@ -67,6 +70,14 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    calibration: Annotated[
+        bool,
+        typer.Option(
+            "--calibration",
+            help="Compare probabilities with the truth, too, and keep the "
+            "temperature that mends them in the run folder.",
+        ),
+    ] = False,
     bucket: Annotated[
         int,
         typer.Option(
@@ -103,7 +114,9 @@ def evaluate(
     Written into the run folder, or into --out: evaluation_SPLIT.csv, the
     scores of each class; evaluation_SPLIT_images.csv, those of each image;
     pictures of the confusion matrix and of the worst images;
-    evaluation_SPLIT.json, which names the data and the model.
+    evaluation_SPLIT.json, which names the data and the model. With
+    --calibration evaluation_SPLIT_reliability.csv and .png show how often the
+    network is right, against how sure it is.
     """
     use_backend()
 
@@ -127,7 +140,7 @@ def evaluate(
     names = splits(data)
     if split is None:
         split = choose_split(names, "val")
-    pairs = _read(
+    pairs = read_pairs(
         data,
         split,
         names,
@@ -157,7 +170,8 @@ def evaluate(
     record = _Record(folder, name, facts)
     if not overwrite:
         record.refuse_other_data()
-    console.warn(_trained_on(run, pairs, facts["fingerprint"], data))
+    images_seen = trained_on(run, pairs, facts["fingerprint"], data)
+    console.warn(images_seen)
     model = source.load()
     say_tiles(model, [pair.image for pair in pairs.pairs])
     folder.path.mkdir(parents=True, exist_ok=True)
@@ -166,99 +180,40 @@ def evaluate(
         console.warnings_as_lines(UserWarning),
     ):
         found = inference.evaluate(
-            model, pairs, bucket=bucket, trimap=trimap, progress=progress
+            model,
+            pairs,
+            bucket=bucket,
+            trimap=trimap,
+            calibration=calibration,
+            progress=progress,
         )
     images = count(found.images, "image")
     console.show_scores(found.rows(), f"{facts['model']}, {images}")
     record.remove_earlier()
     written = _report(folder, name, found, pairs)
     record.write()
+    if found.reliability is not None:
+        keeps = not (images_seen or is_name(network))
+        kept_by = source.run if keeps else None
+        _keep_temperature(kept_by, found.reliability, last)
     console.say(f"Wrote {', '.join(map(str, written))}")
     option = "" if source.run else "--model "
     quoted = option + shlex.quote(spelled(network))
     console.say(f"Next: keras-seg predict {quoted} IMAGE... --out predictions")
 
 
-def _read(
-    path: pathlib.Path,
-    split: str | None,
-    names: tuple[str, ...],
-    run: "RunFolder",
-    network: str,
-    bit_depth: int | None,
-    mask_values: str | None,
-    skip_unlabeled: bool,
-    multi_label: bool,
-) -> "Folder":
-    """Reads the pairs, in the classes of the run.
-
-    `split` is `None` for the images that the run held out, or for all where it
-    held out none of these.
-    """
-    from keras_seg.data import ClassTable
-    from keras_seg.data import from_folder
-    from keras_seg.data.layout import find_classes
-    from keras_seg.data.mask_files import MaskFiles
-    from keras_seg.data.mask_files import parse_mask_values
-    from keras_seg.data.stack_files import StackFiles
-    from keras_seg.runs import RunError
-    from keras_seg.runs.source import fingerprint
-    from keras_seg.runs.source import held_out_part
-    from keras_seg.runs.source import recorded_source
-
-    table = find_classes(path)
-    classes = ClassTable.read(table) if table else run.class_table
-    if classes.names != run.class_table.names:
-        raise RunError(
-            f"{table} has the classes {', '.join(classes.names)}; "
-            f"{network} was trained on {', '.join(run.class_table.names)}. "
-            "Fix: evaluate on data of the same classes, or train again."
-        )
-    options: dict = {"skip_unlabeled": True} if skip_unlabeled else {}
-    source = recorded_source(run)
-    if mask_values is None and source is not None:
-        mask_values = source.mask_values
-    if mask_values is not None:
-        options["mask_values"] = parse_mask_values(mask_values)
-    options["bit_depth"] = bit_depth
-    if multi_label:
-        options["multi_label"] = True
-    if source is not None and source.multi_label:
-        options["missing_classes"] = source.missing_classes
-    part = split
-    if split is None and source is not None and source.held_out and names:
-        part = source.split
-    elif split == "all" and not names:
-        part = None
-    pairs = from_folder(path, part, class_table=classes, **options)
-    held_out = held_out_part(run, pairs) if split is None else None
-    if held_out is not None:
-        console.say(
-            f"Of {count(len(pairs), 'image')} the {len(held_out)} that "
-            f"{run.path} held out are evaluated; --split {part or 'all'} takes "
-            "all."
-        )
-        held_out.skipped, pairs = pairs.skipped, held_out
-    by_name = any(pair.planes for pair in pairs.pairs)
-    named = table or by_name
-    named = named or not isinstance(pairs.masks, MaskFiles | StackFiles)
-    unnamed = ClassTable.default(len(classes)).names == classes.names
-    known = [
-        facts.get("fingerprint")
-        for facts in ((run.data or {}).get(p) for p in ("train", "validation"))
-        if isinstance(facts, dict)
-    ]
-    own = source is not None and pathlib.Path(source.path) == path.resolve()
-    file = run.path / "classes.csv"
-    fix = f"copy {file} there" if file.exists() else "put a classes.csv there"
-    if not (named or unnamed or own or fingerprint(pairs) in known):
-        raise RunError(
-            f"{path} does not say what its classes are, and {network} was "
-            f"not trained on it: whether its ids mean "
-            f"{', '.join(classes.names)}, in this order, cannot be known. "
-            f"Fix: if they do, {fix}."
-        )
-    return pairs
+def _keep_temperature(
+    run: "RunFolder | None", found: "Reliability", last: bool
+) -> None:
+    kept = "is kept by no run"
+    if run is not None:
+        run.keep_temperature(found.temperature, best=not last)
+        kept = f"is kept in {run.path}, for predict and export"
+    console.say(
+        f"Expected calibration error {found.error:.4f}; "
+        f"{found.error_after:.4f} at the temperature {found.temperature:.3f}, "
+        f"which {kept}."
+    )
 
 
 def _report(
@@ -288,6 +243,9 @@ def _report(
             pictures["confusion"] = visualization.confusion(
                 found.matrix, found.class_table.names
             )
+        if found.reliability is not None:
+            rows = found.reliability.rows()
+            pictures["reliability"] = visualization.reliability(rows)
         if found.bands is not None:
             pictures["trimap"] = visualization.trimap_curve(found.bands)
     if found.bands is not None:
@@ -296,6 +254,11 @@ def _report(
             for width, band in found.bands.items()
         ]
         written.append(run.write_table(f"{name}_trimap.csv", rows))
+    if found.reliability is not None:
+        table = run.write_table(
+            f"{name}_reliability.csv", found.reliability.rows()
+        )
+        written.append(table)
     for part, picture in pictures.items():
         run.write_picture(f"{name}_{part}.png", picture)
         written.append(run.path / f"{name}_{part}.png")
@@ -333,45 +296,3 @@ class _Record:
     def write(self) -> None:
         text = json.dumps(self._facts, indent=2) + "\n"
         self._run.write_text(f"{self._name}.json", text)
-
-
-def _trained_on(
-    run: "RunFolder", pairs: "Folder", fingerprint: str, path: pathlib.Path
-) -> str:
-    """A sentence on how many of the images the run was trained on, or "".
-
-    Equal fingerprints mean all of them. Otherwise the contents of the files are
-    compared, if the training data are where they were, or have moved to `path`.
-    """
-    facts = (run.data or {}).get("train")
-    if isinstance(facts, dict) and facts.get("fingerprint") == fingerprint:
-        shared = len(pairs)
-    else:
-        shared = _shared(run, pairs, path)
-    if not shared:
-        return ""
-    return (
-        f"{shared} of the {len(pairs)} images were trained on: their scores "
-        "say nothing of images that the model has not seen."
-    )
-
-
-def _shared(run: "RunFolder", pairs: "Folder", path: pathlib.Path) -> int:
-    """How many images have the contents of a file the run was trained on."""
-    from keras_seg.runs.source import recorded_source
-
-    source = recorded_source(run)
-    if source is None:
-        return 0
-    if not pathlib.Path(source.path).exists():
-        source = dataclasses.replace(source, path=str(path))
-    try:
-        trained, _ = source.read(check=False)
-        images = [pair.image for pair in trained.pairs]
-        sizes = {image.stat().st_size for image in images}
-        found = [pair.image for pair in pairs.pairs]
-        found = [image for image in found if image.stat().st_size in sizes]
-        contents = set(map(digest, images)) if found else set()
-    except (ValueError, OSError):
-        return 0  # They were moved or changed.
-    return sum(digest(image) in contents for image in found)

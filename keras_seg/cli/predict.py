@@ -233,6 +233,8 @@ def predict(
         targets = plan(names, out, extras, labels, as_data)
     every = dict(targets)
     options["bit_depth"] = source.bit_depth
+    if source.run is not None:
+        options["temperature"] = source.run.temperature(best=not last)
     options["classes"] = [
         table.names,
         table.colors,
@@ -312,11 +314,20 @@ def altered(
     """Applies the options of prediction to a Keras model."""
     from keras_seg import surgery
     from keras_seg.inference.scores import warn_of_weights
+    from keras_seg.layers.metadata import note
+    from keras_seg.score_form import known_facts
     from keras_seg.surgery.tta import without_shrinking
 
     # Before surgery, which folds some of the weights into others.
     with console.warnings_as_lines(UserWarning):
         warn_of_weights(model)
+    same = scales == (1.0,) and not (mirror or crf or output_stride)
+    if not same and known_facts(model).get("temperature"):
+        note(model, temperature=None)
+        console.warn(
+            "The temperature of the run is left out: it was measured without "
+            "these options."
+        )
     model, longest_side = without_shrinking(model)
     if output_stride is not None:
         model = surgery.set_output_stride(model, output_stride)

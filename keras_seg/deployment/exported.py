@@ -57,6 +57,7 @@ class ExportedModel:
         self.from_logits = self.metadata.from_logits
         self.multi_label = self.metadata.multi_label
         self.threshold = self.metadata.threshold
+        self.temperature = self.metadata.temperature
         self.longest_side = self.metadata.longest_side
         height, width = self.metadata.size or (None, None)
         shape = (None, height, width, self.metadata.channels)

@@ -29,6 +29,7 @@ from keras_seg.inference.scores import warn_of_weights
 from keras_seg.runs.model_file import class_table_of
 from keras_seg.score_form import ScoreForm
 from keras_seg.score_form import is_multi_label
+from keras_seg.score_form import known_facts
 from keras_seg.score_form import number_of_classes
 from keras_seg.surgery.graph import data_format_of
 from keras_seg.surgery.graph import functional
@@ -146,6 +147,7 @@ def export(
         scores=network.output_shape[-1],
         multi_label=is_multi_label(model),
         threshold=_threshold(model),
+        temperature=known_facts(model).get("temperature"),
         longest_side=longest_side_of(model),
     )
     warn_of_weights(model)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import pathlib
 from typing import Any
@@ -47,6 +48,8 @@ class ExportMetadata:
         threshold: float or list of one for each label, the probability above
             which it is there. Defaults to None, where the largest score
             decides.
+        temperature: float, what logits are divided by for calibrated
+            probabilities. Defaults to None, 1.
     """
 
     model: str
@@ -63,6 +66,7 @@ class ExportMetadata:
     scores: int | None = None
     multi_label: bool = False
     threshold: float | list[float] | None = None
+    temperature: float | None = None
 
     def to_json(self) -> str:
         """Returns the metadata as JSON, with input and output described."""
@@ -115,7 +119,11 @@ def _checked(known: dict[str, Any]) -> dict[str, Any]:
     threshold, scores = known.get("threshold"), known.get("scores")
     if threshold is not None and score_thresholds(threshold, True).ndim > 1:
         raise ValueError(f"{threshold!r:.40} is no threshold")
+    temperature = known.get("temperature")
+    if temperature is not None and not 0 < temperature < math.inf:
+        raise ValueError(f"{temperature!r:.40} is no temperature")
     return {
+        "temperature": temperature,
         "multi_label": bool(multi_label),
         "threshold": threshold,
         "scores": None if scores is None else json_integer(scores, 1 << 16),

@@ -23,6 +23,9 @@ from keras_seg.lazy import getter
 if TYPE_CHECKING:
     from keras_seg.inference.evaluation import Evaluation
     from keras_seg.inference.evaluation import evaluate
+    from keras_seg.inference.reliability import Reliability
+    from keras_seg.inference.reliability import fit_temperature
+    from keras_seg.inference.reliability import set_temperature
     from keras_seg.inference.threshold import set_threshold
     from keras_seg.inference.threshold import tune_threshold
 
@@ -32,15 +35,18 @@ __all__ = [
     "Prediction",
     "Predictions",
     "Ranked",
+    "Reliability",
     "Tiles",
     "confidence_maps",
     "evaluate",
     "find_objects",
+    "fit_temperature",
     "measure_objects",
     "predict",
     "predict_batch",
     "predict_turned",
     "rank",
+    "set_temperature",
     "set_threshold",
     "tune_threshold",
 ]
@@ -50,6 +56,9 @@ __getattr__ = getter(
     {
         "Evaluation": "evaluation",
         "evaluate": "evaluation",
+        "Reliability": "reliability",
+        "fit_temperature": "reliability",
+        "set_temperature": "reliability",
         "set_threshold": "threshold",
         "tune_threshold": "threshold",
     },

@@ -16,10 +16,13 @@ from keras_seg import words
 from keras_seg.arguments import check_positive
 from keras_seg.data import ClassTable
 from keras_seg.data.folder import PairSequence
+from keras_seg.inference.one_size import one_size_of
 from keras_seg.inference.one_size import predict_ids
 from keras_seg.inference.predict import buckets
 from keras_seg.inference.predict import predict
+from keras_seg.inference.reliability import Reliability
 from keras_seg.inference.scores import Model
+from keras_seg.inference.scores import predict_scores
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.metrics import Scores
 from keras_seg.metrics import count_labels
@@ -32,6 +35,9 @@ from keras_seg.score_form import ScoreForm
 from keras_seg.score_form import number_of_classes
 
 __all__ = ["Evaluation", "evaluate"]
+
+# Logits in memory that calibration is measured on.
+SAMPLE = 2**22
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,6 +57,8 @@ class Evaluation:
             its `keras_seg.metrics.Scores`, or None without `trimap`.
         model: the model that was evaluated, for `show_worst`.
         data: the data it was evaluated on, for `show_worst`.
+        reliability: `keras_seg.inference.Reliability`, or None without
+            `calibration`.
     """
 
     matrix: NDArray[np.int64]
@@ -60,6 +68,7 @@ class Evaluation:
     bands: dict[int, Scores] | None = None
     model: Model | None = dataclasses.field(default=None, repr=False)
     data: PairSequence | None = dataclasses.field(default=None, repr=False)
+    reliability: Reliability | None = None
 
     @property
     def scores(self) -> Scores:
@@ -171,6 +180,7 @@ def evaluate(
     class_table: ClassTable | None = None,
     trimap: str | None = None,
     from_logits: bool | None = None,
+    calibration: bool = False,
     progress: Callable[[int], object] | None = None,
 ) -> Evaluation:
     """Sums the confusion matrix of a model over a data set.
@@ -195,6 +205,9 @@ def evaluate(
         trimap: optional str, the kind of boundaries for scores in bands along
             them, see `keras_seg.metrics.trimap`; not of labels.
         from_logits: see `predict`.
+        calibration: bool, whether the probabilities are compared with the
+            truth, too, on pixels drawn by chance, equally many of each image.
+            Defaults to False.
         progress: optional function of the number of images done.
 
     Returns:
@@ -202,8 +215,9 @@ def evaluate(
 
     Raises:
         ValueError: If an id is outside the classes, the model has another
-            number of classes than the data or other names for them, or masks
-            of two classes hold only 0 and 255.
+            number of classes than the data or other names for them, masks
+            of two classes hold only 0 and 255, or there is `calibration` of
+            a model that takes images of one size.
 
     Example:
 
@@ -219,7 +233,7 @@ def evaluate(
     check_positive(batch_size=batch_size, bucket=bucket)
     if len(data) == 0:
         raise ValueError("`data` must have at least one pair. Received: none")
-    form = ScoreForm.of(model, from_logits)
+    form = ScoreForm.of(model, from_logits, certain=calibration)
     count = number_of_classes(model)
     own = class_table_of(model)
     if class_table is None:
@@ -246,21 +260,36 @@ def evaluate(
             "`trimap` is of classes that exclude each other. Fix: leave it "
             f"out. Received: trimap={trimap!r}, a model of {count} labels"
         )
+    if calibration and one_size_of(model) is not None:
+        raise ValueError(
+            "`calibration` is of models that take images of any size. "
+            f"Received: a model of {one_size_of(model)}"
+        )
     warn_of_weights(model)
     shape = (count, 2, 2) if form.multi_label else (count, count)
     matrix = np.zeros(shape, np.int64)
     per_image: list[float] = []
     void = 0
+    drawn: list[tuple[NDArray, NDArray]] = []
+    quota = max(1, SAMPLE // (len(data) * count))
 
     def pairs() -> Iterator[tuple[NDArray, NDArray]]:
         nonlocal void
         for batch, images in buckets(
             model, _masks_first(data), batch_size, bucket
         ):
-            found = predict_ids(model, images, form)
-            for (mask, image), ids in zip(batch, found, strict=True):
-                pair = mask, ids[: image.shape[0], : image.shape[1]]
+            if calibration:
+                scores_of = predict_scores(model, images)
+                found = form.ids_of(scores_of)
+            else:
+                found = predict_ids(model, images, form)
+            for number, (mask, image) in enumerate(batch):
+                inside: tuple = (number, *map(slice, image.shape[:2]))
+                pair = mask, found[inside]
                 counts = _count(*pair, count, form.multi_label)
+                if calibration:
+                    sample = scores_of[inside], mask, form, quota
+                    drawn.append(_sample(*sample, seed=len(per_image)))
                 matrix[:] += counts
                 void += mask.size - int(counts.sum())
                 per_image.append(scores(counts).mean_iou)
@@ -276,6 +305,10 @@ def evaluate(
     # The masks of a folder have been read by its table of classes.
     if not hasattr(data, "class_table") and seems_0_255(matrix, void, 255):
         raise ValueError(MASKS_OF_0_255)
+    reliability = None
+    if any(len(truth) for _, truth in drawn):
+        logits, truth = map(np.concatenate, zip(*drawn, strict=True))
+        reliability = Reliability.of(logits, truth, form.temperature)
     return Evaluation(
         matrix,
         class_table,
@@ -284,7 +317,26 @@ def evaluate(
         bands,
         model,
         data,
+        reliability,
     )
+
+
+def _sample(
+    scores: NDArray, mask: NDArray, form: ScoreForm, quota: int, seed: int
+) -> tuple[NDArray, NDArray]:
+    """Logits `(pixels, classes)` of some pixels, and their classes.
+
+    One score is that of the second of two classes, as each of several labels.
+    """
+    logits = form.logits_of(scores)
+    if form.by_threshold:
+        logits = np.stack([np.zeros_like(logits), logits], axis=-1)
+    truth = mask.ravel()
+    logits = logits.reshape(truth.size, -1)
+    known = np.flatnonzero(truth < logits.shape[-1])
+    if len(known) > quota:
+        known = np.random.default_rng(seed).choice(known, quota, replace=False)
+    return logits[known], truth[known]
 
 
 def _count(

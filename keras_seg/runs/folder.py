@@ -1,6 +1,7 @@
 """The folder of a run: what it was trained with, and what came of it."""
 
 import csv
+import hashlib
 import json
 import os
 import pathlib
@@ -22,6 +23,7 @@ from keras_seg.data.text import read_text
 from keras_seg.environment import devices
 from keras_seg.environment import version_of
 from keras_seg.hub.names import is_name
+from keras_seg.layers.metadata import note
 from keras_seg.runs.files import RunError
 from keras_seg.runs.files import new_folder
 from keras_seg.runs.files import write_table
@@ -56,6 +58,7 @@ class RunFolder:
     | `log.txt` | what happened when |
     | `per_class_iou.csv` | the scores of each class, at the end |
     | `confusion.png` | which class was taken for which, at the end |
+    | `temperature.json` | what logits are divided by for probabilities |
     | `README.md` | the model card; a run that has one is finished |
 
     Every file is written in a hidden folder first, synced, and then moved,
@@ -215,7 +218,35 @@ class RunFolder:
                 "model.keras; its first epoch has not ended. Fix: go on with "
                 f"keras-seg train --resume {self.path}."
             )
-        return load_model(path, len(self.class_table))
+        model = load_model(path, len(self.class_table))
+        temperature = self.temperature(best)
+        if temperature is not None:
+            note(model, temperature=temperature)
+        return model
+
+    def temperature(self, best: bool = True) -> float | None:
+        """The temperature kept for the model as it is now, or `None`."""
+        path = self.model_path(best)
+        known = self._read("temperature.json", _parse_object) or {}
+        found = known.get(path.name, {})
+        if not path.is_file() or found.get("sha256") != _digest(path):
+            return None
+        return float(found["temperature"])
+
+    def keep_temperature(self, temperature: float, best: bool = True) -> None:
+        """Keeps the temperature of a model, for `load_model`.
+
+        Args:
+            temperature: float, see `keras_seg.inference.set_temperature`.
+            best: bool, of which model, see `load_model`.
+        """
+        path = self.model_path(best)
+        known = self._read("temperature.json", _parse_object) or {}
+        known[path.name] = {
+            "temperature": temperature,
+            "sha256": _digest(path),
+        }
+        self.write_text("temperature.json", json.dumps(known, indent=2) + "\n")
 
     def save_model(self, model: keras.Model, name: str) -> None:
         """Saves a model as `name`, without the state of its optimizer."""
@@ -285,6 +316,11 @@ class RunFolder:
                 f"{path} cannot be read: {error} "
                 "Fix: correct the file, or train again."
             ) from error
+
+
+def _digest(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _parse_object(text):

@@ -19,6 +19,7 @@ from keras_seg.visualization.contact import gallery
 from keras_seg.visualization.plots import can_plot
 from keras_seg.visualization.plots import confusion
 from keras_seg.visualization.plots import curves
+from keras_seg.visualization.plots import reliability
 from keras_seg.visualization.plots import trimap_curve
 from keras_seg.visualization.sheets import legend
 from keras_seg.visualization.sheets import overlay_with_legend
@@ -40,6 +41,7 @@ __all__ = [
     "overlay",
     "overlay_with_legend",
     "panel",
+    "reliability",
     "save_image",
     "save_label_masks",
     "save_mask",

@@ -14,7 +14,7 @@ from keras_seg.lazy import optional
 from keras_seg.visualization.coloring import Picture
 from keras_seg.visualization.fonts import plotted
 
-__all__ = ["can_plot", "confusion", "curves", "trimap_curve"]
+__all__ = ["can_plot", "confusion", "curves", "reliability", "trimap_curve"]
 
 TRAINING, VALIDATION = "#0072B2", "#D55E00"  # blue and vermilion of Okabe-Ito
 
@@ -180,6 +180,44 @@ def confusion(matrix: ArrayLike, names: Sequence[str]) -> Picture:
     bar.set_label("% of the truth's pixels", fontsize=size)
     bar.ax.tick_params(labelsize=size)
     bar.outline.set_visible(False)
+    return _rendered(figure)
+
+
+def reliability(rows: Sequence[Mapping]) -> Picture:
+    """Draws how often a network is right, against how sure it is.
+
+    Bars on the diagonal are those of calibrated probabilities. Below them the
+    share of the pixels in each bin.
+
+    Args:
+        rows: what `keras_seg.inference.Reliability.rows` returns.
+
+    Returns:
+        uint8 array `(height, width, 3)`.
+
+    Raises:
+        ImportError: if matplotlib is not installed.
+    """
+    figure = _figure(4.2, 4.8)
+    upper, lower = figure.subplots(
+        2, sharex=True, gridspec_kw={"height_ratios": [3, 1]}
+    )
+    left = [row["from"] for row in rows]
+    width = rows[0]["to"] - rows[0]["from"]
+    right = np.array([row["accuracy"] for row in rows])
+    sure = np.array([row["confidence"] for row in rows])
+    pixels = np.array([row["pixels"] for row in rows])
+    bar = {"width": width, "align": "edge", "edgecolor": "white"}
+    upper.bar(left, right, color=TRAINING, label="accuracy", **bar)
+    upper.plot(sure, sure, "o", color=VALIDATION, ms=4, label="confidence")
+    upper.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle="--")
+    upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="accuracy")
+    upper.set_title("reliability of the probabilities", fontsize=11)
+    upper.legend(fontsize=9, frameon=False, loc="upper left")
+    lower.bar(left, pixels / max(pixels.sum(), 1), color="0.6", **bar)
+    lower.set(xlabel="largest probability", ylabel="share of pixels")
+    _style(upper)
+    _style(lower)
     return _rendered(figure)
 
 

@@ -23,6 +23,7 @@ from keras_seg.deployment import ExportError
 from keras_seg.deployment import convert
 from keras_seg.deployment import exporting
 from keras_seg.deployment.verification import probe_images
+from keras_seg.inference import set_temperature
 from keras_seg.inference import set_threshold
 from keras_seg.layers.metadata import note
 from keras_seg.runs import RunFolder
@@ -62,16 +63,18 @@ CASES = [
 
 @pytest.mark.parametrize(("known", "size"), CASES[:1])
 @pytest.mark.parametrize("count", [1, 3])
-def test_thresholds_are_in_the_file(count, known, size, tmp_path):
+def test_threshold_and_temperature_are_kept(count, known, size, tmp_path):
     """One score a pixel, or labels: the ids are those of the model."""
     model = randomize(UNet(classes=count, filters=4, depth=1))
     if count > 1:
         note(model, multi_label=True)
     threshold = 0.3 if count == 1 else [0.3, 0.5, 0.9]
     set_threshold(model, threshold)
+    set_temperature(model, 2.0)
     path = tmp_path / f"network{known.suffix}"
     written = keras_seg.export(model, path, size=size)
     assert written.metadata.threshold == threshold
+    assert written.metadata.temperature == 2
     exported = ExportedModel(path)
     assert exported.metadata == written.metadata
     assert len(exported.class_table) == max(count, 2)

@@ -11,6 +11,7 @@ from keras_seg.visualization import can_plot
 from keras_seg.visualization import confusion
 from keras_seg.visualization import curves
 from keras_seg.visualization import legend
+from keras_seg.visualization import reliability
 from keras_seg.visualization import trimap_curve
 from keras_seg.visualization.fonts import plotted
 from keras_seg.visualization.fonts import text_font
@@ -117,3 +118,17 @@ def test_bands_without_pixels():
 def test_no_bands():
     with pytest.raises(ValueError, match="Received: none"):
         trimap_curve({})
+
+
+@needs_matplotlib
+def test_reliability():
+    rows = [
+        {"from": 0, "to": 0.5, "pixels": 0, "confidence": np.nan},
+        {"from": 0.5, "to": 1, "pixels": 9, "confidence": 0.8},
+    ]
+    low, high = (
+        reliability([{**row, "accuracy": x} for row in rows])
+        for x in (0.2, 0.9)
+    )
+    blue = [(p == (0, 0x72, 0xB2)).all(axis=-1).sum() for p in (low, high)]
+    assert blue[1] > 3 * blue[0] > 0

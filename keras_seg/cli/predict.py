@@ -314,20 +314,13 @@ def altered(
     """Applies the options of prediction to a Keras model."""
     from keras_seg import surgery
     from keras_seg.inference.scores import warn_of_weights
-    from keras_seg.layers.metadata import note
     from keras_seg.score_form import known_facts
     from keras_seg.surgery.tta import without_shrinking
 
     # Before surgery, which folds some of the weights into others.
     with console.warnings_as_lines(UserWarning):
         warn_of_weights(model)
-    same = scales == (1.0,) and not (mirror or crf or output_stride)
-    if not same and known_facts(model).get("temperature"):
-        note(model, temperature=None)
-        console.warn(
-            "The temperature of the run is left out: it was measured without "
-            "these options."
-        )
+    temperature = known_facts(model).get("temperature")
     model, longest_side = without_shrinking(model)
     if output_stride is not None:
         model = surgery.set_output_stride(model, output_stride)
@@ -337,4 +330,10 @@ def altered(
         model = surgery.average_views(model, scales, mirror)
     if longest_side is not None:
         model = surgery.shrink_input(model, longest_side)
-    return surgery.add_crf(model) if crf else model
+    model = surgery.add_crf(model) if crf else model
+    if temperature and not known_facts(model).get("temperature"):
+        console.warn(
+            "The temperature of the run is left out: it was measured without "
+            "these options."
+        )
+    return model

@@ -152,22 +152,24 @@ SMALLEST = 1e-37
 CARRIED = ("class_table", "bit_depth", "multi_label", "threshold")
 
 
-def image_of(model):
+def image_of(model, same_scores=False):
     """Returns a new input for a model, its image, and that channels last.
 
-    The image has passed the facts of the model that are not of its layers.
+    The image has passed the facts of the model that are not of its layers; the
+    temperature, too, if the scores stay as calibrated as they were.
     """
     inputs = keras.Input(batch_shape=model.inputs[0].shape, name="image")
-    image = Metadata(_carried(model), name="metadata")(inputs)
+    image = Metadata(_carried(model, same_scores), name="metadata")(inputs)
     if data_format_of(model) != "channels_first":
         return inputs, image, image
     last = layers.Permute((2, 3, 1), dtype="float32", name="image_like_scores")
     return inputs, image, last(image)
 
 
-def _carried(model):
+def _carried(model, same_scores):
     known = (facts_of(model) or {}).items()
-    return {k: v for k, v in known if k in CARRIED}
+    kept = CARRIED + ("temperature",) * same_scores
+    return {k: v for k, v in known if k in kept}
 
 
 def first_output(outputs):
@@ -215,7 +217,7 @@ def shrink_input(model: keras.Model, longest_side: int) -> keras.Model:
     (1, 128, 96, 3)
     """
     data_format = data_format_of(model)
-    inputs, image, like = image_of(model)
+    inputs, image, like = image_of(model, same_scores=True)
     sides = [x for x in model.inputs[0].shape[1:] if x is None]
     if len(sides) < 2:
         raise ValueError(
@@ -239,5 +241,5 @@ def without_shrinking(model) -> tuple[keras.Model, int | None]:
         return model, None
     inner = [x for x in model.layers if isinstance(x, keras.Model)]
     if facts_of(inner[0]) is not None:
-        note(inner[0], **_carried(model))
+        note(inner[0], **_carried(model, True))
     return inner[0], model.layers[kinds.index(ShrinkToFit)].longest_side

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from keras_seg import surgery
 from keras_seg.applications import UNet
 from keras_seg.inference import Reliability
 from keras_seg.inference import evaluate
@@ -13,6 +14,8 @@ from keras_seg.inference import fit_temperature
 from keras_seg.inference import predict
 from keras_seg.inference import set_temperature
 from keras_seg.score_form import ScoreForm
+from keras_seg.score_form import known_facts
+from keras_seg.surgery.tta import without_shrinking
 from tests.networks import randomize
 
 
@@ -81,6 +84,20 @@ def test_labels_follow_it_each_by_itself():
     form = ScoreForm(2, multi_label=True, temperature=2.0)
     found = form.probabilities_of(np.array([[4.0, -2.0]]))
     np.testing.assert_allclose(found, [[1 / (1 + np.exp(-2)), 1 / (1 + np.e)]])
+
+
+@pytest.mark.once
+def test_which_surgery_keeps_it():
+    model = UNet(classes=2, filters=2, depth=1)
+    set_temperature(model, 2.0)
+    kept = [
+        surgery.fold_batch_norm(model),
+        surgery.shrink_input(model, 64),
+        without_shrinking(surgery.shrink_input(model, 64))[0],
+    ]
+    assert [known_facts(x)["temperature"] for x in kept] == [2, 2, 2]
+    for other in (surgery.average_views(model), surgery.add_crf(model)):
+        assert known_facts(other).get("temperature") is None
 
 
 @pytest.mark.parametrize("classes", [3, 1])

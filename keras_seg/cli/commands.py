@@ -17,6 +17,7 @@ from keras_seg.atomic import WriteError
 from keras_seg.atomic import os_sentence
 from keras_seg.cli import console
 from keras_seg.cli.check import check
+from keras_seg.cli.convert import convert
 from keras_seg.cli.demo import demo
 from keras_seg.cli.doctor import doctor
 from keras_seg.cli.evaluate import evaluate
@@ -203,7 +204,18 @@ def options(
 
 
 for command in (
-    *(demo, check, train, evaluate, predict, rank, serve, export, push),
+    *(
+        demo,
+        check,
+        convert,
+        train,
+        evaluate,
+        predict,
+        rank,
+        serve,
+        export,
+        push,
+    ),
     *(models, doctor),
 ):
     app.command(cls=Command)(command)

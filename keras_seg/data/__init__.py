@@ -43,6 +43,7 @@ from keras_seg.lazy import getter
 
 if TYPE_CHECKING:
     from keras_seg.data.batches import Batches
+    from keras_seg.data.converting import convert
     from keras_seg.data.windows import Windows
 
 __all__ = [
@@ -62,6 +63,7 @@ __all__ = [
     "augment",
     "check",
     "class_statistics",
+    "convert",
     "find_images",
     "from_coco",
     "from_cvat",
@@ -83,4 +85,7 @@ __all__ = [
     "write_outlines",
 ]
 
-__getattr__ = getter(__name__, {"Batches": "batches", "Windows": "windows"})
+__getattr__ = getter(
+    __name__,
+    {"Batches": "batches", "Windows": "windows", "convert": "converting"},
+)

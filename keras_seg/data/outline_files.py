@@ -18,7 +18,17 @@ from keras_seg.data.outlines import area_of
 from keras_seg.data.outlines import one_ring
 from keras_seg.data.readers.annotations import is_background
 
-__all__ = ["FORMATS", "background_ids", "write_outlines", "yolo_names"]
+__all__ = [
+    "FORMATS",
+    "VOID_OF",
+    "background_ids",
+    "write_outlines",
+    "yolo_names",
+]
+
+# From this id on outlines are void for the class id - VOID_OF, of several
+# labels; only COCO can say so.
+VOID_OF = 256
 
 
 def write_outlines(
@@ -98,7 +108,7 @@ def _coco(images: Sequence[Outlined], class_table: ClassTable) -> str:
                 {
                     "id": len(annotations) + 1,
                     "image_id": number,
-                    "category_id": 0 if void else i,
+                    "category_id": max(0, i - VOID_OF) if void else i,
                     "segmentation": [one_ring(rings).ravel().tolist()],
                     "area": abs(sum(map(area_of, rings))),
                     "bbox": [*low.tolist(), *(high - low).tolist()],

@@ -35,6 +35,7 @@ __all__ = [
 NO_OUTLINE = "a box does not tell which of its pixels are the object's"
 _VOID = ("void", "ignore", "ignored", "__ignore__")
 _BACKGROUND = ("background", "_background_")
+_UNCOVERED = 65535  # no class, nor void
 _FAR = 1e6  # pixels; farther out nothing was meant
 
 
@@ -137,6 +138,7 @@ class Labels:
         class_table: `ClassTable`.
         ids: dictionary from each label to its id.
         background: int, the id of pixels in no shape.
+        uncovered: optional `DataError`, raised for a pixel in no shape.
         multi_label: bool, whether classes may overlap; none is the
             background then.
     """
@@ -145,6 +147,7 @@ class Labels:
     ids: dict[str, int]
     background: int = VOID
     multi_label: bool = False
+    uncovered: DataError | None = None
 
     def knows(self, label):
         """Whether a label is a class or means void."""
@@ -165,6 +168,7 @@ class Labels:
         by_area: bool = True,
         under: NDArray | None = None,
         value: int = 1,
+        complete: bool = True,
     ) -> NDArray:
         """Draws regions of ids, see `paint`; each class by itself if several
         labels are allowed, void in all planes.
@@ -175,6 +179,7 @@ class Labels:
             by_area: see `paint`.
             under: optional array that is drawn over.
             value: int, what a class has in its plane.
+            complete: bool, whether nothing will be drawn over it.
 
         Returns:
             uint16 array `(height, width)` of ids, or uint8 `(height, width,
@@ -182,7 +187,10 @@ class Labels:
         """
         if not self.multi_label:
             below = self.background if under is None else under
-            return paint(regions, size, below, by_area)
+            ids = paint(regions, size, below, by_area)
+            if complete and self.uncovered and (ids == _UNCOVERED).any():
+                raise self.uncovered
+            return ids
         if under is None:
             under = np.zeros((*size, len(self.class_table)), "uint8")
         regions = list(regions)
@@ -283,7 +291,7 @@ def _in_table(labels, classes, file, background):
     if background is None:
         return Labels(classes, ids)
     if background not in ids and not known:
-        raise DataError(
+        uncovered = DataError(
             "KS-D015",
             file,
             "has pixels that no shape covers",
@@ -294,6 +302,7 @@ def _in_table(labels, classes, file, background):
                 "for void, with background= of the reader"
             ),
         )
+        return Labels(classes, ids, _UNCOVERED, uncovered=uncovered)
     return Labels(classes, ids, ids.get(background, *known[:1]))
 
 

@@ -43,7 +43,7 @@ class CocoMasks:
         crowds, size = self._regions(pair, crowds=True)
         objects, _ = self._regions(pair, crowds=False)
         # An object is labeled more precisely than the crowd around it.
-        under = self.labels.draw(crowds, size, value=VOID)
+        under = self.labels.draw(crowds, size, value=VOID, complete=False)
         return self.labels.draw(objects, size, under=under)
 
     def overlap(self, pair):

@@ -10,22 +10,20 @@ import functools
 import re
 from xml.etree import ElementTree
 
-from keras_seg.data.layout import visible
 from keras_seg.data.readers.annotations import outline
 from keras_seg.data.readers.annotations import refuse_shape
 from keras_seg.data.readers.bitmaps import row_region
 from keras_seg.data.readers.marked import Marked
 from keras_seg.data.readers.marked import box
+from keras_seg.data.readers.marked import files_by_split
 from keras_seg.data.readers.marked import hex_color
 from keras_seg.data.readers.marked import numbers
-from keras_seg.data.readers.marked import one_file
 from keras_seg.data.readers.polygons import fill
 from keras_seg.data.readers.polygons import oval
 from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
 from keras_seg.data.text import parse_id
 from keras_seg.data.text import read_text
-from keras_seg.data.text import text_holds
 
 __all__ = ["find", "read"]
 
@@ -35,17 +33,17 @@ _NO_AREA = ("polyline", "points", "cuboid", "skeleton")
 
 
 def find(path):
-    """The file and a subset, by subset; `None` in another layout."""
-    files = [f for f in visible(path, ".xml") if text_holds(f, _SIGN, _IMAGE)]
-    if not files:
-        return None
-    file = one_file(files, path)
-    subsets = {image.get("subset", "") for image in _parsed(file).iter("image")}
-    return {subset: (file, subset) for subset in subsets} or {"": (file, "")}
+    """The file and a subset of it, by split."""
+    found = files_by_split(path, (".xml",), _SIGN, _IMAGE)
+    if list(found) == [""]:
+        images = list(_parsed(found[""]).iter("image"))
+        subsets = {image.get("subset", "") for image in images} or {""}
+        return {subset: (found[""], subset) for subset in subsets}
+    return {name: (file, None) for name, file in found.items()}
 
 
 def read(place):
-    """The `Marked` images of a subset, and the labels with their colors."""
+    """The `Marked` images of a subset, or of all, and the labels' colors."""
     file, subset = place
     root = _parsed(file)
     if root.find("track") is not None:
@@ -61,7 +59,7 @@ def read(place):
         for label in root.iterfind(".//labels/label")
     }
     for image in root.iter("image"):
-        if image.get("subset", "") != subset:
+        if subset not in (None, image.get("subset", "")):
             continue
         shapes = []
         for number, shape in enumerate(image, start=1):

@@ -10,20 +10,18 @@ import pathlib
 import re
 import urllib.parse
 
-from keras_seg.data.layout import visible
 from keras_seg.data.readers.annotations import outline
 from keras_seg.data.readers.annotations import refuse_shape
 from keras_seg.data.readers.annotations import value
 from keras_seg.data.readers.bitmaps import brush_region
 from keras_seg.data.readers.marked import Marked
 from keras_seg.data.readers.marked import box
+from keras_seg.data.readers.marked import files_by_split
 from keras_seg.data.readers.marked import numbers
-from keras_seg.data.readers.marked import one_file
 from keras_seg.data.readers.polygons import fill
 from keras_seg.data.readers.polygons import oval
 from keras_seg.data.text import malformed
 from keras_seg.data.text import read_json
-from keras_seg.data.text import text_holds
 
 __all__ = ["find", "read"]
 
@@ -34,14 +32,11 @@ _OF_IMAGES = ("choices", "rating", "taxonomy", "textarea", "number", "datetime")
 
 
 def find(path):
-    """The file of each split; `None` in another layout."""
-    parts = {"": path} | {p.name: p for p in visible(path) if p.is_dir()}
-    found = {}
-    for name, part in parts.items():
-        files = [f for f in visible(part, ".json") if text_holds(f, _SIGN)]
-        if files:
-            found[name] = (one_file(files, part),)
-    return found
+    """The file of each split."""
+    return {
+        name: (file,)
+        for name, file in files_by_split(path, (".json",), _SIGN).items()
+    }
 
 
 def read(place):

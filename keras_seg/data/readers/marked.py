@@ -6,10 +6,19 @@ import pathlib
 from collections.abc import Callable
 
 from keras_seg.data.errors import DataError
+from keras_seg.data.layout import visible
 from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
+from keras_seg.data.text import text_holds
 
-__all__ = ["Marked", "box", "hex_color", "numbers", "one_file"]
+__all__ = [
+    "Marked",
+    "box",
+    "files_by_split",
+    "hex_color",
+    "numbers",
+    "one_file",
+]
 
 _FAR = 1e6  # pixels; farther out nothing was meant
 
@@ -70,6 +79,20 @@ def hex_color(text):
     except (AttributeError, ValueError):
         return None
     return red, green, blue
+
+
+def files_by_split(path, suffixes, *patterns):
+    """The file that matches, by the folder in `path`, "" for `path` itself."""
+    found = {}
+    for part in (path, *filter(pathlib.Path.is_dir, visible(path))):
+        files = [
+            file
+            for file in visible(part, *suffixes)
+            if text_holds(file, *patterns)
+        ]
+        if files:
+            found["" if part == path else part.name] = one_file(files, part)
+    return found
 
 
 def one_file(files, folder):

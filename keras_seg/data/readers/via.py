@@ -9,14 +9,13 @@ import json
 import math
 import re
 
-from keras_seg.data.layout import visible
 from keras_seg.data.readers.annotations import outline
 from keras_seg.data.readers.annotations import refuse_shape
 from keras_seg.data.readers.annotations import value
 from keras_seg.data.readers.marked import Marked
 from keras_seg.data.readers.marked import box
+from keras_seg.data.readers.marked import files_by_split
 from keras_seg.data.readers.marked import numbers
-from keras_seg.data.readers.marked import one_file
 from keras_seg.data.readers.polygons import fill
 from keras_seg.data.readers.polygons import oval
 from keras_seg.data.text import brief
@@ -24,7 +23,6 @@ from keras_seg.data.text import listing
 from keras_seg.data.text import malformed
 from keras_seg.data.text import read_json
 from keras_seg.data.text import read_rows
-from keras_seg.data.text import text_holds
 
 __all__ = ["find", "read"]
 
@@ -35,16 +33,10 @@ _OBJECT = "object"
 
 
 def find(path):
-    """The file of each split; `None` in another layout."""
-    parts = {"": path} | {p.name: p for p in visible(path) if p.is_dir()}
-    found = {}
-    for name, part in parts.items():
-        files = visible(part, ".json", ".csv")
-        files = [file for file in files if text_holds(file, _SIGN)]
-        json_files = [file for file in files if file.suffix == ".json"]
-        if files:
-            found[name] = (one_file(json_files or files, part),)
-    return found
+    """The file of each split, JSON rather than CSV."""
+    found = files_by_split(path, (".json",), _SIGN)
+    found = found or files_by_split(path, (".csv",), _SIGN)
+    return {name: (file,) for name, file in found.items()}
 
 
 def read(place):

@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data.readers.annotations import match_labels
+from keras_seg.data.readers.polygons import whole
 
 pytestmark = pytest.mark.once
 
@@ -59,7 +61,12 @@ def test_errors():
         "__ignore__ for void."
     )
     table = ClassTable(("sky", "cat"), ((0, 0, 0),) * 2)
-    assert message(["cat"], table, "f") == (
+    labels = match_labels(["cat"], table, "f")
+    covered = whole(np.ones((2, 3), bool))
+    assert labels.draw([(covered, 1)], (2, 3)).tolist() == [[1] * 3] * 2
+    with pytest.raises(DataError) as caught:
+        labels.draw([(covered, 1)], (2, 4))
+    assert str(caught.value) == (
         "KS-D015  f has pixels that no shape covers; one of the classes sky, "
         "cat must be called background, to be theirs. Fix: add the class to "
         "the table, or name another one, or None for void, with background= "

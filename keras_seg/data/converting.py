@@ -318,10 +318,11 @@ def _write_labelmap(root, table):
 def _notes(to, table, folders, roles, void):
     """What the layout cannot say, or what is said in another way."""
     if to == "yolo" and void:
-        yield (
-            f"YOLO has no void: {words.count(void, 'void pixel')} are in no "
-            "polygon, and will be taken for background."
-        )
+        taken = "will be taken for background."
+        if not background_ids(table):
+            taken = "no class is background: read them with background=None."
+        pixels = words.count(void, "void pixel")
+        yield f"YOLO has no void: {pixels} are in no polygon, and {taken}"
     for name, role in roles.items():
         if name not in ("", role):
             yield f"The split {name} is called {role}."

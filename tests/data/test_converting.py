@@ -13,6 +13,7 @@ from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data import convert
 from keras_seg.data import from_folder
+from keras_seg.data import from_yolo
 from keras_seg.data import splits
 from keras_seg.data import synthetic
 from keras_seg.data.converting import TARGETS
@@ -142,11 +143,13 @@ def test_notes(tmp_path):
     write(tmp_path / "a", mask, same, ("training",))
     notes = convert(tmp_path / "a", tmp_path / "b", "yolo").notes
     assert notes == (
-        "YOLO has no void: 2 void pixels are in no polygon, and will be taken "
-        "for background.",
+        "YOLO has no void: 2 void pixels are in no polygon, and no class is "
+        "background: read them with background=None.",
         "The split training is called train.",
         "The colors of the classes are in classes.csv only.",
     )
+    folder = from_yolo(tmp_path / "b", background=None)
+    assert folder[0][1].tolist() == mask.tolist()
     (note,) = convert(tmp_path / "a", tmp_path / "c", "voc").notes
     assert "no labelmap.txt" in note
     assert from_folder(tmp_path / "c")[0][1].tolist() == mask.tolist()

@@ -247,6 +247,9 @@ def test_classes(tmp_path):
     assert folder.class_table is table and (folder[0][1] == 2).all()
     folder = from_coco(file, background=None)
     assert folder.class_table.names == ("cat", "dog")
+    folder = from_coco(file, class_table=table)
+    assert (folder[0][1] == 2).all()
+    file = write(tmp_path, annotation([box(0, 0, 9, 8)]))
     assert "must be called background" in message(file, class_table=table)
 
 

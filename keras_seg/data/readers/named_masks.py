@@ -305,11 +305,13 @@ def _cut(files, end):
 
 def _common_end(image_files, mask_files):
     """What follows the stem of an image in the names of all masks."""
-    for image in image_files:
-        for mask in mask_files if image not in mask_files else ():
-            end = mask.removeprefix(image)
-            if mask != end and all(m.endswith(end) for m in mask_files):
-                return end
+    first = next(iter(mask_files), "")
+    for i in range(len(first), 0, -1):
+        end = first[i:]
+        if first[:i] in image_files and all(
+            m.endswith(end) for m in mask_files
+        ):
+            return end
     return ""
 
 

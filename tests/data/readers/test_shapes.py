@@ -309,6 +309,25 @@ def test_supervisely_holes(tmp_path):
     np.testing.assert_array_equal(from_folder(tmp_path)[0][1], expected)
 
 
+def test_supervisely_polygon_with_its_outline(tmp_path):
+    # cv2.fillPoly of OpenCV 4 fills these pixels.
+    corners = [[1, 0], [7, 2], [1, 5]]
+    shape = {"geometryType": "polygon", "points": points(corners)}
+    write_supervisely(tmp_path, [shape])
+    rows = from_folder(tmp_path)[0][1].tolist()
+    assert ["".join(map(str, row)) for row in rows] == POLYGON
+
+
+POLYGON = [
+    "01100000",
+    "01111100",
+    "01111111",
+    "01111110",
+    "01111000",
+    "01100000",
+]
+
+
 @pytest.mark.parametrize(
     ("shape", "code"),
     [

@@ -76,6 +76,16 @@ def predict(
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Look at it mirrored, too.")
     ] = False,
+    dropout_samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="COUNT",
+            help="Average so many predictions with dropout left on "
+            "(Monte-Carlo dropout), such as 20.",
+            show_default=False,
+        ),
+    ] = None,
     output_stride: Annotated[
         int | None,
         typer.Option(
@@ -257,7 +267,9 @@ def predict(
         return
     network = source.load()
     if not source.is_exported:
-        network = altered(network, views, mirror, output_stride, crf)
+        network = altered(
+            network, views, mirror, output_stride, crf, dropout_samples
+        )
     say_tiles(network, targets)
     out.mkdir(parents=True, exist_ok=True)
     console.warn(cache.begin(targets))
@@ -310,6 +322,7 @@ def altered(
     mirror: bool,
     output_stride: int | None,
     crf: bool,
+    dropout_samples: int | None = None,
 ) -> Any:
     """Applies the options of prediction to a Keras model."""
     from keras_seg import surgery
@@ -326,6 +339,8 @@ def altered(
         model = surgery.set_output_stride(model, output_stride)
     with contextlib.suppress(ValueError):  # A model without a graph.
         model = surgery.fold_batch_norm(model)
+    if dropout_samples is not None:
+        model = surgery.sample_dropout(model, dropout_samples)
     if scales != (1.0,) or mirror:
         model = surgery.average_views(model, scales, mirror)
     if longest_side is not None:

@@ -28,6 +28,7 @@ from keras_seg.layers.resizing import CropLike
 from keras_seg.layers.resizing import ResizeLike
 from keras_seg.layers.resizing import ShrinkToFit
 from keras_seg.layers.rotary_attention import RotaryAttention
+from keras_seg.layers.sampled_dropout import SampledDropout
 from keras_seg.layers.tokens import PatchTokens
 from keras_seg.layers.tokens import RotaryPositions
 from keras_seg.layers.tokens import TokensToMap
@@ -71,6 +72,7 @@ __all__ = [
     "ResizeLike",
     "RotaryAttention",
     "RotaryPositions",
+    "SampledDropout",
     "SeparableConv",
     "ShrinkToFit",
     "WindowAttention",

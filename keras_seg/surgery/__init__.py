@@ -4,6 +4,7 @@ from keras_seg.surgery.batch_norm import drop_biases
 from keras_seg.surgery.batch_norm import fold_batch_norm
 from keras_seg.surgery.classes import replace_classes
 from keras_seg.surgery.crf import add_crf
+from keras_seg.surgery.dropout import sample_dropout
 from keras_seg.surgery.fully_convolutional import fully_convolutional
 from keras_seg.surgery.last_stage import cascade
 from keras_seg.surgery.last_stage import multi_grid
@@ -31,6 +32,7 @@ __all__ = [
     "pyramid",
     "receptive_field",
     "replace_classes",
+    "sample_dropout",
     "set_output_stride",
     "shrink_input",
     "transplant",

@@ -1,5 +1,6 @@
 """Networks that see an image at other scales: several, mirrored, shrunk."""
 
+import functools
 from collections.abc import Sequence
 
 import keras
@@ -19,6 +20,7 @@ from keras_seg.score_form import is_multi_label
 from keras_seg.surgery.graph import data_format_of
 
 __all__ = [
+    "average_samples",
     "average_views",
     "first_output",
     "image_of",
@@ -87,7 +89,6 @@ def average_views(
     _check_views(model, scales, merge)
     if merge == "mean":
         from_logits = resolve_from_logits(model, from_logits)
-    by_sigmoid = is_multi_label(model) or model.output_shape[-1] == 1
     data_format = data_format_of(model)
     _, columns = spatial_axes(data_format)
     inputs, image, like = image_of(model)
@@ -103,25 +104,46 @@ def average_views(
             mirrored = first_output(model(ops.flip(x, axis=columns)))
             scores.append(ops.flip(mirrored, axis=2))
         if merge == "mean" and from_logits:
-            squash = ops.sigmoid if by_sigmoid else ops.softmax
-            scores = [squash(y) for y in scores]
+            scores = [_squash(y, model) for y in scores]
         if scale != 1:
             back = ResizeLike(
                 True, data_format="channels_last", dtype="float32"
             )
             scores = [back(y, like) for y in scores]
         views += scores
-    y = views[0]
-    for view in views[1:]:
-        y = ops.maximum(y, view) if merge == "max" else ops.add(y, view)
     if merge == "mean":
-        y = ops.divide(y, float(len(views)))
-        if from_logits or by_sigmoid:
-            y = logits_of(y, by_sigmoid)
-        if not from_logits:
-            # For the graph to say that these are probabilities of labels.
-            y = ops.sigmoid(y) if by_sigmoid else y
+        y = _mean_of(views, model, from_logits)
+    else:
+        y = functools.reduce(ops.maximum, views)
     return keras.Model(inputs, y, name=f"{model.name}_views")
+
+
+def average_samples(scores, model, from_logits):
+    """Averages scores of a model as `average_views` does."""
+    if from_logits:
+        scores = [_squash(y, model) for y in scores]
+    return _mean_of(scores, model, from_logits)
+
+
+def _by_sigmoid(model):
+    return is_multi_label(model) or model.output_shape[-1] == 1
+
+
+def _squash(logits, model):
+    return ops.sigmoid(logits) if _by_sigmoid(model) else ops.softmax(logits)
+
+
+def _mean_of(probabilities, model, from_logits):
+    """Scores of the mean of probabilities, in the form of the model's."""
+    by_sigmoid = _by_sigmoid(model)
+    y = functools.reduce(ops.add, probabilities)
+    y = ops.divide(y, float(len(probabilities)))
+    if from_logits or by_sigmoid:
+        y = logits_of(y, by_sigmoid)
+    if not from_logits:
+        # For the graph to say that these are probabilities of labels.
+        y = ops.sigmoid(y) if by_sigmoid else y
+    return y
 
 
 def _check_views(model, scales, merge):

@@ -107,3 +107,15 @@ def test_a_class_that_is_none(run, images, invoke, tmp_path):
     assert result.exit_code == 1
     assert "Did you mean 'cell'?" in result.stderr
     assert result.stderr.endswith("Received: cels\n")
+
+
+def test_samples_of_dropout(run, model, images, predict_to, tmp_path):
+    """The probabilities are near those of one prediction, and others."""
+    predict_to(
+        *(tmp_path, images[0], "--dropout-samples", 3, "--probabilities")
+    )
+    with np.load(tmp_path / f"{images[0].stem}.npz") as file:
+        sampled = file["probabilities"].astype("float32")
+    found = next(predict(model, [images[0]], probabilities=True))
+    difference = np.abs(sampled - found.probabilities.astype("float32"))
+    assert 0 < difference.mean() < 0.3

@@ -261,6 +261,7 @@ LAYERS = {
         lambda: layers.RotaryAttention(1),
         (np.eye(6, 2, dtype="float32"), np.eye(6, 2, dtype="float32")),
     ),
+    "SampledDropout": (lambda: layers.SampledDropout(0.0), ()),
     "RotaryPositions": (lambda: layers.RotaryPositions(4, 2), ()),
     "SeparableConv": (lambda: layers.SeparableConv(3, 3), ()),
     "ShrinkToFit": (lambda: layers.ShrinkToFit(4), ()),
@@ -292,8 +293,8 @@ def test_layers(name):
         y = called(layer, x, more)
         np.testing.assert_array_equal(numbers_of(y), expected)
         promised = called(layer, keras.KerasTensor(x.shape, dtype_of(x)), more)
-        # Keras promises floats of its pooling.
-        if name != "MaxPool":
+        # Keras promises floats of its pooling and its dropout.
+        if name not in ("MaxPool", "SampledDropout"):
             assert dtype_of(promised) == dtype_of(y), dtype
 
 

@@ -280,9 +280,10 @@ def FCN2s(
 
     The paper stops at stride 8, where its own gain ended; on MobileNetV2,
     whose maps of stride 8 are shallower, the finer ones add 0.012 to the mean
-    IoU of CamVid for 3,000 weights (applications/camvid). Arguments, result
-    and errors are those of `keras_seg.applications.FCN32s`, with the aligned
-    geometry.
+    IoU of CamVid for 3,000 weights (applications/camvid). A backbone whose
+    finest map has a stride of 4, such as ConvNeXt or a transformer, has no
+    scores at 2. Arguments, result and errors are those of
+    `keras_seg.applications.FCN32s`, with the aligned geometry.
 
     Example:
 
@@ -360,6 +361,7 @@ def _fcn(
             "sizes: they need upsampling='bilinear'. "
             f"Received: upsampling={upsampling!r}"
         )
+    skips = tuple(x for x in skips if x > 2 or x in levels)
     if missing := [stride for stride in skips if stride not in levels]:
         raise ValueError(
             f"The backbone '{network.name}' has no maps of stride "

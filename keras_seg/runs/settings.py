@@ -104,7 +104,7 @@ class Settings:
     True
     """
 
-    model: str | None = "fcn8s"
+    model: str | None = "fcn2s"
     backbone: str | None = "mobilenet_v2"
     weights: str | None = "imagenet"
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -118,7 +118,7 @@ class Settings:
     scale: tuple[float, float] | None = (0.75, 1.5)
     flip: bool = True
     augment: str | list | dict = "standard"
-    loss: str = "cross_entropy"
+    loss: str = "cross_entropy+dice"
     binary: bool = False
     threshold: str | None = None
     class_weights: str | dict[str, float] | None = None

@@ -453,7 +453,7 @@ def test_a_backbone_of_ones_own(data, invoke, tmp_path):
     card = (out / "README.md").read_text()
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     assert f"`{file}` (SHA-256 {digest})" in card
-    assert "# fcn8s on flowers.keras for cell, membrane" in card
+    assert "# fcn2s on flowers.keras for cell, membrane" in card
     for arguments, said in (
         (["--backbone", tmp_path / "no.keras"], "no.keras does not exist"),
         (["--backbone", file, "--weights", "none"], "given by name"),

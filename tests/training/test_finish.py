@@ -31,7 +31,7 @@ def card(run, held_out=True, best=2):
 @pytest.mark.parametrize(
     "line",
     [
-        "# fcn8s on mobilenet_v2 for sky, a|b, car",
+        "# fcn2s on mobilenet_v2 for sky, a|b, car",
         "| sky | 0.714 | 0.833 | 75.0 % |",  # 25 / 35, 25 / 30
         "| a\\|b | 0.333 | 0.500 | 25.0 % |",  # 5 / 15, 5 / 10
         "| car | – | – | 0.0 % |",

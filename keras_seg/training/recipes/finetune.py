@@ -38,17 +38,17 @@ def finetune(
     backbone_rate: float = 0.1,
     weight_decay: float = 1e-4,
     class_weights: str | dict | Sequence[float] | None = None,
-    loss: str = "cross_entropy",
+    loss: str = "cross_entropy+dice",
     optimizer: str = "adamw",
     ema: float | None = None,
     accumulation: int = 1,
     repeat: int = 1,
 ) -> dict[str, Any]:
-    """AdamW whose learning rate falls to 0, cross-entropy without void.
+    """AdamW whose learning rate falls to 0, cross-entropy plus Dice.
 
     | | |
     |---|---|
-    | loss | mean over pixels, void left out |
+    | loss | cross-entropy, mean over pixels, plus Dice, both without void |
     | optimizer | AdamW, weight decay 1e-4 |
     | learning rate | 1e-3; "poly", power 0.9, over all epochs |
     | the backbone's | a tenth of that |
@@ -84,7 +84,7 @@ def finetune(
             the masks are counted: `"median_frequency"`, `"balanced"`, a dict
             of weights by name or id, or a list. Defaults to None, all 1.
         loss: str, see `keras_seg.losses.named`. Defaults to
-            `"cross_entropy"`.
+            `"cross_entropy+dice"`.
         optimizer: str, `"adamw"`, or `"sgd"` with a momentum of 0.9, which
             takes larger rates. Defaults to `"adamw"`.
         ema: float, the momentum of a moving average of the weights, which

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.once
 CLASSES = 5
 
 # Summed scores have several: of three strides, of two, of two rates.
-SEVERAL = {"fcn8s": 3, "fcn16s": 2, "deeplabv2": 2}
+SEVERAL = {"fcn2s": 5, "fcn8s": 3, "fcn16s": 2, "deeplabv2": 2}
 
 
 @pytest.mark.parametrize("name", sorted(set(SYSTEMS) - {"sliding_window"}))

@@ -142,7 +142,8 @@ class Nowhere:
 
 sys.meta_path.insert(0, Nowhere())
 sys.argv = ["keras-seg", "predict", "--model", {str(folder / "a.onnx")!r},
-            {str(photo)!r}, "--out", {str(tmp_path / "out")!r}]
+            {str(photo)!r}, "--out", {str(tmp_path / "out")!r},
+            "--polygons", "gpkg", "--confidence", "--objects", "class 1"]
 from keras_seg.cli import main
 main()
 """
@@ -159,6 +160,7 @@ main()
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / "out" / "photo.png") as mask:
         assert mask.size == (48, 32)
+    assert (tmp_path / "out" / "photo_objects.csv").is_file()
 
 
 def test_tensorflow_older_than_the_jax_that_wrote(monkeypatch, tmp_path):

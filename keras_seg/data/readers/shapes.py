@@ -69,7 +69,9 @@ def from_shapes(
     in Supervisely's, whose points are pixels, also if its outline touches it.
     VIA's class is its only attribute of regions, or that called class, label,
     name, type, category or object. Shapes without any attribute, and Kaggle's
-    without a class, are of the class object.
+    without a class, are of the class object. A table of Kaggle that numbers
+    pixels along the rows, as a few do, looks the same and would be read
+    wrongly: look at `Folder.show()`.
 
     Args:
         path: str or path.

@@ -21,6 +21,7 @@ from keras_seg import visualization
 
 SETTINGS = training.Settings(
     model="fcn8s",
+    loss="cross_entropy",
     backbone="mobilenet_v2",
     epochs=10,
     batch_size=8,

@@ -182,6 +182,7 @@ def settings_of(key, seed, arguments):
         crop=(240, 320),
         scale=(0.75, 1.5),
         backbone_rate=0.1,
+        loss="cross_entropy",
         seed=seed,
     )
 

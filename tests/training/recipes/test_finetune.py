@@ -37,9 +37,7 @@ def test_optimizer_and_metrics():
         assert float(schedule(step)) == pytest.approx(rate, abs=1e-6)
     assert isinstance(given["metrics"][0], MeanIoU)
     assert [metric.num_classes for metric in given["metrics"]] == [3, 3]
-    terms = given["loss"].losses
-    assert [loss.name for loss in terms] == ["cross_entropy", "dice"]
-    assert terms[0].class_weights is None
+    assert given["loss"].class_weights is None
 
 
 def test_schedule_of_accumulated_and_repeated_batches():
@@ -124,10 +122,10 @@ def test_class_weights():
     loss = finetune(pairs(), class_weights="median_frequency")["loss"]
     f = np.array([1 - 0.1, 0.2])  # Of all pixels, of its images.
     np.testing.assert_allclose(
-        loss.losses[0].class_weights, [*np.median(f) / f, 1.0], rtol=1e-6
+        loss.class_weights, [*np.median(f) / f, 1.0], rtol=1e-6
     )
     by_name = finetune(pairs(), class_weights={"class 1": 4.0})["loss"]
-    assert by_name.losses[0].class_weights == [1.0, 4.0, 1.0]
+    assert by_name.class_weights == [1.0, 4.0, 1.0]
 
 
 def test_classes_must_be_known():

@@ -10,6 +10,7 @@ from keras_seg.data.errors import DataError
 from keras_seg.data.layout import MASK_FOLDERS
 from keras_seg.data.masks import has_colors
 from keras_seg.data.opening import is_image_file
+from keras_seg.data.readers.named_masks import mask_folders
 from keras_seg.data.stacks import BETWEEN
 
 __all__ = ["find_images"]
@@ -33,8 +34,8 @@ def find_images(
     Folders are searched recursively, except hidden ones and links to folders
     that were already searched. Masks beside their images are left out: in a
     folder such as labels or masks beside images, or in the folder of the
-    images; as 0001_mask.png beside 0001.jpg; and a PNG of one channel beside a
-    JPEG of the same stem.
+    images; as 0001_mask.png beside 0001.jpg; a PNG of one channel beside a JPEG
+    of the same stem; and those of a data set that `from_named_masks` reads.
 
     Args:
         paths: iterable of str or path. Files may have any name, and need not
@@ -67,6 +68,8 @@ def find_images(
                 fix="correct the path",
             )
         beside = _masks_among(files)
+        for folder in mask_folders(path):
+            beside.update(x for x in files if folder in x.parents)
         found += [file for file in files if file not in beside]
         if masks is not None:
             masks += [file for file in files if file in beside]

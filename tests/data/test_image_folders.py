@@ -19,6 +19,10 @@ LAYOUTS = (
     "images/val/a.jpg -labels/val/road/a.png b/a.jpg -b/masks/car/a.png",
     "images/a_1.jpg -labels/a_1_road.png -labels/a_1-car.png",
     "a.jpg -a.png b.jpg -b_mask.png c.png -c-label.png -c_MASKS.tif",
+    "leftImg8bit/val/b/b_0_leftImg8bit.png "
+    "-gtFine/val/b/b_0_gtFine_labelIds.png -gtFine/val/b/b_0_gtFine_color.png",
+    "img_dir/train/a.jpg -ann_dir/train/a_ids.png",
+    "train/a.png -trainannot/a.png test/b.png -testannot/b.png",
     # Their names or places say nothing, or there is no image.
     "images/a.jpg labels/b.png a_mask.png map/a.png mask.png",
     "a.jpg a.webp b_mask.jpg masks/b.png",

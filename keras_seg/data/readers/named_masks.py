@@ -31,7 +31,7 @@ from keras_seg.data.text import parse_id
 from keras_seg.data.text import read_json
 from keras_seg.data.text import read_rows
 
-__all__ = ["from_named_masks", "named_splits"]
+__all__ = ["from_named_masks", "mask_folders", "named_splits"]
 
 
 def from_named_masks(
@@ -100,6 +100,15 @@ def from_named_masks(
     return from_files(
         pairs, skipped, table, check, mask_values, channels, problems
     )
+
+
+def mask_folders(path: str | os.PathLike) -> list[pathlib.Path]:
+    """The folders of a data set of such a layout that hold masks alone."""
+    path = pathlib.Path(path)
+    found = _recognized(path)
+    if not found or found[0].images == found[0].masks:
+        return []
+    return [path / found[0].masks.replace("*", name) for name in found[1]]
 
 
 def named_splits(path):

@@ -323,6 +323,8 @@ def _notes(to, table, folders, roles, void):
             taken = "no class is background: read them with background=None."
         pixels = words.count(void, "void pixel")
         yield f"YOLO has no void: {pixels} are in no polygon, and {taken}"
+    if to == "cvat" and void:
+        yield "Void has the label __ignore__, which a task of CVAT must have."
     for name, role in roles.items():
         if name not in ("", role):
             yield f"The split {name} is called {role}."

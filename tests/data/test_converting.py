@@ -154,8 +154,11 @@ def test_notes(tmp_path):
     assert "no labelmap.txt" in note
     assert from_folder(tmp_path / "c")[0][1].tolist() == mask.tolist()
     convert(tmp_path / "a", tmp_path / "d", "labelme")
-    (note,) = convert(tmp_path / "d", tmp_path / "e", "cvat").notes
-    assert note == "Objects of one class that touch are one object now."
+    notes = convert(tmp_path / "d", tmp_path / "e", "cvat").notes
+    assert notes == (
+        "Void has the label __ignore__, which a task of CVAT must have.",
+        "Objects of one class that touch are one object now.",
+    )
     image(tmp_path / "a/training/images/x.jpg")
     (note,) = convert(
         tmp_path / "a", tmp_path / "f", "masks", skip_unlabeled=True

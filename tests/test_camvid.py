@@ -41,6 +41,20 @@ def test_results(data_dir, tmp_path):
     assert len(list((tmp_path / "overlays").glob("*.png"))) == 5
 
 
+def test_budget(data_dir, tmp_path, monkeypatch):
+    options = ("--seeds", "3", "--time", "2m")
+    run("budget.py", data_dir, tmp_path, "torch", *options)
+    monkeypatch.syspath_prepend(FOLDER)
+    from budget import scores_of
+    from budget import table
+
+    scores = scores_of(tmp_path / "seed3")
+    assert len(scores) == 11 and scores["road"] > 0.5
+    # The mean of 0 and 1, and the square root of 2 · 0.5².
+    lines = table({0: {"a": 0.0}, 1: {"a": 1.0}}).splitlines()
+    assert lines[-1] == "| a | 0.000 | 1.000 | 0.500 | 0.707 |"
+
+
 def test_compare_takes_what_is_finished(data_dir, tmp_path):
     options = ("--only", "fcn32s", "--epochs", "1")
     tables = []

@@ -35,6 +35,7 @@ sizes = st.integers(1, 200)
 WITHOUT_BATCH_NORM = (
     "fcn32s",
     "fcn8s",
+    "fcn2s",
     "deeplabv1",
     "deeplabv1_base",
     "unet",

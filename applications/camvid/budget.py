@@ -1,0 +1,68 @@
+"""The default command on CamVid in a given time, by several seeds: one table.
+
+    python applications/camvid/budget.py DATA WEIGHTS --out OUT --time 10m
+
+DATA and WEIGHTS as for `run.py`. Each run is `keras-seg train` with no option
+but the time and the seed; `--options="--model fcn8s"` adds others. Runs that
+OUT has already are not repeated.
+"""
+
+import argparse
+import csv
+import pathlib
+import shlex
+import subprocess
+import sys
+
+import numpy as np
+
+
+def scores_of(run):
+    """The IoU of each class on the validation frames, by its name."""
+    with open(run / "per_class_iou.csv", newline="") as file:
+        return {row["name"]: float(row["iou"]) for row in csv.DictReader(file)}
+
+
+def table(runs):
+    """Scores by seed as a table, with their mean and their standard deviation.
+
+    Args:
+        runs: dictionary from seed to scores by class.
+    """
+    rows = {"**mean IoU**": [np.mean([*x.values()]) for x in runs.values()]}
+    for name in next(iter(runs.values())):
+        rows[name] = [scores[name] for scores in runs.values()]
+    heads = [*(f"seed {seed}" for seed in runs), "mean", "deviation"]
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for name, values in rows.items():
+        several = len(values) > 1
+        deviation = np.std(values, ddof=1) if several else np.nan
+        cells = [f"{x:.3f}" for x in (*values, np.mean(values), deviation)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=pathlib.Path)
+    parser.add_argument("weights")
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--time", default="10m")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--options", default="")
+    arguments = parser.parse_args()
+    runs = {}
+    for seed in arguments.seeds:
+        out = arguments.out / f"seed{seed}"
+        if not (out / "per_class_iou.csv").is_file():
+            command = [sys.executable, "-m", "keras_seg.cli", "train"]
+            command += [arguments.data, "--weights", arguments.weights]
+            command += ["--time", arguments.time, "--seed", seed, "--out", out]
+            command += shlex.split(arguments.options)
+            subprocess.run([*map(str, command)], check=True)
+        runs[seed] = scores_of(out)
+        print(table(runs), flush=True)
+
+
+if __name__ == "__main__":
+    main()

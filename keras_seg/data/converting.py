@@ -112,8 +112,8 @@ def convert(
     ...     data.synthetic.shape_classes(5))
     >>> data.convert(path / "a", path / "b", "coco").images
     {'train': 2}
-    >>> (data.from_folder(path / "a", "train")[0][1]
-    ...     == data.from_folder(path / "b", "train")[0][1]).all()
+    >>> bool((data.from_folder(path / "a", "train")[0][1]
+    ...     == data.from_folder(path / "b", "train")[0][1]).all())
     True
     """  # noqa: E501
     check_one_of(TARGETS, to=to)

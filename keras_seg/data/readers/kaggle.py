@@ -3,14 +3,13 @@
 import functools
 import re
 
-from keras_seg.data.layout import visible
 from keras_seg.data.readers.bitmaps import pair_region
 from keras_seg.data.readers.marked import Marked
+from keras_seg.data.readers.marked import files_with
 from keras_seg.data.readers.marked import one_file
 from keras_seg.data.text import listing
 from keras_seg.data.text import malformed
 from keras_seg.data.text import read_rows
-from keras_seg.data.text import text_holds
 
 __all__ = ["find", "read"]
 
@@ -31,9 +30,8 @@ def find(path):
     """The table; `None` in another layout."""
     files = [
         file
-        for file in visible(path, ".csv")
+        for file in files_with(path, (".csv",), _SIGN)
         if not file.stem.startswith("sample_submission")
-        and text_holds(file, _SIGN)
     ]
     return {"": (one_file(files, path),)} if files else None
 

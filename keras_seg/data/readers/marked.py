@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable
 
 from keras_seg.data.errors import DataError
+from keras_seg.data.layout import CLASS_FILES
 from keras_seg.data.layout import visible
 from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
@@ -15,6 +16,7 @@ __all__ = [
     "Marked",
     "box",
     "files_by_split",
+    "files_with",
     "hex_color",
     "numbers",
     "one_file",
@@ -85,14 +87,19 @@ def files_by_split(path, suffixes, *patterns):
     """The file that matches, by the folder in `path`, "" for `path` itself."""
     found = {}
     for part in (path, *filter(pathlib.Path.is_dir, visible(path))):
-        files = [
-            file
-            for file in visible(part, *suffixes)
-            if text_holds(file, *patterns)
-        ]
+        files = files_with(part, suffixes, *patterns)
         if files:
             found["" if part == path else part.name] = one_file(files, part)
     return found
+
+
+def files_with(folder, suffixes, *patterns):
+    """The files of a folder that match, without the class table."""
+    return [
+        file
+        for file in visible(folder, *suffixes)
+        if file.name not in CLASS_FILES and text_holds(file, *patterns)
+    ]
 
 
 def one_file(files, folder):

@@ -35,9 +35,9 @@ def table(runs):
     heads = [*(f"seed {seed}" for seed in runs), "mean", "deviation"]
     lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for name, values in rows.items():
+        cells = [f"{x:.3f}" for x in (*values, np.mean(values))]
         several = len(values) > 1
-        deviation = np.std(values, ddof=1) if several else np.nan
-        cells = [f"{x:.3f}" for x in (*values, np.mean(values), deviation)]
+        cells.append(f"{np.std(values, ddof=1):.3f}" if several else "")
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -55,7 +55,7 @@ def test_dense_maps_hold_the_strided_ones(name, parity):
 
 OTHER_NETWORKS = [
     "ResNet101",
-    "ResNet152V2",
+    pytest.param("ResNet152V2", marks=pytest.mark.slow),
     "DenseNet121",
     "Xception",
     "MobileNet",

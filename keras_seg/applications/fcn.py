@@ -278,9 +278,9 @@ def FCN2s(
 ) -> keras.Model:
     """FCN-8s with the scores of the maps at stride 4 and 2 added.
 
-    The paper stops at stride 8, where its own gain ended; on MobileNetV2,
-    whose maps of stride 8 are shallower, the finer ones add 0.012 to the mean
-    IoU of CamVid for 3,000 weights (applications/camvid). A backbone whose
+    The paper stops at stride 8, where its own gain ended. On MobileNetV2 the
+    finer maps cost 3,000 weights; what they are worth on CamVid is measured
+    in applications/camvid, one seed each. A backbone whose
     finest map has a stride of 4, such as ConvNeXt or a transformer, has no
     scores at 2. Arguments, result and errors are those of
     `keras_seg.applications.FCN32s`, with the aligned geometry.

@@ -34,8 +34,9 @@ __all__ = [
 # shows them. What was chosen by hand, and not measured, says so.
 REASONS = {
     "model": "FCN-2s: linear scores of the features that the backbone has. On "
-    "CamVid, in equal processor time, 0.658; FCN-8s 0.646, decoders with "
-    "3×3 convolutions 0.446 to 0.657 (applications/camvid).",
+    "CamVid, in equal processor time and one seed each, drafts of it had "
+    "0.658, of decoders with 3×3 convolutions 0.446 to 0.657, FCN-8s 0.646 "
+    "(applications/camvid).",
     "backbone": "MobileNetV2: a step of FCN-8s took 1.8 s on two cores, with "
     "ResNet-50 5.1 s (docs/zoo).",
     "weights": "ImageNet's: a linear classifier on them has 0.576 on CamVid, "
@@ -60,7 +61,8 @@ REASONS = {
     "augment": "standard: scale, crop and flip, with which the figures here "
     "were measured.",
     "loss": "Cross-entropy, that of the papers, and Dice, for rare classes: on "
-    "CamVid 0.665 and poles 0.07, without Dice 0.658 and 0.04.",
+    "CamVid 0.665 and poles 0.07, without Dice 0.658 and 0.04 (drafts of "
+    "FCN-2s, one seed each).",
     "binary": "No: by hand; a softmax of two scores knows the same.",
     "threshold": "None, 0.5: by hand; the loss trains for it.",
     "class_weights": "None: they raise the accuracy of rare classes, and the "

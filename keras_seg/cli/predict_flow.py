@@ -8,12 +8,9 @@ import pathlib
 import shutil
 from collections.abc import Callable
 from collections.abc import Iterable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 from typing import Self
-
-from numpy.typing import NDArray
 
 from keras_seg import inference
 from keras_seg import visualization
@@ -22,6 +19,8 @@ from keras_seg.cli import console
 from keras_seg.cli.predict_extras import Extra
 from keras_seg.cli.predict_extras import save_overlay
 from keras_seg.cli.predict_extras import write_extras
+from keras_seg.cli.predict_streams import predict_raster
+from keras_seg.cli.predict_streams import predict_video
 from keras_seg.cli.prediction_cache import RECORD
 from keras_seg.data import VOID
 from keras_seg.data import ClassTable
@@ -33,12 +32,9 @@ from keras_seg.data.geotiff import is_geotiff
 from keras_seg.data.opening import guarded
 from keras_seg.data.opening import opened
 from keras_seg.data.stacks import label_folders
-from keras_seg.data.video import VideoWriter
-from keras_seg.data.video import frame_rate
 from keras_seg.data.video import is_video
-from keras_seg.data.video import timed_frames
+from keras_seg.data.video import refuse_live
 from keras_seg.inference.scores import compiles_each_size
-from keras_seg.inference.scores import image_shape
 from keras_seg.score_form import is_multi_label
 from keras_seg.words import listed
 
@@ -48,10 +44,6 @@ __all__ = ["output_names", "plan", "predict_all"]
 # of each `Extra`.
 Targets = dict[pathlib.Path, tuple[pathlib.Path, ...]]
 
-# Largest side of the overlay of a GeoTIFF that is predicted in tiles.
-PREVIEW = 2048
-# Smallest height of a legend, for two lines.
-SMALLEST_LEGEND = 48
 # Predictions that wait in memory to be written.
 WAITING = 4
 
@@ -69,6 +61,7 @@ def output_names(
     names: dict[pathlib.Path, pathlib.Path] = {}
     for path in paths:
         if not path.is_dir():
+            refuse_live(path)
             with guarded(path):
                 pass
         counts: collections.Counter = collections.Counter()
@@ -126,7 +119,7 @@ def plan(
             if labels or pseudo or extras:
                 reason = "a frame of a video has one class a pixel"
                 if extras:
-                    reason = "of a video only masks and overlays are written"
+                    reason = "of a video only ids and shares are written"
                 if pseudo:
                     reason = "data to train on are images (--pseudo)"
                 raise ValueError(
@@ -134,7 +127,8 @@ def plan(
                     "frames as images."
                 )
             masks = [out / f"{name}.mkv"]
-            others = [f"{name}_overlay.mp4"]
+            others = [f"{name}_overlay.mp4", f"{name}_shares.csv"]
+            others += [f"{name}_shares.png"] * visualization.can_plot()
         else:
             suffix = ".tif" if is_geotiff(image) else ".png"
             masks = [out / part / f"{name}{suffix}" for part in folders]
@@ -189,11 +183,11 @@ def predict_all(
     errors: list[DataError] = []
     done = 0
     # Videos, and GeoTIFFs in tiles, go from file to file.
-    apart: dict[str, Callable] = {".mkv": _predict_video}
+    apart: dict[str, Callable] = {".mkv": predict_video}
     several = is_multi_label(network)
     probabilities = any(extra.of_probabilities for extra in extras)
     if tiles is not None and not (probabilities or several or pseudo):
-        apart[".tif"] = functools.partial(_predict_raster, bit_depth, extras)
+        apart[".tif"] = functools.partial(predict_raster, bit_depth, extras)
     plain = []
     with (
         console.warnings_as_lines(UserWarning),
@@ -290,67 +284,6 @@ def _write(
         errors.append(error)
     else:
         written(found.source, targets[found.source])
-
-
-def _predict_raster(
-    bit_depth: int | None,
-    extras: Sequence[Extra],
-    network: Any,
-    path: pathlib.Path,
-    tiles: inference.Tiles | None,
-    targets: tuple[pathlib.Path, ...],
-    class_table: ClassTable,
-) -> None:
-    """Predicts a GeoTIFF from file to file, in the memory of some tiles."""
-    mask, overlay, *others = targets
-    with GeoImage(path, image_shape(network)[-1], bit_depth) as image:
-        with GeoMask(mask, image, class_table.colors) as out:
-            inference.predict(network, image, tiles, out)
-        picture = visualization.overlay_with_legend(
-            image.preview(PREVIEW), GeoMask.preview(mask, PREVIEW), class_table
-        )
-    save_overlay(overlay, picture)
-    found = inference.Prediction(path, picture, GeoMask.preview(mask))
-    write_extras(extras, [mask], others, found, class_table)
-
-
-def _predict_video(
-    network: Any,
-    path: pathlib.Path,
-    tiles: inference.Tiles | None,
-    targets: tuple[pathlib.Path, ...],
-    class_table: ClassTable,
-) -> None:
-    """Writes a video of ids as gray values, and one of overlays.
-
-    The legend shows all classes, since all frames of a video must have one
-    size. Frames keep their times.
-    """
-    rate, key = frame_rate(path), None
-    times = []
-
-    def frames() -> Iterator[NDArray]:
-        for time, frame in timed_frames(path):
-            times.append(time)
-            yield frame
-
-    with (
-        VideoWriter(targets[0], rate) as masks,
-        VideoWriter(targets[1], rate) as overlays,
-    ):
-        for found in inference.predict(network, frames(), tiles):
-            time = times[found.source]
-            masks.write(found.ids, time)
-            if key is None:
-                key = visualization.legend(
-                    class_table.names,
-                    class_table.colors,
-                    height=max(len(found.ids), SMALLEST_LEGEND),
-                )
-            picture = visualization.overlay(
-                found.image, found.ids, class_table.colors
-            )
-            overlays.write(visualization.panel([picture, key], gap=0), time)
 
 
 class _Writer:

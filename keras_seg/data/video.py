@@ -3,6 +3,7 @@
 import contextlib
 import fractions
 import pathlib
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ __all__ = [
     "frame_rate",
     "is_video",
     "read_frames",
+    "refuse_live",
     "timed_frames",
 ]
 
@@ -33,6 +35,30 @@ def is_video(path):
     (True, False)
     """
     return pathlib.Path(path).suffix.lower() in SUFFIXES
+
+
+def refuse_live(path):
+    """Raises a `DataError` for the address of a stream, or a camera.
+
+    Example:
+
+    >>> refuse_live("clip.mp4")
+    >>> refuse_live("rtsp://camera/1")
+    Traceback (most recent call last):
+    ...
+    keras_seg.data.errors.DataError: KS-D009  rtsp://camera/1 is a live \
+stream or an address; images and videos are files. Fix: record it, such as \
+with ffmpeg -i ADDRESS -t 60 clip.mp4.
+    """
+    address = re.match("[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE)
+    if address or pathlib.Path(path).is_char_device():
+        raise DataError(
+            "KS-D009",
+            path,
+            "is a live stream or an address",
+            "images and videos are files",
+            fix="record it, such as with ffmpeg -i ADDRESS -t 60 clip.mp4",
+        )
 
 
 def read_frames(path):

@@ -17,6 +17,7 @@ from keras_seg.visualization.comparison import errors
 from keras_seg.visualization.contact import contact_sheet
 from keras_seg.visualization.contact import gallery
 from keras_seg.visualization.plots import can_plot
+from keras_seg.visualization.plots import class_shares
 from keras_seg.visualization.plots import confusion
 from keras_seg.visualization.plots import curves
 from keras_seg.visualization.plots import reliability
@@ -30,6 +31,7 @@ from keras_seg.visualization.support import support
 __all__ = [
     "VOID_COLOR",
     "can_plot",
+    "class_shares",
     "colorize",
     "comparison",
     "confusion",

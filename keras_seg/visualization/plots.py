@@ -14,13 +14,21 @@ from keras_seg.lazy import optional
 from keras_seg.visualization.coloring import Picture
 from keras_seg.visualization.fonts import plotted
 
-__all__ = ["can_plot", "confusion", "curves", "reliability", "trimap_curve"]
+__all__ = [
+    "can_plot",
+    "class_shares",
+    "confusion",
+    "curves",
+    "reliability",
+    "trimap_curve",
+]
 
 TRAINING, VALIDATION = "#0072B2", "#D55E00"  # blue and vermilion of Okabe-Ito
+LONGEST = 1000  # points of a curve of a video
 
 
 def can_plot() -> bool:
-    """Whether `curves` and `confusion` can draw: matplotlib is installed."""
+    """Whether `curves` and the like can draw: matplotlib is installed."""
     return is_installed("matplotlib")
 
 
@@ -155,10 +163,7 @@ def confusion(matrix: ArrayLike, names: Sequence[str]) -> Picture:
         for label, (_, path) in zip(
             axis.get_ticklabels(), texts_of, strict=True
         ):
-            label.set_parse_math(False)
-            if path is not None:
-                label.set_font_properties(pathlib.Path(path))
-                label.set_fontsize(size)
+            _in_font(label, path, size)
     axes.set_xticks(np.arange(count + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(count + 1) - 0.5, minor=True)
     axes.grid(which="minor", color="0.85", linewidth=0.6)
@@ -218,6 +223,65 @@ def reliability(rows: Sequence[Mapping]) -> Picture:
     lower.set(xlabel="largest probability", ylabel="share of pixels")
     _style(upper)
     _style(lower)
+    return _rendered(figure)
+
+
+def class_shares(
+    seconds: ArrayLike,
+    shares: ArrayLike,
+    names: Sequence[str],
+    colors: ArrayLike,
+) -> Picture:
+    """Draws the share of each class in the frames of a video over time.
+
+    Classes that are in no frame are left out of the legend. Of more frames
+    than `LONGEST`, equally many in a row are averaged.
+
+    Args:
+        seconds: floats `(frames,)`, the time of each frame.
+        shares: floats `(frames, classes)`, each row adds up to 1.
+        names: strings, one for each class.
+        colors: array `(classes, 3)`, RGB in 0...255.
+
+    Returns:
+        uint8 array `(height, width, 3)`.
+
+    Raises:
+        ImportError: if matplotlib is not installed.
+        ValueError: if there is no frame.
+    """
+    seconds, shares = np.asarray(seconds), np.asarray(shares)
+    if not len(seconds):
+        raise ValueError("`shares` must be of one frame or more. Received: 0")
+    if len(seconds) == 1:  # An area has a width.
+        seconds, shares = seconds + [0, 1], shares.repeat(2, axis=0)
+    step = -(-len(seconds) // LONGEST)
+    starts = np.arange(0, len(seconds), step)
+    counts = np.diff(starts, append=len(seconds))
+    shown = np.flatnonzero(shares.any(axis=0))
+    parts = np.add.reduceat(shares[:, shown], starts) / counts[:, None]
+    figure = _figure(8, 3.6)
+    axes = figure.subplots()
+    colors = np.asarray(colors)[shown] / 255
+    times = np.add.reduceat(seconds, starts) / counts
+    areas = axes.stackplot(
+        times, parts.T, colors=colors, edgecolor="white", linewidth=0.3
+    )
+    axes.set(xlim=(times[0], times[-1]), ylim=(0, 1))
+    axes.set(xlabel="time, seconds", ylabel="share of the pixels")
+    axes.set_title("classes over time", fontsize=11)
+    # From top to bottom, as the areas lie.
+    texts = [plotted(names[i]) for i in shown.tolist()][::-1]
+    key = figure.legend(
+        areas[::-1],
+        [text for text, _ in texts],
+        loc="outside right upper",
+        fontsize=9,
+        frameon=False,
+    )
+    for label, (_, path) in zip(key.get_texts(), texts, strict=True):
+        _in_font(label, path, 9)
+    _style(axes)
     return _rendered(figure)
 
 
@@ -286,6 +350,14 @@ def _share(share: float) -> str:
     if share == 0:
         return "none"
     return "<0.1 %" if share < 0.001 else f"{100 * share:.1f} %"
+
+
+def _in_font(label: Any, path: str | None, size: float) -> None:
+    """Sets the font of a text, see `plotted`."""
+    label.set_parse_math(False)
+    if path is not None:
+        label.set_font_properties(pathlib.Path(path))
+        label.set_fontsize(size)
 
 
 def _style(axes: Any) -> None:

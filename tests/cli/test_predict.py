@@ -49,7 +49,7 @@ def test_predict(run, model, images, predict_to, tmp_path):
 
 
 @pytest.mark.once
-def test_a_video(run, model, images, invoke, tmp_path):
+def test_a_video(run, model, images, invoke, rows, tmp_path):
     """Frame by frame as images are; a damaged one beside it is reported."""
     clip, out = tmp_path / "clip.mp4", tmp_path / "out"
     with VideoWriter(clip, 5) as video:
@@ -66,6 +66,17 @@ def test_a_video(run, model, images, invoke, tmp_path):
     masks = [frame[..., 0] for frame in read_frames(out / "clip.mkv")]
     np.testing.assert_array_equal(masks, [f.ids for f in expected])
     assert len(list(read_frames(out / "clip_overlay.mp4"))) == 3
+    shares = rows(out / "clip_shares.csv")
+    assert list(shares[0]) == ["time (s)", "cell", "membrane"]
+    np.testing.assert_allclose(
+        [float(row["cell"]) for row in shares],
+        [1 - f.ids.mean() for f in expected],
+        atol=1e-6,
+    )
+    assert read_image(out / "clip_shares.png").shape[2] == 3
+    live = invoke("predict", run, "rtsp://camera/1", "--out", out)
+    assert live.exit_code == 1
+    assert "rtsp:/camera/1 is a live stream" in live.stderr
     again = invoke("predict", run, clip, "--out", out)
     assert again.stdout.startswith("1 predicted before")
     assert not (out / "damaged.mkv").exists()

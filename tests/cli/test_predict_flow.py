@@ -39,8 +39,16 @@ def test_frames_of_other_classes_have_one_size(tmp_path):
     classes = ClassTable(
         names=("a", "b", "one of a long name"), colors=((255, 0, 0),) * 3
     )
-    targets = {tmp_path / "clip.mp4": (tmp_path / "a.mkv", tmp_path / "b.mp4")}
+    names = ("a.mkv", "b.mp4", "c.csv", "d.png")
+    targets = {tmp_path / "clip.mp4": tuple(tmp_path / n for n in names)}
     predicted(echo(), targets, classes)
+    shares = np.loadtxt(tmp_path / "c.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(shares[:, 0], times, atol=5e-4)
+    ids = [f[..., 0].ravel() for f in read_frames(tmp_path / "a.mkv")]
+    counts = [np.bincount(frame, minlength=3) for frame in ids]
+    np.testing.assert_allclose(
+        shares[:, 1:], np.array(counts) / (40 * 60), atol=1e-6
+    )
     masks = [frame[..., 0] for frame in read_frames(tmp_path / "a.mkv")]
     assert [np.unique(mask).tolist() for mask in masks[:2]] == [[0], [2]]
     for name in ("a.mkv", "b.mp4"):

@@ -8,6 +8,7 @@ import pytest
 
 from keras_seg.metrics import trimap
 from keras_seg.visualization import can_plot
+from keras_seg.visualization import class_shares
 from keras_seg.visualization import confusion
 from keras_seg.visualization import curves
 from keras_seg.visualization import legend
@@ -132,3 +133,18 @@ def test_reliability():
     )
     blue = [(p == (0, 0x72, 0xB2)).all(axis=-1).sum() for p in (low, high)]
     assert blue[1] > 3 * blue[0] > 0
+
+
+@needs_matplotlib
+@pytest.mark.parametrize("frames", [1, 2, 2500])
+def test_class_shares(frames):
+    """The areas have the shares and the colors of the classes."""
+    shares = np.tile([0.25, 0.75, 0.0], (frames, 1))
+    colors = [(200, 0, 0), (0, 200, 0), (0, 0, 200)]
+    names = ["a", "b", "absent"]
+    picture = class_shares(np.arange(frames) / 25, shares, names, colors)
+    areas = [(picture == color).all(axis=-1)[:, :400].sum() for color in colors]
+    assert areas[2] == 0
+    assert areas[0] / sum(areas) == pytest.approx(0.25, abs=0.01)
+    with pytest.raises(ValueError, match="one frame or more"):
+        class_shares([], np.empty((0, 3)), names, colors)

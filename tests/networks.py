@@ -4,11 +4,13 @@ import keras
 import numpy as np
 
 from keras_seg.inference.keras_models import ids_network
+from keras_seg.layers.metadata import Metadata
 
 __all__ = [
     "application",
     "asked",
     "echo",
+    "known_echo",
     "outputs",
     "randomize",
     "relative_difference",
@@ -19,6 +21,16 @@ def echo():
     """A model whose class is the largest of red, green and blue."""
     image = keras.Input((None, None, 3))
     return keras.Model(image, keras.layers.Activation("linear")(image))
+
+
+def known_echo(class_table):
+    """The same, with logits and classes that a file of it knows."""
+    image = keras.Input((None, None, 3))
+    known = Metadata({"class_table": class_table.to_dict()})(image)
+    scores = keras.layers.Conv2D(3, 1, use_bias=False)
+    model = keras.Model(image, scores(known))
+    scores.set_weights([np.eye(3)[None, None]])
+    return model
 
 
 def randomize(model, seed=0):

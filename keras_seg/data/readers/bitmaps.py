@@ -1,4 +1,7 @@
-"""Regions from what tools pack pixels in: PNG files and run lengths."""
+"""Regions from what tools pack pixels in: PNG files and run lengths.
+
+And back, for brush strokes.
+"""
 
 import io
 
@@ -12,7 +15,13 @@ from keras_seg.data.text import brief
 from keras_seg.data.text import malformed
 from keras_seg.data.text import parse_id
 
-__all__ = ["brush_region", "pair_region", "png_region", "row_region"]
+__all__ = [
+    "brush_region",
+    "pack_brush",
+    "pair_region",
+    "png_region",
+    "row_region",
+]
 
 
 def png_region(content, corner, size, file, where):
@@ -130,6 +139,32 @@ def brush_region(packed, size, file, where):
         ) from error
 
 
+def pack_brush(mask):
+    """A bool array as Label Studio's brush strokes, see `brush_region`.
+
+    Example:
+
+    >>> packed = pack_brush(np.eye(3, dtype=bool))
+    >>> brush_region(packed, (3, 3), "a.json", "the task 1").area()
+    3
+    """
+    values = mask.ravel()
+    ends = np.append(np.flatnonzero(values[1:] != values[:-1]) + 1, mask.size)
+    parts = [f"{4 * mask.size:032b}{7:05b}"]
+    parts += [f"{bits - 1:04b}" for bits in _LENGTHS]
+    for end, length in zip(ends, 4 * np.diff(ends, prepend=0), strict=True):
+        value = 255 if values[end - 1] else 0
+        for start in range(0, int(length), 1 << _LENGTHS[-1]):
+            rest = int(min(length - start, 1 << _LENGTHS[-1])) - 1
+            kind, bits = next(
+                x for x in enumerate(_LENGTHS) if rest < 1 << x[1]
+            )
+            parts.append(f"1{kind:02b}{rest:0{bits}b}{value:08b}")
+    text = np.frombuffer("".join(parts).encode(), "uint8")
+    return np.packbits(text - ord("0")).tolist()
+
+
+_LENGTHS = 4, 8, 12, 16  # bits of the lengths that are written
 _DIGITS = bytes([48, 49]) + bytes(254)
 
 

@@ -44,8 +44,9 @@ def parse_arguments():
 
 
 # The side of the images, how many, and the learning rate. ResNet-50's steps
-# must be small ones: at 1e-3 losses of the second step differ by 0.3 %. That
-# it is the pyramid's norm of two means, whose rounding is large, is a guess.
+# must be small ones: with random weights a change of 1e-7 of the image changes
+# the gradients of its first layers by 0.6 %, in float64, where ours and the
+# peer's differ by 0.04 %.
 NETWORKS = {
     "deeplabv3_mobilenet_v3_large": (320, 4, 1e-3),
     "deeplabv3_resnet50": (321, 2, 1e-6),

@@ -12,13 +12,10 @@ import pathlib
 import shutil
 import tempfile
 
-import numpy as np
 import yaml
 
 import keras_seg
-from keras_seg.data import VOID
-from keras_seg.data import outlines
-from keras_seg.data.outline_files import background_ids
+from keras_seg.data.outline_files import outlined
 from keras_seg.data.outlines import one_ring
 from keras_seg.data.readers.polygons import fill
 from keras_seg.deployment import ExportedModel
@@ -54,29 +51,25 @@ def shapes(network, path, least=None):
     (found,) = keras_seg.predict(
         network, [path], probabilities=True, least=least
     )
-    table, several = network.class_table, network.multi_label
-    planes = np.moveaxis(found.ids, -1, 0) if several else [found.ids]
-    without = [0] if several else background_ids(table)
-    without = [*without, *[VOID] * (least is not None)]
-    answer = []
-    for label, plane in enumerate(planes):
-        for i, rings in outlines(plane, leave_out=without):
-            label, ring = label if several else i, one_ring(rings)
-            region = fill([ring], plane.shape)
-            sure = found.probabilities[region.window()][region.inside, label]
-            rows, columns = region.inside.shape
-            corner = region.left + columns - 1, region.top + rows - 1
-            pixels = region.inside.astype("uint8").ravel().tolist()
-            answer.append(
-                {
-                    "confidence": f"{sure.mean(dtype=float):.4f}",
-                    "label": table.names[label],
-                    "points": ring.ravel().tolist(),
-                    # Not run lengths: CVAT makes them of the pixels.
-                    "mask": [*pixels, region.left, region.top, *corner],
-                    "type": "mask",
-                }
-            )
+    table, answer = network.class_table, []
+    image = outlined(path, found.ids, table)
+    for label, rings in image.outlines:
+        ring = one_ring(rings)
+        region = fill([ring], image.size)
+        sure = found.probabilities[region.window()][region.inside, label]
+        rows, columns = region.inside.shape
+        corner = region.left + columns - 1, region.top + rows - 1
+        pixels = region.inside.astype("uint8").ravel().tolist()
+        answer.append(
+            {
+                "confidence": f"{sure.mean(dtype=float):.4f}",
+                "label": table.names[label],
+                "points": ring.ravel().tolist(),
+                # Not run lengths: CVAT makes them of the pixels.
+                "mask": [*pixels, region.left, region.top, *corner],
+                "type": "mask",
+            }
+        )
     return answer
 
 

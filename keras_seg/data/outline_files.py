@@ -8,20 +8,26 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
+from numpy.typing import NDArray
+
 from keras_seg.atomic import replacing
+from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.outline_maps import class_name
 from keras_seg.data.outline_maps import geojson
 from keras_seg.data.outline_maps import gpkg
+from keras_seg.data.outlines import Outline
 from keras_seg.data.outlines import Outlined
 from keras_seg.data.outlines import area_of
 from keras_seg.data.outlines import one_ring
+from keras_seg.data.outlines import outlines
 from keras_seg.data.readers.annotations import is_background
 
 __all__ = [
     "FORMATS",
     "VOID_OF",
     "background_ids",
+    "outlined",
     "write_outlines",
     "yolo_names",
 ]
@@ -91,6 +97,34 @@ def write_outlines(
         content = content.encode("utf-8", "backslashreplace")
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def outlined(
+    name: str,
+    ids: NDArray,
+    class_table: ClassTable,
+    tolerance: float = 0.5,
+    place: Any = None,
+) -> Outlined:
+    """The outlines of what a network found, but of background and void.
+
+    Args:
+        name: str, see `Outlined`.
+        ids: array `(height, width)`, or `(height, width, labels)` of 0 and 1.
+        class_table: `keras_seg.data.ClassTable`.
+        tolerance: float, see `keras_seg.data.outlines`.
+        place: see `Outlined`.
+    """
+    found = []
+    if ids.ndim == 3:
+        for k in range(ids.shape[-1]):
+            rings = outlines(ids[..., k], tolerance, [0, VOID])
+            found += [Outline(k, one.rings) for one in rings]
+    else:
+        void = [VOID] * (len(class_table) <= VOID)
+        without = [*background_ids(class_table), *void]
+        found = outlines(ids, tolerance, without)
+    return Outlined(name, ids.shape[:2], found, place)
 
 
 def background_ids(class_table: ClassTable) -> list[int]:

@@ -1,5 +1,6 @@
 """Masks in color, alone and over their image, and their files."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,15 +27,19 @@ __all__ = [
     "as_ids",
     "as_rgb",
     "colorize",
+    "encoded",
     "full_palette",
+    "mask_picture",
     "overlay",
     "save_image",
     "save_label_masks",
     "save_mask",
+    "within_jpeg",
 ]
 
 Picture = NDArray[np.uint8]
 
+LARGEST_SIDE = 65_500  # of a JPEG
 VOID_COLOR = (224, 224, 192)  # as in the figures of PASCAL VOC
 
 
@@ -166,10 +171,15 @@ def save_mask(path: str | Path, mask: ArrayLike, colors: ArrayLike) -> None:
             "A mask must be written as PNG, which keeps the ids. "
             f"Received: path={str(path)!r}"
         )
+    _write(Path(path), mask_picture(mask, colors))
+
+
+def mask_picture(mask: ArrayLike, colors: ArrayLike) -> Image.Image:
+    """The picture that `save_mask` writes."""
     image = Image.fromarray(as_ids(mask, len(np.asarray(colors))), mode="L")
     palette = full_palette(colors, VOID_COLOR)
     image.putpalette(palette.tobytes(), rawmode="RGB")
-    _write(Path(path), image)
+    return image
 
 
 def save_label_masks(
@@ -307,10 +317,23 @@ def _write(path: Path, image: Image.Image, compress_level: int = 6) -> None:
             "The suffix must name a format of pictures, such as .png or "
             f".jpg. Received: path={str(path)!r}"
         )
+    with replacing(path) as temporary:
+        temporary.write_bytes(encoded(image, kind, compress_level))
+
+
+def encoded(image: Image.Image, kind: str, compress_level: int = 6) -> bytes:
+    """The content of the file of a picture, in a format of Pillow's."""
     options = {
         # Thin outlines keep their colors.
         "JPEG": {"quality": 92, "subsampling": 0},
         "PNG": {"compress_level": compress_level},
     }
-    with replacing(path) as temporary:
-        image.save(temporary, format=kind, **options.get(kind, {}))
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind, **options.get(kind, {}))
+    return buffer.getvalue()
+
+
+def within_jpeg(picture: Picture) -> Picture:
+    """A picture without the rows and columns that are too many for JPEG."""
+    step = -(-max(picture.shape) // LARGEST_SIDE)
+    return picture[::step, ::step]

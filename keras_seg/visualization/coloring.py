@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -318,19 +319,25 @@ def _write(path: Path, image: Image.Image, compress_level: int = 6) -> None:
             f".jpg. Received: path={str(path)!r}"
         )
     with replacing(path) as temporary:
-        temporary.write_bytes(encoded(image, kind, compress_level))
+        _save(image, temporary, kind, compress_level)
 
 
-def encoded(image: Image.Image, kind: str, compress_level: int = 6) -> bytes:
-    """The content of the file of a picture, in a format of Pillow's."""
+def encoded(image: Image.Image, kind: str) -> bytes:
+    """The content of the file that is written of a mask or an overlay."""
+    buffer = io.BytesIO()
+    _save(image, buffer, kind)
+    return buffer.getvalue()
+
+
+def _save(
+    image: Image.Image, file: Any, kind: str, compress_level: int = 6
+) -> None:
     options = {
         # Thin outlines keep their colors.
         "JPEG": {"quality": 92, "subsampling": 0},
         "PNG": {"compress_level": compress_level},
     }
-    buffer = io.BytesIO()
-    image.save(buffer, format=kind, **options.get(kind, {}))
-    return buffer.getvalue()
+    image.save(file, format=kind, **options.get(kind, {}))
 
 
 def within_jpeg(picture: Picture) -> Picture:

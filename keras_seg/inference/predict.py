@@ -69,6 +69,7 @@ def predict(
     from_logits: bool | None = None,
     on_error: Callable[[DataError], object] | None = None,
     bit_depth: int | None = None,
+    strip: tuple[int, int] | None = None,
 ) -> Any:
     """Predicts the class of every pixel of an image, or of many.
 
@@ -131,6 +132,9 @@ def predict(
         bit_depth: optional int, of images of 16 bits as in training, see
             `keras_seg.data.read_image`. Defaults to that of an
             `ExportedModel`, else 16.
+        strip: optional tuple `(top, bottom)` of `tiles.strips`, rows of a
+            single array that are predicted alone, as on one of several
+            machines: to the last bit as in the whole image. Defaults to all.
 
     Returns:
         For a single array `out`, or a uint8 array `(height, width)` of class
@@ -175,11 +179,19 @@ def predict(
             f"takes {size[0]}×{size[1]} pixels, and gets tiles of that size "
             "without it. Fix: leave it out."
         )
+    if strip is not None and tiles is None:
+        raise ValueError(
+            f"`strip` is one of `tiles.strips`. Received: strip={strip}, no "
+            "`tiles`"
+        )
     if bit_depth is None:
         bit_depth = getattr(model, "bit_depth", None)  # Of an ExportedModel.
     if not hasattr(images, "shape") or len(images.shape) == 4:
-        if out is not None:
-            raise ValueError("`out` is for one image. Received: many images")
+        if out is not None or strip is not None:
+            name = "out" if strip is None else "strip"
+            raise ValueError(
+                f"`{name}` is for one image. Received: many images"
+            )
         warn_of_weights(model)
         form = _form(model, from_logits, least, certain=probabilities)
         keep = form.probabilities_of if probabilities else None
@@ -203,7 +215,7 @@ def predict(
         )
     form = _form(model, from_logits, least)
     if tiles is not None:
-        return predict_tiled(model, images, tiles, form, out)[0]
+        return predict_tiled(model, images, tiles, form, out, None, strip)[0]
     ids = predict_ids(model, np.asarray(images)[None], form)[0]
     if out is None:
         return ids

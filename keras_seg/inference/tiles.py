@@ -1,6 +1,7 @@
 """Prediction of large images in overlapping tiles."""
 
 import dataclasses
+import itertools
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -160,8 +161,22 @@ class Tiles:
             bump[length - len(ramp) :] *= ramp[::-1]
         return bump
 
+    def strips(self, length: int, rows: int) -> list[tuple[int, int]]:
+        """Cuts an axis where tiles begin, for `blocks`, every so many tiles.
+
+        Example:
+
+        >>> Tiles(64, overlap=32).strips(250, rows=3)
+        [(0, 96), (96, 250)]
+        """
+        starts = [start for start, _, _ in self.along(length)][::rows]
+        return list(itertools.pairwise([*starts, length]))
+
     def blocks(
-        self, score: Callable[[NDArray], NDArray], image: Any
+        self,
+        score: Callable[[NDArray], NDArray],
+        image: Any,
+        strip: tuple[int, int] | None = None,
     ) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
         """Yields the blended scores of an image, block by block.
 
@@ -174,6 +189,9 @@ class Tiles:
             image: array `(height, width, channels)`, or anything that has a
                 `shape` and gives arrays of `image[rows, columns]` for two
                 slices, such as `numpy.memmap`.
+            strip: optional tuple `(top, bottom)` of `strips`, whose blocks
+                alone are made, to the last bit as those of the whole image.
+                Tiles that reach into it from above are scored again.
 
         Yields:
             Tuples `(rows, columns, scores)`: two slices, and a float32 array.
@@ -181,7 +199,18 @@ class Tiles:
             top to bottom.
         """
         vertical, horizontal = map(self.along, image.shape[:2])
-        return blend(vertical, horizontal, score, image)
+        top, bottom = strip or (0, image.shape[0])
+        edges = [*(x[0] for x in vertical), image.shape[0]]
+        if not (top in edges and bottom in edges and top < bottom):
+            raise ValueError(
+                "`strip` must go from where one tile begins to where another "
+                f"does, as `Tiles.strips` says. Received: strip={strip}"
+            )
+        seen = [x for x in vertical if x[0] < bottom and x[1] > top]
+        for rows, columns, scores in blend(seen, horizontal, score, image):
+            if rows.start >= top:
+                inside = slice(rows.start, min(rows.stop, bottom))
+                yield inside, columns, scores[: bottom - rows.start]
 
 
 def blend(
@@ -232,11 +261,13 @@ def predict_tiled(
     form: ScoreForm,
     out: Any = None,
     keep: Callable[[NDArray], NDArray] | None = None,
+    strip: tuple[int, int] | None = None,
 ) -> tuple[Any, NDArray[np.float16] | None, Tiles]:
-    """Predicts the class ids of an image tile by tile.
+    """Predicts the class ids of an image, or of a strip of it, tile by tile.
 
     If memory does not suffice for a tile, the image is predicted again with
-    tiles of half the size, and a warning says so.
+    tiles of half the size, and a warning says so; a strip is not, as others
+    would have the larger ones.
 
     Returns `out` or a new array of the ids; the probabilities that `keep` makes
     of the scores, if it is given; and the tiles used in the end.
@@ -249,9 +280,10 @@ def predict_tiled(
         )
     while True:
         try:
-            return *_predict(model, image, tiles, form, out, keep), tiles
+            return *_predict(model, image, tiles, form, out, keep, strip), tiles
         except Exception as error:
-            if not _is_out_of_memory(error) or not tiles.can_be_halved:
+            halved = tiles.can_be_halved and strip is None
+            if not _is_out_of_memory(error) or not halved:
                 raise
         smaller = tiles.halved()
         warnings.warn(
@@ -269,11 +301,16 @@ def _predict(
     form: ScoreForm,
     out: Any,
     keep: Callable | None,
+    strip: tuple[int, int] | None,
 ) -> tuple[Any, NDArray[np.float16] | None]:
-    blocks = tiles.blocks(
-        lambda tile: predict_scores(model, tile[None])[0], image
+    top, bottom = strip or (0, image.shape[0])
+    blocks = (
+        (slice(rows.start - top, rows.stop - top), columns, scores)
+        for rows, columns, scores in tiles.blocks(
+            lambda tile: predict_scores(model, tile[None])[0], image, strip
+        )
     )
-    return join(blocks, image.shape[:2], form, out, keep)
+    return join(blocks, (bottom - top, image.shape[1]), form, out, keep)
 
 
 def join(

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_seg.applications import FCN8s
+from keras_seg.applications import UNet
 from keras_seg.inference import Tiles
+from keras_seg.inference import predict
 from tests.networks import outputs
 from tests.networks import randomize
 from tests.networks import relative_difference
@@ -141,6 +143,48 @@ def test_memory_is_that_of_a_row_of_overlaps(tmp_path, side, megabytes):
     assert peak < megabytes * 1e6
     for row in range(0, side, 50):
         np.testing.assert_array_equal(ids[row], image[row, :, 0])
+
+
+@given(TILES, st.integers(1, 60), st.integers(1, 30), st.integers(1, 4))
+def test_strips_are_those_of_the_whole_to_the_last_bit(
+    tiles, height, width, rows
+):
+    """Of a score that depends on where the tile begins."""
+
+    def score(tile):
+        return np.cumsum(tile, axis=0, dtype="f4") + np.cumsum(tile, axis=1)
+
+    image = RNG.normal(size=(height, width, 2)).astype("f4")
+    whole = joined(tiles, score, image)
+    strips = tiles.strips(height, rows)
+    assert [strips[0][0], strips[-1][1]] == [0, height]
+    for top, bottom in strips:
+        blocks = list(tiles.blocks(score, image, (top, bottom)))
+        pixels = sum(scores.shape[0] * scores.shape[1] for *_, scores in blocks)
+        assert pixels == (bottom - top) * width
+        for inside, columns, scores in blocks:
+            assert top <= inside.start < inside.stop <= bottom
+            np.testing.assert_array_equal(scores, whole[inside, columns])
+
+
+def test_strips_are_predicted_as_the_whole():
+    model = UNet(classes=3, filters=4, depth=2)
+    image = RNG.integers(0, 256, (230, 70, 3)).astype("uint8")
+    tiles = Tiles(64, overlap=32)
+    found = [
+        predict(model, image, tiles, strip=strip)
+        for strip in tiles.strips(230, rows=2)
+    ]
+    np.testing.assert_array_equal(
+        np.concatenate(found), predict(model, image, tiles)
+    )
+    for arguments, said in (
+        ({"images": image, "strip": (0, 230)}, "no `tiles`"),
+        ({"images": image, "strip": (7, 230), "tiles": tiles}, "where one"),
+        ({"images": [image], "strip": (0, 230), "tiles": tiles}, "for one"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            predict(model, **arguments)
 
 
 def test_halved_until_they_are_as_small_as_they_can_be():

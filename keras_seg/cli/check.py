@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from keras_seg.cli import console
+from keras_seg.cli.options import Bands
 from keras_seg.cli.options import MaskValues
 from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
@@ -38,6 +39,7 @@ def check(
         ),
     ] = None,
     mask_values: MaskValues = None,
+    bands: Bands = None,
     skip_unlabeled: SkipUnlabeled = False,
     multi_label: MultiLabel = False,
     missing_classes: MissingClasses = None,
@@ -60,6 +62,7 @@ def check(
     0 if there is none.
     """
     from keras_seg.data import check as check_data
+    from keras_seg.data.bands import parse_bands
     from keras_seg.data.mask_files import parse_mask_values
 
     set_limits(max_pixels, max_annotation_bytes)
@@ -74,6 +77,7 @@ def check(
             skip_unlabeled=skip_unlabeled,
             multi_label=multi_label,
             missing_classes=missing_classes,
+            bands=None if bands is None else parse_bands(bands),
         )
     text = console.in_options(report.to_text())
     console.say(report.to_json() if json else text)
@@ -86,6 +90,6 @@ def check(
     if not json:
         quoted = shlex.quote(str(data))
         same = reading_options(
-            mask_values, skip_unlabeled, multi_label, missing_classes
+            mask_values, skip_unlabeled, multi_label, missing_classes, bands
         )
         console.say(f"\nNext: keras-seg train {quoted}{same} --out RUN")

@@ -15,6 +15,7 @@ from keras_seg.cli.evaluation_data import trained_on
 from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
 from keras_seg.cli.network import say_tiles
+from keras_seg.cli.options import Bands
 from keras_seg.cli.options import Last
 from keras_seg.cli.options import MaskValues
 from keras_seg.cli.options import MaxAnnotationBytes
@@ -87,6 +88,7 @@ def evaluate(
         ),
     ] = 1,
     mask_values: MaskValues = None,
+    bands: Bands = None,
     skip_unlabeled: SkipUnlabeled = False,
     max_pixels: MaxPixels = None,
     max_annotation_bytes: MaxAnnotationBytes = None,
@@ -123,6 +125,8 @@ def evaluate(
     from keras_seg import inference
     from keras_seg import runs
     from keras_seg.data import splits
+    from keras_seg.data.bands import parse_bands
+    from keras_seg.data.bands import say_void
     from keras_seg.data.layout import choose_split
     from keras_seg.runs.source import fingerprint
 
@@ -147,6 +151,7 @@ def evaluate(
         run,
         spelled(network),
         source.bit_depth,
+        source.bands if bands is None else parse_bands(bands),
         mask_values,
         skip_unlabeled,
         source.multi_label,
@@ -187,6 +192,8 @@ def evaluate(
             calibration=calibration,
             progress=progress,
         )
+    if said := say_void(pairs.without_data.values()):
+        console.say(said)
     images = count(found.images, "image")
     console.show_scores(found.rows(), f"{facts['model']}, {images}")
     record.remove_earlier()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from keras_seg.cli import console
@@ -22,6 +23,7 @@ def read_pairs(
     run: "RunFolder",
     network: str,
     bit_depth: int | None,
+    bands: Sequence[int | str] | None,
     mask_values: str | None,
     skip_unlabeled: bool,
     multi_label: bool,
@@ -56,7 +58,7 @@ def read_pairs(
         mask_values = source.mask_values
     if mask_values is not None:
         options["mask_values"] = parse_mask_values(mask_values)
-    options["bit_depth"] = bit_depth
+    options |= {"bit_depth": bit_depth, "bands": bands}
     if multi_label:
         options["multi_label"] = True
     if source is not None and source.multi_label:

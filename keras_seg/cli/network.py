@@ -36,6 +36,8 @@ class Network:
         bit_depth: bits of the images that it was trained on; None for 8, or
             if that is not known.
         load: returns a `keras.Model`, or an `ExportedModel`.
+        bands: of the images that it was trained on, numbers from 1 and names;
+            None for all, or if that is not known.
         run: its `keras_seg.runs.RunFolder`, if it was named by that.
         is_exported: whether `load` returns an `ExportedModel`.
         multi_label: whether a pixel may have several of the classes.
@@ -48,6 +50,7 @@ class Network:
     run: "RunFolder | None" = None
     is_exported: bool = False
     multi_label: bool = False
+    bands: tuple[int | str, ...] | None = None
 
 
 def open_network(text: str | pathlib.Path, last: bool = False) -> Network:
@@ -136,6 +139,7 @@ def _trained(path: str | pathlib.Path, last: bool) -> Network:
         lambda: run.load_model(best=not last),
         run,
         multi_label=data is not None and data.multi_label,
+        bands=data and data.band_list,
     )
 
 
@@ -157,13 +161,15 @@ def _saved(path: pathlib.Path) -> Network:
             "classes. Fix: give it a table by keras_seg.runs.set_class_table, "
             "and save it again."
         )
-    bit_depth = (facts_of(model) or {}).get("bit_depth")
+    facts = facts_of(model) or {}
+    bands = facts.get("bands")
     return Network(
         path,
         class_table,
-        bit_depth,
+        facts.get("bit_depth"),
         lambda: model,
         multi_label=is_multi_label(model),
+        bands=None if bands is None else tuple(bands),
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DATA",
+    "Bands",
     "Binary",
     "BitDepth",
     "Last",
@@ -42,6 +43,17 @@ __all__ = [
 GIVEN = ("COMMANDLINE", "DEFAULT_MAP")
 # The group of options that say how files are read.
 DATA = "Data"
+
+Bands = Annotated[
+    str | None,
+    typer.Option(
+        metavar="BAND,...",
+        help="Bands of the images to take as channels, in this order: numbers "
+        "from 1, such as 4,3,2, or the descriptions of a GeoTIFF's.",
+        show_default="those of the run, or red, green and blue",
+        rich_help_panel=DATA,
+    ),
+]
 
 BitDepth = Annotated[
     int | None,
@@ -271,6 +283,7 @@ def reading_options(
     skip_unlabeled: bool,
     multi_label: bool = False,
     missing_classes: str | None = None,
+    bands: str | None = None,
 ) -> str:
     """The options of how files are read, for a command that is printed.
 
@@ -282,8 +295,8 @@ def reading_options(
     text = f" --mask-values {shlex.quote(mask_values)}" if mask_values else ""
     text += " --skip-unlabeled" if skip_unlabeled else ""
     text += " --multi-label" if multi_label else ""
-    missing = missing_classes and f" --missing-classes {missing_classes}"
-    return text + (missing or "")
+    text += f" --missing-classes {missing_classes}" if missing_classes else ""
+    return text + (f" --bands {shlex.quote(bands)}" if bands else "")
 
 
 def refuse_options(

@@ -16,6 +16,7 @@ from keras_seg.cli import console
 from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
 from keras_seg.cli.network import say_tiles
+from keras_seg.cli.options import Bands
 from keras_seg.cli.options import Last
 from keras_seg.cli.options import MaxPixels
 from keras_seg.cli.options import Tile
@@ -37,7 +38,7 @@ SAME_MASKS = {
 WITH_EXPORTED = (
     *("paths", "model", "out", "tile", "probabilities", "pseudo"),
     *("polygons", "tolerance", "objects", "min_area", "confidence"),
-    *("batch_size", "max_pixels", "overwrite"),
+    *("bands", "batch_size", "max_pixels", "overwrite"),
 )
 
 
@@ -152,6 +153,7 @@ def predict(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Images of one size at once.")
     ] = 1,
+    bands: Bands = None,
     max_pixels: MaxPixels = None,
     overwrite: Annotated[
         bool,
@@ -165,11 +167,12 @@ def predict(
     Each image gets a mask of class ids with the colors of the classes as its
     palette, NAME.png, and an overlay with a legend, NAME_overlay.jpg. The mask
     of a GeoTIFF is NAME.tif, at the same place on the map; with --tile it is
-    predicted in the memory of some tiles. The ids of a video are the gray
-    values of NAME.mkv (lossless), its overlay is NAME_overlay.mp4. Where
-    classes may overlap, each has a mask of 0 and 1, CLASS/NAME.png. Folders are
-    searched recursively, without the masks beside images, and the output has
-    the same folders. Files that the same model wrote before with the same
+    predicted in the memory of some tiles. Pixels without data are void. The
+    ids of a video are the gray values of NAME.mkv (lossless), its overlay is
+    NAME_overlay.mp4, and NAME_shares.csv and .png are the shares of the classes
+    over time. Where classes may overlap, each has a mask of 0 and 1,
+    CLASS/NAME.png. Folders are searched recursively, without the masks beside
+    images, and the output has the same folders. Files that the same model wrote before with the same
     options are kept, unless the image has changed; predict.jsonl records what
     each file was made of.
 
@@ -218,6 +221,8 @@ def predict(
     from keras_seg.cli.predict_flow import predict_all
     from keras_seg.cli.prediction_cache import PredictionCache
     from keras_seg.data import VOID
+    from keras_seg.data.bands import parse_bands
+    from keras_seg.data.bands import say_void
 
     set_limits(max_pixels)
     # Before a network is downloaded or loaded.
@@ -242,7 +247,8 @@ def predict(
         labels = table.names if source.multi_label else ()
         targets = plan(names, out, extras, labels, as_data)
     every = dict(targets)
-    options["bit_depth"] = source.bit_depth
+    read = source.bands if bands is None else parse_bands(bands)
+    options |= {"bit_depth": source.bit_depth, "bands": read}
     if source.run is not None:
         options["temperature"] = source.run.temperature(best=not last)
     options["classes"] = [
@@ -273,9 +279,8 @@ def predict(
     say_tiles(network, targets)
     out.mkdir(parents=True, exist_ok=True)
     console.warn(cache.begin(targets))
-    counts: collections.Counter | None = None
+    counts: collections.Counter = collections.Counter()
     if as_data:
-        counts = collections.Counter()
         voids = frozenset({*table.ignore_classes, VOID})
         with replacing(out / "classes.csv") as temporary:
             dataclasses.replace(table, ignore_classes=voids).write(temporary)
@@ -289,13 +294,16 @@ def predict(
             batch_size=batch_size,
             extras=extras,
             bit_depth=source.bit_depth,
+            bands=read,
             pseudo=pseudo,
             counts=counts,
             progress=progress,
             written=cache.note,
         )
     write_whole(extras, every, names, out, source, cache)
-    if done and counts is not None:
+    if said := say_void(counts[image] for image in targets):
+        console.say(said)
+    if done and as_data:
         share = 100 * counts["void"] / max(counts["all"], 1)
         console.say(
             f"Wrote {done} of {len(targets)} images and masks to {out}; "

@@ -311,7 +311,8 @@ class Confidence(Extra):
             names = "largest probability", "entropy"
             with GeoImage(found.source, None) as image:
                 bands = dict(zip(names, maps, strict=True))
-                write_bands(paths[2], image, bands)
+                valid = True if found.valid is None else found.valid
+                write_bands(paths[2], image, bands, valid)
 
 
 def save_overlay(path: pathlib.Path, picture: NDArray) -> None:

@@ -166,6 +166,7 @@ def predict_all(
     progress: Callable[[int], object],
     extras: Sequence[Extra] = (),
     bit_depth: int | None = None,
+    bands: Sequence[int | str] | None = None,
     pseudo: float | None = None,
     counts: collections.Counter | None = None,
     written: Callable[[pathlib.Path, Iterable], object] = lambda image, paths: (
@@ -175,11 +176,13 @@ def predict_all(
     """Predicts the images of `plan` and writes the files, also after errors.
 
     `progress` is called with the number of images done, `written` with an image
-    and its files when these are written. With `pseudo`, the smallest
-    probability of an id, images are copied in place of overlays, and `counts`
-    gets the numbers of pixels, `"void"` and `"all"`. Returns the number of
-    images written, and the errors.
+    and its files when these are written. `counts` gets the number of pixels of
+    each image that have no data. With `pseudo`, the smallest probability of an
+    id, images are copied in place of overlays, and `counts` gets the numbers of
+    all pixels, `"void"` and `"all"`. Returns the number of images written, and
+    the errors.
     """
+    counts = collections.Counter() if counts is None else counts
     errors: list[DataError] = []
     done = 0
     # Videos, and GeoTIFFs in tiles, go from file to file.
@@ -187,13 +190,21 @@ def predict_all(
     several = is_multi_label(network)
     probabilities = any(extra.of_probabilities for extra in extras)
     if tiles is not None and not (probabilities or several or pseudo):
-        apart[".tif"] = functools.partial(predict_raster, bit_depth, extras)
+        how = bit_depth, bands, extras
+        apart[".tif"] = functools.partial(predict_raster, *how)
     plain = []
     with (
         console.warnings_as_lines(UserWarning),
         _Writer(
             functools.partial(
-                _write, targets, class_table, written, counts, extras, errors
+                _write,
+                targets,
+                class_table,
+                written,
+                counts,
+                pseudo is not None,
+                extras,
+                errors,
             )
         ) as writer,
     ):
@@ -204,7 +215,8 @@ def predict_all(
                 continue
             try:
                 paths[0].parent.mkdir(parents=True, exist_ok=True)
-                way(network, image, tiles, paths, class_table)
+                void = way(network, image, tiles, paths, class_table)
+                counts[image] += void
                 written(image, paths)
                 done += 1
             except DataError as error:
@@ -221,6 +233,7 @@ def predict_all(
             least=pseudo,
             on_error=errors.append,
             bit_depth=bit_depth,
+            bands=bands,
         ):
             writer.submit(found)
             done += 1
@@ -245,7 +258,8 @@ def _write(
     targets: Targets,
     class_table: ClassTable,
     written: Callable,
-    counts: collections.Counter | None,
+    counts: collections.Counter,
+    as_data: bool,
     extras: Sequence[Extra],
     errors: list[DataError],
     found: inference.Prediction,
@@ -255,7 +269,9 @@ def _write(
     masks = targets[found.source][:count]
     overlay, *others = targets[found.source][count:]
     overlay.parent.mkdir(parents=True, exist_ok=True)
-    if counts is None:
+    if found.valid is not None:
+        counts[found.source] += int((~found.valid).sum())
+    if not as_data:
         picture = visualization.overlay_with_legend(
             found.image, found.ids, class_table
         )

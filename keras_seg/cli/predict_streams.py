@@ -33,24 +33,30 @@ SMALLEST_LEGEND = 48
 
 def predict_raster(
     bit_depth: int | None,
+    bands: Sequence[int | str] | None,
     extras: Sequence[Extra],
     network: Model,
     path: pathlib.Path,
     tiles: inference.Tiles | None,
     targets: tuple[pathlib.Path, ...],
     class_table: ClassTable,
-) -> None:
-    """Predicts a GeoTIFF from file to file, in the memory of some tiles."""
+) -> int:
+    """Predicts a GeoTIFF from file to file, in the memory of some tiles.
+
+    Returns the number of its pixels that have no data.
+    """
     mask, overlay, *others = targets
-    with GeoImage(path, image_shape(network)[-1], bit_depth) as image:
+    with GeoImage(path, image_shape(network)[-1], bit_depth, bands) as image:
         with GeoMask(mask, image, class_table.colors) as out:
             inference.predict(network, image, tiles, out)
         picture = visualization.overlay_with_legend(
             image.preview(PREVIEW), GeoMask.preview(mask, PREVIEW), class_table
         )
     save_overlay(overlay, picture)
-    found = inference.Prediction(path, picture, GeoMask.preview(mask))
-    write_extras(extras, [mask], others, found, class_table)
+    if extras:  # They need the whole mask.
+        found = inference.Prediction(path, picture, GeoMask.preview(mask))
+        write_extras(extras, [mask], others, found, class_table)
+    return out.without_data
 
 
 def predict_video(
@@ -59,7 +65,7 @@ def predict_video(
     tiles: inference.Tiles | None,
     targets: tuple[pathlib.Path, ...],
     class_table: ClassTable,
-) -> None:
+) -> int:
     """Writes a video of ids as gray values, one of overlays, and shares.
 
     The legend shows all classes, since all frames of a video must have one
@@ -105,3 +111,4 @@ def predict_video(
     for plot in targets[3:]:
         picture = visualization.class_shares(times, shares, names, colors)
         visualization.save_image(plot, picture)
+    return 0  # All pixels have data.

@@ -80,6 +80,7 @@ def rank(
             files,
             tiles_of(tile),
             bit_depth=source.bit_depth,
+            bands=source.bands,
             on_error=errors.append,
         )
     rows = []

@@ -9,6 +9,7 @@ import typer
 from keras_seg.cli import fit_options as fit
 from keras_seg.cli import train_options as opts
 from keras_seg.cli.config import Config
+from keras_seg.cli.options import Bands
 from keras_seg.cli.options import Binary
 from keras_seg.cli.options import BitDepth
 from keras_seg.cli.options import MaskValues
@@ -54,6 +55,7 @@ def train(
     val_fraction: opts.ValFraction = None,
     mask_values: MaskValues = None,
     bit_depth: BitDepth = None,
+    bands: Bands = None,
     skip_unlabeled: SkipUnlabeled = False,
     multi_label: MultiLabel = False,
     missing_classes: MissingClasses = None,
@@ -142,12 +144,16 @@ def train(
     from keras_seg import training
     from keras_seg.cli import train_flow
     from keras_seg.cli.train_report import Reporter
+    from keras_seg.data.bands import parse_bands
 
     set_limits(max_pixels, max_annotation_bytes)
     reporter = Reporter(json_lines, quiet)
     if resume is not None:
         train_flow.resume(resume, data, reporter)
         return
+    channels = 3 if bands is None else len(parse_bands(bands))
+    if channels != 3 and start_from is None:
+        options.setdefault("input_shape", [None, None, channels])
     chosen: dict[str, Any] = {"epochs": epochs, "batch_size": batch_size}
     chosen = {key: value for key, value in chosen.items() if value is not None}
     if size is not None:
@@ -197,6 +203,7 @@ def train(
         skip_unlabeled=skip_unlabeled,
         multi_label=multi_label,
         missing_classes=missing_classes,
+        bands=bands,
         val_fraction=0.2 if val_fraction is None else val_fraction,
     )
     known = source.resolved().validation_split if val_fraction else None

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import itertools
 import pathlib
 import shlex
 import time
@@ -21,6 +22,7 @@ from keras_seg.cli.train_report import print_json
 from keras_seg.data import DataError
 from keras_seg.data import Folder
 from keras_seg.data import check
+from keras_seg.data.bands import say_void
 from keras_seg.data.held_out import way_of
 from keras_seg.data.sizes import Sizes
 from keras_seg.runs.source import recorded_source
@@ -182,6 +184,7 @@ def _read(
             source.skip_unlabeled,
             source.multi_label,
             source.missing_classes,
+            source.bands,
         )
         console.complain(
             f"More: keras-seg check {shlex.quote(str(source.path))}{same}"
@@ -208,6 +211,9 @@ def _read(
             f"(--val-fraction): {way_of(data, held_out)}, near-duplicates "
             "together."
         )
+    void = [part.without_data.values() for part in parts.values()]
+    if said := say_void(itertools.chain.from_iterable(void)):
+        reporter.say(said)
     reporter.say(
         f"{count(len(data), 'image')} to train on, "
         f"{count(len(held_out or ()), 'image')} held out, "

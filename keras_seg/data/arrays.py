@@ -20,6 +20,7 @@ __all__ = [
     "is_npy",
     "needs_tifffile",
     "npy_shape",
+    "oriented",
     "read_npy",
     "read_npz",
     "read_tiff",
@@ -193,7 +194,7 @@ def read_tiff(path, page=None, shown=True, alpha=True):
             first = sheet.samplesperpixel - len(extra)
             kept = [first + i for i, e in enumerate(extra) if e not in _ALPHA]
             pixels = pixels[..., [*range(first), *kept]] if extra else pixels
-        return _oriented(pixels, _orientation(sheet))
+        return oriented(pixels, _orientation(sheet))
 
 
 def tiff_size(path, page=None):
@@ -275,7 +276,7 @@ def _orientation(sheet):
     return int(tag.value) if tag and 1 <= tag.value <= 8 else 1
 
 
-def _oriented(pixels, orientation):
+def oriented(pixels, orientation):
     """Apply one of the eight orientations (TIFF 6.0, page 36)."""
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)

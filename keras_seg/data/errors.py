@@ -54,6 +54,8 @@ class DataError(ValueError):
     | KS-D038 | shapes of different classes overlap |
     | KS-D039 | a mask of several labels has other planes than classes |
     | KS-D040 | classes that may overlap never do |
+    | KS-D041 | pixels of an image have no data, and are void |
+    | KS-D042 | only one of an image and its mask has a place on a map |
 
     Codes from KS-D020 on are findings of `keras_seg.data.check`; some of them
     are warnings or notes.

@@ -11,18 +11,21 @@ from typing import Any
 from typing import Protocol
 from typing import Self
 
+import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from keras_seg.arguments import check_positive
 from keras_seg.data.arrays import tiff_pages
+from keras_seg.data.bands import valid_pixels
+from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.ids import classes_of_ids
 from keras_seg.data.ids import ids_of_mask
 from keras_seg.data.ids import normalize_mask
 from keras_seg.data.ids import refuse_black_and_white
-from keras_seg.data.images import read_image
+from keras_seg.data.images import read_pixels
 from keras_seg.data.images import read_size
 from keras_seg.data.layout import find_classes
 from keras_seg.data.layout import find_folders
@@ -61,7 +64,8 @@ class Folder:
 
     A mask is uint8 `(height, width)`, with 255 for every id that means void;
     or, with `multi_label`, `(height, width, classes)`: 1 where a class is, 0
-    where it is not, 255 where that is not known. Every read checks the values.
+    where it is not, 255 where that is not known. Pixels of an image without
+    data, see `read_image`, are void. Every read checks the values.
 
     Args:
         pairs: sequence of `Pair`.
@@ -77,6 +81,9 @@ class Folder:
         multi_label: bool, whether classes may overlap.
 
     Attributes:
+        bands: optional tuple, see `read_image`.
+        without_data: dictionary from the index of each pair that was read to
+            the number of pixels of its image without data, if there are any.
         layout: str, how the masks of several labels lie in the folder; ""
             if there is only one way.
     """
@@ -101,6 +108,8 @@ class Folder:
         self.bit_depth = bit_depth
         self.multi_label = multi_label
         self.layout = ""
+        self.bands: tuple[int | str, ...] | None = None
+        self.without_data: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -167,17 +176,35 @@ class Folder:
 
     def read_image(self, index: int) -> NDArray:
         """The image of a pair, see `keras_seg.data.read_image`."""
-        pair = self.pairs[index]
-        return read_image(pair.image, self.channels, pair.page, self.bit_depth)
+        return self._pixels(index)[0]
 
     def read_ids(self, index: int) -> NDArray:
-        """The ids `(height, width)` as written, before any check."""
-        return self.masks(self.pairs[index])
+        """The ids `(height, width)` as written, before any check.
+
+        But 255 where the image has no data.
+        """
+        pair = self.pairs[index]
+        how = self.channels, self.bands, pair.page
+        return self._ids(index, valid_pixels(pair.image, *how))
+
+    def _pixels(self, index):
+        pair = self.pairs[index]
+        how = self.channels, pair.page, self.bit_depth, self.bands
+        return read_pixels(pair.image, *how)
+
+    def _ids(self, index, valid):
+        ids = self.masks(self.pairs[index])
+        if valid is None or valid.shape != ids.shape[:2]:
+            return ids
+        self.without_data[index] = int(valid.size - np.count_nonzero(valid))
+        valid = valid if ids.ndim == 2 else valid[..., None]
+        return np.where(valid, ids, np.uint8(VOID))
 
     def subset(self, indices: Iterable[int]) -> Self:
         """A `Folder` of the pairs at some indices."""
         part = copy.copy(self)
         part.pairs, part.skipped = tuple(self.pairs[i] for i in indices), ()
+        part.without_data = {}
         return part
 
     def check(self) -> Self:
@@ -200,8 +227,8 @@ class Folder:
         return self
 
     def _read(self, index):
-        image, mask = self.read_image(index), self.read_ids(index)
-        pair = self.pairs[index]
+        image, valid = self._pixels(index)
+        pair, mask = self.pairs[index], self._ids(index, valid)
         if image.shape[:2] != mask.shape[:2]:
             raise sizes_differ(pair, image.shape[:2], mask.shape[:2])
         if self.multi_label:

@@ -3,17 +3,21 @@
 import contextlib
 import os
 import pathlib
-import warnings
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags
 
 from keras_seg.atomic import replacing
 from keras_seg.data.arrays import tiff_tags
+from keras_seg.data.bands import band_numbers
+from keras_seg.data.bands import data_mask
+from keras_seg.data.bands import numbers_read
+from keras_seg.data.bands import open_quietly
+from keras_seg.data.bands import opened_tiff
 from keras_seg.data.classes import VOID
 from keras_seg.data.errors import DataError
 from keras_seg.data.images import scaled
-from keras_seg.lazy import is_installed
 
 __all__ = [
     *("GeoImage", "GeoMask", "is_geotiff", "is_on_earth", "pixel_area"),
@@ -31,7 +35,7 @@ def is_geotiff(path):
     coefficients. False if `rasterio` is not installed: the file is then read
     like any image.
     """
-    return _opened(path, lambda file: _place(file) != {}) or False
+    return opened_tiff(path, lambda file: _place(file) != {}) or False
 
 
 def place_of(path):
@@ -53,7 +57,7 @@ def place_of(path):
 
         return crs, from_gcps(points)
 
-    return _opened(path, ask)
+    return opened_tiff(path, ask)
 
 
 def is_on_earth(crs):
@@ -102,20 +106,6 @@ def _place(file):
     return place
 
 
-def _opened(path, ask):
-    """`ask(file)` for an open TIFF; `None` for any other file."""
-    is_tiff = pathlib.Path(path).suffix.lower() in (".tif", ".tiff")
-    if not is_tiff or not is_installed("rasterio"):
-        return None
-    import rasterio
-
-    try:
-        with _silent(), rasterio.open(path, driver="GTiff") as file:
-            return ask(file)
-    except rasterio.RasterioIOError:
-        return None
-
-
 class GeoImage:
     """A GeoTIFF of which windows are read, as `image[rows, columns]`.
 
@@ -128,6 +118,7 @@ class GeoImage:
         channels: int, number of bands besides alpha; 3 takes gray as well.
             `None` takes all bands, of any type. Defaults to 3.
         bit_depth: optional int, see `read_image`.
+        bands: optional numbers and names of bands, see `read_image`.
 
     Attributes:
         shape: tuple `(height, width, channels)`.
@@ -138,17 +129,15 @@ class GeoImage:
             not RGB.
     """
 
-    def __init__(self, path, channels=3, bit_depth=None):
-        import rasterio
-
+    def __init__(self, path, channels=3, bit_depth=None, bands=None):
         self.path = pathlib.Path(path)
-        with _silent(), self._reading("can't be opened"):
-            self.file = rasterio.open(path, driver="GTiff")
+        with self._reading("can't be opened"):
+            self.file = open_quietly(path, driver="GTiff")
         self.bit_depth = bit_depth
         self._bands = list(range(1, self.file.count + 1))
         if channels is not None:
             try:
-                self._bands = self._seen(channels)
+                self._bands = self._seen(channels, bands)
             except DataError:
                 self.close()
                 raise
@@ -160,9 +149,12 @@ class GeoImage:
         return self._pixels(window=self._window(window))
 
     def valid(self, window):
-        """Which pixels of a window have data, a bool array."""
+        """Which pixels of a window have data, a bool array, or True."""
         with self._reading():
-            return self.file.dataset_mask(window=self._window(window)) > 0
+            found = data_mask(
+                self.file, self._bands, window=self._window(window)
+            )
+        return True if found is None else found
 
     def preview(self, side):
         """The whole image, no side longer than `side` pixels."""
@@ -184,26 +176,25 @@ class GeoImage:
         self.close()
         self._limit.__exit__(*error)
 
-    def _seen(self, channels):
+    def _seen(self, channels, named):
         """The numbers, from 1, of the bands for so many channels."""
         from rasterio.enums import ColorInterp
 
         file = self.file
-        bands = [
-            number
-            for number, color in enumerate(file.colorinterp, start=1)
-            if channels != 3 or color != ColorInterp.alpha
-        ]
+        if named is not None:
+            bands = band_numbers(self.path, named, file.count)
+        else:
+            bands = numbers_read(file, channels)
+            bands *= 3 if channels == 3 and len(bands) == 1 else 1
         kinds = {file.dtypes[number - 1] for number in bands}
-        if channels == 3 and len(bands) == 1:
-            bands *= 3
         if len(bands) != channels or not kinds <= {"uint8", "uint16"}:
             raise DataError(
                 "KS-D017",
                 self.path,
                 f"has {len(bands)} bands of {', '.join(sorted(kinds))}",
                 f"{channels} of uint8 or uint16 are expected, besides alpha",
-                fix="write the bands that the network sees with gdal_translate",
+                fix="name the bands that the network sees, on the command line "
+                "--bands 3,2,1",
             )
         turned = tiff_tags(self.path).get(ExifTags.Base.Orientation, 1) != 1
         structure = file.tags(ns="IMAGE_STRUCTURE")
@@ -223,7 +214,10 @@ class GeoImage:
     def _pixels(self, **options):
         with self._reading():
             pixels = self.file.read(self._bands, **options)
+            valid = data_mask(self.file, self._bands, **options)
         pixels = np.moveaxis(pixels, 0, -1)
+        if valid is not None:
+            pixels[~valid] = 0
         if pixels.dtype == np.uint16:
             channels = 3 if self._rgb else None
             return scaled(self.path, pixels, channels, self.bit_depth)
@@ -259,12 +253,17 @@ class GeoMask:
 
     It has the place of its image, the colors of the classes, and void, its
     `nodata`, where the image has no data. The file exists only after the
-    `with` block has ended without an error.
+    `with` block has ended without an error. The mask of a Cloud Optimized
+    GeoTIFF is one, whose overviews have the most frequent id.
 
     Args:
         path: str or path ending in `.tif`.
         image: `GeoImage` of the same pixels.
         colors: array `(classes, 3)`, RGB in 0...255.
+
+    Attributes:
+        without_data: int, the pixels of the image that have no data, in the
+            windows since the one at the upper left corner.
     """
 
     def __init__(self, path, image, colors):
@@ -272,22 +271,25 @@ class GeoMask:
         self._image = image
         self._colors = np.asarray(colors)
         self.shape = image.shape[:2]
+        self.without_data = 0
 
     def __enter__(self):
-        self._stack = contextlib.ExitStack()
-        with self._stack:
-            temporary = self._stack.enter_context(replacing(self.path))
-            file = _created(temporary, self._image, 1, "uint8", VOID)
-            self._file = self._stack.enter_context(file)
+        with contextlib.ExitStack() as stack:
+            created = _created(self.path, self._image, 1, "uint8", VOID)
+            self._file = stack.enter_context(created)
             table = {i: tuple(map(int, c)) for i, c in enumerate(self._colors)}
             self._file.write_colormap(1, table)
-            self._stack = self._stack.pop_all()
+            self._stack = stack.pop_all()
         return self
 
     def __setitem__(self, window, ids):
         """Writes `mask[rows, columns] = ids`, two slices of step 1."""
-        ids = np.where(self._image.valid(window), ids, np.uint8(VOID))
+        valid = np.broadcast_to(self._image.valid(window), ids.shape)
+        ids = np.where(valid, ids, np.uint8(VOID))
         place = self._image._window(window)
+        if place.row_off == place.col_off == 0:  # Tiles may begin again.
+            self.without_data = 0
+        self.without_data += int(valid.size - np.count_nonzero(valid))
         self._file.write(ids.astype("uint8"), 1, window=place)
 
     def __exit__(self, *error):
@@ -302,32 +304,35 @@ class GeoMask:
             return file.read(1, out_shape=_fitted(file.shape, side))
 
 
-def write_bands(path, image, bands):
+def write_bands(path, image, bands, valid=True):
     """Writes maps at the place of an image, NaN where that has no data.
 
     Args:
         path: str or path ending in `.tif`.
         image: `GeoImage` of the same pixels.
         bands: dictionary from their names to arrays `(height, width)`.
+        valid: bool array `(height, width)`, or True if all have data.
     """
-    everything = slice(None), slice(None)
-    valid = image.valid(everything)
-    with (
-        replacing(path) as temporary,
-        _created(temporary, image, len(bands), "float32", np.nan) as file,
-    ):
+    with _created(path, image, len(bands), "float32", np.nan) as file:
         for number, (name, band) in enumerate(bands.items(), start=1):
             file.write(np.where(valid, band, np.float32(np.nan)), number)
             file.set_band_description(number, name)
 
 
+@contextlib.contextmanager
 def _created(path, image, count, dtype, nodata):
-    """An open file of so many bands at the place of a `GeoImage`."""
-    import rasterio
+    """A file to write at the place of a `GeoImage`, laid out as that is.
 
-    with _silent():
-        return rasterio.open(
-            path,
+    GDAL makes Cloud Optimized GeoTIFFs of a finished file, with overviews.
+    """
+    from rasterio.shutil import copy
+
+    options: dict[str, Any] = {"compress": "deflate", "BIGTIFF": "IF_SAFER"}
+    with replacing(path) as temporary:
+        is_cog = image.file.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG"
+        first = temporary.with_suffix(".first") if is_cog else temporary
+        with open_quietly(
+            first,
             "w",
             driver="GTiff",
             height=image.shape[0],
@@ -335,13 +340,17 @@ def _created(path, image, count, dtype, nodata):
             count=count,
             dtype=dtype,
             nodata=nodata,
-            compress="deflate",
             tiled=True,
             blockxsize=_SIDE,
             blockysize=_SIDE,
-            BIGTIFF="IF_SAFER",
+            **options,
             **_place(image.file),
-        )
+        ) as file:
+            yield file
+        if is_cog:
+            how = "average" if dtype == "float32" else "mode"
+            options |= {"blocksize": _SIDE, "overview_resampling": how}
+            copy(first, temporary, driver="COG", **options)
 
 
 def _fitted(shape, side):
@@ -349,11 +358,3 @@ def _fitted(shape, side):
     height, width = shape[:2]
     scale = min(1.0, side / max(height, width))
     return max(1, round(scale * height)), max(1, round(scale * width))
-
-
-@contextlib.contextmanager
-def _silent():
-    """Suppress warnings about files without a place."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -1,6 +1,7 @@
 """Reading of image files."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from keras_seg.data.arrays import npy_shape
 from keras_seg.data.arrays import read_npy
 from keras_seg.data.arrays import read_tiff
 from keras_seg.data.arrays import tiff_size
+from keras_seg.data.bands import band_numbers
+from keras_seg.data.bands import check_bands
+from keras_seg.data.bands import valid_pixels
 from keras_seg.data.errors import DataError
 from keras_seg.data.opening import opened
 from keras_seg.data.opening import rawmode
@@ -24,6 +28,7 @@ __all__ = [
     "check_bit_depth",
     "find_bit_depth",
     "read_image",
+    "read_pixels",
     "read_size",
     "scaled",
 ]
@@ -39,6 +44,7 @@ def read_image(
     channels: int | None = 3,
     page: int | None = None,
     bit_depth: int | None = None,
+    bands: Sequence[int | str] | None = None,
 ) -> NDArray:
     """Read an image as viewers show it, turned by its EXIF orientation.
 
@@ -48,6 +54,9 @@ def read_image(
     such as infrared, is never dropped, but counted. 16-bit values are divided
     by 257, or scaled by `bit_depth`. Floating-point pixels must be 0..255, not
     0..1. Wider and signed integers, whose range is unknown, are refused.
+
+    Pixels of a TIFF without data are 0 in all channels: they equal its nodata
+    value in all bands, are masked, or transparent. Needs `keras-seg[geo]`.
 
     TIFF of more than 4 channels, or of more than 8 bits in several, needs
     `keras-seg[tiff]`. NumPy files are `(height, width)` or
@@ -60,6 +69,10 @@ def read_image(
         page: optional int, the page of a TIFF stack.
         bit_depth: optional int in 8..16, the bits of the values in 16-bit
             files: 12 scales 0..4095 to 0..255. `None` is 16.
+        bands: optional sequence of the bands to read as channels, in this
+            order, in place of `channels`: numbers from 1, such as `(4, 3, 2)`,
+            or the descriptions of the bands of a TIFF, such as `("nir", "red",
+            "green")`. Three are read as RGB is.
 
     Returns:
         uint8 or float32 array `(height, width, channels)` of 0..255.
@@ -74,7 +87,15 @@ def read_image(
             f"Received: channels={channels}"
         )
     check_bit_depth(bit_depth)
-    return _fitted(path, _read(path, channels, page), channels, bit_depth)
+    check_bands(bands)
+    return read_pixels(path, channels, page, bit_depth, bands)[0]
+
+
+def read_pixels(path, channels=3, page=None, bit_depth=None, bands=None):
+    """The pixels of `read_image`, and what `valid_pixels` returns."""
+    pixels, valid = _read(path, channels, page, bands)
+    channels = channels if bands is None else len(bands)
+    return _fitted(path, pixels, channels, bit_depth), valid
 
 
 def check_bit_depth(bit_depth):
@@ -86,11 +107,12 @@ def check_bit_depth(bit_depth):
     )
 
 
-def find_bit_depth(files):
+def find_bit_depth(files, bands=None):
     """The bit depth that fits the largest value of all 16-bit files.
 
     Args:
         files: iterable of tuples (path, page).
+        bands: optional sequence, see `read_image`.
 
     Returns:
         int, one of 8, 10, 12, 14 and 16, the depths of cameras and scanners;
@@ -100,7 +122,7 @@ def find_bit_depth(files):
     for path, page in files:
         if not _is_deep(path, page):
             continue
-        pixels = _read(path, None, page)
+        pixels, _ = _read(path, None, page, bands)
         if pixels.dtype.newbyteorder("=") == np.uint16:
             largest = max(largest or 0, int(pixels.max()))
     if largest is None:
@@ -116,7 +138,21 @@ def _is_deep(path, page):
         return "16" in (rawmode(image) or "")
 
 
-def _read(path, channels, page):
+def _read(path, channels, page, bands):
+    """Pixels of the file's own dtype, 0 without data, and which have data."""
+    if bands is not None:
+        channels = None
+    pixels = _read_all(path, channels, page)
+    if bands is not None:
+        numbers = band_numbers(path, bands, pixels.shape[2])
+        pixels = pixels[..., [number - 1 for number in numbers]]
+    valid = valid_pixels(path, channels, bands, page)
+    if valid is not None:
+        pixels = np.where(valid[..., None], pixels, pixels.dtype.type(0))
+    return pixels, valid
+
+
+def _read_all(path, channels, page):
     """Pixels of the file's own dtype, as RGB if `channels` is 3."""
     if is_npy(path):
         pixels = read_npy(path)
@@ -224,7 +260,8 @@ def _fitted(path, pixels, channels, bit_depth=None):
             path,
             f"has {words.count(count, 'channel')}",
             f"{channels} are asked for",
-            fix=f"read the data with channels={count}",
+            fix=f"read the data with channels={count}"
+            + ", or name bands, such as --bands 3,2,1" * (count > channels),
         )
     native = pixels.dtype.newbyteorder("=")  # ">u2" is no np.uint16
     pixels = pixels.astype(native, copy=False)

@@ -46,9 +46,9 @@ def refuse_live(path):
     >>> refuse_live("rtsp://camera/1")
     Traceback (most recent call last):
     ...
-    keras_seg.data.errors.DataError: KS-D009  rtsp://camera/1 is a live \
-stream or an address; images and videos are files. Fix: record it, such as \
-with ffmpeg -i ADDRESS -t 60 clip.mp4.
+    keras_seg.data.errors.DataError: KS-D009  rtsp://camera/1 is a live stream
+    or an address; images and videos are files. Fix: record it, such as with
+    ffmpeg -i ADDRESS -t 60 clip.mp4.
     """
     address = re.match("[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE)
     if address or pathlib.Path(path).is_char_device():

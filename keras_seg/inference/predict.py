@@ -1,16 +1,13 @@
 """Prediction of single images, and of streams of images."""
 
-import collections
-import concurrent.futures
 import contextlib
 import dataclasses
 import itertools
-import os
-import pathlib
 from collections.abc import Callable
 from collections.abc import Generator
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,17 +18,15 @@ from keras_seg.arguments import check_share
 from keras_seg.data import VOID
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
-from keras_seg.data import find_images
-from keras_seg.data import read_image
+from keras_seg.data.bands import check_bands
 from keras_seg.data.images import check_bit_depth
-from keras_seg.data.video import is_video
-from keras_seg.data.video import read_frames
 from keras_seg.inference.one_size import one_size_of
 from keras_seg.inference.one_size import padded
 from keras_seg.inference.one_size import predict_ids
 from keras_seg.inference.one_size import predict_one_size
 from keras_seg.inference.predictions import Prediction
 from keras_seg.inference.predictions import Predictions
+from keras_seg.inference.reading import read_ahead
 from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import image_shape
@@ -70,6 +65,7 @@ def predict(
     on_error: Callable[[DataError], object] | None = None,
     bit_depth: int | None = None,
     strip: tuple[int, int] | None = None,
+    bands: Sequence[int | str] | None = None,
 ) -> Any:
     """Predicts the class of every pixel of an image, or of many.
 
@@ -135,11 +131,14 @@ def predict(
         strip: optional tuple `(top, bottom)` of `tiles.strips`, rows of a
             single array that are predicted alone, as on one of several
             machines: to the last bit as in the whole image. Defaults to all.
+        bands: optional sequence of the bands of files that the model sees,
+            see `keras_seg.data.read_image`.
 
     Returns:
         For a single array `out`, or a uint8 array `(height, width)` of class
         ids; uint16 for more than 256 classes; of a model of labels `(height,
-        width, labels)` of 0 and 1. For a stream
+        width, labels)` of 0 and 1. For a stream, in which pixels of a TIFF
+        without data are void, 255,
         `keras_seg.inference.Predictions`, an iterator of
         `keras_seg.inference.Prediction` with a method `show`.
 
@@ -170,6 +169,7 @@ def predict(
     """
     check_positive(batch_size=batch_size, bucket=bucket)
     check_bit_depth(bit_depth)
+    check_bands(bands)
     if least is not None:
         check_share(least=least)
     size = one_size_of(model)
@@ -205,6 +205,7 @@ def predict(
             keep,
             on_error,
             bit_depth,
+            bands,
         )
         return Predictions(stream, _class_table(model))
     check_image(images)
@@ -275,22 +276,35 @@ def _predict_stream(
     keep: Callable[[NDArray], NDArray] | None,
     on_error: Callable | None,
     bit_depth: int | None,
+    bands: Sequence[int | str] | None,
 ) -> Generator[Prediction]:
-    channels = image_shape(model)[-1]
+    how = image_shape(model)[-1], None, bit_depth, bands
     # Closed explicitly, as a traceback may keep the generator alive.
     with contextlib.closing(
-        _read_ahead(images, channels, bit_depth, batch_size + 1, on_error)
+        read_ahead(images, how, batch_size + 1, on_error)
     ) as arrays:
+        predict_each = _predict_in_tiles(model, arrays, tiles, form, keep)
         if tiles is None:
-            yield from _predict_whole(
+            predict_each = _predict_whole(
                 model, arrays, batch_size, bucket, form, keep
             )
-            return
-        for source, image in arrays:
-            ids, kept, tiles = predict_tiled(
-                model, image, tiles, form, keep=keep
-            )
-            yield Prediction(source, image, ids, kept)
+        for found in predict_each:
+            source, valid = found.source
+            if valid is not None and form.scores <= VOID:
+                found.ids[~valid] = VOID
+            yield found._replace(source=source, valid=valid)
+
+
+def _predict_in_tiles(
+    model: Model,
+    arrays: Iterable[tuple[Any, NDArray]],
+    tiles: Any,
+    form: ScoreForm,
+    keep: Callable[[NDArray], NDArray] | None,
+) -> Iterator[Prediction]:
+    for source, image in arrays:
+        ids, kept, tiles = predict_tiled(model, image, tiles, form, keep=keep)
+        yield Prediction(source, image, ids, kept)
 
 
 def _predict_whole(
@@ -320,72 +334,3 @@ def _predict_whole(
                 kept = keep(scores[inside]).astype("float16")
             # A view would keep the whole batch alive.
             yield Prediction(source, image, ids[inside].copy(), kept)
-
-
-def _read_ahead(
-    images: Any,
-    channels: int,
-    bit_depth: int | None,
-    count: int,
-    on_error: Callable | None,
-) -> Generator[tuple[Any, NDArray]]:
-    """Yields sources and arrays while a thread reads the next files."""
-    pool = concurrent.futures.ThreadPoolExecutor(1, "keras_seg_images")
-    waiting: collections.deque = collections.deque()
-    try:
-        for source, item in _sources(images):
-            waiting.append(
-                (source, pool.submit(_array, item, channels, bit_depth))
-            )
-            if len(waiting) > count:
-                yield from _result(waiting.popleft(), on_error)
-        while waiting:
-            yield from _result(waiting.popleft(), on_error)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _sources(images: Any) -> Iterator[tuple[Any, Any]]:
-    """Yields each source with its path, its array, or the error in it."""
-    if isinstance(images, str | os.PathLike):
-        images = find_images([pathlib.Path(images)])
-    for number, item in enumerate(images):
-        if not isinstance(item, str | os.PathLike):
-            yield number, item
-        elif is_video(item):
-            yield from _frames(item)
-        else:
-            yield item, item
-
-
-def _frames(path: str | os.PathLike) -> Iterator[tuple[tuple, Any]]:
-    """Yields the frames of a video, and the error where it is damaged."""
-    count = 0
-    try:
-        for frame in read_frames(path):
-            yield (path, count), frame
-            count += 1
-    except DataError as error:
-        yield (path, count), error
-
-
-def _array(item: Any, channels: int, bit_depth: int | None) -> NDArray:
-    if isinstance(item, DataError):
-        raise item
-    if isinstance(item, str | os.PathLike):
-        return read_image(item, channels, bit_depth=bit_depth)
-    image = np.asarray(item)
-    check_image(image)
-    return image
-
-
-def _result(
-    begun: tuple[Any, concurrent.futures.Future], on_error: Callable | None
-) -> Iterator[tuple[Any, NDArray]]:
-    source, reading = begun
-    try:
-        yield source, reading.result()
-    except DataError as error:
-        if on_error is None:
-            raise
-        on_error(error)

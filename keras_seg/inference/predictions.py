@@ -30,12 +30,16 @@ class Prediction(NamedTuple):
             and 1.
         probabilities: float16 array `(height, width, classes)` if they were
             asked for, else None.
+        valid: bool array `(height, width)`, which pixels of the image have
+            data, see `keras_seg.data.read_image`; None if all have. The ids of
+            others are 255, where that is no class.
     """
 
     source: Any
     image: NDArray
     ids: NDArray
     probabilities: NDArray | None = None
+    valid: NDArray | None = None
 
 
 class Predictions(Iterator[Prediction]):

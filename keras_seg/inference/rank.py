@@ -31,8 +31,8 @@ class Ranked(NamedTuple):
 def rank(model: Model, images: Any, tiles: Any = None, **options: Any) -> list:
     """Orders images by the entropy of their predictions, the largest first.
 
-    See `confidence_maps`; averaged over the pixels: 0 where the network is sure
-    of all, 1 where all classes are equally probable.
+    See `confidence_maps`; averaged over the pixels that have data: 0 where the
+    network is sure of all, 1 where all classes are equally probable.
     To annotate what has the largest entropy is uncertainty sampling
     ([Settles](https://burrsettles.com/pub/settles.activelearning.pdf),
     section 3.1). Probabilities are float16, which is good for three digits.
@@ -67,6 +67,8 @@ def rank(model: Model, images: Any, tiles: Any = None, **options: Any) -> list:
     for one in predict(model, images, tiles, probabilities=True, **options):
         assert one.probabilities is not None
         p = one.probabilities
+        if one.valid is not None and one.valid.any():
+            p = p[one.valid][None]
         entropy = confidence_maps(p, several)[1].mean(dtype="float64")
         means = p.mean(axis=(0, 1), dtype="float64")
         found.append(Ranked(one.source, float(entropy), means))

@@ -103,6 +103,13 @@ def predict_scores(model: Model, images: NDArray) -> NDArray:
 
 
 def _predict(model: Model, images: NDArray) -> Any:
+    channels = image_shape(model)[-1]
+    if channels not in (None, images.shape[-1]):
+        raise ValueError(
+            f"The network takes images of {channels} channels. Fix: name the "
+            "bands that it sees, on the command line --bands. Received: images "
+            f"of {images.shape[-1]} channels"
+        )
     if images.dtype.kind == "f" and 0 < images.max() <= 1:
         _warn_of_range(model)
     if is_keras(model):

@@ -20,8 +20,8 @@ class Metadata(keras.layers.Identity):
         facts: dict of values that JSON can hold. The package writes
             `"backbone"`, the names of the layers that came from a backbone,
             `"strided"`, the network before strides were removed,
-            `"class_table"`, names and colors of the classes, and
-            `"bit_depth"` of the images. Defaults to none: nothing is known.
+            `"class_table"`, names and colors of the classes, `"bit_depth"`
+            and `"bands"` of the images. Defaults to none: nothing is known.
         **kwargs: of `keras.layers.Layer`.
 
     Example:

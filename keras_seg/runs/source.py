@@ -14,6 +14,7 @@ from keras_seg.data import Folder
 from keras_seg.data import from_folder
 from keras_seg.data import hold_out
 from keras_seg.data import splits
+from keras_seg.data.bands import parse_bands
 from keras_seg.data.folder import map_threads
 from keras_seg.data.held_out import CannotHoldOut
 from keras_seg.data.images import find_bit_depth
@@ -61,6 +62,8 @@ class DataSource:
             held out instead, as `describe` records them.
         multi_label, missing_classes: whether classes may overlap, and what it
             means if a class has no file, see `keras_seg.data.from_folder`.
+        bands: optional str such as `"4,3,2"` or `"nir,red,green"`, the bands
+            of the images that are read, see `keras_seg.data.read_image`.
 
     Example:
 
@@ -87,11 +90,17 @@ class DataSource:
     held_out: tuple[str, ...] | None = None
     multi_label: bool = False
     missing_classes: str | None = None
+    bands: str | None = None
+
+    @property
+    def band_list(self) -> tuple[int | str, ...] | None:
+        """The bands, numbers from 1 and names, or `None`."""
+        return None if self.bands is None else parse_bands(self.bands)
 
     @property
     def reading(self) -> dict[str, Any]:
         """How files are read, as arguments of `keras_seg.data.from_folder`."""
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"bands": self.band_list}
         if self.skip_unlabeled:
             options["skip_unlabeled"] = True
         if self.mask_values is not None:
@@ -149,7 +158,8 @@ class DataSource:
             )
         both = [data] if validation is None else [data, validation]
         bit_depth = self.bit_depth or find_bit_depth(
-            (pair.image, pair.page) for part in both for pair in part.pairs
+            [(pair.image, pair.page) for part in both for pair in part.pairs],
+            self.band_list,
         )
         share_palettes(both)
         for part in both:
@@ -230,7 +240,7 @@ def recorded_source(run):
             facts = {**facts, "held_out": tuple(held_out)}
         source = DataSource(**facts)
         texts = [source.split, source.validation_split, source.mask_values]
-        texts.append(source.missing_classes)
+        texts += source.missing_classes, source.bands
         good = (
             isinstance(source.path, str)
             and all(isinstance(text, str | None) for text in texts)

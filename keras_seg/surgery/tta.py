@@ -171,7 +171,7 @@ SMALLEST = 1e-37
 
 
 # Facts that hold for a network around another one; others are of its layers.
-CARRIED = ("class_table", "bit_depth", "multi_label", "threshold")
+CARRIED = ("class_table", "bit_depth", "bands", "multi_label", "threshold")
 
 
 def image_of(model, same_scores=False):

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_seg import applications
 from keras_seg.applications.backbones import backbone_layers
@@ -21,6 +22,7 @@ from keras_seg.data import augment
 from keras_seg.data.folder import PairSequence
 from keras_seg.hub.names import is_name
 from keras_seg.hub.names import parse
+from keras_seg.inference.scores import image_shape
 from keras_seg.layers.metadata import note
 from keras_seg.pretrained import catalogue
 from keras_seg.runs.settings import Settings
@@ -249,6 +251,13 @@ def compiled_model(
         )
     with dtype_policy(settings.precision):
         model = build_model(settings, 1 if settings.binary else classes)
+    channels, found = image_shape(model)[-1], np.shape(data[0][0])[-1]
+    if channels != found:
+        raise ValueError(
+            f"The network takes images of {channels} channels. Fix: name "
+            f"{channels} bands, on the command line --bands, or take another "
+            f"network. Received: images of {found} channels"
+        )
     if multi_label:
         note(model, multi_label=True)
     images = len(data) * settings.repeat

@@ -233,7 +233,8 @@ def _describe(
 ) -> None:
     """Stores in the model what predictions need to know of its data."""
     set_class_table(model, class_table)
-    note(model, bit_depth=getattr(data, "bit_depth", None))
+    for fact in ("bit_depth", "bands"):
+        note(model, **{fact: getattr(data, fact, None)})
 
 
 def _fit_in_folder(

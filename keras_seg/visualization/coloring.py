@@ -27,6 +27,7 @@ __all__ = [
     "Picture",
     "as_ids",
     "as_rgb",
+    "as_shown",
     "colorize",
     "encoded",
     "full_palette",
@@ -94,7 +95,8 @@ def overlay(
 
     Args:
         image: array `(height, width, 3)`, or gray `(height, width)` or
-            `(height, width, 1)`; RGB in 0...255, uint8 or float.
+            `(height, width, 1)`; RGB in 0...255, uint8 or float. Of other
+            channels the first three are shown, or the first.
         mask: integer array `(height, width)`, class ids, 255 is void; or
             `(height, width, classes)` of several labels.
         colors: array `(classes, 3)`, RGB in 0...255, a row for each class.
@@ -114,7 +116,7 @@ def overlay(
     >>> overlay(gray, [[1, 1, 255, 0]], [[0, 0, 0], [200, 0, 0]])[0].tolist()
     [[150, 50, 50], [222, 102, 102], [100, 100, 100], [100, 100, 100]]
     """
-    picture = as_rgb(image)
+    picture = as_shown(image)
     several = np.ndim(mask) == 3
     as_mask = as_planes if several else as_ids
     ids = as_mask(mask, len(np.asarray(colors)))
@@ -286,6 +288,14 @@ def as_ids(mask: ArrayLike, classes: int) -> Picture:
             f"Received: ids {np.unique(ids[wrong])[:10].tolist()}"
         )
     return ids.astype(np.uint8)
+
+
+def as_shown(image: ArrayLike) -> Picture:
+    """The first three channels of an image, or the first, as a picture."""
+    array = np.asarray(image)
+    if array.ndim == 3:
+        array = array[..., : 3 if array.shape[2] > 2 else 1]
+    return as_rgb(array)
 
 
 def as_rgb(image: ArrayLike) -> Picture:

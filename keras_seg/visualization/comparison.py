@@ -12,7 +12,7 @@ from PIL import Image
 from keras_seg.visualization.coloring import VOID
 from keras_seg.visualization.coloring import VOID_COLOR
 from keras_seg.visualization.coloring import Picture
-from keras_seg.visualization.coloring import as_rgb
+from keras_seg.visualization.coloring import as_shown
 from keras_seg.visualization.coloring import colorize
 from keras_seg.visualization.sheets import legend
 from keras_seg.visualization.sheets import panel
@@ -51,7 +51,7 @@ def errors(
     >>> errors(np.zeros((1, 3)), [[0, 1, 255]], [[0, 0, 0]])[0].tolist()
     [[140, 140, 140], [230, 0, 230], [224, 224, 192]]
     """
-    picture, true, found = as_rgb(image), np.asarray(truth), prediction
+    picture, true, found = as_shown(image), np.asarray(truth), prediction
     found = np.asarray(found)
     if picture.shape[:2] != true.shape[:2] or true.shape != found.shape:
         raise ValueError(
@@ -138,7 +138,7 @@ def _row(example: tuple, colors: np.ndarray, side: int) -> Picture:
     wrong, void = _wrong(truth, prediction)
     share = wrong.sum() / max(1, (~void).sum())
     marks = errors(image, truth, prediction)
-    picture = as_rgb(image)
+    picture = as_shown(image)
     longest = max(picture.shape[:2])
     scale = min(1.0, side / longest)
     # Wider than their titles, so that columns stand below each other.

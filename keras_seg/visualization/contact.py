@@ -14,6 +14,7 @@ from keras_seg.visualization.coloring import VOID_COLOR
 from keras_seg.visualization.coloring import Picture
 from keras_seg.visualization.coloring import as_ids
 from keras_seg.visualization.coloring import as_rgb
+from keras_seg.visualization.coloring import as_shown
 from keras_seg.visualization.coloring import overlay
 from keras_seg.visualization.fonts import text_font
 from keras_seg.visualization.planes import as_planes
@@ -124,9 +125,7 @@ def thumbnail(
         planes = [thumbnail(p, box, nearest) for p in np.moveaxis(array, -1, 0)]
         return np.stack(planes, axis=-1)
     if not nearest:
-        array = np.clip(array, 0, 255).astype(np.uint8)
-        array = array[..., None] if array.ndim == 2 else array
-        array = as_rgb(array[..., : 3 if array.shape[2] > 2 else 1])
+        array = as_shown(np.clip(array, 0, 255).astype(np.uint8))
     height, width = array.shape[:2]
     scale = min(box[0] / height, box[1] / width)
     size = (

@@ -63,7 +63,8 @@ def test_a_map_has_areas_and_bands(rows, tmp_path):
     ids = np.zeros((40, 60), "uint8")
     ids[10:20, 30:40] = 1
     p = np.stack([1 - 0.75 * ids, 0.75 * ids], axis=-1).astype("float16")
-    found = Prediction(path, np.moveaxis(pixels, 0, -1), ids, p)
+    valid = pixels[0] > 0
+    found = Prediction(path, np.moveaxis(pixels, 0, -1), ids, p, valid)
     objects, confidence = Objects((1,)), Confidence()
     objects.write(
         [tmp_path / name for name in objects.files("a", path)], found, TABLE

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -14,14 +15,20 @@ from rasterio.transform import from_origin
 from keras_seg.data import DataError
 from keras_seg.data import check
 from keras_seg.data import read_image
+from keras_seg.data.checks import maps
 from keras_seg.data.geotiff import GeoImage
 from keras_seg.data.geotiff import GeoMask
 from keras_seg.data.geotiff import is_geotiff
 from keras_seg.data.geotiff import pixel_area
+from keras_seg.data.geotiff import write_bands
 
 pytestmark = pytest.mark.once
 
 PLACE = {"crs": "EPSG:32633", "transform": from_origin(4e5, 5.4e6, 0.5, 0.5)}
+# Its origin is the middle of the image of 40 x 48 pixels at `PLACE`.
+CENTERED = (
+    "+proj=tmerc +lat_0=48.744877795 +lon_0=13.639859654 +k=0.9996 +datum=WGS84"
+)
 COLORS = ((0, 0, 0), (255, 0, 0), (0, 255, 0))
 
 
@@ -176,12 +183,32 @@ def test_every_kind_of_place_is_kept(tmp_path, place):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"transform": from_origin(4e5 + 32, 5.4e6, 0.5, 0.5)}, "lies 64 pix"),
-        ({"transform": from_origin(4e5, 5.4e6 - 0.25, 0.5, 0.5)}, "lies 0.5 p"),
-        ({"transform": from_origin(4e5, 5.4e6, 0.5, -0.5)}, "lies 96 pixels"),
-        ({"crs": "EPSG:32632"}, "is in EPSG:32632, and its image in EPSG:3263"),
+        (
+            {"transform": from_origin(4e5 + 20, 5.4e6, 0.5, 0.5)},
+            "lies 40 pixels right of its image; a mask lies where its image "
+            "lies. It may be the mask of another tile.",
+        ),
+        (
+            {"transform": from_origin(4e5, 5.4e6 - 0.25, 0.5, 0.5)},
+            "lies 0.5 pixels below its image; a mask lies where its image "
+            "lies. A pixel's center was taken for its corner, or the reverse.",
+        ),
+        (  # The same bounds, from the lower left corner on.
+            {"transform": from_origin(4e5, 5.4e6 - 24, 0.5, -0.5)},
+            "is south-up, its image north-up, and its first pixel lies 48 "
+            "pixels below its image",
+        ),
+        (
+            {"transform": from_origin(4e5, 5.4e6, 1, 0.5)},
+            "has pixels of another size or direction than its image, and a "
+            "corner lies 40 pixels right of its image",
+        ),
+        # Grid north is 1.3601° sin 48.7449° off: 40 sin 1.0226° = 0.7139.
+        (
+            {"crs": CENTERED, "transform": from_origin(10, 12, 0.5, 0.5)},
+            "and its center lies 40 pixels right of and 0.7139 pixels below",
+        ),
         ({}, None),
-        ({"crs": None, "transform": None}, None),
     ],
 )
 def test_a_mask_elsewhere(tmp_path, change, said):
@@ -199,6 +226,38 @@ def test_a_mask_elsewhere(tmp_path, change, said):
     assert not said or said in str(found[0])
 
 
+def test_one_without_a_place(tmp_path):
+    """It is said, and no fault: masks may be PNG, or without a place."""
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 9), "uint8")
+    for i in range(2):
+        write(tmp_path / f"images/{i}.tif", pixels[::-1] // (i + 1))
+    mask = tmp_path / "labels/0.png"
+    Image.fromarray(pixels[0] % 2).save(mask)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        none = {"crs": None, "transform": None}
+        write(tmp_path / "labels/1.tif", pixels[1:2] % 2, **none)
+    report = check(tmp_path)
+    (found,) = [f for f in report.findings if f.code == "KS-D042"]
+    assert report.ok and found.severity == "note" and found.count == 2
+    assert found.file == str(mask)
+    assert "0.png has no place on a map, and " in str(found)
+
+
+def test_rasters_without_rasterio(tmp_path, monkeypatch):
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 9), "uint8")
+    write(tmp_path / "images/0.tif", pixels)
+    Image.fromarray(pixels[0] % 2).save(tmp_path / "labels/0.png")
+    monkeypatch.setattr(maps, "is_installed", lambda name: False)
+    (found,) = [f for f in check(tmp_path).findings if f.code == "KS-D016"]
+    assert found.severity == "note"
+    assert "rasterio is not installed" in found.found
+
+
 @pytest.mark.parametrize("east", [0, 50])
 def test_control_points_elsewhere(tmp_path, east):
     rng = np.random.default_rng(0)
@@ -213,7 +272,7 @@ def test_control_points_elsewhere(tmp_path, east):
         place["gcps"] = control_points()
     found = [f.found for f in check(tmp_path).findings if f.code == "KS-D037"]
     # A column is 2 m to the east.
-    assert found == (["lies 25 pixels away from its image"] if east else [])
+    assert found == (["lies 25 pixels right of its image"] if east else [])
 
 
 def test_mask(path, tmp_path):
@@ -301,3 +360,38 @@ def test_what_is_not_on_earth_has_no_area():
     local = rasterio.crs.CRS.from_wkt('LOCAL_CS["here",UNIT["metre",1]]')
     for crs in (None, local):
         assert pixel_area((crs, from_origin(0, 0, 1, 1)), [[0, 0]]) is None
+
+
+@pytest.mark.parametrize("layout", ["COG", None])
+def test_a_mask_is_laid_out_as_its_image(tmp_path, layout):
+    """GDAL's COG driver writes LAYOUT=COG; other tools drop it again."""
+    pixels = np.random.default_rng(0).integers(1, 256, (3, 600, 700), "uint8")
+    path = write(tmp_path / "a.tif", pixels)
+    if layout:
+        path = tmp_path / "cog.tif"
+        rasterio.shutil.copy(tmp_path / "a.tif", path, driver="COG")
+    ids = np.zeros((600, 700), "uint8")
+    ids[:, 400:] = 2
+    ids[::4] = 1  # Nearest would keep these alone, or none of them.
+    with GeoImage(path) as image:
+        with GeoMask(tmp_path / "mask.tif", image, COLORS) as mask:
+            for rows in (slice(0, 300), slice(300, 600)):
+                mask[rows, 0:700] = ids[rows]
+        maps = {"sure": np.full((600, 700), 0.5, "float32")}
+        write_bands(tmp_path / "maps.tif", image, maps)
+    for name in ("mask.tif", "maps.tif"):
+        with rasterio.open(tmp_path / name) as file:
+            assert file.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == layout
+            assert file.block_shapes == [(512, 512)]
+            assert file.overviews(1) == ([2] if layout else [])
+            assert (file.crs, file.transform) == tuple(PLACE.values())
+    with rasterio.open(tmp_path / "mask.tif") as file:
+        np.testing.assert_array_equal(file.read(1), ids)
+        assert file.nodata == 255 and file.colormap(1)[2][:3] == COLORS[2]
+        if layout:
+            small = file.read(1, out_shape=(300, 350))
+            np.testing.assert_array_equal(small[:, :200] == 2, False)
+            np.testing.assert_array_equal(small[1::2], ids[2::4, ::2])
+    assert {file.name for file in tmp_path.iterdir()} <= {
+        *("a.tif", "cog.tif", "mask.tif", "maps.tif")
+    }

@@ -5,11 +5,14 @@ import dataclasses
 import itertools
 import pathlib
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
+from keras_seg.data.bands import check_bands
 from keras_seg.data.checks import files
 from keras_seg.data.checks import ids
 from keras_seg.data.checks import images
+from keras_seg.data.checks import maps
 from keras_seg.data.checks import several
 from keras_seg.data.checks.facts import PairFacts
 from keras_seg.data.checks.facts import read_facts
@@ -48,6 +51,7 @@ def check(
     skip_unlabeled: bool = False,
     multi_label: bool = False,
     missing_classes: str | None = None,
+    bands: Sequence[int | str] | None = None,
 ) -> Report:
     """Check every image and mask of a data set, and report all findings.
 
@@ -64,7 +68,7 @@ def check(
             all are checked.
         class_table: optional `ClassTable` or number of classes. By default
             those of `data` or of `classes.csv`, or else the ids found.
-        mask_values, skip_unlabeled, missing_classes: for a path, see
+        mask_values, skip_unlabeled, missing_classes, bands: for a path, see
             `from_folder`.
         multi_label: bool, whether classes may overlap; a `Folder` says so
             itself.
@@ -92,6 +96,7 @@ def check(
         class_table,
         progress,
         multi_label,
+        bands,
         mask_values=mask_values,
         skip_unlabeled=skip_unlabeled,
         missing_classes=missing_classes,
@@ -107,7 +112,7 @@ def check(
         *wrong_ids,
         *files.find_sizes(found),
         *files.find_interpolated(found),
-        *files.find_elsewhere(found),
+        *maps.find_on_maps(found),
         *images.find_copies(found),
         *images.find_lookalikes(found),
         *images.find_same_masks(found),
@@ -240,6 +245,7 @@ def survey(
     class_table=None,
     progress=None,
     multi_label=False,
+    bands=None,
     **options,
 ):
     """Read every pair of a data set once; see `check` for the arguments.
@@ -265,6 +271,9 @@ def survey(
             errors,
             asides,
         )
+        check_bands(bands)
+        for part in parts.values():
+            part.bands = bands
         if split is None:
             named = {error.file for error in errors}
             left_out = [x for x in _left_out(parts) if str(x) not in named]

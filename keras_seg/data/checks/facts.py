@@ -104,6 +104,8 @@ class MaskFacts:
 class PairFacts:
     """Facts of a pair; the image or the mask is `None` if it is unreadable.
 
+    `without_data` is the number of pixels of the image that have none.
+
     Arrays have names such as "train[3]" for files.
     """
 
@@ -116,6 +118,7 @@ class PairFacts:
     mask: MaskFacts | None
     errors: tuple[DataError, ...] = ()
     plane_files: tuple[str, ...] = ()
+    without_data: int = 0
 
     @property
     def mask_files(self):
@@ -154,6 +157,7 @@ def read_facts(data, split, index, measure=False):
         else _mask_facts(ids, mask_turned, measure, overlap),
         tuple(errors),
         planes,
+        getattr(data, "without_data", {}).get(index, 0),
     )
 
 

@@ -1,18 +1,15 @@
-"""Findings on files: unreadable, left out, of wrong size or place, resized."""
+"""Findings on files: unreadable, left out, of wrong size, resized."""
 
 import collections
 import dataclasses
-import itertools
 
 from keras_seg.data.checks.finding import Finding
 from keras_seg.data.checks.finding import merge
 from keras_seg.data.errors import DataError
-from keras_seg.data.geotiff import place_of
 from keras_seg.data.layout import role_of
 from keras_seg.data.text import listing
 
 __all__ = [
-    "find_elsewhere",
     "find_interpolated",
     "find_left_out",
     "find_sizes",
@@ -192,55 +189,3 @@ def _size_error(pair):
         guess=guess or None,
         fix=fix,
     )
-
-
-TOLERANCE = 0.01  # pixels
-
-
-def find_elsewhere(survey):
-    """GeoTIFF masks with another place than their images: KS-D037.
-
-    Otherwise a mask that is of another tile, shifted, upside down or in
-    another coordinate system would be trained on.
-    """
-    found = []
-    for pair in survey.pairs:
-        if pair.image and pair.mask and pair.image.size == pair.mask.size:
-            for file in pair.mask_files:
-                text = _difference(pair, file)
-                if text:
-                    found.append((file, text))
-    if not found:
-        return
-    yield Finding.of(
-        "error",
-        "KS-D037",
-        [file for file, _ in found],
-        found[0][1],
-        "a mask lies where its image lies",
-        guess="It may be the mask of another tile, or warped by itself.",
-        fix="cut the mask anew from its source, with the bounds and the "
-        "grid of the image (gdalwarp -te -tr)",
-    )
-
-
-def _difference(pair, mask_file):
-    """The difference in place as a sentence about the mask, or `None`."""
-    places = [place_of(file) for file in (pair.image_file, mask_file)]
-    if None in places:
-        return None
-    (crs, image), (other, mask) = places
-    if crs and other and crs != other:
-        return f"is in {other.to_string()}, and its image in {crs.to_string()}"
-    if mask.is_degenerate:
-        return "has pixels without a size"
-    height, width = pair.image.size
-    there = ~mask * image
-    corners = [
-        (there * corner, corner)
-        for corner in itertools.product((0, width), (0, height))
-    ]
-    off = max(max(abs(x - a), abs(y - b)) for (x, y), (a, b) in corners)
-    if off <= TOLERANCE:
-        return None
-    return f"lies {off:.4g} pixels away from its image"

@@ -3,8 +3,10 @@
 import os
 import pathlib
 import re
+from collections.abc import Sequence
 from typing import Any
 
+from keras_seg.data.bands import check_bands
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
@@ -68,6 +70,7 @@ def from_folder(
     skip_unlabeled: bool = False,
     multi_label: bool = False,
     missing_classes: str | None = None,
+    bands: Sequence[int | str] | None = None,
 ) -> Folder:
     """Read a folder of images and masks in any known layout as a `Folder`.
 
@@ -126,6 +129,7 @@ def from_folder(
             are drawn class by class.
         missing_classes: optional str, what it means if a class has a file for
             other images: "absent" or "void". By default it is an error.
+        bands: optional sequence, see `read_image`.
 
     Raises:
         DataError: If a file or the folder cannot be used.
@@ -155,8 +159,10 @@ def from_folder(
     )
     options |= {"class_table": class_table, "channels": channels}
     check_bit_depth(bit_depth)
+    check_bands(bands)
     folder = reader(path, split, **options | {"check": False})
     folder.bit_depth = bit_depth
+    folder.bands = None if bands is None else tuple(bands)
     return folder.check() if check else folder
 
 

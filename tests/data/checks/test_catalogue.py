@@ -309,7 +309,9 @@ def test_the_catalogue_is_whole():
     """Each code of the table in `DataError` is one that a test has seen."""
     documented = set(re.findall(r"KS-D\d\d\d", DataError.__doc__))
     # Those of single formats are tested with their readers.
-    documented -= {f"KS-D0{n}" for n in (13, 15, 16, 17, 18, 19, 37)}
+    documented -= {f"KS-D0{n}" for n in (13, 15, 16, 17, 18, 19)}
+    # Those of maps are tested with GeoTIFFs.
+    documented -= {"KS-D037", "KS-D041", "KS-D042"}
     # Those of several labels have tests of their own.
     documented -= {"KS-D038", "KS-D039", "KS-D040"}
     tested = {row[1] for row in CATALOGUE}

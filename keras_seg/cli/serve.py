@@ -21,8 +21,11 @@ from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
 from keras_seg.cli.options import Last
 from keras_seg.cli.options import Tile
+from keras_seg.cli.options import refuse_options
 from keras_seg.cli.options import set_limits
 from keras_seg.cli.options import tiles_of
+from keras_seg.cli.serve_api import PORT
+from keras_seg.cli.serve_api import serve_api
 from keras_seg.lazy import optional
 
 if TYPE_CHECKING:
@@ -30,8 +33,15 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
+# The group of options for --api, and the parameters of both ways.
+API = "API"
+BOTH = ("network", "host", "port", "tile", "max_upload", "max_pixels")
+WITH_PAGE = (*BOTH, "last")
+WITH_API = (*BOTH, "api", "workers", "batch_size", "window", "max_requests")
+
 
 def serve(
+    ctx: typer.Context,
     network: Annotated[
         pathlib.Path,
         typer.Argument(metavar="NETWORK", help=f"The network: {KINDS}."),
@@ -48,7 +58,7 @@ def serve(
             min=1,
             max=65535,
             help="Port to listen on.",
-            show_default="the first free one from 7860 on",
+            show_default="the first free one from 7860 on; 8000 with --api",
         ),
     ] = None,
     last: Last = False,
@@ -62,6 +72,45 @@ def serve(
             min=1, help="Refuse larger images, which might fill the memory."
         ),
     ] = 50_000_000,
+    api: Annotated[
+        bool,
+        typer.Option(
+            "--api",
+            help="Answer HTTP requests of programs, without a page.",
+            rich_help_panel=API,
+        ),
+    ] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes, each with the network.",
+            rich_help_panel=API,
+        ),
+    ] = 1,
+    batch_size: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Most images predicted at once.", rich_help_panel=API
+        ),
+    ] = 8,
+    window: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Milliseconds to wait for other images of a batch.",
+            rich_help_panel=API,
+        ),
+    ] = 5,
+    max_requests: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Requests in work at once, of each worker; more are told to "
+            "come later.",
+            rich_help_panel=API,
+        ),
+    ] = 64,
 ) -> None:
     """Open a page in the browser that segments photographs.
 
@@ -69,8 +118,25 @@ def serve(
     computer reaches the page unless --host says otherwise, and nothing is sent
     to any other. Photographs and results are removed after an hour, and when
     the command ends, by Ctrl-C.
+
+    With --api programs send images: POST /predict answers the file of an image
+    with a PNG of class ids, GeoJSON or the overlay, by the header Accept or
+    ?format=png, geojson or overlay. NETWORK is what keras-seg export wrote.
+    GET /health and /metrics tell others how it is.
     """
-    _check_address(host, port)
+    _check_address(host, port or (PORT if api else None))
+    if api:
+        refuse_options(ctx, WITH_API, "is for a run, or the page.")
+        limits = {
+            "bytes": max_upload * 2**20,
+            "pixels": max_pixels,
+            "requests": max_requests,
+            "batch_size": batch_size,
+            "window": window / 1000,
+        }
+        serve_api(network, host, port, workers, tile, limits)
+        return
+    refuse_options(ctx, WITH_PAGE, "comes with --api.")
     with _temporary_folder() as folder:
         gradio = _import_gradio(folder)
         source = open_network(network, last)

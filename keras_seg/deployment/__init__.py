@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING
 from keras_seg.lazy import getter
 
 if TYPE_CHECKING:
+    from keras_seg.deployment.api import Limits
+    from keras_seg.deployment.api import create_app
     from keras_seg.deployment.exported import ExportedModel
     from keras_seg.deployment.exporting import export
     from keras_seg.deployment.formats import FORMATS
     from keras_seg.deployment.formats import ExportError
 
-__all__ = ["FORMATS", "ExportError", "ExportedModel", "export"]
+__all__ = [
+    "FORMATS",
+    "ExportError",
+    "ExportedModel",
+    "Limits",
+    "create_app",
+    "export",
+]
 
 __getattr__ = getter(
     __name__,
@@ -22,6 +31,8 @@ __getattr__ = getter(
         "FORMATS": "formats",
         "ExportError": "formats",
         "ExportedModel": "exported",
+        "Limits": "api",
+        "create_app": "api",
         "export": "exporting",
     },
 )

@@ -30,6 +30,8 @@ class Batcher:
             results. It is called on one thread.
         batch_size: int, most items of a call. Defaults to 8.
         window: float, seconds to wait for others. Defaults to 0.005.
+        order: optional function of an item; a call has its items in this order,
+            in which neighbors of one size can be stacked.
         observe: optional function of a list of the seconds that the items of a
             call waited for it, and of the seconds that it took.
 
@@ -49,11 +51,13 @@ class Batcher:
         call: Callable[[list], Iterable],
         batch_size: int = 8,
         window: float = 0.005,
+        order: Callable[[Any], Any] | None = None,
         observe: Callable[[list[float], float], object] | None = None,
     ):
         self._call = call
         self._batch_size = batch_size
         self._window = window
+        self._order = order
         self._observe = observe
         # None ends the thread.
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -81,9 +85,13 @@ class Batcher:
             jobs = [first, *self._others()]
             # A caller that went away is not waited for.
             jobs = [x for x in jobs if x.future.set_running_or_notify_cancel()]
+            if self._order is not None:
+                order = self._order
+                jobs.sort(key=lambda job: order(job.item))
             begin = time.monotonic()
-            self._answer(jobs)
-            if self._observe is not None:
+            if jobs:
+                self._answer(jobs)
+            if jobs and self._observe is not None:
                 waited = [begin - job.begin for job in jobs]
                 self._observe(waited, time.monotonic() - begin)
 

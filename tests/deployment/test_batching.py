@@ -24,21 +24,21 @@ class Call:
 
 def test_what_comes_meanwhile_is_taken_together():
     call = Call()
-    batcher = Batcher(call, batch_size=3, window=0)
+    batcher = Batcher(call, batch_size=3, window=0, order=abs)
     futures = [batcher.submit(0)]
     while not call.calls:
         pass
-    futures += map(batcher.submit, range(1, 6))
+    futures += map(batcher.submit, (-3, 2, 1, -5, 4))
     call.go.set()
-    assert [future.result(10) for future in futures] == [0, 2, 4, 6, 8, 10]
-    assert call.calls == [[0], [1, 2, 3], [4, 5]]
+    assert [future.result(10) for future in futures] == [0, -6, 4, 2, -10, 8]
+    assert call.calls == [[0], [1, 2, -3], [4, -5]]
     batcher.close()
 
 
 def test_the_window_waits_for_others_and_ends():
     call, seen = Call(), []
     call.go.set()
-    batcher = Batcher(call, 2, 60, lambda *x: seen.append(x))
+    batcher = Batcher(call, 2, 60, observe=lambda *x: seen.append(x))
     # Of two it is full, and not waited for.
     futures = [batcher.submit(0), batcher.submit(1)]
     assert [future.result(10) for future in futures] == [0, 2]
@@ -50,6 +50,18 @@ def test_the_window_waits_for_others_and_ends():
     batcher = Batcher(call, 2, 0.01)
     assert batcher.submit(3).result(10) == 6
     batcher.close()
+
+
+def test_who_went_away_is_not_waited_for():
+    call = Call()
+    batcher = Batcher(call, window=0)
+    first = batcher.submit(0)
+    while not call.calls:
+        pass
+    assert batcher.submit(1).cancel()
+    call.go.set()
+    batcher.close()
+    assert first.result(0) == 0 and call.calls == [[0]]
 
 
 def test_none_fails_for_another():

@@ -88,8 +88,14 @@ class ScoreForm:
 
         Raises:
             ValueError: If `from_logits` is not known, or contradicts the
-                graph.
+                graph, or an exported model has ids only.
         """
+        if certain and getattr(model, "gives_ids", False):
+            raise ValueError(
+                f"{model.path} returns class ids, and no probabilities. Fix: "
+                "export the network again with --output probabilities, or "
+                "without --output."
+            )
         scores = _number_of_scores(model)
         multi_label = is_multi_label(model)
         if multi_label or scores == 1 or certain:

@@ -14,6 +14,8 @@ from keras_seg.cli.options import parse_size
 from keras_seg.cli.start import prefer_backend
 from keras_seg.cli.start import use_backend
 from keras_seg.deployment.formats import FORMATS
+from keras_seg.deployment.formats import LAYOUTS
+from keras_seg.deployment.formats import OUTPUTS
 from keras_seg.deployment.formats import QUANTIZATIONS
 from keras_seg.hub.names import is_name
 
@@ -55,6 +57,22 @@ def export(
             help="For images of one size only; some backends need it.",
         ),
     ] = "none",
+    output: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND",
+            help=f"What it returns: {', '.join(OUTPUTS)}; scores are as the "
+            "model gives them, mostly logits, ids one byte a pixel.",
+            autocompletion=lambda: list(OUTPUTS),
+        ),
+    ] = OUTPUTS[0],
+    layout: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(LAYOUTS),
+            help="Whether channels come last, or, as nchw, first.",
+        ),
+    ] = LAYOUTS[0],
     quantize: Annotated[
         str | None,
         typer.Option(
@@ -78,8 +96,8 @@ def export(
     """Write a trained model for a runtime that needs no Python.
 
     The file takes RGB images of 0...255, which it preprocesses by itself, and
-    returns scores. The classes and their colors are in it, or in a .json
-    beside it. It is kept only if its scores are those of the model.
+    returns scores, or what --output says. The classes and their colors are in
+    it, or in a .json beside it. It is kept only if it says what the model says.
     """
     known = (BY_SUFFIX | KNOWN).get(format_name.lower())
     if known is None:
@@ -94,6 +112,15 @@ def export(
             + f" Received: {out}",
             param_hint="--out",
         )
+    for option, value, allowed in (
+        ("--output", output, OUTPUTS),
+        ("--layout", layout, LAYOUTS),
+    ):
+        if value not in allowed:
+            raise typer.BadParameter(
+                f"must be one of {', '.join(allowed)}. Received: {value}",
+                param_hint=option,
+            )
     side = parse_size("--size", size)
     prefer_backend(known.backends)
     use_backend()
@@ -123,6 +150,8 @@ def export(
             out,
             class_table=folder.class_table,
             size=side,
+            output=output,
+            layout=layout,
             quantization=quantize,
             samples=images,
             verify=verify,
@@ -133,10 +162,13 @@ def export(
         f"Wrote {out}: {known.title}, {written.bytes / 1e6:.1f} MB, for "
         f"images of {taken}."
     )
+    differing = "scores differ"
+    if output == "ids":
+        differing = "of others the scores are smaller"
     for found in written.agreements:
         console.say(
             f"At {found.size[0]}×{found.size[1]} {found.same_class:.2%} of "
-            "the pixels get the model's class; scores differ by at most "
+            f"the pixels get the model's class; {differing} by at most "
             f"{found.difference:.1e}, the largest is {found.scale:.3g}."
         )
     quoted = shlex.quote(str(out))

@@ -25,9 +25,9 @@ from keras_seg.cli.predict_extras import save_overlay
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data import read_image
-from keras_seg.from_logits import resolve_from_logits
 from keras_seg.inference.scores import image_shape
 from keras_seg.inference.scores import warn_of_weights
+from keras_seg.score_form import ScoreForm
 from keras_seg.score_form import is_multi_label
 from keras_seg.visualization.coloring import as_rgb
 
@@ -233,7 +233,7 @@ def _options_of(model: Any) -> set[str]:
             "several. Fix: predict its images with keras-seg predict."
         )
     try:
-        resolve_from_logits(model, None)
+        ScoreForm.of(model, certain=True)
     except ValueError:
         return set()
     options = {"confidence"}

@@ -29,22 +29,18 @@ def convert(
     model: keras.Model,
     path: str | os.PathLike,
     known: Format,
-    size: tuple[int, int] | None,
     quantization: str | None = None,
     samples: list[NDArray] | None = None,
 ) -> None:
-    """Writes a model in a format, for images of one size or of any.
+    """Writes a model in a format, for images of the shape of its input.
 
     Raises an `ExportError` if the converter fails. `samples` are for `"int8"`.
     """
     options = {}
     if quantization is not None:
         options = _litert_options(quantization, samples)
-    batch = 1 if size else None
-    height, width = size or (None, None)
-    channels = model.inputs[0].shape[-1]
     image = keras.InputSpec(
-        shape=(batch, height, width, channels), dtype="float32", name="image"
+        shape=model.inputs[0].shape, dtype="float32", name="image"
     )
     try:
         with portable_forms(), _quiet(), _copies_collected(known, model):

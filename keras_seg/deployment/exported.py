@@ -25,9 +25,10 @@ class ExportedModel:
     """A file that `keras_seg.export` wrote, run by its own runtime.
 
     It takes the place of a `keras.Model` in `keras_seg.predict` and
-    `keras_seg.evaluate`. It needs neither Keras nor a backend, only the
-    runtime of its format: ONNX Runtime, LiteRT, OpenVINO, TensorFlow or
-    PyTorch.
+    `keras_seg.evaluate`, whatever the layout of the file and its output; of
+    one that returns ids there are no probabilities. It needs neither Keras
+    nor a backend, only the runtime of its format: ONNX Runtime, LiteRT,
+    OpenVINO, TensorFlow or PyTorch.
 
     SavedModels and PyTorch exports can run any code: open only those you
     trust. The other formats are data.
@@ -59,6 +60,7 @@ class ExportedModel:
         self.threshold = self.metadata.threshold
         self.temperature = self.metadata.temperature
         self.longest_side = self.metadata.longest_side
+        self.gives_ids = self.metadata.gives == "ids"
         height, width = self.metadata.size or (None, None)
         shape = (None, height, width, self.metadata.channels)
         self.inputs = [types.SimpleNamespace(shape=shape)]
@@ -75,7 +77,8 @@ class ExportedModel:
             images: array `(batch, height, width, channels)`, in 0...255.
 
         Returns:
-            float32 array `(batch, height, width, scores)`.
+            float32 array `(batch, height, width, scores)`; of a file that
+            returns ids 1 for the class of the pixel and 0 for the others.
 
         Raises:
             ValueError: If the network takes only images of another size.
@@ -83,7 +86,7 @@ class ExportedModel:
         batch = np.ascontiguousarray(images, "float32")
         size = self.metadata.size
         if size is None:
-            return self._run(batch)
+            return self._scores(batch)
         if batch.shape[1:3] != size:
             raise ValueError(
                 f"{self.path} takes images of {size[0]}×{size[1]} pixels "
@@ -92,7 +95,18 @@ class ExportedModel:
                 "or export it for any size, with KERAS_BACKEND=tensorflow."
             )
         # A network of one size takes one image.
-        return np.concatenate([self._run(image[None]) for image in batch])
+        return np.concatenate([self._scores(image[None]) for image in batch])
+
+    def _scores(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
+        first = self.metadata.layout == "nchw"
+        if first:
+            batch = np.ascontiguousarray(np.moveaxis(batch, -1, 1))
+        found = self._run(batch)
+        if first and found.ndim == 4:
+            found = np.moveaxis(found, 1, -1)
+        if self.gives_ids and found.ndim == 3:
+            found = found[..., None] == np.arange(self.output_shape[-1])
+        return np.asarray(found, "float32")
 
 
 def _metadata(path: pathlib.Path, known: Format) -> ExportMetadata:
@@ -189,7 +203,7 @@ def _saved_model(path: pathlib.Path) -> Runner:
     # `loaded` owns the variables, so it must live as long.
     def run(images: NDArray) -> NDArray:
         try:
-            return np.asarray(loaded.serve(images))
+            found = loaded.serve(images)
         except tensorflow.errors.InvalidArgumentError as error:
             if "Cannot deserialize computation" not in str(error):
                 raise
@@ -197,6 +211,10 @@ def _saved_model(path: pathlib.Path) -> Runner:
                 f"TensorFlow {tensorflow.__version__} is too old for the JAX "
                 f"that wrote {path.name}. Fix: pip install --upgrade tensorflow"
             ) from error
+
+        # Older files have one output without a name.
+        (found,) = found.values() if isinstance(found, dict) else (found,)
+        return np.asarray(found)
 
     return run
 

@@ -4,22 +4,31 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import keras
+import numpy as np
 from numpy.typing import NDArray
 
 import keras_seg
+from keras_seg.arguments import check_one_of
 from keras_seg.atomic import hidden_folder
 from keras_seg.data import ClassTable
 from keras_seg.deployment.convert import convert
 from keras_seg.deployment.exported import ExportedModel
+from keras_seg.deployment.formats import LAYOUTS
+from keras_seg.deployment.formats import OUTPUTS
 from keras_seg.deployment.formats import QUANTIZATIONS
 from keras_seg.deployment.formats import ExportError
 from keras_seg.deployment.formats import Format
 from keras_seg.deployment.formats import first_line
 from keras_seg.deployment.formats import format_of
+from keras_seg.deployment.graph import exported_graph
+from keras_seg.deployment.graph import image_to_scores
+from keras_seg.deployment.graph import returned_form
 from keras_seg.deployment.metadata import ExportMetadata
 from keras_seg.deployment.metadata import metadata_path
+from keras_seg.deployment.naming import write_metadata
 from keras_seg.deployment.verification import Agreement
 from keras_seg.deployment.verification import compare
 from keras_seg.deployment.verification import probe_images
@@ -28,11 +37,7 @@ from keras_seg.inference.scores import longest_side_of
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.runs.model_file import class_table_of
 from keras_seg.score_form import ScoreForm
-from keras_seg.score_form import is_multi_label
-from keras_seg.score_form import known_facts
 from keras_seg.score_form import number_of_classes
-from keras_seg.surgery.graph import data_format_of
-from keras_seg.surgery.graph import functional
 
 __all__ = ["Export", "export"]
 
@@ -60,6 +65,8 @@ def export(
     *,
     class_table: ClassTable | None = None,
     size: Sequence[int] | None = None,
+    output: str = "scores",
+    layout: str = "nhwc",
     quantization: str | None = None,
     samples: Sequence[NDArray] | None = None,
     verify: bool = True,
@@ -71,6 +78,10 @@ def export(
     0...255, and returns scores as the model does, whose preprocessing it
     contains. The names and colors of the classes and other metadata are
     written with it; `ExportedModel` reads them.
+
+    Whatever the backend, the input is called `image` and the output `scores`
+    or `ids`, their axes that have any length `batch`, `height` and `width` in
+    ONNX; PyTorch's own format has no names.
 
     | suffix | format | any size: by | one size: by |
     |---|---|---|---|
@@ -93,6 +104,12 @@ def export(
         size: pair of ints, height and width, for a file that takes only
             images of that size, one at a time: smaller, and faster with some
             runtimes. Defaults to that of the model, which is mostly any.
+        output: `"ids"` for classes instead of scores, one byte a pixel;
+            `"probabilities"`, by softmax or sigmoid and the temperature of the
+            model, of one score a pixel those of class 1; `"logits"`, or a
+            refusal. Defaults to `"scores"`, what the model returns.
+        layout: `"nchw"` for images and outputs whose channels come first.
+            Defaults to `"nhwc"`.
         quantization: None, `"float16"` or `"int8"`, for LiteRT only.
         samples: list of arrays `(height, width, channels)` in 0...255, about
             a hundred, to calibrate the ranges of `"int8"` on, for which they
@@ -121,10 +138,13 @@ def export(
             "of their files. Fix: choose another name, or another folder."
         ) from error
     known = format_of(path)
-    network = _network(model)
+    check_one_of(OUTPUTS, output=output)
+    check_one_of(LAYOUTS, layout=layout)
+    network = image_to_scores(model)
     fixed = _size(network, size, known)
     images = _samples(samples, quantization, known, fixed)
     known.check_installed(keras.config.backend())
+    form = _form(model, output)
     count = number_of_classes(model)
     class_table = class_table or class_table_of(model)
     if class_table is None:
@@ -143,29 +163,33 @@ def export(
         version=keras_seg.__version__,
         backend=keras.config.backend(),
         bit_depth=bit_depth,
-        from_logits=gives_logits(model),
-        scores=network.output_shape[-1],
-        multi_label=is_multi_label(model),
-        threshold=_threshold(model),
-        temperature=known_facts(model).get("temperature"),
         longest_side=longest_side_of(model),
+        gives=output,
+        layout=layout,
+        **_facts(returned_form(form, output)),
     )
+    if output == "scores":
+        from_logits = gives_logits(model)
+        metadata = dataclasses.replace(metadata, from_logits=from_logits)
     warn_of_weights(model)
     _check_free(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with hidden_folder(path) as hidden:
         written = hidden / path.name
-        convert(network, written, known, fixed, quantization, images)
-        _write_metadata(written, known, metadata)
+        graph = exported_graph(network, form, fixed, output, layout)
+        seen = [
+            np.moveaxis(x, -1, 0) if layout == "nchw" else x for x in images
+        ]
+        convert(graph, written, known, quantization, seen)
+        write_metadata(written, metadata)
         agreements: list[Agreement] = []
         if verify:
             probes = images[:3] or probe_images(
                 fixed, metadata.channels, metadata.longest_side
             )
             exported = _opened(written, known)
-            agreements = compare(
-                network, exported, probes, exact=quantization is None
-            )
+            exact = quantization is None
+            agreements = compare(network, exported, probes, form, exact)
         total = sum(
             file.stat().st_size for file in hidden.rglob("*") if file.is_file()
         )
@@ -173,36 +197,32 @@ def export(
     return Export(path, metadata, tuple(agreements), total)
 
 
-def _threshold(model: keras.Model) -> float | list[float] | None:
-    """The thresholds of a model whose largest score does not decide."""
-    form = ScoreForm.of(model, gives_logits(model) is not False)
-    if not form.by_threshold:
-        return None
-    value = form.threshold
-    return list(value) if isinstance(value, tuple) else value
+def _form(model: keras.Model, gives: str) -> ScoreForm:
+    """The form of the model's scores, as far as the output depends on it."""
+    if gives == "scores":
+        return ScoreForm.of(model, gives_logits(model) is not False)
+    form = ScoreForm.of(model, certain=gives != "ids")
+    if gives == "logits" and not form.from_logits:
+        raise ExportError(
+            "The model returns probabilities, not logits. Fix: build it with "
+            'classifier_activation=None, or export output="probabilities". '
+            f"Received: output={gives!r}"
+        )
+    return form
 
 
-def _network(model: keras.Model) -> keras.Model:
-    """The model without auxiliary outputs: one image, one map of scores."""
-    try:
-        network = functional(model)
-    except ValueError:
-        network = model  # A subclass, whose `call` is all there is.
-    else:
-        if len(network.outputs) > 1:
-            network = keras.Model(network.inputs[0], network.outputs[0])
-    if len(network.inputs) != 1 or len(network.output_shape) != 4:
-        raise ExportError(
-            "`model` must take an image and give scores (batch, height, "
-            f"width, classes). Received: {model.name} of inputs "
-            f"{network.input_shape} and outputs {network.output_shape}"
-        )
-    if data_format_of(network) == "channels_first":
-        raise ExportError(
-            "`model` takes channels first. Fix: build it with data_format="
-            '"channels_last" and set its weights, which are the same.'
-        )
-    return network
+def _facts(form: ScoreForm) -> dict[str, Any]:
+    """What an `ExportMetadata` keeps of the form of scores."""
+    threshold: Any = form.threshold if form.by_threshold else None
+    return {
+        "scores": form.scores,
+        "multi_label": form.multi_label,
+        "from_logits": form.from_logits,
+        "threshold": list(threshold)
+        if isinstance(threshold, tuple)
+        else threshold,
+        "temperature": form.temperature if form.temperature != 1 else None,
+    }
 
 
 def _size(
@@ -278,20 +298,6 @@ def _check_free(path: pathlib.Path) -> None:
             f"{path} is there already, and no exported network. Fix: choose "
             "another name."
         )
-
-
-def _write_metadata(
-    path: pathlib.Path, known: Format, metadata: ExportMetadata
-) -> None:
-    text = metadata.to_json()
-    if known.name != "onnx":
-        metadata_path(path).write_text(text + "\n", encoding="utf-8")
-        return
-    import onnx
-
-    network = onnx.load(path)
-    onnx.helper.set_model_props(network, {"keras_seg": text})
-    onnx.save(network, path)
 
 
 def _opened(path: pathlib.Path, known: Format) -> ExportedModel:

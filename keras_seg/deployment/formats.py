@@ -6,9 +6,20 @@ import pathlib
 
 from keras_seg.lazy import is_installed
 
-__all__ = ["FORMATS", "QUANTIZATIONS", "ExportError", "Format", "format_of"]
+__all__ = [
+    "FORMATS",
+    "LAYOUTS",
+    "OUTPUTS",
+    "QUANTIZATIONS",
+    "ExportError",
+    "Format",
+    "format_of",
+]
 
 QUANTIZATIONS = ("float16", "int8")
+# What a file returns of a pixel; the scores are those of the model.
+OUTPUTS = ("scores", "ids", "probabilities", "logits")
+LAYOUTS = ("nhwc", "nchw")
 
 
 class ExportError(ValueError):

@@ -11,15 +11,19 @@ from typing import Self
 from keras_seg.data import ClassTable
 from keras_seg.data.text import json_integer
 from keras_seg.data.text import json_text
+from keras_seg.deployment.formats import LAYOUTS
+from keras_seg.deployment.formats import OUTPUTS
 from keras_seg.deployment.formats import ExportError
 from keras_seg.score_form import score_thresholds
 
-__all__ = ["ExportMetadata", "metadata_path"]
+__all__ = ["ExportMetadata", "metadata_path", "output_name"]
 
 # Far more than 255 classes take.
 LARGEST = 1 << 20
-_INPUT = "float32 (batch, height, width, channels), RGB in 0...255"
-_OUTPUT = "float32 (batch, height, width, scores), the size of the image"
+_AXES = {
+    "nhwc": ("batch", "height", "width", "{}"),
+    "nchw": ("batch", "{}", "height", "width"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +54,10 @@ class ExportMetadata:
             decides.
         temperature: float, what logits are divided by for calibrated
             probabilities. Defaults to None, 1.
+        gives: str, `"ids"`, `"probabilities"`, `"logits"`, or, the default,
+            `"scores"`: what the model returns.
+        layout: str, `"nchw"` where the channels of the image and of the
+            output come first. Defaults to `"nhwc"`.
     """
 
     model: str
@@ -67,17 +75,44 @@ class ExportMetadata:
     multi_label: bool = False
     threshold: float | list[float] | None = None
     temperature: float | None = None
+    gives: str = "scores"
+    layout: str = "nhwc"
+
+    @property
+    def output_name(self) -> str:
+        """The name of the output, `"ids"` or `"scores"`."""
+        return output_name(self.gives)
+
+    def axes(self, channels: str) -> tuple[str, ...]:
+        """Names of the axes of a batch; `""` for channels leaves them out."""
+        names = (name.format(channels) for name in _AXES[self.layout])
+        return tuple(name for name in names if name)
+
+    @property
+    def output_axes(self) -> tuple[str, ...]:
+        """Names of the axes of the output."""
+        several = self.gives != "ids" or self.multi_label
+        return self.axes("scores" if several else "")
 
     def to_json(self) -> str:
         """Returns the metadata as JSON, with input and output described."""
         known = dataclasses.asdict(self)
         del known["class_table"]
         known |= self.class_table.to_dict()
-        known |= {"input": _INPUT, "output": _OUTPUT, "ids": self._ids()}
+        kind = "uint8 or int32" if self.gives == "ids" else "float32"
+        known |= {
+            "input": f"float32 ({', '.join(self.axes('channels'))}), RGB in "
+            "0...255",
+            "output": f"{kind} ({', '.join(self.output_axes)}), the size of "
+            "the image",
+            "ids": self._ids(),
+        }
         return json.dumps(known, indent=2)
 
     def _ids(self) -> str:
-        """A sentence on how class ids follow from the scores."""
+        """A sentence on how class ids follow from the output."""
+        if self.gives == "ids":
+            return "the output"
         if self.threshold is None:
             return "the class with the largest score"
         limits = score_thresholds(self.threshold, self.from_logits is not False)
@@ -119,10 +154,16 @@ def _checked(known: dict[str, Any]) -> dict[str, Any]:
     threshold, scores = known.get("threshold"), known.get("scores")
     if threshold is not None and score_thresholds(threshold, True).ndim > 1:
         raise ValueError(f"{threshold!r:.40} is no threshold")
+    gives, layout = known.get("gives", "scores"), known.get("layout", "nhwc")
+    for value, allowed in (gives, OUTPUTS), (layout, LAYOUTS):
+        if value not in allowed:
+            raise ValueError(f"{value!r:.40} is none of {allowed}")
     temperature = known.get("temperature")
     if temperature is not None and not 0 < temperature < math.inf:
         raise ValueError(f"{temperature!r:.40} is no temperature")
     return {
+        "gives": gives,
+        "layout": layout,
         "temperature": temperature,
         "multi_label": bool(multi_label),
         "threshold": threshold,
@@ -138,6 +179,11 @@ def _checked(known: dict[str, Any]) -> dict[str, Any]:
         name: json_text(known[name])
         for name in ("model", "format", "version", "backend")
     }
+
+
+def output_name(gives: str) -> str:
+    """The name of the output of a file that gives ids, or scores of a kind."""
+    return "ids" if gives == "ids" else "scores"
 
 
 def metadata_path(path: str | os.PathLike) -> pathlib.Path:

@@ -27,7 +27,9 @@ class Agreement:
     Args:
         size: pair of ints, height and width of the image.
         same_class: float, share of the pixels that get the same class.
-        difference: float, the largest difference of two scores.
+        difference: float, the largest difference of two scores; of a file
+            that returns ids, by how much the score of another class than the
+            model's is smaller.
         scale: float, the largest absolute score of the model.
     """
 
@@ -65,16 +67,21 @@ def compare(
     model: keras.Model,
     exported: ExportedModel,
     images: Sequence[NDArray],
+    form: ScoreForm,
     exact: bool = True,
 ) -> list[Agreement]:
     """Predicts images with both networks and compares their scores.
+
+    `form` is that of the model's scores, of which follow, outside of a graph,
+    the ids or the probabilities that the file has to return.
 
     With `exact`, scores may differ only by rounding: by `LARGEST_DIFFERENCE`,
     relative to the largest score if that is above 1. An `ExportError` is raised
     if they differ by more, or if the file cannot be run.
     """
     found = []
-    form = ScoreForm.of(exported, exported.from_logits is not False)
+    gives = exported.metadata.gives
+    their_form = ScoreForm.of(exported, exported.from_logits is not False)
     for image in images:
         size = image.shape[:2]
         ours = predict_scores(model, image[None])
@@ -85,19 +92,28 @@ def compare(
                 f"{exported.path.name} can't be run at {size[0]}×{size[1]}: "
                 f"{first_line(error)}. Nothing was written."
             ) from error
-        if theirs.shape != ours.shape or not np.isfinite(theirs).all():
+        ids, their_ids = form.ids_of(ours), their_form.ids_of(theirs)
+        if gives == "probabilities":
+            ours = form.probabilities_of(ours)[..., -theirs.shape[-1] :]
+        shape = (*ours.shape[:3], their_form.scores)
+        if theirs.shape != shape or not np.isfinite(theirs).all():
             raise ExportError(
                 f"{exported.path.name} does not say what the model says: at "
                 f"{size[0]}×{size[1]} its scores are of shape {theirs.shape}, "
-                f"of the model {ours.shape}, and "
+                f"of the model {shape}, and "
                 f"{np.isfinite(theirs).mean():.0%} of them are finite. "
                 "Nothing was written."
             )
-        same = form.ids_of(ours) == form.ids_of(theirs)
+        same = ids == their_ids
+        differences = (
+            _given_away(form, ours, their_ids)[~same]
+            if gives == "ids"
+            else np.abs(ours - theirs)
+        )
         result = Agreement(
             size,
             float(same.mean()),
-            float(np.abs(ours - theirs).max()),
+            float(differences.max(initial=0)),
             float(np.abs(ours).max()),
         )
         found.append(result)
@@ -110,3 +126,12 @@ def compare(
                 "pixels get the same class. Nothing was written."
             )
     return found
+
+
+def _given_away(form: ScoreForm, scores: NDArray, ids: NDArray) -> NDArray:
+    """By how much the scores of other ids miss those of the right ones."""
+    if form.by_threshold:
+        margin = np.abs(scores - form.limits)
+        return margin if form.multi_label else margin[..., 0]
+    chosen = np.take_along_axis(scores, ids[..., None], -1)
+    return scores.max(axis=-1) - chosen[..., 0]

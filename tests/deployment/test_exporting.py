@@ -54,6 +54,56 @@ def written_by(known):
     return sizes + [SIZE] * (backend in known.backends)
 
 
+def names_in(path):
+    """The names of a file's input and output, and the sides of both."""
+    if path.suffix == ".onnx":
+        import onnx
+
+        graph = onnx.load(path).graph
+        found = {}
+        for value in (*graph.input, *graph.output):
+            sides = value.type.tensor_type.shape.dim
+            named = [x.dim_param for x in sides if x.dim_param]
+            assert named in ([], ["batch", "height", "width"])
+            found[value.name] = tuple(x.dim_value or None for x in sides)
+        return found
+    if path.suffix == ".xml":
+        import openvino
+
+        network = openvino.Core().read_model(path)
+        return {
+            port.any_name: tuple(
+                side.get_length() if side.is_static else None
+                for side in port.partial_shape
+            )
+            for port in (*network.inputs, *network.outputs)
+        }
+    if path.suffix == ".tflite":
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(str(path))
+        (names,) = interpreter.get_signature_list().values()
+        (image,), (scores,) = names["inputs"], names["outputs"]
+        details = (
+            *interpreter.get_input_details(),
+            *interpreter.get_output_details(),
+        )
+        shapes = [
+            tuple(None if n < 0 else n for n in x["shape_signature"].tolist())
+            for x in details
+        ]
+        return dict(zip((image, scores), shapes, strict=True))
+    if path.suffix == "":
+        import tensorflow
+
+        network = tensorflow.saved_model.load(str(path))
+        signature = network.signatures["serving_default"]
+        images = signature.structured_input_signature[1]
+        values = images | signature.structured_outputs
+        return {name: tuple(x.shape) for name, x in values.items()}
+    return {}  # PyTorch's own has none.
+
+
 CASES = [
     pytest.param(known, size, id=f"{known.name}-{size}")
     for known in FORMATS
@@ -102,6 +152,11 @@ def test_the_same_scores(model, known, size, tmp_path):
     assert exported.metadata == written.metadata
     assert exported.class_table == CLASSES
     assert exported.inputs[0].shape == (None, *(size or (None, None)), 3)
+    sides = (1, *size) if size else (None, None, None)
+    assert names_in(path) in (
+        {"image": (*sides, 3), "scores": (*sides, 3)},
+        {},
+    )
     # What was compared before is compared again, by the files in place.
     shapes = [SIZE, SIZE] if size else [(50, 41), (33, 80)]
     for height, width in shapes:
@@ -205,9 +260,9 @@ def test_a_file_that_says_something_else_is_not_kept(
     """As a converter would that is wrong: here it converts another network."""
     other = keras.models.clone_model(model)
     randomize(other, seed=5)
-    convert = exporting.convert
+    graph = exporting.exported_graph
     monkeypatch.setattr(
-        exporting, "convert", lambda model, *rest: convert(other, *rest)
+        exporting, "exported_graph", lambda model, *rest: graph(other, *rest)
     )
     name, options = able()
     with pytest.raises(ExportError, match="does not say what the model says"):

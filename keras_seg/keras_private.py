@@ -6,7 +6,9 @@ it. A version of Keras that changes one fails there, and at run time with a
 message that names the attribute.
 """
 
+import contextlib
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
@@ -24,9 +26,12 @@ __all__ = [
     "moving_averages",
     "number_of_calls",
     "output_number",
+    "placing_batches",
     "producer",
     "run_through_graph",
+    "set_moments",
     "variable_index",
+    "weigh_loss",
 ]
 
 
@@ -155,3 +160,41 @@ def variable_index(
 ) -> int:
     """Returns the place of a variable among those an optimizer trains."""
     return _private(optimizer, "_get_variable_index")(variable)
+
+
+@contextlib.contextmanager
+def placing_batches(place: Callable[[Any, Any, str], Any]) -> Iterator[None]:
+    """Lets a function put the arrays of `fit` on devices, on JAX.
+
+    Keras finds the layout of the first batch and takes it for all, which fails
+    where the last batch is not a multiple of the devices.
+    """
+    from keras.src.backend.jax import distribution_lib
+
+    own = _private(distribution_lib, "distribute_data_input")
+    distribution_lib.distribute_data_input = place
+    try:
+        yield
+    finally:
+        distribution_lib.distribute_data_input = own
+
+
+def set_moments(
+    layer: "keras.layers.BatchNormalization",
+    moments: Callable[[Any, Sequence[int]], tuple[Any, Any]],
+) -> None:
+    """Lets a batch norm take its mean and variance from a function."""
+    axes = _private(layer, "_reduction_axes")
+    _private(layer, "_moments")
+    layer._moments = lambda inputs, mask: moments(inputs, axes)
+
+
+def weigh_loss(model: "keras.Model", factor: Callable[[], int]) -> None:
+    """Lets a batch count so many times in the loss that `fit` reports."""
+    tracker = _private(model, "_loss_tracker")
+    own = tracker.update_state
+
+    def update_state(values: Any, sample_weight: Any = 1) -> None:
+        own(values, sample_weight=sample_weight * factor())
+
+    tracker.update_state = update_state

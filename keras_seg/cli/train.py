@@ -25,13 +25,16 @@ from keras_seg.cli.options import parse_time
 from keras_seg.cli.options import refuse_options
 from keras_seg.cli.options import set_limits
 from keras_seg.cli.start import use_backend
+from keras_seg.cli.train_devices import DEVICES
+from keras_seg.cli.train_devices import Place
+from keras_seg.cli.train_devices import engine_for
 
 __all__ = ["train"]
 
 # Parameters that can be given with --resume.
 WITH_RESUME = (
     *("resume", "data", "max_pixels", "max_annotation_bytes"),
-    *("json_lines", "quiet"),
+    *("json_lines", "quiet", *DEVICES),
 )
 
 
@@ -43,6 +46,10 @@ def train(
     resume: opts.Resume = None,
     dry_run: opts.DryRun = False,
     overfit: opts.Overfit = None,
+    devices: opts.Devices = None,
+    process: opts.Process = None,
+    coordinator: opts.Coordinator = None,
+    hosts: opts.Hosts = None,
     json_lines: opts.JSONLines = False,
     quiet: opts.Quiet = False,
     model: opts.Model = "fcn2s",
@@ -139,7 +146,15 @@ def train(
     )
     seconds = None if time is None else parse_time("--time", time)
     auto = learning_rate.lower() == "auto"
+    place = Place.of(devices, process, coordinator, hosts)
+    if place is not None:
+        refuse_options(
+            ctx,
+            set(ctx.params) - {"dry_run", "time"},
+            "measures one device. Leave --devices out.",
+        )
     use_backend()
+    engine = None if place is None else engine_for(place, resume or out)
 
     from keras_seg import training
     from keras_seg.cli import train_flow
@@ -149,7 +164,7 @@ def train(
     set_limits(max_pixels, max_annotation_bytes)
     reporter = Reporter(json_lines, quiet)
     if resume is not None:
-        train_flow.resume(resume, data, reporter)
+        train_flow.resume(resume, data, reporter, engine)
         return
     channels = 3 if bands is None else len(parse_bands(bands))
     if channels != 3 and start_from is None:
@@ -212,7 +227,7 @@ def train(
             f"--val-fraction is for data that have no split to choose the best "
             f"model by, and {data} has {known}. Fix: leave it out."
         )
-    plan = train_flow.Plan(settings, source, set(chosen), auto, seconds)
+    plan = train_flow.Plan(settings, source, set(chosen), auto, seconds, engine)
     flow = train_flow.try_out if dry_run else train_flow.begin
     # Of a command that takes the options of this one, such as tune.
     flow = ctx.obj or flow

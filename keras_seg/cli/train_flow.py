@@ -26,6 +26,7 @@ from keras_seg.data.bands import say_void
 from keras_seg.data.held_out import way_of
 from keras_seg.data.sizes import Sizes
 from keras_seg.runs.source import recorded_source
+from keras_seg.training.engine import Engine
 from keras_seg.training.estimates import in_words
 from keras_seg.training.setup import check_network
 from keras_seg.training.suggest import FITTED
@@ -50,6 +51,7 @@ class Plan:
         chosen: names of `FITTED` that were chosen, and are not fitted.
         auto: whether the learning rate is found by a range test.
         seconds: the time of the whole run, or None for what it takes.
+        engine: the devices, or None for one.
     """
 
     settings: training.Settings
@@ -57,6 +59,7 @@ class Plan:
     chosen: Collection[str]
     auto: bool
     seconds: float | None
+    engine: Engine | None = None
 
 
 def begin(plan: Plan, out: pathlib.Path, reporter: Reporter) -> None:
@@ -64,7 +67,9 @@ def begin(plan: Plan, out: pathlib.Path, reporter: Reporter) -> None:
     source = plan.source
     check_network(plan.settings)
     check_packages(plan.settings.track)
-    training.RunFolder.check_free(out)
+    follows = plan.engine is not None and plan.engine.process > 0
+    if not follows:
+        training.RunFolder.check_free(out)
     settings, data, held_out = prepared(plan, reporter)
     if source.overfit is not None:
         reporter.say(
@@ -79,13 +84,19 @@ def begin(plan: Plan, out: pathlib.Path, reporter: Reporter) -> None:
             held_out,
             out,
             source=source,
+            engine=plan.engine,
             **reporter.fit_options(data.class_table),
         )
+    if follows:
+        return
     _report(out, len(data if held_out is None else held_out), source, reporter)
 
 
 def resume(
-    path: pathlib.Path, moved_to: pathlib.Path | None, reporter: Reporter
+    path: pathlib.Path,
+    moved_to: pathlib.Path | None,
+    reporter: Reporter,
+    engine: Engine | None = None,
 ) -> None:
     """Trains a stopped run to its end."""
     run = training.RunFolder.open(path)
@@ -94,7 +105,14 @@ def resume(
         source = dataclasses.replace(source, path=str(moved_to))
         data = source.read(check=False)
     with _watched(path, reporter):
-        training.resume(path, *data, **reporter.fit_options(run.class_table))
+        training.resume(
+            path,
+            *data,
+            engine=engine,
+            **reporter.fit_options(run.class_table),
+        )
+    if engine is not None and engine.process:
+        return
     known: Any = run.data
     facts = known["validation"] or known["train"]
     _report(path, facts["images"], source, reporter)

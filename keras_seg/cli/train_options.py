@@ -20,6 +20,7 @@ BACKBONES = (
 # Groups of options.
 NETWORK = "Network"
 IMAGES = "Images in training"
+DEVICES = "Several devices"
 
 Data = Annotated[
     pathlib.Path | None,
@@ -67,6 +68,48 @@ JSONLines = Annotated[
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="Print warnings and errors only.")
+]
+
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|all",
+        help="Train on so many GPUs of this machine, or all, which divide "
+        "every batch among them.",
+        show_default="1",
+        rich_help_panel=DEVICES,
+    ),
+]
+
+Process = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="One of several machines that train one model, by its number "
+        "from 0 and how many: the same command on each.",
+        show_default=False,
+        rich_help_panel=DEVICES,
+    ),
+]
+
+Coordinator = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS:PORT",
+        help="Of machine 0, which the others can reach.",
+        show_default=False,
+        rich_help_panel=DEVICES,
+    ),
+]
+
+Hosts = Annotated[
+    pathlib.Path | None,
+    typer.Option(
+        help="In place of both: a file with the name of a machine a line, "
+        "the first one with a port, such as node0:29500.",
+        show_default=False,
+        rich_help_panel=DEVICES,
+    ),
 ]
 
 Model = Annotated[

@@ -14,7 +14,10 @@ from keras_seg.cli.options import refuse_options
 __all__ = ["tune"]
 
 # Options of train that a search has no use for.
-WITHOUT = ("resume", "dry_run", "overfit", "time", "json_lines")
+WITHOUT = (
+    *("resume", "dry_run", "overfit", "time", "json_lines"),
+    *("devices", "process", "coordinator", "hosts"),
+)
 
 
 def tune(

@@ -20,6 +20,7 @@ from keras_seg.data.loading import PairCache
 from keras_seg.data.loading import ReadAhead
 from keras_seg.data.loading import cpu_count
 from keras_seg.data.loading import naming_pair
+from keras_seg.data.share import Share
 
 __all__ = ["Batches", "checked_transforms"]
 
@@ -76,6 +77,11 @@ class Batches(Epochs):
             and weights are tuples with an element for each: see
             `keras_seg.losses.deep_supervision`.
 
+    Attributes:
+        share: `keras_seg.data.share.Share`, the part of each batch that is
+            read where several processes train, or None for all of it. An
+            image is transformed in the same way whoever reads it.
+
     Example:
 
     >>> from keras_seg.data import Batches
@@ -128,6 +134,7 @@ class Batches(Epochs):
         self.pixel_weights = pixel_weights
         self.margin = margin
         self.outputs = outputs
+        self.share: Share | None = None
         self._pairs = PairCache(dataset, keep=cache)
         self._threads = workers or cpu_count() + 1
         self._ahead = ReadAhead(self._threads)
@@ -189,6 +196,8 @@ class Batches(Epochs):
 
     def on_epoch_end(self) -> None:
         self._ahead.close()
+        if self.share is not None:
+            self.share.whole = True  # Of what is read from elsewhere.
         super().on_epoch_end()
 
     def __getstate__(self):
@@ -206,6 +215,8 @@ class Batches(Epochs):
         following = [(epoch, i) for i in range(index + 1, last + 1)]
         key = (epoch, index)
         images, *others = ahead.get(self._begin, key, following)
+        if self.share is not None:
+            self.share.whole = self.share.is_whole(self._count(index))
         if self.margin:
             others = [middle(array, self.margin) for array in others]
         if self.outputs > 1:
@@ -221,10 +232,16 @@ class Batches(Epochs):
         size = augment.size_after(self.transforms)
         if size == augment.INPUT_SIZE:
             size = self._common_size(index, order)
+        places = range(len(indices))
+        if self.share is not None:
+            places = self.share.places(len(indices))
+            indices = [indices[place] for place in places]
         arrays = BatchArrays(indices, size, self.pixel_weights is not None)
         parts = [
-            submit(self._fill, arrays, place, pair, (epoch, start + place))
-            for place, pair in enumerate(indices)
+            submit(self._fill, arrays, number, pair, (epoch, start + place))
+            for number, (place, pair) in enumerate(
+                zip(places, indices, strict=True)
+            )
         ]
         return parts, arrays.result
 
@@ -250,6 +267,11 @@ class Batches(Epochs):
             if image.dtype != np.uint8:
                 image = image.astype("float32", copy=False)
             arrays.fill(place, image, mask, weights)
+
+    def _count(self, index):
+        """The number of images in a batch."""
+        left = len(self.dataset) * self.repeat - index * self.batch_size
+        return min(self.batch_size, left)
 
     def _another(self, index, rng):
         """A random pair other than one, if there are several."""

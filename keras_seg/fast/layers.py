@@ -164,6 +164,8 @@ class BatchNorm(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         plain = mask is None and not self.renorm and not self.synchronized
+        # Those of several devices, see `keras_private.set_moments`.
+        plain = plain and "_moments" not in vars(self)
         if keras.config.backend() != "torch" or not plain:
             return super().call(inputs, training=training, mask=mask)
         dtype = keras.backend.result_type(inputs.dtype, "float32")

@@ -16,6 +16,7 @@ from keras_seg.inference import Evaluation
 from keras_seg.metrics import ConfusionMatrix
 from keras_seg.runs.files import writing
 from keras_seg.runs.folder import RunFolder
+from keras_seg.runs.followed import FollowedRun
 from keras_seg.runs.model_file import without_optimizer
 from keras_seg.training.averaging import averaged
 from keras_seg.training.checkpoint import generator_states
@@ -165,6 +166,8 @@ class SaveRun(keras.callbacks.Callback):
             "rows": self.rows,
             "class_rows": self.class_rows,
         }
+        if isinstance(self.run, FollowedRun):
+            return
         with writing(self.run.path / "state.npz") as temporary:
             write_checkpoint(temporary, self.model, facts)
 

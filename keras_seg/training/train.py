@@ -19,6 +19,7 @@ from keras_seg.runs.files import RunError
 from keras_seg.runs.files import RunWarning
 from keras_seg.runs.files import lock
 from keras_seg.runs.folder import RunFolder
+from keras_seg.runs.followed import FollowedRun
 from keras_seg.runs.model_file import set_class_table
 from keras_seg.runs.settings import Settings
 from keras_seg.runs.source import DataSource
@@ -28,6 +29,7 @@ from keras_seg.runs.source import refuse_changes
 from keras_seg.training.callbacks import fit_callbacks
 from keras_seg.training.callbacks import run_callbacks
 from keras_seg.training.callbacks import warn_of_small_batches
+from keras_seg.training.engine import Engine
 from keras_seg.training.estimates import check_space
 from keras_seg.training.finish import finish
 from keras_seg.training.setup import at_size
@@ -52,6 +54,7 @@ def train(
     source: DataSource | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
+    engine: Engine | None = None,
 ) -> tuple[keras.Model, keras.callbacks.History]:
     """Trains a model as the settings say.
 
@@ -72,6 +75,9 @@ def train(
         callbacks: further `keras.callbacks.Callback`s. `resume` does not
             restore their state.
         verbose: as for `fit`.
+        engine: what `keras_seg.distributed.distribute` returns, for several
+            devices. `settings.batch_size` is that of all of them together,
+            and a multiple of their number. Defaults to one device.
 
     Returns:
         Tuple (model, history): the compiled model after the last epoch, and
@@ -104,39 +110,45 @@ def train(
             "known from validation images alone. Fix: hold some out, or "
             f"patience=None. Received: patience={settings.patience}"
         )
+    engine = engine or Engine()
     check_packages(settings.track)
     if out is not None:
-        RunFolder.check_free(out)
+        if engine.process == 0:
+            RunFolder.check_free(out)
     elif set(settings.track) != {"csv"}:
         raise ValueError(
             "`track` needs a run folder, which remembers the run that was "
             "begun. Fix: pass `out`. Received: "
             f"track={','.join(settings.track)}"
         )
-    batches = training_batches(settings, data)
-    held_out = whole_images(settings, validation)
-    model = compiled_model(settings, len(class_table), data)
-    _describe(model, class_table, data)
+    built = _build(settings, data, validation, class_table, engine)
+    model, batches, held_out = built
     warn_of_small_batches(model, settings.batch_size)
-    if out is not None:
+    if out is not None and engine.process:
+        run: RunFolder = FollowedRun(out, settings, class_table)
+    elif out is not None:
         check_space(out, model)
         facts = describe(data, validation, source)
         facts["files"] = _digests(settings)
         run = RunFolder.create(out, settings, class_table, facts)
+    if out is not None:
         return _fit_in_folder(
-            run, model, data, validation, batches, held_out, callbacks, verbose
+            run, *built, data, validation, callbacks, verbose, engine
         )
-    history = model.fit(
-        batches,
-        epochs=settings.epochs,
-        validation_data=held_out,
-        callbacks=[
-            keras.callbacks.TerminateOnNaN(),
-            *callbacks,
-            *fit_callbacks(settings),
-        ],
-        verbose=verbose,
-    )
+    with engine.scope():
+        engine.prepare(model)
+        history = model.fit(
+            engine.share(batches),
+            epochs=settings.epochs,
+            validation_data=held_out and engine.share(held_out),
+            callbacks=[
+                keras.callbacks.TerminateOnNaN(),
+                *callbacks,
+                *fit_callbacks(settings),
+            ],
+            verbose=verbose,
+        )
+    engine.leave()
     _refuse_divergence(history.history["loss"], settings)
     return at_size(model, settings), history
 
@@ -148,6 +160,7 @@ def resume(
     *,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: str | int = "auto",
+    engine: Engine | None = None,
 ) -> tuple[keras.Model, keras.callbacks.History]:
     """Continues a run where it stopped, and ends as if it had not stopped.
 
@@ -164,6 +177,7 @@ def resume(
         validation: the same; read with `data` if `data` is not given.
         callbacks: further `keras.callbacks.Callback`s.
         verbose: as for `fit`.
+        engine: as for `train`; it may be another one than before.
 
     Returns:
         Tuple (model, history), as `train`; the history is that of all epochs.
@@ -178,7 +192,8 @@ def resume(
     model, history = training.resume("runs/a")
     ```
     """
-    run = RunFolder.open(path)
+    engine = engine or Engine()
+    run = (FollowedRun if engine.process else RunFolder).open(path)
     settings, known = run.settings, run.data
     if settings is None or known is None:
         raise RunError(
@@ -200,19 +215,35 @@ def resume(
     if (run.path / "state.npz").is_file():
         # All weights are in there: no need to load pretrained ones.
         settings = dataclasses.replace(settings, weights=None)
-    batches = training_batches(settings, data)
-    model = compiled_model(settings, len(run.class_table), data)
-    _describe(model, run.class_table, data)
+    built = _build(settings, data, validation, run.class_table, engine)
     return _fit_in_folder(
-        run,
-        model,
-        data,
-        validation,
-        batches,
-        whole_images(settings, validation),
-        callbacks,
-        verbose,
+        run, *built, data, validation, callbacks, verbose, engine
     )
+
+
+def _build(
+    settings: Settings,
+    data: PairSequence,
+    validation: PairSequence | None,
+    class_table: ClassTable,
+    engine: Engine,
+) -> tuple[keras.Model, Batches, Batches | None]:
+    """Returns the compiled model, and the batches of `fit`."""
+    if settings.batch_size % engine.devices:
+        raise ValueError(
+            f"`batch_size` must be a multiple of {engine.devices} devices, "
+            "which divide every batch among them. "
+            f"Received: batch_size={settings.batch_size}"
+        )
+    batches = training_batches(settings, data)
+    held_out = whole_images(settings, validation)
+    with engine.scope():
+        model = compiled_model(settings, len(class_table), data)
+    set_class_table(model, class_table)
+    # What predictions need to know of the data.
+    for fact in ("bit_depth", "bands"):
+        note(model, **{fact: getattr(data, fact, None)})
+    return model, batches, held_out
 
 
 def _digests(settings: Settings) -> dict[str, str]:
@@ -228,50 +259,53 @@ def _digests(settings: Settings) -> dict[str, str]:
     return found
 
 
-def _describe(
-    model: keras.Model, class_table: ClassTable, data: PairSequence
-) -> None:
-    """Stores in the model what predictions need to know of its data."""
-    set_class_table(model, class_table)
-    for fact in ("bit_depth", "bands"):
-        note(model, **{fact: getattr(data, fact, None)})
-
-
 def _fit_in_folder(
     run: RunFolder,
     model: keras.Model,
-    data: PairSequence,
-    validation: PairSequence | None,
     batches: Batches,
     held_out: Batches | None,
+    data: PairSequence,
+    validation: PairSequence | None,
     callbacks: Sequence[keras.callbacks.Callback],
     verbose: str | int,
+    engine: Engine,
 ) -> tuple[keras.Model, keras.callbacks.History]:
     """Trains from the first epoch that `run` does not have, to the end."""
     seen = data if validation is None else validation
     settings: Any = run.settings  # Not None: it was trained by `train`.
     *watchers, saving = run_callbacks(run, shrunk(settings, seen))
+    is_first = engine.process == 0
+    track = settings.track if is_first else ()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(lock(run.path / "classes.csv"))
-        begin = saving.restore(model, batches)
-        run.log(f"Training, on {keras.config.backend()}, after epoch {begin}.")
-        tracking = stack.enter_context(trackers(settings.track, run, begin))
-        asked = fit_callbacks(settings, saving.rows)
-        over = any(getattr(one, "is_over", False) for one in asked)
-        if begin < settings.epochs and not over:
-            model.fit(
-                batches,
-                epochs=settings.epochs,
-                initial_epoch=begin,
-                validation_data=held_out,
-                callbacks=[*watchers, *callbacks, *asked, *tracking, saving],
-                verbose=verbose,
-            )
-            losses = [row["loss"] for row in saving.rows]
-            _refuse_divergence(losses, settings, run)
-        else:
-            # As `fit` does at its end: the averages become the weights.
-            model.optimizer.finalize_variable_values(model.trainable_variables)
+        if is_first:
+            stack.enter_context(lock(run.path / "classes.csv"))
+        with engine.scope():
+            begin = saving.restore(model, batches)
+            engine.prepare(model)
+            run.log(_first_line(begin, engine))
+            tracking = stack.enter_context(trackers(track, run, begin))
+            asked = fit_callbacks(settings, saving.rows)
+            over = any(getattr(one, "is_over", False) for one in asked)
+            others = [*callbacks, *asked, *tracking]
+            if begin < settings.epochs and not over:
+                model.fit(
+                    engine.share(batches),
+                    epochs=settings.epochs,
+                    initial_epoch=begin,
+                    validation_data=held_out and engine.share(held_out),
+                    callbacks=[*watchers, *others, saving],
+                    verbose=verbose if is_first else 0,
+                )
+                losses = [row["loss"] for row in saving.rows]
+                _refuse_divergence(losses, settings, run)
+            else:
+                # As `fit` does at its end: the averages become the weights.
+                model.optimizer.finalize_variable_values(
+                    model.trainable_variables
+                )
+        engine.leave()
+        if not is_first:
+            return at_size(model, settings), _history(saving.rows)
         # To overfit on purpose is to validate on what is trained on.
         facts = run.data or {}
         unseen = facts["validation"] not in (None, facts["train"])
@@ -279,6 +313,13 @@ def _fit_in_folder(
         for tracker in tracking:
             tracker.finish(found, len(saving.rows), saving.best_epoch)
     return at_size(model, settings), _history(saving.rows)
+
+
+def _first_line(begin: int, engine: Engine) -> str:
+    line = f"Training, on {keras.config.backend()}, after epoch {begin}"
+    if engine.devices == 1:
+        return f"{line}."
+    return f"{line}, on {engine.devices} devices."
 
 
 def _history(rows: list[dict[str, Any]]) -> keras.callbacks.History:

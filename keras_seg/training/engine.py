@@ -1,0 +1,46 @@
+"""Where a model is trained: here, on the one device that Keras takes."""
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+
+from keras_seg.data import Batches
+from keras_seg.data.share import Share
+
+__all__ = ["Engine"]
+
+
+class Engine:
+    """What trains a model: one device of one process.
+
+    `keras_seg.distributed.distribute` returns one for several devices.
+
+    Attributes:
+        devices: int, all devices.
+        process: int, the number of this process; 0 writes the files.
+        processes: int.
+    """
+
+    def __init__(self, devices: int = 1, process: int = 0, processes: int = 1):
+        self.devices = devices
+        self.process = process
+        self.processes = processes
+        self.part = Share(process, processes, devices)
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """In it a model is built and compiled, and later trained."""
+        yield
+
+    def leave(self) -> None:
+        """Ends what joins the processes; each goes on by itself."""
+
+    def prepare(self, model: keras.Model) -> None:
+        """Lets a compiled model be trained by `fit` on all devices."""
+
+    def share(self, batches: Batches) -> Batches:
+        """Lets batches read what this process takes of them; returns them."""
+        if self.processes > 1:
+            batches.share = self.part
+        return batches

@@ -1,0 +1,90 @@
+"""Several devices train as one does: same losses, metrics and weights."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_seg import distributed
+from keras_seg.training.engine import Engine
+from tests.conftest import ROOT
+from tests.distributed.trainer import train_steps
+
+BACKEND = keras.config.backend()
+
+
+def start(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.distributed.trainer", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def train_elsewhere(out, devices, processes):
+    """What the first of some processes, each with some devices, found."""
+    others: list = [()]
+    if processes > 1:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{free.getsockname()[1]}"
+        others = [(f"{i}/{processes}", address) for i in range(processes)]
+    begun = [start(str(out), str(devices), *other) for other in others]
+    errors = [process.communicate(timeout=300)[1] for process in begun]
+    assert not any(process.returncode for process in begun), errors
+    return json.loads(out.read_text())
+
+
+# TensorFlow has no several processes, PyTorch one device in each.
+PARTS = {
+    "jax": [(4, 1), (1, 2)],
+    "tensorflow": [(4, 1)],
+    "torch": [(1, 2)],
+}
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return train_steps(Engine())
+
+
+@pytest.mark.parametrize(("devices", "processes"), PARTS[BACKEND])
+def test_as_one_device(tmp_path, alone, devices, processes):
+    """Void is spread unevenly, and the last batch is not a multiple."""
+    found = train_elsewhere(tmp_path / "found.json", devices, processes)
+    losses, expected = found["losses"], alone["losses"]
+    steps = list(range(10))
+    if BACKEND == "tensorflow":
+        # The last batch is smaller than the number of devices, and counts
+        # twice in the mean that `fit` reports.
+        steps = [step for step in steps if step % 5 != 4]
+    np.testing.assert_allclose(
+        np.take(losses, steps), np.take(expected, steps), atol=1e-4
+    )
+    assert found["counts"] == alone["counts"]
+    for array, other in zip(found["weights"], alone["weights"], strict=True):
+        np.testing.assert_allclose(array, other, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.once
+def test_process_without_coordinator_is_refused():
+    with pytest.raises(ValueError, match="go together"):
+        distributed.distribute(process=(0, 2))
+
+
+def test_what_the_backend_cannot_is_refused():
+    text = {
+        "jax": "`devices` must be at most 1",
+        "tensorflow": "`devices` must be at most 1",
+        "torch": "a process for each",
+    }[BACKEND]
+    keras.ops.zeros(1)  # The devices are counted.
+    with pytest.raises(ValueError, match=text):
+        distributed.distribute(2)

@@ -1,0 +1,105 @@
+"""A process for the tests of several devices.
+
+python -m tests.distributed.trainer OUT.json DEVICES [I/N ADDRESS]
+"""
+
+import json
+import sys
+
+import keras
+import numpy as np
+
+from keras_seg import distributed
+from keras_seg.data import Batches
+from keras_seg.data import synthetic
+from keras_seg.data.augment import RandomCrop
+from keras_seg.data.augment import RandomFlip
+from keras_seg.layers import BatchNorm
+from keras_seg.losses import named
+from keras_seg.metrics import MeanIoU
+from keras_seg.optimizers import AdamW
+
+__all__ = ["train_steps"]
+
+
+class Losses(keras.callbacks.Callback):
+    """The mean of the losses of an epoch, after each of its batches."""
+
+    def __init__(self):
+        super().__init__()
+        self.values = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.values.append(float(logs["loss"]))
+
+
+def pairs():
+    """22 images, some of them mostly void."""
+    images, masks = synthetic.membranes(22, size=32)
+    for number, mask in enumerate(masks):
+        mask[: 8 * (number % 4)] = 255
+    return list(zip(images, masks, strict=True))
+
+
+def small_fcn():
+    x = image = keras.Input((None, None, 3))
+    for filters in (4, 8):
+        x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+        x = BatchNorm()(x)
+        x = keras.layers.ReLU()(x)
+    model = keras.Model(image, keras.layers.Conv2D(2, 1)(x))
+    draw = np.random.default_rng(0)
+    for kernel in model.weights:
+        if kernel.name == "kernel":
+            kernel.assign(draw.normal(0, 0.2, kernel.shape))
+    return model
+
+
+def train_steps(engine, **options):
+    """Losses of 10 batches of 4, the last of 2; metrics, weights."""
+    keras.utils.set_random_seed(0)
+    data = pairs()
+    batches = Batches(
+        data[:18], 4, [RandomCrop(16), RandomFlip()], shuffle=True
+    )
+    held_out = Batches(data[18:], 4)
+    seen = Losses()
+    with engine.scope():
+        model = small_fcn()
+        model.compile(
+            AdamW(1e-2, **options),
+            named("cross_entropy+dice"),
+            metrics=[MeanIoU(2)],
+        )
+        engine.prepare(model)
+        history = model.fit(
+            engine.share(batches),
+            epochs=2,
+            validation_data=engine.share(held_out),
+            callbacks=[seen],
+            verbose=0,
+        )
+        counts = model.metrics[-1].metrics[0].matrix()
+    weights = [keras.ops.convert_to_numpy(w.value) for w in model.weights]
+    return {
+        "losses": seen.values,
+        "history": history.history,
+        "counts": np.asarray(counts).tolist(),
+        "weights": [w.tolist() for w in weights],
+    }
+
+
+if __name__ == "__main__":
+    out, devices, *others = sys.argv[1:]
+    process, address = None, None
+    if others:
+        number, count = map(int, others[0].split("/"))
+        process, address = (number, count), others[1]
+    engine = distributed.distribute(
+        int(devices), process=process, coordinator=address
+    )
+    found = train_steps(engine)
+    engine.leave()
+    if engine.process == 0:
+        with open(out, "w") as file:
+            json.dump(found, file)

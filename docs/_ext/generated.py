@@ -37,7 +37,7 @@ ROOMS = (
     ),
     *("losses", "metrics", "metrics.em", "optimizers", "schedules"),
     *("runs", "training", "training.recipes", "inference", "deployment"),
-    *("hub",),
+    *("hub", "distributed"),
     *("crf", "layers", "ops", "fast", "unsupervised", "visualization"),
 )
 

@@ -18,6 +18,7 @@ SILENCE = 30
 def distribute(
     devices: int | str = "all",
     *,
+    split: int = 1,
     process: tuple[int, int] | None = None,
     coordinator: str | None = None,
 ) -> Engine:
@@ -39,6 +40,10 @@ def distribute(
     Args:
         devices: int, or `"all"`, the devices of this process. Defaults to
             `"all"`.
+        split: int, how many devices hold the weights of a model together,
+            where one has no room for them; they must divide the devices, and
+            only the devices over it divide a batch. JAX in one process.
+            Defaults to 1, every device holds all weights.
         process: tuple (number from 0, how many), where several processes
             train one model, each with the same arguments and data.
         coordinator: str, `"address:port"` of the first process.
@@ -59,7 +64,7 @@ def distribute(
         model = applications.FCN8s("resnet50", classes=21)
         model.compile(...)
         engine.prepare(model)
-        model.fit(engine.share(batches))
+    engine.fit(model, batches, epochs=20)
     ```
     """
     if devices != "all":
@@ -69,9 +74,17 @@ def distribute(
             "`process` and `coordinator` go together. Received: "
             f"process={process}, coordinator={coordinator}"
         )
-    return _ENGINES[keras.config.backend()](
-        devices, process or (0, 1), coordinator
-    )
+    check_positive(split=split)
+    backend = keras.config.backend()
+    if split > 1 and (backend != "jax" or process is not None):
+        raise ValueError(
+            "`split` is of JAX in one process. "
+            f"Received: split={split}, on {backend}, process={process}"
+        )
+    if backend == "jax":
+        return _jax(devices, split, process or (0, 1), coordinator)
+    begin = _tensorflow if backend == "tensorflow" else _torch
+    return begin(devices, process or (0, 1), coordinator)
 
 
 def processes_here(devices: int | str) -> int:
@@ -88,7 +101,9 @@ def processes_here(devices: int | str) -> int:
     return int(devices)
 
 
-def _jax(devices: Any, process: tuple[int, int], coordinator: Any) -> Engine:
+def _jax(
+    devices: Any, split: int, process: tuple[int, int], coordinator: Any
+) -> Engine:
     import jax
 
     from keras_seg.distributed.jax_engine import JAXEngine
@@ -112,7 +127,12 @@ def _jax(devices: Any, process: tuple[int, int], coordinator: Any) -> Engine:
         _chosen(devices, names[: jax.local_device_count()])
         return JAXEngine(names, number, processes)
     chosen = _chosen(devices, names)
-    return JAXEngine(chosen, 0, 1) if len(chosen) > 1 else Engine()
+    if len(chosen) % split:
+        raise ValueError(
+            "`split` must divide the devices. "
+            f"Received: split={split}, {len(chosen)} devices"
+        )
+    return JAXEngine(chosen, 0, 1, split) if len(chosen) > 1 else Engine()
 
 
 def _tensorflow(
@@ -176,6 +196,3 @@ def _chosen(devices: Any, names: list[str]) -> list[str]:
             f"Received: devices={devices}"
         )
     return names[:count]
-
-
-_ENGINES = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}

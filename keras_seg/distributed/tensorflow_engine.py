@@ -1,6 +1,7 @@
 """Several devices on TensorFlow, by `tf.distribute.MirroredStrategy`."""
 
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -52,34 +53,42 @@ class TensorFlowEngine(Engine):
             )
         compute_loss_of_whole(model, _gather)
 
+    def fit(
+        self,
+        model: keras.Model,
+        batches: Batches,
+        validation_data: Batches | None = None,
+        **options: Any,
+    ) -> keras.callbacks.History:
+        # A network that a callback makes, such as one for predictions, would
+        # run on every device inside the scope. The model knows its own.
+        return self._fit(model, batches, validation_data, **options)
+
     def share(self, batches: Batches) -> Any:
-        return _AtLeast(self.devices, batches)
+        return _Multiples(self.devices, batches)
 
 
-class _AtLeast(keras.utils.PyDataset):
-    """Batches that have an image for each device.
+class _Multiples(keras.utils.PyDataset):
+    """Batches that devices can divide.
 
-    TensorFlow gives a device without one a map without pixels, on which a
-    convolution fails. A smaller batch is repeated, its masks void: neither its
-    loss, nor the statistics of batch norm or the metrics change. In the mean
-    loss of an epoch it counts as often as it was repeated.
+    Keras 3.15 fails if the parts of the first batch differ in size, and so
+    does a convolution of a device that has none. Any other batch is repeated
+    until it is a multiple of the devices, the masks of the copies void:
+    neither its loss, nor the statistics of batch norm or the metrics change.
+    In the mean loss of an epoch it counts as often as it was repeated.
     """
 
-    def __init__(self, least: int, batches: Batches):
+    def __init__(self, devices: int, batches: Batches):
         super().__init__(workers=1)
-        self._least = least
+        self._devices = devices
         self._batches = batches
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __getitem__(self, index: int) -> tuple:
-        batch = self._batches[index]
-        count = len(batch[0])
-        copies = -(-self._least // count) - 1
-        if copies == 0:
-            return batch
-        images, *others = batch
+        images, *others = self._batches[index]
+        copies = math.lcm(len(images), self._devices) // len(images) - 1
         padded = keras.tree.map_structure(
             lambda x: np.concatenate([x, *[_void(x)] * copies]), others
         )
@@ -101,17 +110,14 @@ def _gather(x: Any) -> Any:
     context = tf.distribute.get_replica_context()
     if context is None:
         return x
-    own = tf.shape(x)[:1]
-    rows = context.all_gather(own, axis=0)
     whole = context.all_gather(tf.stop_gradient(x), axis=0)
     if not x.dtype.is_floating:
         return whole
-    number = context.replica_id_in_sync_group
-    before = tf.reduce_sum(rows[:number])
-    after = tf.reduce_sum(rows[number + 1 :])
     # Zero, with the gradient of the part of this device.
     part = (x - tf.stop_gradient(x)) * context.num_replicas_in_sync
-    sides = [[before, after]] + [[0, 0]] * (x.shape.rank - 1)
+    place = context.replica_id_in_sync_group * tf.shape(x)[0]
+    after = tf.shape(whole)[0] - place - tf.shape(x)[0]
+    sides = [[place, after]] + [[0, 0]] * (x.shape.rank - 1)
     return whole + tf.pad(part, sides)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 
@@ -30,7 +31,7 @@ class Engine:
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
-        """In it a model is built and compiled, and later trained."""
+        """In it a model is built, compiled and prepared."""
         yield
 
     def leave(self) -> None:
@@ -39,7 +40,25 @@ class Engine:
     def prepare(self, model: keras.Model) -> None:
         """Lets a compiled model be trained by `fit` on all devices."""
 
-    def share(self, batches: Batches) -> Batches:
+    def fit(
+        self,
+        model: keras.Model,
+        batches: Batches,
+        validation_data: Batches | None = None,
+        **options: Any,
+    ) -> keras.callbacks.History:
+        """Calls `fit` of a prepared model, with what each process reads."""
+        with self.scope():
+            return self._fit(model, batches, validation_data, **options)
+
+    def _fit(self, model, batches, validation_data, **options):
+        if validation_data is not None:
+            validation_data = self.share(validation_data)
+        return model.fit(
+            self.share(batches), validation_data=validation_data, **options
+        )
+
+    def share(self, batches: Batches) -> Any:
         """Lets batches read what this process takes of them; returns them."""
         if self.processes > 1:
             batches.share = self.part

@@ -137,17 +137,18 @@ def train(
         )
     with engine.scope():
         engine.prepare(model)
-        history = model.fit(
-            engine.share(batches),
-            epochs=settings.epochs,
-            validation_data=held_out and engine.share(held_out),
-            callbacks=[
-                keras.callbacks.TerminateOnNaN(),
-                *callbacks,
-                *fit_callbacks(settings),
-            ],
-            verbose=verbose,
-        )
+    history = engine.fit(
+        model,
+        batches,
+        held_out,
+        epochs=settings.epochs,
+        callbacks=[
+            keras.callbacks.TerminateOnNaN(),
+            *callbacks,
+            *fit_callbacks(settings),
+        ],
+        verbose=verbose,
+    )
     engine.leave()
     _refuse_divergence(history.history["loss"], settings)
     return at_size(model, settings), history
@@ -239,6 +240,7 @@ def _build(
     held_out = whole_images(settings, validation)
     with engine.scope():
         model = compiled_model(settings, len(class_table), data)
+        model.optimizer.build(model.trainable_variables)
     set_class_table(model, class_table)
     # What predictions need to know of the data.
     for fact in ("bit_depth", "bands"):
@@ -282,27 +284,25 @@ def _fit_in_folder(
         with engine.scope():
             begin = saving.restore(model, batches)
             engine.prepare(model)
-            run.log(_first_line(begin, engine))
-            tracking = stack.enter_context(trackers(track, run, begin))
-            asked = fit_callbacks(settings, saving.rows)
-            over = any(getattr(one, "is_over", False) for one in asked)
-            others = [*callbacks, *asked, *tracking]
-            if begin < settings.epochs and not over:
-                model.fit(
-                    engine.share(batches),
-                    epochs=settings.epochs,
-                    initial_epoch=begin,
-                    validation_data=held_out and engine.share(held_out),
-                    callbacks=[*watchers, *others, saving],
-                    verbose=verbose if is_first else 0,
-                )
-                losses = [row["loss"] for row in saving.rows]
-                _refuse_divergence(losses, settings, run)
-            else:
-                # As `fit` does at its end: the averages become the weights.
-                model.optimizer.finalize_variable_values(
-                    model.trainable_variables
-                )
+        run.log(_first_line(begin, engine))
+        tracking = stack.enter_context(trackers(track, run, begin))
+        asked = fit_callbacks(settings, saving.rows)
+        over = any(getattr(one, "is_over", False) for one in asked)
+        if begin < settings.epochs and not over:
+            engine.fit(
+                model,
+                batches,
+                held_out,
+                epochs=settings.epochs,
+                initial_epoch=begin,
+                callbacks=[*watchers, *callbacks, *asked, *tracking, saving],
+                verbose=verbose if is_first else 0,
+            )
+            losses = [row["loss"] for row in saving.rows]
+            _refuse_divergence(losses, settings, run)
+        else:
+            # As `fit` does at its end: the averages become the weights.
+            model.optimizer.finalize_variable_values(model.trainable_variables)
         engine.leave()
         if not is_first:
             return at_size(model, settings), _history(saving.rows)

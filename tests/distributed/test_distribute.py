@@ -13,6 +13,7 @@ import pytest
 from keras_seg import distributed
 from keras_seg.training.engine import Engine
 from tests.conftest import ROOT
+from tests.distributed.trainer import OPTIONS
 from tests.distributed.trainer import train_steps
 
 BACKEND = keras.config.backend()
@@ -52,13 +53,23 @@ PARTS = {
 
 @pytest.fixture(scope="module")
 def alone():
-    return train_steps(Engine())
+    return train_steps(Engine(), **OPTIONS)
 
 
 @pytest.mark.parametrize(("devices", "processes"), PARTS[BACKEND])
 def test_as_one_device(tmp_path, alone, devices, processes):
     """Void is spread unevenly, and the last batch is not a multiple."""
     found = train_elsewhere(tmp_path / "found.json", devices, processes)
+    assert_same(found, alone)
+    if "split" in found:
+        assert_same(found["split"], alone)
+        whole, split = found["vit"]
+        np.testing.assert_allclose(split["loss"], whole["loss"], atol=1e-4)
+        # Two devices hold its weights, small ones twice.
+        assert 0.5 * whole["bytes"] < split["bytes"] < 0.55 * whole["bytes"]
+
+
+def assert_same(found, alone):
     losses, expected = found["losses"], alone["losses"]
     steps = list(range(10))
     if BACKEND == "tensorflow":

@@ -19,7 +19,10 @@ from keras_seg.losses import named
 from keras_seg.metrics import MeanIoU
 from keras_seg.optimizers import AdamW
 
-__all__ = ["train_steps"]
+__all__ = ["OPTIONS", "train_steps"]
+
+# Gradients of two batches make an update.
+OPTIONS = {"gradient_accumulation_steps": 2}
 
 
 class Losses(keras.callbacks.Callback):
@@ -43,7 +46,7 @@ def pairs():
 
 def small_fcn():
     x = image = keras.Input((None, None, 3))
-    for filters in (4, 8):
+    for filters in (16, 32):
         x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
         x = BatchNorm()(x)
         x = keras.layers.ReLU()(x)
@@ -53,6 +56,38 @@ def small_fcn():
         if kernel.name == "kernel":
             kernel.assign(draw.normal(0, 0.2, kernel.shape))
     return model
+
+
+def small_vit():
+    """Patches, one block of attention, a decoder."""
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Rescaling(1 / 255)(image)
+    x = keras.layers.Conv2D(64, 4, 4)(x)
+    x = keras.layers.Reshape((16, 64))(x)
+    x = x + keras.layers.MultiHeadAttention(4, 16)(x, x)
+    x = x + keras.layers.Dense(64)(keras.layers.Dense(256, "gelu")(x))
+    x = keras.layers.Conv2D(2, 1)(keras.layers.Reshape((4, 4, 64))(x))
+    return keras.Model(image, keras.layers.UpSampling2D(4)(x))
+
+
+def train_vit(engine):
+    """The loss of three steps, and the bytes that each device holds."""
+    keras.utils.set_random_seed(0)
+    with engine.scope():
+        model = small_vit()
+        draw = np.random.default_rng(0)
+        for weight in model.trainable_weights:
+            weight.assign(draw.normal(0, 0.1, weight.shape))
+        model.compile("adam", named("cross_entropy"))
+        engine.prepare(model)
+    batches = Batches(pairs()[:12], 4, [RandomCrop(16)])
+    history = engine.fit(model, batches, verbose=0).history
+    held: dict = {}
+    for variable in (*model.variables, *model.optimizer.variables):
+        for part in variable.value.addressable_shards:
+            name = str(part.device)
+            held[name] = held.get(name, 0) + part.data.nbytes
+    return {"loss": history["loss"], "bytes": max(held.values())}
 
 
 def train_steps(engine, **options):
@@ -72,14 +107,10 @@ def train_steps(engine, **options):
             metrics=[MeanIoU(2)],
         )
         engine.prepare(model)
-        history = model.fit(
-            engine.share(batches),
-            epochs=2,
-            validation_data=engine.share(held_out),
-            callbacks=[seen],
-            verbose=0,
-        )
-        counts = model.metrics[-1].metrics[0].matrix()
+    history = engine.fit(
+        model, batches, held_out, epochs=2, callbacks=[seen], verbose=0
+    )
+    counts = model.metrics[-1].metrics[0].matrix()
     weights = [keras.ops.convert_to_numpy(w.value) for w in model.weights]
     return {
         "losses": seen.values,
@@ -98,8 +129,12 @@ if __name__ == "__main__":
     engine = distributed.distribute(
         int(devices), process=process, coordinator=address
     )
-    found = train_steps(engine)
+    found = train_steps(engine, **OPTIONS)
     engine.leave()
+    if keras.config.backend() == "jax" and process is None:
+        split = distributed.distribute(int(devices), split=2)
+        found["split"] = train_steps(split, **OPTIONS)
+        found["vit"] = [train_vit(one) for one in (engine, split)]
     if engine.process == 0:
         with open(out, "w") as file:
             json.dump(found, file)

@@ -130,7 +130,7 @@ def _begin(
 
 def _end(process: subprocess.Popen) -> None:
     process.kill()
-    process.wait()
+    process.communicate()
 
 
 @contextlib.contextmanager

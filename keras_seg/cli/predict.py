@@ -172,9 +172,9 @@ def predict(
     NAME_overlay.mp4, and NAME_shares.csv and .png are the shares of the classes
     over time. Where classes may overlap, each has a mask of 0 and 1,
     CLASS/NAME.png. Folders are searched recursively, without the masks beside
-    images, and the output has the same folders. Files that the same model wrote before with the same
-    options are kept, unless the image has changed; predict.jsonl records what
-    each file was made of.
+    images, and the output has the same folders. Files that the same model wrote
+    before with the same options are kept, unless the image has changed;
+    predict.jsonl records what each file was made of.
 
     With --polygons outlines are NAME.geojson (in longitude and latitude for a
     GeoTIFF), NAME.gpkg (in its own coordinates), NAME.json (labelme),

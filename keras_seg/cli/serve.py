@@ -140,6 +140,12 @@ def serve(
     with _temporary_folder() as folder:
         gradio = _import_gradio(folder)
         source = open_network(network, last)
+        if source.bands is not None:
+            raise ValueError(
+                "The page takes photographs, and this network was trained on "
+                f"the bands {', '.join(map(str, source.bands))} of rasters. "
+                "Fix: predict its images with keras-seg predict."
+            )
 
         # They import Keras, whose backend is chosen by now.
         from keras_seg.cli import page

@@ -100,6 +100,9 @@ def test_bands_of_a_command(rasters, trained, invoke, tmp_path):
     assert result.exit_code == 1
     assert "The network takes images of 2 channels" in result.stderr
     assert "Received: images of 3 channels" in result.stderr
+    pytest.importorskip("gradio")
+    result = invoke("serve", run)
+    assert "was trained on the bands nir, red of rasters" in result.stderr
 
 
 def test_void_is_not_measured(tmp_path):

@@ -4,7 +4,7 @@ import contextlib
 import gc
 import io
 import logging
-import os
+import pathlib
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from keras_seg.deployment.formats import ExportError
 from keras_seg.deployment.formats import Format
 from keras_seg.deployment.formats import first_line
+from keras_seg.deployment.int8 import quantized
 from keras_seg.ops.backend import portable_forms
 
 __all__ = ["convert"]
@@ -27,16 +28,19 @@ MANY = 10_000_000
 
 def convert(
     model: keras.Model,
-    path: str | os.PathLike,
+    path: pathlib.Path,
     known: Format,
     quantization: str | None = None,
     samples: list[NDArray] | None = None,
+    opset: int | None = None,
 ) -> None:
     """Writes a model in a format, for images of the shape of its input.
 
     Raises an `ExportError` if the converter fails. `samples` are for `"int8"`.
     """
-    options = {}
+    options: dict[str, Any] = {}
+    if opset is not None:
+        options = {"opset_version": opset}
     if quantization is not None:
         options = _litert_options(quantization, samples)
     image = keras.InputSpec(
@@ -51,6 +55,8 @@ def convert(
                 verbose=False,
                 **options,
             )
+            if quantization == "int8":
+                path.write_bytes(quantized(path.read_bytes()))
     except Exception as error:
         # Each converter raises errors of its own.
         raise ExportError(
@@ -67,7 +73,7 @@ def _litert_options(
 
     `"float16"` stores the kernels in half precision. `"int8"` computes in
     eight bits, with ranges calibrated on the samples; images and scores stay
-    float32.
+    float32, see `quantized` for what else does.
     """
     import tensorflow
 
@@ -82,7 +88,12 @@ def _litert_options(
         for image in samples or ():
             yield [np.asarray(image, "float32")[None]]
 
-    return {**options, "representative_dataset": each}
+    # It is calibrated here, and quantized by `quantized`.
+    return {
+        **options,
+        "representative_dataset": each,
+        "_experimental_calibrate_only": True,
+    }
 
 
 @contextlib.contextmanager

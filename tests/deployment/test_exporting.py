@@ -384,6 +384,31 @@ def test_quantized(model, tmp_path):
 
 
 @pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="TensorFlow writes LiteRT."
+)
+def test_eight_bits_spoil_neither_positions_nor_depthwise_kernels(tmp_path):
+    """700 positions are more than 256; 127 - 126 is not 1 - 0.99 in eight bits.
+
+    The first channel is a constant times 1 - 0.99, the second is enlarged.
+    """
+    image = keras.Input((None, None, 2))
+    x = keras.layers.AveragePooling2D(4, padding="same")(image)
+    narrow = keras.layers.DepthwiseConv2D((1, 2), use_bias=False)
+    network = keras.Model(image, layers.ResizeLike()(narrow(x), image))
+    narrow.set_weights([np.reshape([1.0, 0.01, -0.99, 0], (1, 2, 2, 1))])
+    samples = probe_images((24, 700), 2)
+    for sample, constant in zip(samples, (255, 100, 5), strict=True):
+        sample[..., 0] = constant
+    path = tmp_path / "a.tflite"
+    keras_seg.export(network, path, quantization="int8", samples=samples)
+    batch = np.stack(samples)
+    found = ExportedModel(path).predict_on_batch(batch)
+    error = abs(found - network.predict_on_batch(batch)).max(axis=(0, 1, 2))
+    # Both are of 0...2.55; a step is a hundredth.
+    assert max(error) < 0.05
+
+
+@pytest.mark.skipif(
     keras.config.backend() != "tensorflow", reason="TensorFlow writes both."
 )
 @pytest.mark.parametrize("name", ["network.onnx", "network.tflite"])

@@ -46,7 +46,7 @@ def create_app(path):
     changed = time.gmtime(source.path.stat().st_mtime)
     version = f"{source.path.name} {time.strftime('%F %T', changed)}"
     lock, several = threading.Lock(), source.multi_label
-    app = fastapi.FastAPI()
+    app = fastapi.FastAPI(docs_url=None, redoc_url=None)
 
     def predicted(task, places, key, labels):
         image = io.get_local_path(task["data"][key], task_id=task["id"])

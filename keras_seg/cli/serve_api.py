@@ -3,7 +3,6 @@
 import json
 import os
 import pathlib
-import signal
 import tempfile
 from typing import TYPE_CHECKING
 from typing import Any
@@ -12,7 +11,6 @@ from keras_seg.cli import console
 from keras_seg.cli.network import open_network
 from keras_seg.cli.options import set_limits
 from keras_seg.cli.options import tiles_of
-from keras_seg.cli.start import Ended
 from keras_seg.lazy import optional
 
 if TYPE_CHECKING:
@@ -45,53 +43,28 @@ def serve_api(
             optional(name, "api", "keras-seg serve --api")
     except ImportError as error:
         raise ValueError(str(error)) from error
-    if not open_network(network).is_exported:
-        raise ValueError(
-            "--api serves what keras-seg export wrote, and needs no backend. "
-            f"Fix: keras-seg export RUN. Received: {network}"
-        )
     settings = {"network": str(network), "tile": tile, "limits": limits}
     os.environ[SETTINGS] = json.dumps(settings)
+    application()  # What is wrong with it is said once, not by each worker.
     port = port or PORT
-    config = {
-        "host": host.strip("[]"),
-        "port": port,
-        "access_log": False,
-        "server_header": False,
-        "lifespan": "on",
-        "timeout_graceful_shutdown": LAST_SECONDS,
-    }
     console.say(f"POST images to http://{host}:{port}/predict. Ctrl-C ends it.")
-    if workers == 1:
-        config |= {"app": application(), "log_level": "warning"}
-        uvicorn.Server(uvicorn.Config(**config)).run()
-        return
     with tempfile.TemporaryDirectory(prefix="keras_seg_") as folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        config |= {"app": f"{__name__}:application", "factory": True}
-        _supervise(uvicorn.Config(**config, workers=workers))
-
-
-def _supervise(config: Any) -> None:
-    """Runs workers, each a process, and another for one that dies."""
-    from uvicorn.supervisors import Multiprocess
-
-    class Workers(Multiprocess):
-        ended: int | None = None
-
-        def handle_signals(self) -> None:
-            for number in self.signal_queue:
-                if number in (signal.SIGINT, signal.SIGTERM):
-                    self.ended = number
-            super().handle_signals()
-
-    socket = config.bind_socket()
-    workers = Workers(config, [socket])
-    workers.run()
-    socket.close()
-    if workers.ended is None:
-        raise ValueError("A worker could not start; it says why above.")
-    raise Ended(workers.ended)
+        if workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        uvicorn.run(
+            f"{__name__}:application",
+            factory=True,
+            host=host.strip("[]"),
+            port=port,
+            workers=workers,
+            access_log=False,
+            # Of workers that die and are replaced.
+            log_level="info" if workers > 1 else "warning",
+            lifespan="on",
+            server_header=False,
+            timeout_graceful_shutdown=LAST_SECONDS,
+        )
+    console.say("Ended.")
 
 
 def application() -> "fastapi.FastAPI":
@@ -100,7 +73,12 @@ def application() -> "fastapi.FastAPI":
     from keras_seg.deployment import create_app
 
     settings = json.loads(os.environ[SETTINGS])
+    network = open_network(settings["network"])
+    if not network.is_exported:
+        raise ValueError(
+            "--api serves what keras-seg export wrote, and needs no backend. "
+            f"Fix: keras-seg export RUN. Received: {settings['network']}"
+        )
     limits = Limits(**settings["limits"])
     set_limits(limits.pixels)
-    network = open_network(settings["network"])
     return create_app(network.load(), limits, tiles_of(settings["tile"]))

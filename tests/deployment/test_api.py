@@ -1,6 +1,7 @@
 """The server of an exported network, by requests over ASGI."""
 
 import concurrent.futures
+import dataclasses
 import io
 import threading
 
@@ -121,6 +122,27 @@ def test_requests_at_once_get_their_own_answers(serve):
         "keras_seg_batch_images_sum 48.0",
     ):
         assert line in text.splitlines()
+
+
+def test_a_saved_model_gets_one_image_at_a_time(serve):
+    """Its scores depend on the batch."""
+    _, model = serve()
+    sizes, inner = [], model.predict_on_batch
+    model.predict_on_batch = lambda x: [sizes.append(len(x)), inner(x)][1]
+    for name, largest in (("onnx", 3), ("tf_saved_model", 1)):
+        model.metadata = dataclasses.replace(model.metadata, format=name)
+        app = create_app(model, Limits(window=2, batch_size=3))
+        with (
+            testclient.TestClient(app) as client,
+            concurrent.futures.ThreadPoolExecutor(3) as pool,
+        ):
+            sizes.clear()  # The first prediction of a server.
+            jobs = [
+                pool.submit(client.post, "/predict", content=IMAGE)
+                for _ in range(3)
+            ]
+            assert [job.result().status_code for job in jobs] == [200] * 3
+        assert max(sizes) == largest
 
 
 IMAGE = content(drawn(0))

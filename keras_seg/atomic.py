@@ -11,6 +11,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Iterator
+from typing import IO
 
 try:
     import fcntl
@@ -22,6 +23,7 @@ __all__ = [
     "WriteError",
     "check_writable",
     "hidden_folder",
+    "lock_file",
     "os_sentence",
     "remove_leftovers",
     "replacing",
@@ -218,6 +220,16 @@ def _lock(folder: pathlib.Path) -> int | None:
         os.close(lock)
         return None
     return lock
+
+
+def lock_file(file: IO) -> None:
+    """Waits for other writers of an open file, of other machines, too.
+
+    The lock ends when the file is closed. Some file systems have none.
+    """
+    if fcntl is not None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _unlock(lock: int | None) -> None:

@@ -96,6 +96,39 @@ def data_dir():
     return folder
 
 
+@pytest.fixture(scope="session")
+def store():
+    """An S3 server on this machine, with a bucket: its client of boto3."""
+    pytest.importorskip("s3fs")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(
+        "127.0.0.1", port=0, verbose=False
+    )
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        # Workers of Ray have the environment in which it was started.
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "test")
+        import boto3
+
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="images")
+        yield client
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(store):
+    """Ray, started once, as that takes seconds."""
+    pytest.importorskip("ray.data")
+    from keras_seg.distributed.workers import ray_cluster
+
+    with ray_cluster("local"):
+        yield
+
+
 @pytest.fixture
 def parity():
     """Saves arrays and models for the comparison of the backends.

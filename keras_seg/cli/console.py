@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import io
 import os
 import re
 import sys
@@ -31,6 +32,7 @@ __all__ = [
     "complain",
     "fit_verbosity",
     "in_options",
+    "listening",
     "mean_of",
     "name_options",
     "progress",
@@ -231,6 +233,23 @@ def warnings_as_lines(category: type[Warning]) -> Iterator[None]:
 
         warnings.showwarning = show  # type: ignore[assignment]
         yield
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[list[str]]:
+    """Keeps the lines that are printed inside, for where they are read.
+
+    Example:
+
+    >>> with listening() as lines:
+    ...     warn("of a worker")
+    >>> lines
+    ['Warning: of a worker']
+    """
+    text, lines = io.StringIO(), list[str]()
+    with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+        yield lines
+    lines += text.getvalue().splitlines()
 
 
 @contextlib.contextmanager

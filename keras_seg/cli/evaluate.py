@@ -16,11 +16,14 @@ from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
 from keras_seg.cli.network import say_tiles
 from keras_seg.cli.options import Bands
+from keras_seg.cli.options import Gpus
 from keras_seg.cli.options import Last
 from keras_seg.cli.options import MaskValues
 from keras_seg.cli.options import MaxAnnotationBytes
 from keras_seg.cli.options import MaxPixels
+from keras_seg.cli.options import Ray
 from keras_seg.cli.options import SkipUnlabeled
+from keras_seg.cli.options import Workers
 from keras_seg.cli.options import set_limits
 from keras_seg.cli.prediction_cache import digest
 from keras_seg.cli.start import use_backend
@@ -110,6 +113,9 @@ def evaluate(
         bool,
         typer.Option("--overwrite", help="Replace those of other data."),
     ] = False,
+    ray: Ray = None,
+    workers: Workers = 2,
+    gpus: Gpus = None,
 ) -> None:
     """Compare the predictions of a network with the masks of a folder.
 
@@ -131,6 +137,11 @@ def evaluate(
     from keras_seg.runs.source import fingerprint
 
     set_limits(max_pixels, max_annotation_bytes)
+    if ray is not None and (trimap or calibration):
+        raise ValueError(
+            f"{'--trimap' if trimap else '--calibration'} is measured by one "
+            "process. Fix: leave out --ray."
+        )
     source = open_network(network, last)
     if out is None:
         own = pathlib.Path("evaluations") / network.name
@@ -184,14 +195,21 @@ def evaluate(
         console.progress("Evaluating", len(pairs)) as progress,
         console.warnings_as_lines(UserWarning),
     ):
-        found = inference.evaluate(
-            model,
-            pairs,
-            bucket=bucket,
-            trimap=trimap,
-            calibration=calibration,
-            progress=progress,
-        )
+        if ray is not None:
+            from keras_seg.cli.evaluate_ray import Job
+            from keras_seg.cli.evaluate_ray import evaluate_by_ray
+
+            job = Job(spelled(network), last, pairs, bucket)
+            found = evaluate_by_ray(job, model, ray, workers, gpus, progress)
+        else:
+            found = inference.evaluate(
+                model,
+                pairs,
+                bucket=bucket,
+                trimap=trimap,
+                calibration=calibration,
+                progress=progress,
+            )
     if said := say_void(pairs.without_data.values()):
         console.say(said)
     images = count(found.images, "image")

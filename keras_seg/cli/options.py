@@ -19,16 +19,19 @@ __all__ = [
     "Bands",
     "Binary",
     "BitDepth",
+    "Gpus",
     "Last",
     "MaskValues",
     "MaxAnnotationBytes",
     "MaxPixels",
     "MissingClasses",
     "MultiLabel",
+    "Ray",
     "Run",
     "SkipUnlabeled",
     "Threshold",
     "Tile",
+    "Workers",
     "parse_numbers",
     "parse_option",
     "parse_size",
@@ -43,6 +46,8 @@ __all__ = [
 GIVEN = ("COMMANDLINE", "DEFAULT_MAP")
 # The group of options that say how files are read.
 DATA = "Data"
+# The group of options for several processes and machines.
+RAY = "Several machines"
 
 Bands = Annotated[
     str | None,
@@ -159,6 +164,36 @@ MaxPixels = Annotated[
     ),
 ]
 
+
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="local|ADDRESS",
+        help="Spread the work over processes of this machine, or over those "
+        "of a Ray cluster that sees the same files.",
+        show_default=False,
+        rich_help_panel=RAY,
+    ),
+]
+
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="With --ray: processes, each of which loads the network.",
+        rich_help_panel=RAY,
+    ),
+]
+
+Gpus = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="With --ray: GPUs of each process, such as 0.5.",
+        show_default="1 if there are any",
+        rich_help_panel=RAY,
+    ),
+]
 
 Tile = Annotated[
     int | None,

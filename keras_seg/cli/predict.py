@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import dataclasses
+import functools
 import pathlib
 import shlex
 from typing import Annotated
@@ -17,9 +18,12 @@ from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
 from keras_seg.cli.network import say_tiles
 from keras_seg.cli.options import Bands
+from keras_seg.cli.options import Gpus
 from keras_seg.cli.options import Last
 from keras_seg.cli.options import MaxPixels
+from keras_seg.cli.options import Ray
 from keras_seg.cli.options import Tile
+from keras_seg.cli.options import Workers
 from keras_seg.cli.options import parse_numbers
 from keras_seg.cli.options import refuse_options
 from keras_seg.cli.options import set_limits
@@ -32,13 +36,14 @@ __all__ = ["altered", "predict"]
 SAME_MASKS = {
     *("paths", "model", "out", "last", "probabilities", "polygons"),
     *("confidence",),
-    *("batch_size", "max_pixels", "overwrite"),
+    *("batch_size", "max_pixels", "overwrite", "ray", "workers", "gpus"),
 }
 # Parameters that can be given with an exported network.
 WITH_EXPORTED = (
     *("paths", "model", "out", "tile", "probabilities", "pseudo"),
     *("polygons", "tolerance", "objects", "min_area", "confidence"),
     *("bands", "batch_size", "max_pixels", "overwrite"),
+    *("ray", "workers", "gpus"),
 )
 
 
@@ -161,6 +166,9 @@ def predict(
             "--overwrite", help="Predict again what was predicted before."
         ),
     ] = False,
+    ray: Ray = None,
+    workers: Workers = 2,
+    gpus: Gpus = None,
 ) -> None:
     """Predict the class of every pixel of images of any size.
 
@@ -231,7 +239,7 @@ def predict(
         extras.append(Polygons.of(polygons, tolerance))
     if confidence:
         extras.append(Confidence())
-    names = output_names(images, out)
+    names = output_names(images, out, remote=ray is not None)
     targets = plan(names, out, extras, pseudo=as_data)
     check_writable(out)
     tiles = tiles_of(tile)
@@ -271,12 +279,19 @@ def predict(
         write_whole(extras, every, names, out, source, cache)
         console.warn(cache.left_over())
         return
-    network = source.load()
-    if not source.is_exported:
-        network = altered(
-            network, views, mirror, output_stride, crf, dropout_samples
-        )
-    say_tiles(network, targets)
+    alter = functools.partial(
+        altered,
+        scales=views,
+        mirror=mirror,
+        output_stride=output_stride,
+        crf=crf,
+        dropout_samples=dropout_samples,
+    )
+    if ray is None:
+        network = source.load()
+        if not source.is_exported:
+            network = alter(network)
+        say_tiles(network, targets)
     out.mkdir(parents=True, exist_ok=True)
     console.warn(cache.begin(targets))
     counts: collections.Counter = collections.Counter()
@@ -285,21 +300,39 @@ def predict(
         with replacing(out / "classes.csv") as temporary:
             dataclasses.replace(table, ignore_classes=voids).write(temporary)
 
+    settings: dict[str, Any] = {
+        "tiles": tiles,
+        "batch_size": batch_size,
+        "extras": extras,
+        "bit_depth": source.bit_depth,
+        "bands": read,
+        "pseudo": pseudo,
+    }
     with console.progress("Predicting", len(targets)) as progress:
-        done, errors = predict_all(
-            network,
-            targets,
-            source.class_table,
-            tiles=tiles,
-            batch_size=batch_size,
-            extras=extras,
-            bit_depth=source.bit_depth,
-            bands=read,
-            pseudo=pseudo,
-            counts=counts,
-            progress=progress,
-            written=cache.note,
-        )
+        if ray is not None:
+            from keras_seg.cli.predict_ray import Job
+            from keras_seg.cli.predict_ray import predict_by_ray
+
+            done, errors = predict_by_ray(
+                Job(spelled(model), last, alter, table, cache, **settings),
+                targets,
+                address=ray,
+                workers=workers,
+                gpus=gpus,
+                several=source.multi_label,
+                progress=progress,
+                counts=counts,
+            )
+        else:
+            done, errors = predict_all(
+                network,
+                targets,
+                table,
+                counts=counts,
+                progress=progress,
+                written=cache.note,
+                **settings,
+            )
     write_whole(extras, every, names, out, source, cache)
     if said := say_void(counts[image] for image in targets):
         console.say(said)

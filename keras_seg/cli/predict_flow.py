@@ -29,8 +29,13 @@ from keras_seg.data import find_images
 from keras_seg.data.geotiff import GeoImage
 from keras_seg.data.geotiff import GeoMask
 from keras_seg.data.geotiff import is_geotiff
+from keras_seg.data.image_folders import find_remote
+from keras_seg.data.manifest import is_manifest
+from keras_seg.data.manifest import read_manifest
 from keras_seg.data.opening import guarded
 from keras_seg.data.opening import opened
+from keras_seg.data.remote import RemoteImage
+from keras_seg.data.remote import place
 from keras_seg.data.stacks import label_folders
 from keras_seg.data.video import is_video
 from keras_seg.data.video import refuse_live
@@ -38,7 +43,7 @@ from keras_seg.inference.scores import compiles_each_size
 from keras_seg.score_form import is_multi_label
 from keras_seg.words import listed
 
-__all__ = ["output_names", "plan", "predict_all"]
+__all__ = ["Targets", "in_windows", "output_names", "plan", "predict_all"]
 
 # From each image to its mask, or that of each label, its overlay, and the files
 # of each `Extra`.
@@ -49,18 +54,27 @@ WAITING = 4
 
 
 def output_names(
-    paths: Iterable[pathlib.Path], out: pathlib.Path
+    paths: Iterable[pathlib.Path], out: pathlib.Path, remote: bool = False
 ) -> dict[pathlib.Path, pathlib.Path]:
     """Finds images, and their relative paths in the output, without suffix.
 
     Folders are searched recursively, except for hidden ones, the output, and
     folders of predictions or runs, which are reported, as are masks of other
     images. If images are in several folders, their numbers are reported. A path
-    that does not exist is a `DataError`.
+    that does not exist is a `DataError`. With `remote`, addresses of object
+    stores are taken like paths, see `keras_seg.data.remote`.
     """
     names: dict[pathlib.Path, pathlib.Path] = {}
-    for path in paths:
-        if not path.is_dir():
+    for path in map(place, paths):
+        elsewhere = isinstance(path, RemoteImage)
+        if is_manifest(path) or (remote and elsewhere):
+            found = _remote_names(path) if elsewhere else read_manifest(path)
+            for image, name in found.items():
+                if not remote:
+                    refuse_live(image)
+                names.setdefault(image, name)
+            continue
+        if elsewhere or not path.is_dir():
             refuse_live(path)
             with guarded(path):
                 pass
@@ -83,15 +97,31 @@ def output_names(
                 counts[image.parent] += 1
             names.setdefault(image, inside.with_suffix(""))
         if len(counts) > 1:
-            found = ", ".join(f"{n} in {at}" for at, n in counts.items())
-            console.say(f"Images: {found}.")
-        if masks:
-            console.say(
-                f"Left out, as masks of images beside them: {listed(masks, 3)}."
-            )
+            places = ", ".join(f"{n} in {at}" for at, n in counts.items())
+            console.say(f"Images: {places}.")
+        _say_masks(masks)
         for folder in left_out:
             console.say(f"{folder} is left out: it holds predictions or a run.")
     return names
+
+
+def _remote_names(address: Any) -> dict:
+    masks: list = []
+    images = find_remote(address, masks)
+    _say_masks(masks)
+    if images == [address]:
+        return {address: pathlib.Path(address.stem)}
+    return {
+        image: pathlib.Path(image.relative_to(address).with_suffix(""))
+        for image in images
+    }
+
+
+def _say_masks(masks: Sequence[pathlib.Path]) -> None:
+    if masks:
+        console.say(
+            f"Left out, as masks of images beside them: {listed(masks, 3)}."
+        )
 
 
 def plan(
@@ -156,6 +186,17 @@ def plan(
     return targets
 
 
+def in_windows(
+    tiles: inference.Tiles | None,
+    extras: Sequence[Extra],
+    several: bool,
+    pseudo: float | None,
+) -> bool:
+    """Whether GeoTIFFs are predicted from file to file."""
+    probabilities = any(extra.of_probabilities for extra in extras)
+    return tiles is not None and not (probabilities or several or pseudo)
+
+
 def predict_all(
     network: Any,
     targets: Targets,
@@ -189,7 +230,7 @@ def predict_all(
     apart: dict[str, Callable] = {".mkv": predict_video}
     several = is_multi_label(network)
     probabilities = any(extra.of_probabilities for extra in extras)
-    if tiles is not None and not (probabilities or several or pseudo):
+    if in_windows(tiles, extras, several, pseudo):
         how = bit_depth, bands, extras
         apart[".tif"] = functools.partial(predict_raster, *how)
     plain = []

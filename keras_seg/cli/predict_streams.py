@@ -23,7 +23,7 @@ from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import image_shape
 from keras_seg.runs.files import write_table
 
-__all__ = ["predict_raster", "predict_video"]
+__all__ = ["finish_raster", "predict_raster", "predict_video"]
 
 # Largest side of the overlay of a raster.
 PREVIEW = 2048
@@ -45,18 +45,28 @@ def predict_raster(
 
     Returns the number of its pixels that have no data.
     """
-    mask, overlay, *others = targets
     with GeoImage(path, image_shape(network)[-1], bit_depth, bands) as image:
-        with GeoMask(mask, image, class_table.colors) as out:
+        with GeoMask(targets[0], image, class_table.colors) as out:
             inference.predict(network, image, tiles, out)
-        picture = visualization.overlay_with_legend(
-            image.preview(PREVIEW), GeoMask.preview(mask, PREVIEW), class_table
-        )
+        finish_raster(image, targets, extras, class_table)
+    return out.without_data
+
+
+def finish_raster(
+    image: GeoImage,
+    targets: tuple[pathlib.Path, ...],
+    extras: Sequence[Extra],
+    class_table: ClassTable,
+) -> None:
+    """Writes what is beside the mask of a GeoTIFF, from the mask."""
+    mask, overlay, *others = targets
+    picture = visualization.overlay_with_legend(
+        image.preview(PREVIEW), GeoMask.preview(mask, PREVIEW), class_table
+    )
     save_overlay(overlay, picture)
     if extras:  # They need the whole mask.
-        found = inference.Prediction(path, picture, GeoMask.preview(mask))
+        found = inference.Prediction(image.path, picture, GeoMask.preview(mask))
         write_extras(extras, [mask], others, found, class_table)
-    return out.without_data
 
 
 def predict_video(

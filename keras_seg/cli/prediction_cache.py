@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
+from keras_seg.atomic import lock_file
+from keras_seg.data.errors import DataError
+from keras_seg.data.remote import RemoteImage
 from keras_seg.words import listed
 
 __all__ = ["RECORD", "PredictionCache", "digest"]
@@ -24,7 +27,8 @@ class PredictionCache:
     A JSON Lines file in the folder has a line for each command, with its
     model, its options and the files it is about to write, and a line for each
     predicted image, with the states of the image and of its files. `options`
-    are those that change predictions.
+    are those that change predictions. Its copy in another process, such as a
+    worker, has what is in the file by then.
     """
 
     def __init__(
@@ -43,15 +47,40 @@ class PredictionCache:
         self._facts = json.loads(text)
         self._made_with = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._images: dict[pathlib.Path, list | None] = {}
+        self._is_copy = False
         self._asked: set[str] = set()
         # The last line about each file, by its name.
         self._lines: dict[str, dict[str, Any]] = {}
+        self._read = 0
+        self.read_on()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "_folder": self._folder,
+            "_facts": self._facts,
+            "_made_with": self._made_with,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._images, self._asked, self._lines, self._read = {}, set(), {}, 0
+        self._is_copy = True
+        self.read_on()
+
+    def read_on(self) -> None:
+        """Reads what was added to the file meanwhile, by other processes."""
         try:
-            record = (self._folder / RECORD).read_text(encoding="utf-8")
-        except (OSError, ValueError):
-            record = ""
-        for line in record.splitlines():
-            self._remember(line)
+            with open(self._folder / RECORD, "rb") as record:
+                record.seek(self._read)
+                for line in record:
+                    known = self._remember(line)
+                    ours = known.get("made_with") == self._made_with
+                    if self._asked and ours and known["image"]:
+                        image = known["image"]
+                        self._images[pathlib.Path(image[0])] = image
+                self._read = record.tell()
+        except OSError:
+            pass
 
     def has(self, image: pathlib.Path, targets: Iterable[pathlib.Path]) -> bool:
         """Whether the predictions of an image are up to date.
@@ -59,8 +88,12 @@ class PredictionCache:
         The state of the image is noted here, before it is read.
         """
         targets = list(targets)
-        self._images[image] = known = _identity(image)
-        self._asked.update(map(self._name, targets))
+        names = list(map(self._name, targets))
+        self._asked.update(names)
+        new = not self._lines.keys() & set(names)
+        # A worker will ask the object store.
+        later = isinstance(image, RemoteImage) and new and not self._is_copy
+        self._images[image] = known = None if later else _identity(image)
         return known is not None and all(
             (line := self._lines.get(self._name(target)))
             and line["made_with"] == self._made_with
@@ -118,6 +151,8 @@ class PredictionCache:
         self, image: pathlib.Path, targets: Iterable[pathlib.Path]
     ) -> None:
         """Records that an image, as `has` saw it, was predicted."""
+        if self._images[image] is None:
+            self._images[image] = _identity(image)
         self._add(
             made_with=self._made_with,
             image=self._images[image],
@@ -129,10 +164,11 @@ class PredictionCache:
 
         Also on those of an image as it was, or of another one of its name.
         """
+        current = set(map(_key, filter(None, self._images.values())))
         files = [
             self._folder / name
             for name, line in sorted(self._lines.items())
-            if self._is_outdated(name, line)
+            if self._is_outdated(name, line, current)
         ]
         files = [file for file in files if file.is_file()]
         if not files:
@@ -142,12 +178,14 @@ class PredictionCache:
             "images, or with another model or other options."
         )
 
-    def _is_outdated(self, name: str, line: dict[str, Any]) -> bool:
+    def _is_outdated(
+        self, name: str, line: dict[str, Any], current: set[str]
+    ) -> bool:
         image = line["image"]
         if line["made_with"] != self._made_with or image is None:
             return True
         if name in self._asked:
-            return image not in self._images.values()
+            return _key(image) not in current
         # Of an image that this command was not asked for.
         return _identity(pathlib.Path(image[0])) not in (image, None)
 
@@ -175,17 +213,19 @@ class PredictionCache:
     def _add(self, **line: Any) -> None:
         text = json.dumps(line)
         with open(self._folder / RECORD, "a", encoding="utf-8") as record:
+            lock_file(record)
             # Ends the unfinished line of a killed process.
             record.write(f"\n{text}\n")
         self._remember(text)
 
-    def _remember(self, text: str) -> None:
+    def _remember(self, text: str | bytes) -> dict[str, Any]:
         try:
             line = json.loads(text)
             known = {key: line[key] for key in ("made_with", "image", "files")}
             self._lines.update(dict.fromkeys(known["files"], known))
         except (ValueError, KeyError, TypeError):
-            pass  # An empty, unfinished or damaged line.
+            return {}  # An empty, unfinished or damaged line.
+        return known
 
 
 def _identity(image: pathlib.Path) -> list | None:
@@ -194,11 +234,21 @@ def _identity(image: pathlib.Path) -> list | None:
     The inode and its time count, too: a file that replaces the image may have
     the same size and modification time.
     """
+    if isinstance(image, RemoteImage):
+        try:
+            return [str(image), image.version()]
+        except DataError:  # It will be reported when the image is read.
+            return None
     state = _state(image)
     if state is None:
         return None
     inode = image.stat()
     return [str(image.absolute()), *state, inode.st_ctime_ns, inode.st_ino]
+
+
+def _key(image: list) -> str:
+    """An image and its version, for a set."""
+    return json.dumps(image)
 
 
 def _state(file: pathlib.Path) -> list[int] | None:

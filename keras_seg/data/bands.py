@@ -1,5 +1,6 @@
 """Bands of rasters by number and name, and which pixels have data."""
 
+import contextlib
 import pathlib
 import warnings
 from typing import Any
@@ -10,6 +11,7 @@ from keras_seg import words
 from keras_seg.data.arrays import oriented
 from keras_seg.data.arrays import tiff_tags
 from keras_seg.data.errors import DataError
+from keras_seg.data.remote import RemoteImage
 from keras_seg.lazy import is_installed
 
 __all__ = [
@@ -175,11 +177,14 @@ def opened_tiff(path, ask):
         return None
     import rasterio
 
-    try:
-        with open_quietly(path, driver="GTiff") as file:
-            return ask(file)
-    except rasterio.RasterioIOError:
-        return None
+    with contextlib.ExitStack() as stack:
+        if isinstance(path, RemoteImage):
+            path = stack.enter_context(path.open())
+        try:
+            with open_quietly(path, driver="GTiff") as file:
+                return ask(file)
+        except rasterio.RasterioIOError:
+            return None
 
 
 def open_quietly(path, *arguments, **options):

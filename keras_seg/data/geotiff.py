@@ -21,7 +21,7 @@ from keras_seg.data.images import scaled
 
 __all__ = [
     *("GeoImage", "GeoMask", "is_geotiff", "is_on_earth", "pixel_area"),
-    *("place_of", "write_bands"),
+    *("place_of", "raster_shape", "write_bands"),
 ]
 
 _SIDE = 512  # of the blocks in which a mask lies in its file
@@ -36,6 +36,11 @@ def is_geotiff(path):
     like any image.
     """
     return opened_tiff(path, lambda file: _place(file) != {}) or False
+
+
+def raster_shape(path):
+    """Height and width of a GeoTIFF; `None` for what is none."""
+    return opened_tiff(path, lambda file: file.shape)
 
 
 def place_of(path):

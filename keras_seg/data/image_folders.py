@@ -9,11 +9,15 @@ from collections.abc import Iterable
 from keras_seg.data.errors import DataError
 from keras_seg.data.layout import MASK_FOLDERS
 from keras_seg.data.masks import has_colors
+from keras_seg.data.opening import SUFFIXES
 from keras_seg.data.opening import is_image_file
 from keras_seg.data.readers.named_masks import mask_folders
+from keras_seg.data.remote import RemoteImage
+from keras_seg.data.remote import reached
 from keras_seg.data.stacks import BETWEEN
+from keras_seg.data.video import is_video
 
-__all__ = ["find_images"]
+__all__ = ["find_images", "find_remote"]
 
 # The folders of masks and of images in a data set, PASCAL VOC's among them.
 _MASKS = (*MASK_FOLDERS, "SegmentationClass", "SegmentationObject")
@@ -74,6 +78,41 @@ def find_images(
         if masks is not None:
             masks += [file for file in files if file in beside]
     return found
+
+
+def find_remote(address, masks=None):
+    """List an image, or those below a prefix, as `find_images` does a folder.
+
+    Args:
+        address: `RemoteImage`. Hidden folders below it are left out, and masks,
+            which are told by their names alone.
+        masks: optional list, to which the masks left out are appended.
+    """
+    with reached(address) as (system, path):
+        if system.isfile(path):
+            return [address]
+        names = [system.unstrip_protocol(name) for name in system.find(path)]
+    found = [RemoteImage(name) for name in sorted(names)]
+    found = [
+        image
+        for image in found
+        if (image.suffix.lower() in SUFFIXES or is_video(image))
+        and not any(
+            part.startswith(".") for part in image.relative_to(address).parts
+        )
+    ]
+    if not found:
+        raise DataError(
+            "KS-D010",
+            address,
+            "holds no image",
+            "PNG, JPEG, TIFF, BMP, WEBP, GIF or NPY files are expected",
+            fix="correct the address",
+        )
+    beside = _masks_among(found)
+    if masks is not None:
+        masks += [image for image in found if image in beside]
+    return [image for image in found if image not in beside]
 
 
 def _inside(folder, skip, seen):

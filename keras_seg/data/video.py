@@ -48,7 +48,8 @@ def refuse_live(path):
     ...
     keras_seg.data.errors.DataError: KS-D009  rtsp://camera/1 is a live stream
     or an address; images and videos are files. Fix: record it, such as with
-    ffmpeg -i ADDRESS -t 60 clip.mp4.
+    ffmpeg -i ADDRESS -t 60 clip.mp4, or predict images of an object store with
+    --ray.
     """
     address = re.match("[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE)
     if address or pathlib.Path(path).is_char_device():
@@ -57,7 +58,8 @@ def refuse_live(path):
             path,
             "is a live stream or an address",
             "images and videos are files",
-            fix="record it, such as with ffmpeg -i ADDRESS -t 60 clip.mp4",
+            fix="record it, such as with ffmpeg -i ADDRESS -t 60 clip.mp4, or "
+            "predict images of an object store with --ray",
         )
 
 

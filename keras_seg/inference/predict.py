@@ -39,7 +39,7 @@ from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.tiles import predict_tiled
 from keras_seg.score_form import ScoreForm
 
-__all__ = ["buckets", "predict"]
+__all__ = ["bucket_of", "buckets", "predict"]
 
 
 def _class_table(model: Model) -> ClassTable | None:
@@ -252,9 +252,7 @@ def buckets(
     right and at the bottom, to multiples of `bucket`, unless the model takes
     only one size. Yields lists of pairs and arrays of their padded images.
     """
-    # Padding would change how far an image is shrunk.
-    if None not in image_shape(model) or longest_side_of(model):
-        bucket = 1
+    bucket = bucket_of(model, bucket)
 
     def kind(pair: tuple[Any, NDArray]) -> tuple:
         image = pair[1]
@@ -264,6 +262,13 @@ def buckets(
     for (size, _), neighbors in itertools.groupby(pairs, kind):
         while batch := list(itertools.islice(neighbors, batch_size)):
             yield batch, np.stack([padded(image, size) for _, image in batch])
+
+
+def bucket_of(model: Model, bucket: int) -> int:
+    """The pixels to whose multiples images are padded for a model."""
+    # Padding would change how far an image is shrunk.
+    fixed = None not in image_shape(model) or longest_side_of(model)
+    return 1 if fixed else bucket
 
 
 def _predict_stream(

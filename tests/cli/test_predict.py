@@ -76,7 +76,7 @@ def test_a_video(run, model, images, invoke, rows, tmp_path):
     assert read_image(out / "clip_shares.png").shape[2] == 3
     live = invoke("predict", run, "rtsp://camera/1", "--out", out)
     assert live.exit_code == 1
-    assert "rtsp:/camera/1 is a live stream" in live.stderr
+    assert "rtsp://camera/1 is a live stream" in live.stderr
     again = invoke("predict", run, clip, "--out", out)
     assert again.stdout.startswith("1 predicted before")
     assert not (out / "damaged.mkv").exists()

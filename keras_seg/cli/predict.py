@@ -54,8 +54,8 @@ def predict(
         typer.Argument(
             metavar="[RUN] IMAGE...",
             help="The folder that keras-seg train wrote, or hf://USER/NAME, "
-            "unless --model is given, and image files, videos, or folders of "
-            "them.",
+            "unless --model is given, and image files, videos, lists of them, "
+            "or folders.",
             show_default=False,
         ),
     ],
@@ -183,6 +183,10 @@ def predict(
     images, and the output has the same folders. Files that the same model wrote
     before with the same options are kept, unless the image has changed;
     predict.jsonl records what each file was made of.
+
+    A list of images, CSV or Parquet, has a column image, and maybe one named
+    name, for paths in the output. With --ray images are shared by processes,
+    and may be in an object store, s3://BUCKET/FOLDER.
 
     With --polygons outlines are NAME.geojson (in longitude and latitude for a
     GeoTIFF), NAME.gpkg (in its own coordinates), NAME.json (labelme),

@@ -261,13 +261,13 @@ class _Predictor:
         job, several = self._job, is_multi_label(self._network)
         channels = image_shape(self._network)[-1]
         valid = valid_pixels(copy, channels, job.bands)
-        counts = collections.Counter()
+        counts: collections.Counter = collections.Counter()
         if valid is not None:
             counts[copy] = int((~valid).sum())
         if job.pseudo is not None:
             masks = paths[: len(job.class_table) if several else 1]
             ids = read_ids(masks, several)
-            counts |= {"void": int((ids == VOID).sum()), "all": ids.size}
+            counts["void"], counts["all"] = int((ids == VOID).sum()), ids.size
         return counts
 
 

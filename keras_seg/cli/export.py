@@ -132,7 +132,7 @@ def export(
 
     folder = runs.RunFolder.open(run)
     data = recorded_source(folder)
-    bit_depth = data and data.bit_depth
+    bit_depth, bands = data and data.bit_depth, data and data.band_list
     if out is None:
         # The Hub's cache is not to be written to.
         beside = folder.model_path(best=not last)
@@ -141,7 +141,7 @@ def export(
     model = folder.load_model(best=not last)
     images = None
     if samples is not None:
-        images = _images(samples, side, bit_depth)
+        images = _images(samples, side, bit_depth, bands)
     with console.warnings_as_lines(UserWarning):
         warn_of_weights(model)
     with console.quiet():
@@ -156,6 +156,7 @@ def export(
             samples=images,
             verify=verify,
             bit_depth=bit_depth,
+            bands=bands,
         )
     taken = "any size" if side is None else f"{side[0]}×{side[1]} pixels"
     console.say(
@@ -176,7 +177,10 @@ def export(
 
 
 def _images(
-    folder: pathlib.Path, size: tuple[int, int] | None, bit_depth: int | None
+    folder: pathlib.Path,
+    size: tuple[int, int] | None,
+    bit_depth: int | None,
+    bands: tuple[int | str, ...] | None,
 ) -> "list[NDArray]":
     """Images of a folder, resized if the network takes only one size."""
     from keras_seg.data import find_images
@@ -184,7 +188,8 @@ def _images(
     from keras_seg.data.augment.scaling import resize_image
 
     files = find_images([folder])[:MOST_SAMPLES]
-    images = (read_image(file, bit_depth=bit_depth) for file in files)
+    how: dict = {"bit_depth": bit_depth, "bands": bands}
+    images = (read_image(file, **how) for file in files)
     return [
         image if size is None else resize_image(image, size) for image in images
     ]

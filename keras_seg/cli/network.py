@@ -193,4 +193,5 @@ def _exported(path: pathlib.Path) -> Network:
         lambda: network,
         is_exported=True,
         multi_label=network.multi_label,
+        bands=network.bands,
     )

@@ -287,8 +287,9 @@ class _Service:
                     "on the map and where it has no data. Fix: keras-seg "
                     "predict.",
                 )
-            channels = image_shape(self.model)[-1]
-            return read_image(path, channels, bit_depth=self.model.bit_depth)
+            model, channels = self.model, image_shape(self.model)[-1]
+            how = None, model.bit_depth, model.bands
+            return read_image(path, channels, *how)
         except DataError as error:
             text = f"The body {error.found}; {error.allowed}. {HOW}"
             raise fastapi.HTTPException(_status_of(error), text) from error

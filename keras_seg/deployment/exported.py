@@ -55,6 +55,7 @@ class ExportedModel:
         self.metadata = _metadata(self.path, self._format)
         self.class_table = self.metadata.class_table
         self.bit_depth = self.metadata.bit_depth
+        self.bands = self.metadata.bands
         self.from_logits = self.metadata.from_logits
         self.multi_label = self.metadata.multi_label
         self.threshold = self.metadata.threshold

@@ -71,6 +71,7 @@ def export(
     samples: Sequence[NDArray] | None = None,
     verify: bool = True,
     bit_depth: int | None = None,
+    bands: Sequence[int | str] | None = None,
 ) -> Export:
     """Writes a model for another runtime and compares their predictions.
 
@@ -119,6 +120,8 @@ def export(
             images and to compare the scores with those of the model.
         bit_depth: optional int, of the 16-bit images that the model was
             trained on, see `keras_seg.data.read_image`.
+        bands: optional sequence of the bands that the model was trained on,
+            see there.
 
     Returns:
         `Export`. An earlier file of that name is replaced.
@@ -163,6 +166,7 @@ def export(
         version=keras_seg.__version__,
         backend=keras.config.backend(),
         bit_depth=bit_depth,
+        bands=None if bands is None else tuple(bands),
         longest_side=longest_side_of(model),
         gives=output,
         layout=layout,

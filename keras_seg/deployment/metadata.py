@@ -9,6 +9,7 @@ from typing import Any
 from typing import Self
 
 from keras_seg.data import ClassTable
+from keras_seg.data.bands import check_bands
 from keras_seg.data.text import json_integer
 from keras_seg.data.text import json_text
 from keras_seg.deployment.formats import LAYOUTS
@@ -58,6 +59,8 @@ class ExportMetadata:
             `"scores"`: what the model returns.
         layout: str, `"nchw"` where the channels of the image and of the
             output come first. Defaults to `"nhwc"`.
+        bands: tuple or None, of the images it was trained on, numbers from 1
+            and names.
     """
 
     model: str
@@ -77,6 +80,7 @@ class ExportMetadata:
     temperature: float | None = None
     gives: str = "scores"
     layout: str = "nhwc"
+    bands: tuple[int | str, ...] | None = None
 
     @property
     def output_name(self) -> str:
@@ -147,6 +151,8 @@ def _checked(known: dict[str, Any]) -> dict[str, Any]:
     longest_side = known.get("longest_side")
     from_logits = known.get("from_logits")
     multi_label = known.get("multi_label", False)
+    bands = known.get("bands")
+    check_bands(bands)
     if from_logits not in (True, False, None):
         raise TypeError(f"{from_logits!r:.40} is no bool")
     if multi_label not in (True, False):
@@ -170,6 +176,7 @@ def _checked(known: dict[str, Any]) -> dict[str, Any]:
         "scores": None if scores is None else json_integer(scores, 1 << 16),
         "class_table": ClassTable.from_dict(known),
         "size": size,
+        "bands": None if bands is None else tuple(bands),
         "bit_depth": bit_depth and json_integer(bit_depth, 16),
         "longest_side": longest_side and json_integer(longest_side, 1 << 31),
         "channels": json_integer(known["channels"], 1 << 16),

@@ -132,7 +132,8 @@ def predict(
             single array that are predicted alone, as on one of several
             machines: to the last bit as in the whole image. Defaults to all.
         bands: optional sequence of the bands of files that the model sees,
-            see `keras_seg.data.read_image`.
+            see `keras_seg.data.read_image`. Defaults to those of an
+            `ExportedModel`.
 
     Returns:
         For a single array `out`, or a uint8 array `(height, width)` of class
@@ -186,6 +187,8 @@ def predict(
         )
     if bit_depth is None:
         bit_depth = getattr(model, "bit_depth", None)  # Of an ExportedModel.
+    if bands is None:
+        bands = getattr(model, "bands", None)
     if not hasattr(images, "shape") or len(images.shape) == 4:
         if out is not None or strip is not None:
             name = "out" if strip is None else "strip"

@@ -8,8 +8,12 @@ import rasterio
 import rasterio.shutil
 
 from keras_seg import inference
+from keras_seg.data import ClassTable
 from keras_seg.data import from_folder
+from keras_seg.data import read_image
 from keras_seg.data import synthetic
+from keras_seg.deployment.formats import ExportError
+from keras_seg.deployment.metadata import ExportMetadata
 from keras_seg.runs import RunFolder
 from tests.data.test_bands import named
 from tests.data.test_geotiff import write
@@ -83,6 +87,28 @@ def test_a_run_remembers_its_bands(rasters, trained, invoke, tmp_path):
     table = (out / "evaluation_all.csv").read_text().splitlines()[1:]
     pixels = sum(int(line.rpartition(",")[2]) for line in table)
     assert pixels == 4 * 64 * 56
+
+
+def test_exported_files_know_their_bands(tmp_path):
+    """`predict` takes the bands of a model that says them."""
+    metadata = ExportMetadata(
+        *("network", "ONNX", ClassTable.default(2), None, 2, None, "1", "jax"),
+        bands=("nir", 3),
+    )
+    text = metadata.to_json()
+    assert ExportMetadata.from_json(text, "a.onnx") == metadata
+    with pytest.raises(ExportError, match="`bands` must be numbers from 1"):
+        ExportMetadata.from_json(text.replace("nir", ""), "a.onnx")
+    path = write(
+        tmp_path / "a.tif", np.arange(4 * 6, dtype="uint8").reshape(4, 2, 3)
+    )
+    model = echo()
+    model.bands = (4, 1, 2)
+    (found,) = inference.predict(model, path)
+    np.testing.assert_array_equal(
+        found.image, read_image(path, bands=(4, 1, 2))
+    )
+    assert (found.ids == 0).all()
 
 
 def test_bands_of_a_command(rasters, trained, invoke, tmp_path):

@@ -41,8 +41,10 @@ def ray_cluster(address: str) -> Iterator[None]:
         ImportError: If Ray is not installed.
         WorkerError: If there is no cluster at that address.
     """
-    # Read when Ray is imported: it would report to its makers.
+    # Read when Ray is imported: it would report to its makers, and print errors
+    # that are none.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     ray = optional("ray", "ray", "--ray")
     optional("ray.data", "ray", "--ray")
     if ray.is_initialized():

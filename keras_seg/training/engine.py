@@ -1,6 +1,7 @@
 """Where a model is trained: here, on the one device that Keras takes."""
 
 import contextlib
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +34,20 @@ class Engine:
     def scope(self) -> Iterator[None]:
         """In it a model is built, compiled and prepared."""
         yield
+
+    def agree(self, text: str) -> None:
+        """Refuses processes that give different texts, all at once."""
+        digests = self._digests(hashlib.sha256(text.encode()).digest())
+        if len(set(digests)) > 1:
+            raise ValueError(
+                "The processes that train a model must have the same settings "
+                "and data; they have others here than there. Fix: the same "
+                "command, and the same files, on every machine."
+            )
+
+    def _digests(self, own: bytes) -> list[bytes]:
+        """Those of all processes."""
+        return [own]
 
     def leave(self) -> None:
         """Ends what joins the processes; each goes on by itself."""

@@ -236,6 +236,7 @@ def _build(
             "which divide every batch among them. "
             f"Received: batch_size={settings.batch_size}"
         )
+    engine.agree(f"{settings} {_names(data)} {_names(validation)}")
     batches = training_batches(settings, data)
     held_out = whole_images(settings, validation)
     with engine.scope():
@@ -246,6 +247,14 @@ def _build(
     for fact in ("bit_depth", "bands"):
         note(model, **{fact: getattr(data, fact, None)})
     return model, batches, held_out
+
+
+def _names(data: PairSequence | None) -> Any:
+    """What the images are called, or how many there are."""
+    pairs = getattr(data, "pairs", None)
+    if data is None or pairs is not None:
+        return pairs and [pair.stem for pair in pairs]
+    return len(data)
 
 
 def _digests(settings: Settings) -> dict[str, str]:

@@ -129,6 +129,13 @@ if __name__ == "__main__":
     engine = distributed.distribute(
         int(devices), process=process, coordinator=address
     )
+    engine.agree("the same")
+    refused = False
+    try:
+        engine.agree(str(engine.process))
+    except ValueError:
+        refused = True
+    assert refused == (engine.processes > 1)
     found = train_steps(engine, **OPTIONS)
     engine.leave()
     if keras.config.backend() == "jax" and process is None:

@@ -73,6 +73,28 @@ def export(
             help="Whether channels come last, or, as nchw, first.",
         ),
     ] = LAYOUTS[0],
+    opset: Annotated[
+        int | None,
+        typer.Option(
+            help="Version of ONNX's operations, such as 17.",
+            show_default="the converter's choice",
+        ),
+    ] = None,
+    ir_version: Annotated[
+        int | None,
+        typer.Option(
+            help="Version of ONNX's files, such as 8 for older runtimes.",
+            show_default="the converter's choice",
+        ),
+    ] = None,
+    resolution: Annotated[
+        float | None,
+        typer.Option(
+            metavar="CM",
+            help="Ground that a pixel covers, for QGIS's Deepness.",
+            show_default=False,
+        ),
+    ] = None,
     quantize: Annotated[
         str | None,
         typer.Option(
@@ -157,6 +179,9 @@ def export(
             verify=verify,
             bit_depth=bit_depth,
             bands=bands,
+            opset=opset,
+            ir_version=ir_version,
+            resolution=resolution,
         )
     taken = "any size" if side is None else f"{side[0]}×{side[1]} pixels"
     console.say(

@@ -1,6 +1,7 @@
 """Exports models to other runtimes and verifies what was written."""
 
 import dataclasses
+import math
 import os
 import pathlib
 from collections.abc import Sequence
@@ -11,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import keras_seg
+from keras_seg.arguments import check_integer
 from keras_seg.arguments import check_one_of
 from keras_seg.atomic import hidden_folder
 from keras_seg.data import ClassTable
 from keras_seg.deployment.convert import convert
+from keras_seg.deployment.deepness import is_for_deepness
 from keras_seg.deployment.exported import ExportedModel
 from keras_seg.deployment.formats import LAYOUTS
 from keras_seg.deployment.formats import OUTPUTS
@@ -72,6 +75,9 @@ def export(
     verify: bool = True,
     bit_depth: int | None = None,
     bands: Sequence[int | str] | None = None,
+    opset: int | None = None,
+    ir_version: int | None = None,
+    resolution: float | None = None,
 ) -> Export:
     """Writes a model for another runtime and compares their predictions.
 
@@ -122,6 +128,13 @@ def export(
             trained on, see `keras_seg.data.read_image`.
         bands: optional sequence of the bands that the model was trained on,
             see there.
+        opset: optional int, the version of ONNX's operations, such as 17.
+            Defaults to the converter's choice.
+        ir_version: optional int, the version of ONNX's files, such as 8 for
+            older runtimes. Defaults to the converter's choice.
+        resolution: optional float, centimeters on the ground that a pixel
+            covers, for QGIS's Deepness, which reads ONNX files of
+            probabilities, `layout="nchw"` and one square size.
 
     Returns:
         `Export`. An earlier file of that name is replaced.
@@ -175,6 +188,7 @@ def export(
     if output == "scores":
         from_logits = gives_logits(model)
         metadata = dataclasses.replace(metadata, from_logits=from_logits)
+    _check_onnx(metadata, opset, ir_version, resolution)
     warn_of_weights(model)
     _check_free(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,8 +198,14 @@ def export(
         seen = [
             np.moveaxis(x, -1, 0) if layout == "nchw" else x for x in images
         ]
-        convert(graph, written, known, quantization, seen)
-        write_metadata(written, metadata)
+        convert(graph, written, known, quantization, seen, opset)
+        write_metadata(
+            written,
+            metadata,
+            opset=opset,
+            ir_version=ir_version,
+            resolution=resolution,
+        )
         agreements: list[Agreement] = []
         if verify:
             probes = images[:3] or probe_images(
@@ -292,6 +312,39 @@ def _samples(
                 f"Received: an image of shape {tuple(image.shape)}"
             )
     return samples
+
+
+def _check_onnx(
+    metadata: ExportMetadata,
+    opset: int | None,
+    ir_version: int | None,
+    resolution: float | None,
+) -> None:
+    options = {"opset": opset, "ir_version": ir_version}
+    given = {k: v for k, v in options.items() if v is not None}
+    check_integer(1, **given)
+    if metadata.format != "onnx" and given:
+        name, value = next(iter(given.items()))
+        raise ExportError(
+            f"`{name}` is of ONNX. Fix: leave it out, or write a .onnx. "
+            f"Received: {name}={value} for a file of {metadata.format}"
+        )
+    if resolution is None:
+        return
+    if not 0 < resolution < math.inf:
+        raise ExportError(
+            "`resolution` must be above 0, in centimeters. "
+            f"Received: resolution={resolution}"
+        )
+    if not is_for_deepness(metadata):
+        raise ExportError(
+            "`resolution` is for QGIS's Deepness, which takes ONNX files of "
+            "probabilities of one square size, channels first, whose classes "
+            'exclude each other. Fix: output="probabilities", layout="nchw", '
+            f"size=(512, 512), or leave it out. Received: resolution="
+            f"{resolution}, a file of {metadata.format}, "
+            f"{metadata.output_name}, {metadata.layout}, size={metadata.size}"
+        )
 
 
 def _check_free(path: pathlib.Path) -> None:

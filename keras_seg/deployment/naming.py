@@ -5,17 +5,33 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
+from keras_seg.deployment.deepness import deepness_properties
+from keras_seg.deployment.deepness import is_for_deepness
+from keras_seg.deployment.formats import ExportError
 from keras_seg.deployment.metadata import ExportMetadata
 from keras_seg.deployment.metadata import metadata_path
 
 __all__ = ["rename", "write_metadata"]
 
 
-def write_metadata(path: pathlib.Path, metadata: ExportMetadata) -> None:
-    """Writes metadata into a file, or beside it, and names what it takes."""
+def write_metadata(
+    path: pathlib.Path,
+    metadata: ExportMetadata,
+    *,
+    opset: int | None = None,
+    ir_version: int | None = None,
+    resolution: float | None = None,
+) -> None:
+    """Writes metadata into a file, or beside it, and names what it takes.
+
+    ONNX gets an IR version, and is checked for the opset asked for.
+    """
     text = metadata.to_json()
     if metadata.format == "onnx":
-        _write_onnx(path, metadata, {"keras_seg": text})
+        properties = {"keras_seg": text}
+        if is_for_deepness(metadata):
+            properties |= deepness_properties(metadata, resolution)
+        _write_onnx(path, metadata, properties, opset, ir_version)
         return
     metadata_path(path).write_text(text + "\n", encoding="utf-8")
     if metadata.format == "openvino":
@@ -23,11 +39,30 @@ def write_metadata(path: pathlib.Path, metadata: ExportMetadata) -> None:
 
 
 def _write_onnx(
-    path: pathlib.Path, metadata: ExportMetadata, properties: dict[str, str]
+    path: pathlib.Path,
+    metadata: ExportMetadata,
+    properties: dict[str, str],
+    opset: int | None,
+    ir_version: int | None,
 ) -> None:
     import onnx
 
     network = onnx.load(path)
+    (written,) = (x.version for x in network.opset_import if not x.domain)
+    if opset not in (None, written):
+        raise ExportError(
+            f"{metadata.backend} wrote opset {written} of ONNX, which it can't "
+            f"bring to {opset}. Fix: ask for {written}, or leave it out. "
+            f"Received: opset={opset}"
+        )
+    if ir_version is not None:
+        least = onnx.helper.find_min_ir_version_for(network.opset_import)
+        if not least <= ir_version <= onnx.IR_VERSION:
+            raise ExportError(
+                f"An IR version of {least}...{onnx.IR_VERSION} goes with opset "
+                f"{written}. Received: ir_version={ir_version}"
+            )
+        network.ir_version = ir_version
     (image,), (output,) = network.graph.input, network.graph.output
     names = "image", metadata.output_name
     # What is called so within the graph makes room.

@@ -107,6 +107,8 @@ def test_mistakes(run, exported, data, invoke, tmp_path):
         (["export", run, "--format", "pb"], 2, "must be one of onnx"),
         (["export", run, "--out", "a.pb"], 2, "is written to a file"),
         (["export", run, "--size", "big"], 2, "a size is a side"),
+        (["export", run, "--output", "mask"], 2, "must be one of scores, ids"),
+        (["export", run, "--layout", "chw"], 2, "must be one of nhwc, nchw"),
         (["export", tmp_path], 1, "is not a run folder"),
         (
             ["export", run, "--quantize", "int8", "--size", "48"],
@@ -119,6 +121,31 @@ def test_mistakes(run, exported, data, invoke, tmp_path):
         result = invoke(*arguments)
         assert result.exit_code == code, result.output
         assert said in " ".join(result.stderr.replace("│", " ").split())
+
+
+@pytest.mark.once
+def test_ids(run, data, invoke, tmp_path):
+    """Predicted and scored, but without probabilities."""
+    path = tmp_path / "ids.onnx"
+    result = invoke(
+        *("export", run, "--output", "ids", "--layout", "nchw"),
+        *("--opset", 18, "--size", "48", "--out", path),
+    )
+    assert result.exit_code == 0, result.output
+    assert "100.00% of the pixels get the model's class; of others the sc" in (
+        result.stdout
+    )
+    images, out = data / "val" / "images", tmp_path / "out"
+    result = invoke("predict", "--model", path, images, "--out", out)
+    assert result.exit_code == 0, result.output
+    result = invoke("evaluate", path, data, "--out", tmp_path / "scores")
+    assert result.exit_code == 0, result.output
+    result = invoke(
+        *("predict", "--model", path, images, "--out", tmp_path / "more"),
+        "--probabilities",
+    )
+    assert result.exit_code == 1
+    assert "returns class ids, and no" in " ".join(result.stderr.split())
 
 
 @pytest.mark.skipif(

@@ -8,6 +8,7 @@ import pytest
 
 import keras_seg
 from keras_seg.applications import UNet
+from keras_seg.data import ClassTable
 from keras_seg.deployment import ExportedModel
 from keras_seg.deployment import ExportError
 from keras_seg.deployment import exporting
@@ -37,7 +38,7 @@ def make(kind, **options):
     if kind == "labels":
         note(model, multi_label=True)
     if kind != "classes":
-        set_threshold(model, 0.4 if count == 1 else [0.3, 0.5, 0.6])
+        set_threshold(model, 0.505 if count == 1 else [0.3, 0.5, 0.6])
     set_temperature(model, 2.0)
     return model
 
@@ -60,6 +61,7 @@ def test_the_graph(kind, activation):
     form = ScoreForm.of(model, certain=True)
     batch = image()[None].astype("float32")
     scores = model.predict_on_batch(batch)
+    assert len(np.unique(form.ids_of(scores))) > 1
     p = form.probabilities_of(scores)[..., -model.output_shape[-1] :]
     for output, expected in ("ids", form.ids_of(scores)), ("probabilities", p):
         form_of_it = returned_form(form, output)
@@ -210,3 +212,86 @@ def test_files_of_before_the_names(tmp_path):
     assert keras_seg.predict(ExportedModel(path), image()).tolist() == (
         keras_seg.predict(model, image()).tolist()
     )
+
+
+needs_onnx = pytest.mark.skipif(
+    BACKEND == "jax", reason="JAX does not write ONNX."
+)
+
+
+def as_deepness(path, tile):
+    """What QGIS's Deepness 0.6.5 makes of a tile, without QGIS.
+
+    As in processing/models/model_base.py, segmentor.py, preprocessing_utils.py
+    and processing/map_processor/map_processor_segmentation.py of
+    https://github.com/PUTvision/qgis-plugin-deepness
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path)
+    (image,), (output,) = session.get_inputs(), session.get_outputs()
+    found = session.get_modelmeta().custom_metadata_map
+    # The size of a tile is an int, the same down and across.
+    assert isinstance(image.shape[-1], int)
+    assert image.shape[-1] == image.shape[-2] == int(found["tile_size"])
+    assert str(json.loads(found["model_type"])).capitalize() == "Segmentor"
+    names = json.loads(found["class_names"])
+    ordered = sorted(names.items(), key=lambda pair: int(pair[0]))
+    assert [int(number) for number, _ in ordered] == list(range(len(names)))
+    mean = np.array(json.loads(found["standardization_mean"]), "float32")
+    std = np.array(json.loads(found["standardization_std"]), "float32")
+    batch = tile[None, :, :, : image.shape[-3]]
+    batch = (np.float32(batch * 1.0 / 255.0) - mean) / std
+    batch = np.transpose(batch, (0, 3, 1, 2))
+    (result,) = session.run(None, {image.name: batch})
+    assert output.shape[-3] in (1, len(names))
+    result[result < float(json.loads(found["seg_thresh"]))] = 0.0
+    if result.shape[1] == 1:
+        ids = (result != 0).astype(int)[:, 0]
+    else:
+        ids = np.argmax(result, axis=1)
+    return ids[0], found, [name for _, name in ordered]
+
+
+@pytest.mark.once
+@needs_onnx
+@pytest.mark.parametrize("kind", ["classes", "one score"])
+def test_deepness(kind, tmp_path):
+    import onnx
+
+    model, side = make(kind), 40
+    table = ClassTable.default(2 if kind == "one score" else 3)
+    options = {"output": "probabilities", "layout": "nchw", "size": (40, 40)}
+    # Not what the converters choose, 15 and 8 or 20 and 10.
+    options |= {"opset": 18, "ir_version": 9}
+    path = tmp_path / "a.onnx"
+    keras_seg.export(model, path, class_table=table, resolution=12.5, **options)
+    tile = image(size=(side, side))
+    ids, found, names = as_deepness(path, tile)
+    np.testing.assert_array_equal(ids, keras_seg.predict(model, tile))
+    assert tuple(names) == table.names
+    assert float(json.loads(found["resolution"])) == 12.5
+    assert int(json.loads(found["tiles_overlap"])) == 25
+    assert found["tiles_size"] == found["tile_size"] == "40"
+    network = onnx.load(path)
+    (opset,) = (x.version for x in network.opset_import if not x.domain)
+    assert (opset, network.ir_version) == (18, 9)
+
+
+@pytest.mark.once
+@needs_onnx
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"opset": 0}, "`opset` must be an int of 1 or more"),
+        ({"ir_version": 3}, "An IR version of [0-9]+...[0-9]+ goes with opset"),
+        ({"path": "a.xml", "opset": 18}, "`opset` is of ONNX"),
+        ({"resolution": -1}, "`resolution` must be above 0"),
+        ({"resolution": 5}, "Deepness, which takes ONNX files of prob"),
+    ],
+)
+def test_versions_and_resolutions_refused(options, said, tmp_path):
+    path = tmp_path / options.pop("path", "a.onnx")
+    with pytest.raises(ValueError, match=said):
+        keras_seg.export(make("classes"), path, size=SIZE, **options)
+    assert not list(tmp_path.iterdir())

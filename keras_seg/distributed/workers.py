@@ -52,7 +52,7 @@ def ray_cluster(address: str) -> Iterator[None]:
         return
     options: dict[str, Any] = {"address": address}
     if address == "local":
-        options |= {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        options["include_dashboard"] = False
     else:
         names = ("KERAS_BACKEND",)
         known = {name: os.environ[name] for name in names if name in os.environ}

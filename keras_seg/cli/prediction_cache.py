@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_seg.atomic import lock_file
-from keras_seg.data.errors import DataError
-from keras_seg.data.remote import RemoteImage
 from keras_seg.words import listed
 
 __all__ = ["RECORD", "PredictionCache", "digest"]
@@ -92,7 +90,7 @@ class PredictionCache:
         self._asked.update(names)
         new = not self._lines.keys() & set(names)
         # A worker will ask the object store.
-        later = isinstance(image, RemoteImage) and new and not self._is_copy
+        later = _is_remote(image) and new and not self._is_copy
         self._images[image] = known = None if later else _identity(image)
         return known is not None and all(
             (line := self._lines.get(self._name(target)))
@@ -228,16 +226,23 @@ class PredictionCache:
         return known
 
 
-def _identity(image: pathlib.Path) -> list | None:
+def _is_remote(image: Any) -> bool:
+    # Help is printed without what reads images.
+    from keras_seg.data.remote import RemoteImage
+
+    return isinstance(image, RemoteImage)
+
+
+def _identity(image: Any) -> list | None:
     """Path and version of an image, without reading it.
 
     The inode and its time count, too: a file that replaces the image may have
     the same size and modification time.
     """
-    if isinstance(image, RemoteImage):
+    if _is_remote(image):
         try:
             return [str(image), image.version()]
-        except DataError:  # It will be reported when the image is read.
+        except ValueError:  # It will be reported when the image is read.
             return None
     state = _state(image)
     if state is None:

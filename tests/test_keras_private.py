@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_seg import keras_private
+from keras_seg.fast.layers import BatchNorm
 
 
 @pytest.fixture
@@ -87,3 +88,51 @@ def test_place_of_a_variable_in_an_optimizer():
 def test_what_is_missing_is_named():
     with pytest.raises(RuntimeError, match="no `_nodes_by_depth` of a"):
         keras_private.calls_of(types.SimpleNamespace())
+
+
+@pytest.mark.parametrize("kind", [keras.layers.BatchNormalization, BatchNorm])
+def test_a_batch_norm_takes_its_moments_from_a_function(kind):
+    layer = kind(epsilon=0.0, momentum=0.0)
+    x = np.random.default_rng(0).normal(size=(2, 3, 3, 4)).astype("float32")
+    layer.build(x.shape)
+    asked = []
+
+    def moments(inputs, axes):
+        asked.append((tuple(inputs.shape), tuple(axes)))
+        return keras.ops.ones((4,)), keras.ops.full((4,), 4.0)
+
+    keras_private.set_moments(layer, moments)
+    found = keras.ops.convert_to_numpy(layer(x, training=True))
+    np.testing.assert_allclose(found, (x - 1) / 2, rtol=1e-6, atol=1e-7)
+    assert asked == [(x.shape, (0, 1, 2))]
+    moving = keras.ops.convert_to_numpy(layer.moving_variance)
+    np.testing.assert_allclose(moving, 4.0)
+
+
+def test_a_batch_counts_more_often_in_the_loss_that_is_reported():
+    """Its definition: losses of 1 and 9, the second counted three times."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Identity()])
+    model.compile(loss="mse", run_eagerly=True)
+    factors = iter([1, 3])
+    keras_private.weigh_loss(model, lambda: next(factors))
+    model.evaluate(np.array([[1.0], [3.0]]), np.zeros((2, 1)), 1, verbose=0)
+    found = float(model.metrics[0].result())
+    assert found == pytest.approx((1 * 1 + 3 * 9) / (1 + 3))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="of JAX alone")
+def test_batches_are_placed_by_a_function():
+    import jax
+
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile(loss="mse")
+    shapes = []
+
+    def place(array, layout, batch_dim_name):
+        shapes.append(array.shape)
+        return jax.numpy.asarray(array)
+
+    distribution = keras.distribution.DataParallel(auto_shard_dataset=False)
+    with distribution.scope(), keras_private.placing_batches(place):
+        model.fit(np.ones((3, 1)), np.ones((3, 1)), batch_size=2, verbose=0)
+    assert {*shapes} == {(2, 1), (1, 1)}

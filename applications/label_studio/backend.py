@@ -50,7 +50,8 @@ def create_app(path):
 
     def predicted(task, places, key, labels):
         image = io.get_local_path(task["data"][key], task_id=task["id"])
-        options = {"probabilities": True, "bit_depth": source.bit_depth}
+        options = {"bit_depth": source.bit_depth, "bands": source.bands}
+        options["probabilities"] = True
         with lock:
             (found,) = keras_seg.predict(network, [image], **options)
         height, width = found.ids.shape[:2]
@@ -94,6 +95,5 @@ if __name__ == "__main__":
     parser.add_argument("network", help=KINDS)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=9090)
-    options = parser.parse_args()
-    app = create_app(options.network)
-    uvicorn.run(app, host=options.host, port=options.port)
+    given = parser.parse_args()
+    uvicorn.run(create_app(given.network), host=given.host, port=given.port)

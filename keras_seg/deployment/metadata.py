@@ -104,9 +104,12 @@ class ExportMetadata:
         del known["class_table"]
         known |= self.class_table.to_dict()
         kind = "uint8 or int32" if self.gives == "ids" else "float32"
+        bands = "RGB"
+        if self.bands is not None:
+            bands = f"bands {', '.join(map(str, self.bands))}"
         known |= {
-            "input": f"float32 ({', '.join(self.axes('channels'))}), RGB in "
-            "0...255",
+            "input": f"float32 ({', '.join(self.axes('channels'))}), {bands} "
+            "in 0...255",
             "output": f"{kind} ({', '.join(self.output_axes)}), the size of "
             "the image",
             "ids": self._ids(),

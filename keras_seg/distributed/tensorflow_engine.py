@@ -38,6 +38,15 @@ class TensorFlowEngine(Engine):
                 "shared among devices of TensorFlow. Fix: one device, or JAX "
                 "or PyTorch."
             )
+        if model.optimizer.gradient_accumulation_steps:
+            # Keras applies gradients inside a condition then, where
+            # TensorFlow does not add up those of its devices.
+            raise ValueError(
+                "Gradients of several batches cannot be added up on several "
+                "devices of TensorFlow. Fix: a larger batch, one device, or "
+                "JAX or PyTorch. Received: gradient_accumulation_steps="
+                f"{model.optimizer.gradient_accumulation_steps}"
+            )
         synchronize_batch_norm(model, _moments)
         kinds = {
             getattr(loss, "reduction", None)

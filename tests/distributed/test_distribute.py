@@ -99,3 +99,15 @@ def test_what_the_backend_cannot_is_refused():
     keras.ops.zeros(1)  # The devices are counted.
     with pytest.raises(ValueError, match=text):
         distributed.distribute(2)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="of TensorFlow alone")
+def test_gradients_of_several_batches_are_refused():
+    from keras_seg.distributed.tensorflow_engine import TensorFlowEngine
+
+    engine = TensorFlowEngine(["CPU:0"])
+    with engine.scope():
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(gradient_accumulation_steps=2))
+        with pytest.raises(ValueError, match="gradient_accumulation_steps=2"):
+            engine.prepare(model)

@@ -21,8 +21,12 @@ from keras_seg.optimizers import AdamW
 
 __all__ = ["OPTIONS", "train_steps"]
 
-# Gradients of two batches make an update.
-OPTIONS = {"gradient_accumulation_steps": 2}
+# Gradients of two batches make an update, where several devices can do that.
+OPTIONS = (
+    {}
+    if keras.config.backend() == "tensorflow"
+    else {"gradient_accumulation_steps": 2}
+)
 
 
 class Losses(keras.callbacks.Callback):

@@ -45,8 +45,8 @@ VARIANTS = [
     (3, 12, 1024, False, 20_505_429),
     (3, 3, 1024, False, 20_505_429),
     (4, 4, 4096, False, 65_140_565),
-    (4, 8, 4096, False, 65_140_565),
-    (7, 4, 4096, False, 134_346_581),
+    pytest.param(4, 8, 4096, False, 65_140_565, marks=pytest.mark.slow),
+    pytest.param(7, 4, 4096, False, 134_346_581, marks=pytest.mark.slow),
     (3, 12, 1024, True, 20_505_429 - 21_525 + 1_192_576 + 34_965),
 ]
 

@@ -92,7 +92,7 @@ def test_imagenet_weights_come_through_keras_applications(
 @pytest.mark.parametrize(
     "name, builder, include_top",
     [
-        ("VGG16", FCN32s, True),
+        pytest.param("VGG16", FCN32s, True, marks=pytest.mark.slow),
         ("ResNet50", DeepLabV3, False),
         ("ResNet101", DeepLabV2, False),
     ],

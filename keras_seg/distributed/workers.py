@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import socket
 import warnings
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -58,8 +59,9 @@ def ray_cluster(address: str) -> Iterator[None]:
         known = {name: os.environ[name] for name in names if name in os.environ}
         options["runtime_env"] = {"env_vars": known}
     try:
+        _reach(address)
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise WorkerError(
             f"There is no Ray cluster at {address} ({error}). Fix: --ray local "
             "for this machine, or the address that `ray start --head` prints."
@@ -68,6 +70,16 @@ def ray_cluster(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raises an `OSError` if nothing listens there; Ray would try for minutes.
+
+    What is no host with a port, such as "local" or "auto", is Ray's to find.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def chunks(items: list, workers: int, multiple: int = 1) -> list[list]:

@@ -134,7 +134,7 @@ def evaluate(
     from keras_seg.data.bands import parse_bands
     from keras_seg.data.bands import say_void
     from keras_seg.data.layout import choose_split
-    from keras_seg.runs.source import fingerprint
+    from keras_seg.runs.recorded import fingerprint
 
     set_limits(max_pixels, max_annotation_bytes)
     if ray is not None and (trimap or calibration):

@@ -40,9 +40,9 @@ def read_pairs(
     from keras_seg.data.mask_files import parse_mask_values
     from keras_seg.data.stack_files import StackFiles
     from keras_seg.runs import RunError
-    from keras_seg.runs.source import fingerprint
-    from keras_seg.runs.source import held_out_part
-    from keras_seg.runs.source import recorded_source
+    from keras_seg.runs.recorded import fingerprint
+    from keras_seg.runs.recorded import held_out_part
+    from keras_seg.runs.recorded import recorded_source
 
     table = find_classes(path)
     classes = ClassTable.read(table) if table else run.class_table
@@ -122,7 +122,7 @@ def trained_on(
 
 def _shared(run: "RunFolder", pairs: "Folder", path: pathlib.Path) -> int:
     """How many images have the contents of a file the run was trained on."""
-    from keras_seg.runs.source import recorded_source
+    from keras_seg.runs.recorded import recorded_source
 
     source = recorded_source(run)
     if source is None:

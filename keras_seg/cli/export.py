@@ -150,7 +150,7 @@ def export(
     from keras_seg import deployment
     from keras_seg import runs
     from keras_seg.inference.scores import warn_of_weights
-    from keras_seg.runs.source import recorded_source
+    from keras_seg.runs.recorded import recorded_source
 
     folder = runs.RunFolder.open(run)
     data = recorded_source(folder)

@@ -128,7 +128,7 @@ def _trained(path: str | pathlib.Path, last: bool) -> Network:
     use_backend()
 
     from keras_seg import runs
-    from keras_seg.runs.source import recorded_source
+    from keras_seg.runs.recorded import recorded_source
 
     run = runs.RunFolder.open(path)
     data = recorded_source(run)

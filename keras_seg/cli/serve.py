@@ -186,7 +186,7 @@ def _held_out(run: "RunFolder | None") -> list[pathlib.Path]:
 
     from keras_seg import runs
     from keras_seg.data import DataError
-    from keras_seg.runs.source import recorded_source
+    from keras_seg.runs.recorded import recorded_source
 
     source = recorded_source(run)
     if source is None:

@@ -25,7 +25,7 @@ from keras_seg.data import check
 from keras_seg.data.bands import say_void
 from keras_seg.data.held_out import way_of
 from keras_seg.data.sizes import Sizes
-from keras_seg.runs.source import recorded_source
+from keras_seg.runs.recorded import recorded_source
 from keras_seg.training.engine import Engine
 from keras_seg.training.estimates import in_words
 from keras_seg.training.setup import check_network

@@ -12,8 +12,8 @@ from keras_seg.inference import Evaluation
 from keras_seg.inference import evaluate
 from keras_seg.inference import tune_threshold
 from keras_seg.runs.folder import RunFolder
+from keras_seg.runs.recorded import recorded_source
 from keras_seg.runs.settings import Settings
-from keras_seg.runs.source import recorded_source
 from keras_seg.training.save_run import SaveRun
 from keras_seg.words import count
 from keras_seg.words import duration

@@ -21,11 +21,11 @@ from keras_seg.runs.files import lock
 from keras_seg.runs.folder import RunFolder
 from keras_seg.runs.followed import FollowedRun
 from keras_seg.runs.model_file import set_class_table
+from keras_seg.runs.recorded import describe
+from keras_seg.runs.recorded import recorded_source
+from keras_seg.runs.recorded import refuse_changes
 from keras_seg.runs.settings import Settings
 from keras_seg.runs.source import DataSource
-from keras_seg.runs.source import describe
-from keras_seg.runs.source import recorded_source
-from keras_seg.runs.source import refuse_changes
 from keras_seg.training.callbacks import fit_callbacks
 from keras_seg.training.callbacks import run_callbacks
 from keras_seg.training.callbacks import warn_of_small_batches

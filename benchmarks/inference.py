@@ -2,8 +2,8 @@
 
     KERAS_BACKEND=tensorflow python benchmarks/inference.py
 
-Ours is `predict_on_batch` of an image of 0 … 255, with what a backend compiles
-and the way from and to NumPy, batch norms folded as `keras-seg predict` does;
+Ours is what `keras-seg predict` computes: scores of an image of 0 … 255, with
+what a backend compiles and the way from and to NumPy, batch norms folded;
 the peer is torchvision's network of the same weights, or an FCN-8s written in
 PyTorch, with channels-last memory in inference mode, on an image that is
 normalized already. `--exported onnx openvino` runs files that ours is exported
@@ -72,6 +72,7 @@ from keras_seg import applications  # noqa: E402
 from keras_seg import deployment  # noqa: E402
 from keras_seg import pretrained  # noqa: E402
 from keras_seg import surgery  # noqa: E402
+from keras_seg.inference import scores  # noqa: E402
 from tests import torchvision_oracle  # noqa: E402
 
 BACKEND = keras.backend.backend()
@@ -151,7 +152,7 @@ def runners(name, side, folder):
             return peer(normalized)["out"]
 
     def run_ours():
-        return keras.ops.convert_to_numpy(ours.predict_on_batch(image))
+        return scores.predict_scores(ours, image)
 
     files = []
     for kind in ARGUMENTS.exported:

@@ -11,7 +11,7 @@ from keras_seg.fast import best_class
 from keras_seg.score_form import ScoreForm
 from keras_seg.surgery.tta import first_output
 
-__all__ = ["check_weights", "forget_sizes", "ids_network"]
+__all__ = ["check_weights", "ids_network", "prepare"]
 
 # How many sizes of images a network may be compiled for, on JAX.
 MOST_SIZES = 32
@@ -62,12 +62,21 @@ class _Ids(keras.layers.Layer):
         return found if self.form.multi_label else found[..., 0]
 
 
-def forget_sizes(model: keras.Model, images: NDArray) -> None:
-    """Bounds the number of sizes that a model is compiled for on JAX.
+def prepare(model: keras.Model, images: NDArray) -> None:
+    """Prepares a model for the batch `images`, which is predicted next.
 
-    Each size takes 10 to 20 MB. JAX cannot drop one size, so all are dropped
-    when there are `MOST_SIZES`. `images` are the batch to be predicted next.
+    PyTorch: operations are replayed, see `torch_replay`. JAX compiles each
+    size, which takes 10 to 20 MB; since it cannot drop one size, all are
+    dropped when there are `MOST_SIZES`.
     """
+    if keras.config.backend() == "torch":
+        from keras_seg.inference.torch_replay import Replay
+
+        own = not type(model).__module__.startswith("keras.")
+        if own or model.run_eagerly or model.jit_compile:
+            return
+        if not isinstance(model.predict_function, Replay):
+            model.predict_function = Replay(model)
     if keras.config.backend() != "jax":
         return
     compiled = _SIZES.setdefault(model, set())

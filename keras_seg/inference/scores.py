@@ -113,9 +113,9 @@ def _predict(model: Model, images: NDArray) -> Any:
     if images.dtype.kind == "f" and 0 < images.max() <= 1:
         _warn_of_range(model)
     if is_keras(model):
-        from keras_seg.inference.keras_models import forget_sizes
+        from keras_seg.inference.keras_models import prepare
 
-        forget_sizes(model, images)
+        prepare(model, images)
     if _takes_channels_first(model):
         images = np.moveaxis(images, -1, 1)
     # `predict` would build a pipeline at every call, and calling the model

@@ -1,5 +1,6 @@
 """`keras-seg evaluate`: the scores of a trained model on a data set."""
 
+import functools
 import json
 import pathlib
 import shlex
@@ -10,6 +11,14 @@ from typing import Any
 import typer
 
 from keras_seg.cli import console
+from keras_seg.cli.altering import FOR_KERAS
+from keras_seg.cli.altering import PLAIN
+from keras_seg.cli.altering import Crf
+from keras_seg.cli.altering import Mirror
+from keras_seg.cli.altering import OutputStride
+from keras_seg.cli.altering import Scales
+from keras_seg.cli.altering import altered
+from keras_seg.cli.altering import spelled_out
 from keras_seg.cli.evaluation_data import read_pairs
 from keras_seg.cli.evaluation_data import trained_on
 from keras_seg.cli.network import KINDS
@@ -24,6 +33,8 @@ from keras_seg.cli.options import MaxPixels
 from keras_seg.cli.options import Ray
 from keras_seg.cli.options import SkipUnlabeled
 from keras_seg.cli.options import Workers
+from keras_seg.cli.options import parse_numbers
+from keras_seg.cli.options import refuse_options
 from keras_seg.cli.options import set_limits
 from keras_seg.cli.prediction_cache import digest
 from keras_seg.cli.start import use_backend
@@ -49,6 +60,7 @@ PARTS = (
 
 
 def evaluate(
+    ctx: typer.Context,
     network: Annotated[
         pathlib.Path,
         typer.Argument(help=f"The network: {KINDS}.", show_default=False),
@@ -65,6 +77,10 @@ def evaluate(
         ),
     ] = None,
     last: Last = False,
+    scales: Scales = "1",
+    mirror: Mirror = False,
+    output_stride: OutputStride = None,
+    crf: Crf = False,
     trimap: Annotated[
         str | None,
         typer.Option(
@@ -122,7 +138,8 @@ def evaluate(
     Written into the run folder, or into --out: evaluation_SPLIT.csv, the
     scores of each class; evaluation_SPLIT_images.csv, those of each image;
     pictures of the confusion matrix and of the worst images;
-    evaluation_SPLIT.json, which names the data and the model. With
+    evaluation_SPLIT.json, which names the data, the model and what it was
+    looked at with: --scales, --mirror, --output-stride, --crf. With
     --calibration evaluation_SPLIT_reliability.csv and .png show how often the
     network is right, against how sure it is.
     """
@@ -136,13 +153,28 @@ def evaluate(
     from keras_seg.data.layout import choose_split
     from keras_seg.runs.recorded import fingerprint
 
+    views = {
+        "scales": parse_numbers("--scales", scales, 0.1, 10),
+        "mirror": mirror,
+        "output_stride": output_stride,
+        "crf": crf,
+    }
+    options = spelled_out(views)
+    alter = functools.partial(altered, **views) if options else None
     set_limits(max_pixels, max_annotation_bytes)
     if ray is not None and (trimap or calibration):
         raise ValueError(
             f"{'--trimap' if trimap else '--calibration'} is measured by one "
             "process. Fix: leave out --ray."
         )
+    if alter is not None and calibration:
+        raise ValueError(
+            "--calibration is of the network as it is, whose temperature the "
+            f"run keeps. Fix: leave out {' '.join(options)}."
+        )
     source = open_network(network, last)
+    if source.is_exported:
+        refuse_options(ctx, set(ctx.params) - {*PLAIN}, FOR_KERAS)
     if out is None:
         own = pathlib.Path("evaluations") / network.name
         out = own if source.run is None else source.run.path
@@ -183,12 +215,16 @@ def evaluate(
         "model": source.path.name,
         "sha256": digest(source.path),
     }
+    if options:
+        facts["options"] = options
     record = _Record(folder, name, facts)
     if not overwrite:
         record.refuse_other_data()
     images_seen = trained_on(run, pairs, facts["fingerprint"], data)
     console.warn(images_seen)
     model = source.load()
+    if alter is not None and ray is None:
+        model = alter(model)
     say_tiles(model, [pair.image for pair in pairs.pairs])
     folder.path.mkdir(parents=True, exist_ok=True)
     with (
@@ -199,7 +235,7 @@ def evaluate(
             from keras_seg.cli.evaluate_ray import Job
             from keras_seg.cli.evaluate_ray import evaluate_by_ray
 
-            job = Job(spelled(network), last, pairs, bucket)
+            job = Job(spelled(network), last, alter, pairs, bucket)
             found = evaluate_by_ray(job, model, ray, workers, gpus, progress)
         else:
             found = inference.evaluate(
@@ -213,7 +249,8 @@ def evaluate(
     if said := say_void(pairs.without_data.values()):
         console.say(said)
     images = count(found.images, "image")
-    console.show_scores(found.rows(), f"{facts['model']}, {images}")
+    title = ", ".join([facts["model"], *options, images])
+    console.show_scores(found.rows(), title)
     record.remove_earlier()
     written = _report(folder, name, found, pairs)
     record.write()
@@ -224,7 +261,8 @@ def evaluate(
     console.say(f"Wrote {', '.join(map(str, written))}")
     option = "" if source.run else "--model "
     quoted = option + shlex.quote(spelled(network))
-    console.say(f"Next: keras-seg predict {quoted} IMAGE... --out predictions")
+    after = " ".join(["--out predictions", *options])
+    console.say(f"Next: keras-seg predict {quoted} IMAGE... {after}")
 
 
 def _keep_temperature(

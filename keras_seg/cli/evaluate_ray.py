@@ -32,6 +32,7 @@ class Job:
     Args:
         model: str, how the user named the network.
         last: bool, whether the last model of a run is meant.
+        alter: function that changes it before it predicts, or None.
         pairs: `keras_seg.data.Folder`.
         bucket: int, see `inference.evaluate`.
         folder: str, where relative paths begin.
@@ -39,6 +40,7 @@ class Job:
 
     model: str
     last: bool
+    alter: Callable[[Any], Any] | None
     pairs: Folder
     bucket: int
     folder: str = dataclasses.field(default_factory=os.getcwd)
@@ -46,6 +48,8 @@ class Job:
     def __call__(self) -> Callable[[list[int]], tuple]:
         os.chdir(self.folder)
         model = open_network(self.model, self.last).load()
+        if self.alter is not None:
+            model = self.alter(model)
 
         def run(indices: list[int]) -> tuple:
             with (

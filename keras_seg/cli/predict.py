@@ -1,7 +1,6 @@
 """`keras-seg predict`: masks and overlays of images and videos."""
 
 import collections
-import contextlib
 import dataclasses
 import functools
 import pathlib
@@ -14,6 +13,13 @@ import typer
 from keras_seg.atomic import check_writable
 from keras_seg.atomic import replacing
 from keras_seg.cli import console
+from keras_seg.cli.altering import FOR_KERAS
+from keras_seg.cli.altering import PLAIN
+from keras_seg.cli.altering import Crf
+from keras_seg.cli.altering import Mirror
+from keras_seg.cli.altering import OutputStride
+from keras_seg.cli.altering import Scales
+from keras_seg.cli.altering import altered
 from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
 from keras_seg.cli.network import say_tiles
@@ -30,7 +36,7 @@ from keras_seg.cli.options import set_limits
 from keras_seg.cli.options import tiles_of
 from keras_seg.hub.names import spelled
 
-__all__ = ["altered", "predict"]
+__all__ = ["predict"]
 
 # Parameters that change no mask. A change of another makes masks outdated.
 SAME_MASKS = {
@@ -38,13 +44,6 @@ SAME_MASKS = {
     *("confidence",),
     *("batch_size", "max_pixels", "overwrite", "ray", "workers", "gpus"),
 }
-# Parameters that can be given with an exported network.
-WITH_EXPORTED = (
-    *("paths", "model", "out", "tile", "probabilities", "pseudo"),
-    *("polygons", "tolerance", "objects", "min_area", "confidence"),
-    *("bands", "batch_size", "max_pixels", "overwrite"),
-    *("ray", "workers", "gpus"),
-)
 
 
 def predict(
@@ -72,16 +71,8 @@ def predict(
     ] = pathlib.Path("predictions"),
     last: Last = False,
     tile: Tile = None,
-    scales: Annotated[
-        str,
-        typer.Option(
-            metavar="SCALE,...",
-            help="Look at each image at several scales, such as 0.5,1,1.5.",
-        ),
-    ] = "1",
-    mirror: Annotated[
-        bool, typer.Option("--mirror", help="Look at it mirrored, too.")
-    ] = False,
+    scales: Scales = "1",
+    mirror: Mirror = False,
     dropout_samples: Annotated[
         int | None,
         typer.Option(
@@ -92,16 +83,8 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    output_stride: Annotated[
-        int | None,
-        typer.Option(
-            help="Denser maps than in training, such as 8.", show_default=False
-        ),
-    ] = None,
-    crf: Annotated[
-        bool,
-        typer.Option("--crf", help="Refine borders by a fully connected CRF."),
-    ] = False,
+    output_stride: OutputStride = None,
+    crf: Crf = False,
     probabilities: Annotated[
         bool,
         typer.Option(
@@ -249,8 +232,8 @@ def predict(
     tiles = tiles_of(tile)
     source = open_network(model, last)
     if source.is_exported:
-        reason = "is for a Keras model, not for an exported one."
-        refuse_options(ctx, WITH_EXPORTED, reason)
+        others = {*PLAIN, "last", "dropout_samples"}
+        refuse_options(ctx, set(ctx.params) - others, FOR_KERAS)
     options = {k: v for k, v in ctx.params.items() if k not in SAME_MASKS}
     table = source.class_table
     if objects:
@@ -359,41 +342,3 @@ def predict(
         console.complain(str(error))
     if errors:
         raise typer.Exit(1)
-
-
-def altered(
-    model: Any,
-    scales: tuple[float, ...],
-    mirror: bool,
-    output_stride: int | None,
-    crf: bool,
-    dropout_samples: int | None = None,
-) -> Any:
-    """Applies the options of prediction to a Keras model."""
-    from keras_seg import surgery
-    from keras_seg.inference.scores import warn_of_weights
-    from keras_seg.score_form import known_facts
-    from keras_seg.surgery.tta import without_shrinking
-
-    # Before surgery, which folds some of the weights into others.
-    with console.warnings_as_lines(UserWarning):
-        warn_of_weights(model)
-    temperature = known_facts(model).get("temperature")
-    model, longest_side = without_shrinking(model)
-    if output_stride is not None:
-        model = surgery.set_output_stride(model, output_stride)
-    with contextlib.suppress(ValueError):  # A model without a graph.
-        model = surgery.fold_batch_norm(model)
-    if dropout_samples is not None:
-        model = surgery.sample_dropout(model, dropout_samples)
-    if scales != (1.0,) or mirror:
-        model = surgery.average_views(model, scales, mirror)
-    if longest_side is not None:
-        model = surgery.shrink_input(model, longest_side)
-    model = surgery.add_crf(model) if crf else model
-    if temperature and not known_facts(model).get("temperature"):
-        console.warn(
-            "The temperature of the run is left out: it was measured without "
-            "these options."
-        )
-    return model

@@ -18,9 +18,9 @@ from keras_seg import inference
 from keras_seg import visualization
 from keras_seg import words
 from keras_seg.cli import console
+from keras_seg.cli.altering import altered
 from keras_seg.cli.commands import sentence_of
 from keras_seg.cli.options import parse_numbers
-from keras_seg.cli.predict import altered
 from keras_seg.cli.predict_extras import save_overlay
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError

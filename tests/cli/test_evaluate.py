@@ -1,5 +1,6 @@
 """`keras-seg evaluate`: what is written, and what is printed."""
 
+import json
 import shutil
 
 import numpy as np
@@ -9,7 +10,10 @@ from PIL import Image
 from keras_seg.data import from_folder
 from keras_seg.data import read_image
 from keras_seg.data import synthetic
+from keras_seg.data.masks import read_mask
 from keras_seg.inference import evaluate
+from keras_seg.metrics.scores import count_pairs
+from keras_seg.metrics.scores import scores
 
 
 def test_evaluate(run, model, data, invoke, rows):
@@ -46,6 +50,33 @@ def test_evaluate(run, model, data, invoke, rows):
     result = invoke("evaluate", run, data, "--trimap", "edges")
     assert result.exit_code == 1
     assert "Received: kind='edges'" in result.stderr
+
+
+@pytest.mark.once
+def test_what_predict_would_write_is_scored(run, data, invoke, rows, tmp_path):
+    """By the masks that `predict` writes with the same options."""
+    options = ("--scales", "0.5,1", "--mirror", "--crf")
+    out = tmp_path / "scores"
+    result = invoke("evaluate", run, data, "--out", out, *options)
+    assert result.exit_code == 0, result.output
+    said = "--scales 0.5,1 --mirror --crf"
+    assert f"--out predictions {said}" in result.stdout
+    facts = json.loads((out / "evaluation_val.json").read_text())
+    assert " ".join(facts["options"]) == said
+    masks = tmp_path / "masks"
+    invoke("predict", run, data / "val" / "images", "--out", masks, *options)
+    pairs = from_folder(data, "val")
+    matrix = sum(
+        count_pairs(mask, read_mask(masks / pair.image.name), 2)
+        for (_, mask), pair in zip(pairs, pairs.pairs, strict=True)
+    )
+    np.testing.assert_allclose(
+        [float(row["iou"]) for row in rows(out / "evaluation_val.csv")],
+        scores(matrix).per_class_iou,
+    )
+    refused = invoke("evaluate", run, data, "--mirror", "--calibration")
+    assert refused.exit_code == 1
+    assert "Fix: leave out --mirror." in refused.stderr
 
 
 @pytest.mark.once

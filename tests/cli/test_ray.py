@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_seg.cli.predict import altered
+from keras_seg.cli.altering import altered
 from keras_seg.cli.predict_extras import Extra
 from keras_seg.cli.predict_flow import output_names
 from keras_seg.cli.predict_flow import plan

@@ -3,8 +3,9 @@
     python applications/camvid/budget.py DATA WEIGHTS --out OUT --time 10m
 
 DATA and WEIGHTS as for `run.py`. Each run is `keras-seg train` with no option
-but the time and the seed; `--options="--model fcn8s"` adds others. Runs that
-OUT has already are not repeated.
+but the time and the seed; `--options="--model fcn8s"` adds others. It is scored
+as it is, and as the mean of two scales and their mirror images. What OUT has
+already is not repeated.
 """
 
 import argparse
@@ -17,9 +18,18 @@ import sys
 import numpy as np
 
 
-def scores_of(run):
+VIEWS = ["--scales", "1,1.5", "--mirror"]
+
+
+def command(name, *arguments):
+    """Runs a command of keras-seg."""
+    line = [sys.executable, "-m", "keras_seg.cli", name, *map(str, arguments)]
+    subprocess.run(line, check=True)
+
+
+def scores_of(path):
     """The IoU of each class on the validation frames, by its name."""
-    with open(run / "per_class_iou.csv", newline="") as file:
+    with open(path, newline="") as file:
         return {row["name"]: float(row["iou"]) for row in csv.DictReader(file)}
 
 
@@ -51,17 +61,21 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--options", default="")
     arguments = parser.parse_args()
-    runs = {}
+    plain, views = {}, {}
     for seed in arguments.seeds:
-        out = arguments.out / f"seed{seed}"
-        if not (out / "per_class_iou.csv").is_file():
-            command = [sys.executable, "-m", "keras_seg.cli", "train"]
-            command += [arguments.data, "--weights", arguments.weights]
-            command += ["--time", arguments.time, "--seed", seed, "--out", out]
-            command += shlex.split(arguments.options)
-            subprocess.run([*map(str, command)], check=True)
-        runs[seed] = scores_of(out)
-        print(table(runs), flush=True)
+        run = arguments.out / f"seed{seed}"
+        if not (run / "per_class_iou.csv").is_file():
+            command(
+                *("train", arguments.data, "--weights", arguments.weights),
+                *("--time", arguments.time, "--seed", seed, "--out", run),
+                *shlex.split(arguments.options),
+            )
+        if not (run / "views.csv").is_file():
+            command("evaluate", run, arguments.data, "--name", "views", *VIEWS)
+        plain[seed] = scores_of(run / "per_class_iou.csv")
+        views[seed] = scores_of(run / "views.csv")
+    for title, found in (("As it is", plain), (" ".join(VIEWS), views)):
+        print(f"{title}:\n\n{table(found)}\n")
 
 
 if __name__ == "__main__":

@@ -227,6 +227,7 @@ def test_inner_encoder_and_crops():
     assert [layer.name for layer in classifier.layers][1] == "crop"
 
 
+@pytest.mark.once
 def test_default_is_n4_and_its_weights_load(tmp_path):
     model = SlidingWindow(input_shape=(None, None, 1))
     assert model.output_shape == (None, None, None, 2)
@@ -248,6 +249,7 @@ def test_default_is_n4_and_its_weights_load(tmp_path):
         )
 
 
+@pytest.mark.once
 def test_classes_of_the_classifier_and_others():
     classifier = randomize(tiny(3, activation="softmax"))
     # Its softmax is left off.
@@ -266,6 +268,7 @@ def test_classes_of_the_classifier_and_others():
         )
 
 
+@pytest.mark.once
 def test_other_channels():
     classifier = randomize(tiny())
     image = picture(4, 5, 5)

@@ -108,6 +108,7 @@ def test_sizes_that_do_not_fit():
         UNet("mobilenet_v2", padding="valid")
 
 
+@pytest.mark.once
 def test_joins_every_map_of_the_encoder():
     model = UNet("mobilenet_v2", filters=8)
     joined = {
@@ -131,6 +132,7 @@ def test_bad_arguments():
         UNet(weights="imagenet")
 
 
+@pytest.mark.once
 def test_widths_of_the_decoder_on_a_backbone():
     """256, 128, 64, 32, 16: Segmentation Models' default, from the bottom."""
     model = UNet("mobilenet_v2")

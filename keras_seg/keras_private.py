@@ -21,6 +21,7 @@ __all__ = [
     "Call",
     "call_that_made",
     "calls_of",
+    "draw_by_seed",
     "has_value",
     "input_structure",
     "moving_averages",
@@ -187,6 +188,15 @@ def set_moments(
     axes = _private(layer, "_reduction_axes")
     _private(layer, "_moments")
     layer._moments = lambda inputs, mask: moments(inputs, axes)
+
+
+def draw_by_seed(generator: "keras.random.SeedGenerator") -> None:
+    """Lets a dropout layer without a `seed` draw from its own generator.
+
+    On PyTorch Keras would draw from the global one.
+    """
+    if _private(generator, "_initial_seed") is None:
+        generator._initial_seed = 0
 
 
 def weigh_loss(model: "keras.Model", factor: Callable[[], int]) -> None:

@@ -109,6 +109,19 @@ def test_a_batch_norm_takes_its_moments_from_a_function(kind):
     np.testing.assert_allclose(moving, 4.0)
 
 
+def test_a_dropout_draws_from_its_own_generator():
+    layer = keras.layers.Dropout(0.5)
+    generator = layer.seed_generator
+    keras_private.draw_by_seed(generator)
+    before = keras.ops.convert_to_numpy(generator.state.value).copy()
+    drawn = []
+    for _ in range(2):
+        generator.state.assign(before)
+        y = layer(np.ones((8, 8), "float32"), training=True)
+        drawn.append(keras.ops.convert_to_numpy(y))
+    np.testing.assert_array_equal(*drawn)
+
+
 def test_a_batch_counts_more_often_in_the_loss_that_is_reported():
     """Its definition: losses of 1 and 9, the second counted three times."""
     model = keras.Sequential([keras.Input((1,)), keras.layers.Identity()])

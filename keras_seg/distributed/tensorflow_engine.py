@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from keras_seg.data import VOID
 from keras_seg.data import Batches
 from keras_seg.distributed.whole_batch import compute_loss_of_whole
+from keras_seg.distributed.whole_batch import draw_apart
 from keras_seg.distributed.whole_batch import synchronize_batch_norm
 from keras_seg.training.engine import Engine
 
@@ -32,11 +33,12 @@ class TensorFlowEngine(Engine):
             yield
 
     def prepare(self, model: keras.Model) -> None:
-        if "compute_loss" in vars(model):
+        own_loss = vars(model).get("compute_loss")
+        if own_loss and not hasattr(own_loss, "is_of_losses"):
             raise ValueError(
-                "A teacher, or a loss that was put into a model, cannot be "
-                "shared among devices of TensorFlow. Fix: one device, or JAX "
-                "or PyTorch."
+                "A `compute_loss` that was put into a model may count each "
+                "device of TensorFlow as the whole. Fix: put it into "
+                "`compile(loss=...)`, or one device, or JAX or PyTorch."
             )
         if model.optimizer.gradient_accumulation_steps:
             # Keras applies gradients inside a condition then, where
@@ -48,17 +50,18 @@ class TensorFlowEngine(Engine):
                 f"{model.optimizer.gradient_accumulation_steps}"
             )
         synchronize_batch_norm(model, _moments)
+        draw_apart(model, _place)
         kinds = {
             getattr(loss, "reduction", None)
             for loss in keras.tree.flatten(model.loss)
         }
-        if kinds == {"sum"}:
+        if kinds == {"sum"} and own_loss is None:
             return  # The sums of the devices are added.
         if "sum" in kinds:
             raise ValueError(
                 "On several devices of TensorFlow the losses of all outputs "
-                "are sums over the batch, or none is. Received: "
-                f"loss={model.loss}"
+                "are sums over the batch, or none is, nor with a teacher. "
+                f"Received: loss={model.loss}"
             )
         compute_loss_of_whole(model, _gather)
 
@@ -119,6 +122,8 @@ def _gather(x: Any) -> Any:
     context = tf.distribute.get_replica_context()
     if context is None:
         return x
+    if x.dtype.size < 4:  # It gathers no images of 8 bits.
+        return tf.cast(_gather(tf.cast(x, tf.float32)), x.dtype)
     whole = context.all_gather(tf.stop_gradient(x), axis=0)
     if not x.dtype.is_floating:
         return whole
@@ -132,3 +137,8 @@ def _gather(x: Any) -> Any:
 
 def _moments(x: Any, axes: Any) -> tuple[Any, Any]:
     return keras.ops.moments(x, axes, synchronized=True)
+
+
+def _place() -> Any:
+    context = tf.distribute.get_replica_context()
+    return 0 if context is None else context.replica_id_in_sync_group

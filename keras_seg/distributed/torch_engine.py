@@ -15,6 +15,7 @@ import torch.distributed as group
 
 from keras_seg.distributed.processes import lost_others
 from keras_seg.distributed.whole_batch import compute_loss_of_whole
+from keras_seg.distributed.whole_batch import draw_apart
 from keras_seg.distributed.whole_batch import synchronize_batch_norm
 from keras_seg.keras_private import weigh_loss
 from keras_seg.training.engine import Engine
@@ -42,6 +43,7 @@ class TorchEngine(Engine):
         for variable in model.trainable_variables:
             variable.value.register_post_accumulate_grad_hook(self._average)
         synchronize_batch_norm(model, _moments)
+        draw_apart(model, lambda: 0 if self.part.whole else self.process)
         compute_loss_of_whole(model, self._gather, metrics=True)
         # A process counts its own images of a batch.
         weigh_loss(model, lambda: 1 if self.part.whole else self.processes)

@@ -1,4 +1,4 @@
-"""Losses and statistics of a whole batch, where devices have parts of it.
+"""Losses, statistics and masks of a whole batch, where devices have its parts.
 
 The mean of the losses of the parts is not the loss of the whole: void pixels
 are not spread evenly, and Dice is no mean. So each device gathers the scores
@@ -12,10 +12,18 @@ from typing import Any
 
 import keras
 
+from keras_seg.keras_private import draw_by_seed
 from keras_seg.keras_private import set_moments
 from keras_seg.layers.base import nested_layers
 
-__all__ = ["compute_loss_of_whole", "synchronize_batch_norm"]
+__all__ = [
+    "compute_loss_of_whole",
+    "draw_apart",
+    "synchronize_batch_norm",
+]
+
+# 2**32 over the golden ratio: multiples of it lie far apart, modulo 2**32.
+FAR = 0x61C88647
 
 Gather = Callable[[Any], Any]
 
@@ -81,3 +89,35 @@ def synchronize_batch_norm(
     for layer in nested_layers(model):
         if isinstance(layer, keras.layers.BatchNormalization):
             set_moments(layer, moments)
+
+
+def draw_apart(model: keras.Model, place: Callable[[], Any]) -> None:
+    """Lets layers such as dropout draw other numbers on every device.
+
+    The states of the generators stay those of one device, so that training
+    goes on exactly on any number of devices.
+
+    Args:
+        model: `keras.Model`, changed in place. The file it is saved to is as
+            before.
+        place: callable to the number of the device, from 0. What 0 draws is
+            not changed.
+    """
+    for layer in nested_layers(model):
+        generator = getattr(layer, "seed_generator", None)
+        if isinstance(generator, keras.random.SeedGenerator):
+            draw_by_seed(generator)
+            _move(generator, place)
+
+
+def _move(
+    generator: keras.random.SeedGenerator, place: Callable[[], Any]
+) -> None:
+    own = generator.next
+
+    def moved(ordered: bool = True) -> Any:
+        seed = own(ordered)
+        far = keras.ops.convert_to_tensor([FAR, 0], seed.dtype)
+        return seed + far * keras.ops.cast(place(), seed.dtype)
+
+    generator.next = moved

@@ -79,7 +79,10 @@ def distill(
             f"{scores[1]} scores a pixel, and {scores[0]}"
         )
     teacher.trainable = False
-    logits = [resolve_from_logits(network) for network in (model, teacher)]
+    divergence = _Divergence(
+        temperature,
+        [resolve_from_logits(network) for network in (teacher, model)],
+    )
     own_loss = model.compute_loss
 
     def compute_loss(
@@ -92,28 +95,42 @@ def distill(
         loss = own_loss(x, y, y_pred, sample_weight, training)
         if not training:
             return loss
-        masks = ops.cast(y, "float32")
         said = ops.stop_gradient(teacher(x, training=False))
-        student, other = (
-            flatten(masks, one, ignore_class=VOID, from_logits=from_logits)
-            for one, from_logits in zip((y_pred, said), logits, strict=True)
-        )
-        extra = temperature**2 * _divergence(other, student, temperature)
-        return (1 - weight) * loss + weight * extra
+        return (1 - weight) * loss + weight * divergence((y, said), y_pred)
 
+    compute_loss.is_of_losses = True  # type: ignore[attr-defined]
     # Of the instance: a subclass would be saved as one, with its teacher.
     model.compute_loss = compute_loss
     return model
 
 
-def _divergence(teacher: Pixels, student: Pixels, temperature: float) -> Any:
-    """Returns the mean KL(teacher ‖ student) of the valid pixels."""
-    of_teacher, of_student = (
-        ops.log_softmax(_of_classes(pixels) / temperature, axis=-1)
-        for pixels in (teacher, student)
-    )
-    each = ops.sum(ops.exp(of_teacher) * (of_teacher - of_student), axis=-1)
-    return safe_divide(ops.sum(each * student.valid), ops.sum(student.valid))
+class _Divergence(keras.losses.Loss):
+    """T² times the mean KL(teacher ‖ student) of the valid pixels.
+
+    Keras divides what its losses return by the number of TensorFlow's devices.
+    """
+
+    def __init__(self, temperature: float, from_logits: list[bool]):
+        super().__init__(name="divergence")
+        self._temperature = temperature
+        self._from_logits = from_logits
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        masks, said = y_true
+        teacher, student = (
+            flatten(masks, one, ignore_class=VOID, from_logits=from_logits)
+            for one, from_logits in zip(
+                (said, y_pred), self._from_logits, strict=True
+            )
+        )
+        of_teacher, of_student = (
+            ops.log_softmax(_of_classes(pixels) / self._temperature, axis=-1)
+            for pixels in (teacher, student)
+        )
+        each = ops.sum(ops.exp(of_teacher) * (of_teacher - of_student), axis=-1)
+        total = ops.sum(each * student.valid)
+        mean = safe_divide(total, ops.sum(student.valid))
+        return self._temperature**2 * ops.reshape(mean, (1,))
 
 
 def _of_classes(pixels: Pixels) -> Any:

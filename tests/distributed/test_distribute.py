@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from keras_seg import distributed
+from keras_seg.distributed.whole_batch import draw_apart
 from keras_seg.training.engine import Engine
 from tests.conftest import ROOT
 from tests.distributed.trainer import OPTIONS
@@ -38,7 +39,7 @@ def train_elsewhere(out, devices, processes):
             address = f"127.0.0.1:{free.getsockname()[1]}"
         others = [(f"{i}/{processes}", address) for i in range(processes)]
     begun = [start(str(out), str(devices), *other) for other in others]
-    errors = [process.communicate(timeout=300)[1] for process in begun]
+    errors = [process.communicate(timeout=600)[1] for process in begun]
     assert not any(process.returncode for process in begun), errors
     return json.loads(out.read_text())
 
@@ -53,35 +54,59 @@ PARTS = {
 
 @pytest.fixture(scope="module")
 def alone():
-    return train_steps(Engine(), **OPTIONS)
+    return [train_steps(Engine(), mixed, **OPTIONS) for mixed in (False, True)]
 
 
 @pytest.mark.parametrize(("devices", "processes"), PARTS[BACKEND])
 def test_as_one_device(tmp_path, alone, devices, processes):
     """Void is spread unevenly, and the last batch is not a multiple."""
     found = train_elsewhere(tmp_path / "found.json", devices, processes)
-    assert_same(found, alone)
+    assert_same(found, alone[0])
+    # Each device rounds its own part of a gradient to 8 bits.
+    assert_losses(found["mixed"], alone[1], atol=5e-3)
+    # Every number of devices kept some value, as if each had its own mask.
+    kept = np.rint(found["kept"])
+    np.testing.assert_allclose(found["kept"], kept, atol=1e-5)
+    assert set(kept) == set(range(devices * processes + 1))
     if "split" in found:
-        assert_same(found["split"], alone)
+        assert_same(found["split"], alone[0])
         whole, split = found["vit"]
         np.testing.assert_allclose(split["loss"], whole["loss"], atol=1e-4)
         # Two devices hold its weights, small ones twice.
         assert 0.5 * whole["bytes"] < split["bytes"] < 0.55 * whole["bytes"]
 
 
-def assert_same(found, alone):
-    losses, expected = found["losses"], alone["losses"]
+def assert_losses(found, alone, atol=1e-4):
     steps = list(range(10))
     if BACKEND == "tensorflow":
         # The last batch is smaller than the number of devices, and counts
         # twice in the mean that `fit` reports.
         steps = [step for step in steps if step % 5 != 4]
+    losses, expected = found["losses"], alone["losses"]
     np.testing.assert_allclose(
-        np.take(losses, steps), np.take(expected, steps), atol=1e-4
+        np.take(losses, steps), np.take(expected, steps), atol=atol
     )
+
+
+def assert_same(found, alone):
+    assert_losses(found, alone)
     assert found["counts"] == alone["counts"]
     for array, other in zip(found["weights"], alone["weights"], strict=True):
         np.testing.assert_allclose(array, other, rtol=1e-4, atol=1e-3)
+
+
+def test_draws_of_the_first_device_and_the_state_are_those_of_one():
+    drawn, states = [], []
+    for place in (None, 0, 1):
+        layer = keras.layers.Dropout(0.5, seed=3)
+        if place is not None:
+            draw_apart(keras.Sequential([layer]), lambda place=place: place)
+        y = layer(np.ones((8, 8), "float32"), training=True)
+        drawn.append(keras.ops.convert_to_numpy(y))
+        states.append(keras.ops.convert_to_numpy(layer.seed_generator.state))
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert (drawn[0] != drawn[2]).any()
+    np.testing.assert_array_equal(states, [[3, 1]] * 3)
 
 
 @pytest.mark.once

@@ -18,8 +18,10 @@ from keras_seg.layers import BatchNorm
 from keras_seg.losses import named
 from keras_seg.metrics import MeanIoU
 from keras_seg.optimizers import AdamW
+from keras_seg.training.distillation import distill
+from keras_seg.training.setup import dtype_policy
 
-__all__ = ["OPTIONS", "train_steps"]
+__all__ = ["OPTIONS", "train_dropout", "train_steps"]
 
 # Gradients of two batches make an update, where several devices can do that.
 OPTIONS = (
@@ -48,14 +50,14 @@ def pairs():
     return list(zip(images, masks, strict=True))
 
 
-def small_fcn():
+def small_fcn(seed=0):
     x = image = keras.Input((None, None, 3))
     for filters in (16, 32):
         x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
         x = BatchNorm()(x)
         x = keras.layers.ReLU()(x)
     model = keras.Model(image, keras.layers.Conv2D(2, 1)(x))
-    draw = np.random.default_rng(0)
+    draw = np.random.default_rng(seed)
     for kernel in model.weights:
         if kernel.name == "kernel":
             kernel.assign(draw.normal(0, 0.2, kernel.shape))
@@ -94,8 +96,34 @@ def train_vit(engine):
     return {"loss": history["loss"], "bytes": max(held.values())}
 
 
-def train_steps(engine, **options):
-    """Losses of 10 batches of 4, the last of 2; metrics, weights."""
+def train_dropout(engine):
+    """How often each value was kept, in a step of an image a device."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((16, 16, 1))
+    with engine.scope():
+        x = keras.layers.Dropout(0.5)(image)
+        x = keras.layers.Conv2D(1, 16, use_bias=False)(x)
+        model = keras.Model(image, keras.layers.UpSampling2D(16)(x))
+        model.compile(
+            keras.optimizers.SGD(1.0),
+            lambda y, scores: keras.ops.mean(scores, (1, 2)),
+        )
+        (kernel,) = model.trainable_weights
+        kernel.assign(keras.ops.zeros(kernel.shape))
+        engine.prepare(model)
+    pair = np.ones((16, 16, 1), "uint8"), np.zeros((16, 16), "uint8")
+    batches = Batches([pair] * engine.devices, engine.devices)
+    engine.fit(model, batches, verbose=0)
+    # A value that is kept is doubled, and the loss is a mean.
+    kept = keras.ops.convert_to_numpy(kernel.value) / -2 * engine.devices
+    return kept.ravel().tolist()
+
+
+def train_steps(engine, mixed=False, **options):
+    """Losses of 10 batches of 4, the last of 2; metrics, weights.
+
+    `mixed`: by mixed precision, and with a teacher.
+    """
     keras.utils.set_random_seed(0)
     data = pairs()
     batches = Batches(
@@ -103,13 +131,15 @@ def train_steps(engine, **options):
     )
     held_out = Batches(data[18:], 4)
     seen = Losses()
-    with engine.scope():
+    with engine.scope(), dtype_policy("mixed_bfloat16" if mixed else None):
         model = small_fcn()
         model.compile(
             AdamW(1e-2, **options),
             named("cross_entropy+dice"),
             metrics=[MeanIoU(2)],
         )
+        if mixed:
+            distill(model, small_fcn(1))
         engine.prepare(model)
     history = engine.fit(
         model, batches, held_out, epochs=2, callbacks=[seen], verbose=0
@@ -141,6 +171,8 @@ if __name__ == "__main__":
         refused = True
     assert refused == (engine.processes > 1)
     found = train_steps(engine, **OPTIONS)
+    found["mixed"] = train_steps(engine, mixed=True, **OPTIONS)
+    found["kept"] = train_dropout(engine)
     engine.leave()
     if keras.config.backend() == "jax" and process is None:
         split = distributed.distribute(int(devices), split=2)

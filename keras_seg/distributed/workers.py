@@ -40,7 +40,8 @@ def ray_cluster(address: str) -> Iterator[None]:
 
     Raises:
         ImportError: If Ray is not installed.
-        WorkerError: If there is no cluster at that address.
+        WorkerError: If there is no cluster at that address, or Ray does not
+            start.
     """
     # Read when Ray is imported: it would report to its makers, and print errors
     # that are none.
@@ -61,7 +62,12 @@ def ray_cluster(address: str) -> Iterator[None]:
     try:
         _reach(address)
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
-    except (OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # So Ray's own, of a start that takes too long.
+        if address == "local":
+            raise WorkerError(
+                f"Ray did not start ({error}). Fix: try again when this "
+                "machine is less busy, or without --ray."
+            ) from error
         raise WorkerError(
             f"There is no Ray cluster at {address} ({error}). Fix: --ray local "
             "for this machine, or the address that `ray start --head` prints."

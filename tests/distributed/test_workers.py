@@ -65,10 +65,18 @@ def test_an_item_that_kills_every_worker(cluster, tmp_path):
 
 
 def test_no_cluster_there(monkeypatch):
+    def init(**options):
+        raise Exception("The current node timed out during startup.")
+
+    ray = pytest.importorskip("ray")
     # Other tests may be connected to one.
-    monkeypatch.setattr(pytest.importorskip("ray"), "is_initialized", bool)
-    with pytest.raises(WorkerError, match="no Ray cluster at 127.0.0.1:9"):
-        with ray_cluster("127.0.0.1:9"):
+    monkeypatch.setattr(ray, "is_initialized", bool)
+    monkeypatch.setattr(ray, "init", init)
+    for address, text in {
+        "127.0.0.1:9": "no Ray cluster at 127.0.0.1:9",
+        "local": "Ray did not start .The current node timed out",
+    }.items():
+        with pytest.raises(WorkerError, match=text), ray_cluster(address):
             pass
 
 

@@ -78,9 +78,8 @@ def atrous_conv(
         if y is not None:
             return add_bias(y, bias, data_format)
     if keras.config.backend() == "torch":
-        return torch_conv(
-            x, kernel, dilation_rate, pads, data_format, bias=bias
-        )
+        rates = dilation_rate, dilation_rate
+        return torch_conv(x, kernel, rates, pads, data_format, bias=bias)
     if pads == ((0, 0), (0, 0)):
         return conv(
             x,
@@ -136,9 +135,8 @@ def atrous_depthwise_conv(
     pads = atrous_padding(kernel.shape[:2], dilation_rate, padding)
     sizes = _output_sizes(x, kernel, dilation_rate, pads, data_format)
     if keras.config.backend() == "torch":
-        return torch_conv(
-            x, kernel, dilation_rate, pads, data_format, depthwise=True
-        )
+        rates = dilation_rate, dilation_rate
+        return torch_conv(x, kernel, rates, pads, data_format, depthwise=True)
     if dilation_rate > 1 and on_cpu(x):
         kernel = kernel[..., 0]
         y = _taps(

@@ -17,6 +17,7 @@ from keras_seg.ops.backend import channel_axis
 from keras_seg.ops.backend import on_cpu
 from keras_seg.ops.backend import same_floats
 from keras_seg.ops.backend import spatial_axes
+from keras_seg.ops.backend import torch_can
 from keras_seg.ops.padding import explicit_same
 from keras_seg.ops.padding import pad_spatial
 from keras_seg.ops.padding import windows
@@ -143,7 +144,7 @@ def torch_conv(
     pads,
     data_format,
     depthwise=False,
-    strides=1,
+    strides=(1, 1),
     bias=None,
 ):
     """PyTorch's convolution, without the copies of `keras.ops.conv`.
@@ -152,11 +153,11 @@ def torch_conv(
         x: tensor of maps, rank 4.
         kernel: tensor `(rows, columns, channels, filters)`; of 1 filter for
             each channel with `depthwise`.
-        dilation_rate: int or pair of ints, distance of neighboring taps.
+        dilation_rate: pair of ints, distances of neighboring taps.
         pads: pair of pairs of ints, of the rows and of the columns.
         data_format: `"channels_last"` or `"channels_first"`.
         depthwise: bool, whether every channel is convolved by itself.
-        strides: int or pair of ints. Defaults to 1.
+        strides: pair of ints. Defaults to 1.
         bias: tensor `(filters,)`, or None.
 
     Returns:
@@ -180,16 +181,41 @@ def torch_conv(
     if bias is not None:
         bias = ops.convert_to_tensor(bias, x.dtype)
     (top, bottom), (left, right) = pads
+    padding, inside = (top, left), ()
     if (top, left) != (bottom, right):
-        x = functional.pad(x, (left, right, top, bottom))
-        top = left = 0
+        # The copy of a padded map takes five times as long as a depthwise
+        # convolution; the gradient of a crop takes longer than both.
+        trained = x.requires_grad or weight.requires_grad
+        if torch_can(x) and not (trained and torch.is_grad_enabled()):
+            padding, inside = _widened(
+                x.shape[2:], weight.shape[2:], pads, strides, dilation_rate
+            )
+        else:
+            x = functional.pad(x, (left, right, top, bottom))
+            padding = 0, 0
     y = functional.conv2d(
         x,
         weight,
         bias,
         stride=strides,
-        padding=(top, left),
+        padding=padding,
         dilation=dilation_rate,
         groups=x.shape[1] if depthwise else 1,
-    )
+    )[..., *inside]
     return y.permute(0, 2, 3, 1) if data_format == "channels_last" else y
+
+
+def _widened(sizes, kernel_size, pads, strides, rates):
+    """Padding that is as wide before the map as after it.
+
+    Returns the widths, and slices of the windows that were asked for.
+    """
+    widths, inside = [], []
+    for n, k, (before, after), stride, rate in zip(
+        sizes, kernel_size, pads, strides, rates, strict=True
+    ):
+        first = max(-((before - after) // stride), 0)
+        count = (n + before + after - (k - 1) * rate - 1) // stride + 1
+        widths.append(before + first * stride)
+        inside.append(slice(first, first + count))
+    return widths, inside

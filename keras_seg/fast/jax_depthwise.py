@@ -2,7 +2,9 @@
 
 Sums of shifted maps, whose gradients are written out: left to JAX, each of
 the nine taps of a kernel keeps a shifted copy of the map for the gradient,
-and the gradient of a stride asks of every pixel where it came from.
+and the gradient of a stride asks of every pixel where it came from. With
+strides nothing is padded beforehand: positions of a padded copy, every second
+of them, take XLA four times as long to read.
 """
 
 import functools
@@ -63,8 +65,17 @@ def jax_depthwise_conv(x, kernel, geometry, data_format):
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _conv(x, kernel, geometry):
-    x = _padded(x, geometry)
-    return _sum_of_taps(x, kernel, geometry)
+    if geometry.strides == (1, 1):
+        return _sum_of_taps(_padded(x, geometry), kernel, geometry)
+    products = []
+    for i, j in _taps(kernel):
+        (rows, above), (columns, beside) = (
+            _inside(tap, axis, x.shape[axis + 1], geometry)
+            for axis, tap in enumerate((i, j))
+        )
+        seen = _edged(x[:, rows, columns], ((*above, 0), (*beside, 0)))
+        products.append(seen * kernel[i, j])
+    return functools.reduce(jnp.add, products)
 
 
 def _forward(x, kernel, geometry):
@@ -83,13 +94,23 @@ _conv.defvjp(_forward, _backward)
 
 
 def _padded(x, geometry):
-    return jnp.pad(x, ((0, 0), *geometry.pads, (0, 0)))
+    return _edged(x, [(*pads, 0) for pads in geometry.pads])
+
+
+def _edged(x, edges):
+    """Zeros before, after and between; fewer than none crops."""
+    zero = jnp.zeros((), x.dtype)
+    return lax.pad(x, zero, ((0, 0, 0), *edges, (0, 0, 0)))
+
+
+def _taps(kernel):
+    return itertools.product(*map(range, kernel.shape[:2]))
 
 
 def _sum_of_taps(x, kernel, geometry):
     height, width = geometry.counts
     products = []
-    for i, j in itertools.product(*map(range, kernel.shape[:2])):
+    for i, j in _taps(kernel):
         rows = _places(i, height, 0, geometry)
         columns = _places(j, width, 1, geometry)
         products.append(x[:, rows, columns] * kernel[i, j])
@@ -102,22 +123,43 @@ def _places(tap, count, axis, geometry):
     return slice(start, start + (count - 1) * stride + 1, stride)
 
 
+def _start(tap, axis, geometry):
+    """Where in the map, without its padding, a tap begins."""
+    return tap * geometry.rates[axis] - geometry.pads[axis][0]
+
+
+def _inside(tap, axis, size, geometry):
+    """What a tap sees of a map, and how many windows before and after that."""
+    start, stride = _start(tap, axis, geometry), geometry.strides[axis]
+    count = geometry.counts[axis]
+    first = min(max(0, -(start // stride)), count)
+    end = max(first, min(count, (size - 1 - start) // stride + 1))
+    places = slice(start + first * stride, start + end * stride, stride)
+    return places, (first, count - end)
+
+
 def _gradient_for_map(upstream, kernel, shape, geometry):
-    """The convolution, turned around, of what a stride has spread."""
-    spread = [(0, 0, 0)]
-    for axis in (0, 1):
-        reach = (kernel.shape[axis] - 1) * geometry.rates[axis]
-        before = reach - geometry.pads[axis][0]
-        stride = geometry.strides[axis]
-        filled = before + (geometry.counts[axis] - 1) * stride + 1
-        after = shape[axis + 1] + reach - filled
-        spread.append((before, after, stride - 1))
-    spread.append((0, 0, 0))
-    zero = jnp.zeros((), upstream.dtype)
-    dense = geometry._replace(counts=shape[1:3], strides=(1, 1))
-    return _sum_of_taps(
-        lax.pad(upstream, zero, spread), kernel[::-1, ::-1], dense
-    )
+    """The convolution, turned around; with strides, what each tap spreads."""
+    counts, strides, rates = geometry.counts, geometry.strides, geometry.rates
+    if strides == (1, 1):
+        pads = tuple(
+            ((k - 1) * rate - before, (k - 1) * rate - after)
+            for k, rate, (before, after) in zip(
+                kernel.shape[:2], rates, geometry.pads, strict=True
+            )
+        )
+        turned = Geometry(pads, shape[1:3], strides, rates)
+        return _conv(upstream, kernel[::-1, ::-1], turned)
+    products = []
+    for tap in _taps(kernel):
+        edges = []
+        for axis in (0, 1):
+            first = _start(tap[axis], axis, geometry)
+            last = first + (counts[axis] - 1) * strides[axis]
+            after = shape[axis + 1] - 1 - last
+            edges.append((first, after, strides[axis] - 1))
+        products.append(_edged(upstream, edges) * kernel[tap])
+    return functools.reduce(jnp.add, products)
 
 
 def _gradient_for_kernel(upstream, x, kernel_shape, geometry):

@@ -98,8 +98,9 @@ class DepthwiseConv(keras.layers.DepthwiseConv2D):
     """
 
     def call(self, inputs):
-        x = _depthwise(self, inputs, self.kernel)
-        return _activated(self, add_bias(x, _bias(self), self.data_format))
+        return _activated(
+            self, _depthwise(self, inputs, self.kernel, _bias(self))
+        )
 
 
 @keras.saving.register_keras_serializable(package="keras_seg")
@@ -135,7 +136,7 @@ def _activated(layer, x):
     return x if layer.activation is None else layer.activation(x)
 
 
-def _depthwise(layer, x, kernel):
+def _depthwise(layer, x, kernel, bias=None):
     return depthwise_conv(
         x,
         kernel,
@@ -143,6 +144,7 @@ def _depthwise(layer, x, kernel):
         layer.dilation_rate,
         padding=layer.padding,
         data_format=layer.data_format,
+        bias=bias,
     )
 
 

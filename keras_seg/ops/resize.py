@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 from keras import ops
 
 from keras_seg.ops.backend import as_floats
+from keras_seg.ops.backend import on_cpu
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.ops.backend import torch_can
 
@@ -27,7 +29,8 @@ def resize(
     matrices of the weights, `max(0, 1 - |source - i|)` of the bilinear one,
     one for the rows and one for the columns. So the gradient is a product as
     well, the same from run to run, and a size known only at run time costs
-    nothing extra. On a CPU, PyTorch's own function does the same faster.
+    nothing extra. On a CPU, PyTorch's own function does the same
+    faster, and JAX sums the two rows whose weights are not zero.
     Shrinking does not smooth first, as in Caffe and the papers, unless
     `antialias` widens the triangle of the weights to the shrinking factor
     n / m, as Pillow's `BILINEAR` does.
@@ -76,7 +79,7 @@ def resize(
         if bicubic
         else _smooth_weights(shape[axis], new, x.dtype)
         if antialias
-        else _weights(shape[axis], new, align_corners, x.dtype)
+        else _weights(shape[axis], _source(shape[axis], new, align_corners), x)
         for axis, new in zip((rows, columns), size, strict=True)
     )
     if data_format == "channels_first":
@@ -92,23 +95,31 @@ def resize(
     x = ops.reshape(
         ops.matmul(across, x), (batch, shape[1], size[1] * channels)
     )
-    x = ops.matmul(down, x)
+    if keras.config.backend() == "jax" and not bicubic and on_cpu(x):
+        from keras_seg.ops.jax_resize import blend_rows
+
+        x = blend_rows(x, _source(shape[1], size[0], align_corners), down)
+    else:
+        x = ops.matmul(down, x)
     return ops.reshape(x, (batch, size[0], size[1], channels))
 
 
-def _weights(old, new, align_corners, dtype):
-    """The matrix `(new, old)` of the weights of linear interpolation."""
+def _source(old, new, align_corners):
+    """Where in the old map each of the new positions lies."""
     position = ops.cast(ops.arange(new), "float32")
     limit = ops.cast(old, "float32") - 1.0
     if align_corners:
         steps = ops.maximum(ops.cast(new, "float32") - 1.0, 1.0)
-        source = position * (limit / steps)
-    else:
-        scale = ops.cast(old, "float32") / ops.cast(new, "float32")
-        source = ops.clip((position + 0.5) * scale - 0.5, 0.0, limit)
+        return position * (limit / steps)
+    scale = ops.cast(old, "float32") / ops.cast(new, "float32")
+    return ops.clip((position + 0.5) * scale - 0.5, 0.0, limit)
+
+
+def _weights(old, source, x):
+    """The matrix `(new, old)` of the weights of linear interpolation."""
     neighbor = ops.cast(ops.arange(old), "float32")
     distance = ops.abs(ops.expand_dims(source, 1) - neighbor)
-    return ops.cast(ops.maximum(1.0 - distance, 0.0), dtype)
+    return ops.cast(ops.maximum(1.0 - distance, 0.0), x.dtype)
 
 
 def _smooth_weights(old, new, dtype):

@@ -1,7 +1,10 @@
 """Several devices on JAX, by `keras.distribution.DataParallel`."""
 
+import atexit
 import contextlib
 import math
+import os
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +13,7 @@ import keras
 import numpy as np
 from jax.experimental.multihost_utils import process_allgather
 
+from keras_seg.distributed.processes import OthersLost
 from keras_seg.distributed.processes import lost_others
 from keras_seg.keras_private import placing_batches
 from keras_seg.training.engine import Engine
@@ -39,12 +43,17 @@ class JAXEngine(Engine):
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
-        with (
-            lost_others(),
-            self._distribution.scope(),
-            placing_batches(self._place),
-        ):
-            yield
+        try:
+            with (
+                lost_others(),
+                self._distribution.scope(),
+                placing_batches(self._place),
+            ):
+                yield
+        except OthersLost:
+            # JAX would wait for them when Python ends, and abort.
+            atexit.register(_end_at_once)
+            raise
 
     def _digests(self, own: bytes) -> list[bytes]:
         if self.processes == 1:
@@ -66,6 +75,12 @@ class JAXEngine(Engine):
             nowhere = jax.sharding.PartitionSpec()
             sharding = jax.sharding.NamedSharding(sharding.mesh, nowhere)
         return jax.make_array_from_process_local_data(sharding, array)
+
+
+def _end_at_once() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 class SplitWeights(keras.distribution.ModelParallel):

@@ -16,7 +16,13 @@ from typing import IO
 
 from keras_seg.runs.files import RunError
 
-__all__ = ["free_address", "lost_others", "place_in_group", "run_processes"]
+__all__ = [
+    "OthersLost",
+    "free_address",
+    "lost_others",
+    "place_in_group",
+    "run_processes",
+]
 
 # Number, how many, the address of the first: of a process begun here.
 VARIABLE = "KERAS_SEG_PROCESS"
@@ -24,9 +30,13 @@ VARIABLE = "KERAS_SEG_PROCESS"
 # it by that.
 GRACE = 3
 _LOST = re.compile(
-    "gloo|nccl|connection (closed|reset)|coordination service|heartbeat",
+    r"\bgloo\b|nccl|connection (closed|reset)|coordination service|heartbeat",
     re.IGNORECASE,
 )
+
+
+class OthersLost(RunError):
+    """Another process of the group has ended."""
 
 
 def place_in_group() -> tuple[tuple[int, int], str] | None:
@@ -138,16 +148,16 @@ def lost_others() -> Iterator[None]:
     """Says so if another process of the group has ended.
 
     Raises:
-        RunError: If what was raised inside comes from that.
+        OthersLost: If what was raised inside comes from that.
     """
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         if not _LOST.search(str(error)):
             raise
         # Where they are of one machine, the other is named meanwhile.
         time.sleep(2 * GRACE)
-        raise RunError(
+        raise OthersLost(
             "Another process that trains this model has ended; its own "
             "machine says why. Fix: begin all of them again with --resume."
         ) from error

@@ -32,6 +32,7 @@ def command(*arguments):
         [sys.executable, "-m", "keras_seg.cli", *map(str, arguments)],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -48,16 +49,36 @@ def workers(process):
     return [int(number) for number in pathlib.Path(path).read_text().split()]
 
 
+@pytest.fixture
+def data(tmp_path):
+    images, masks = synthetic.membranes(9, size=32)
+    folder, classes = tmp_path / "data", synthetic.MEMBRANE_CLASSES
+    synthetic.write_folder(folder, images[:7], masks[:7], classes, "train")
+    synthetic.write_folder(folder, images[7:], masks[7:], classes, "val")
+    return folder
+
+
+def train_here(*arguments):
+    result = CliRunner().invoke(app, ["train", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+
+
+def assert_same_run(out, whole):
+    (facts, arrays), (expected_facts, expected) = (
+        read_checkpoint(path / "state.npz") for path in (out, whole)
+    )
+    assert facts["epoch"] == expected_facts["epoch"] == 8
+    assert list(arrays) == list(expected)
+    for name, array in arrays.items():
+        np.testing.assert_allclose(array, expected[name], atol=1e-4)
+
+
 @pytest.mark.skipif(
     keras.config.backend() != "torch", reason="one process has all devices"
 )
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
-def test_killed_worker(tmp_path):
+def test_killed_worker(data, tmp_path):
     """The run goes on, on another number of devices, as if nothing was."""
-    images, masks = synthetic.membranes(9, size=32)
-    data, classes = tmp_path / "data", synthetic.MEMBRANE_CLASSES
-    synthetic.write_folder(data, images[:7], masks[:7], classes, "train")
-    synthetic.write_folder(data, images[7:], masks[7:], classes, "val")
     out, whole = tmp_path / "out", tmp_path / "whole"
     process = command("train", data, "--out", out, *OPTIONS, "--devices", 2)
     wait_for(out / "state.npz", process)
@@ -68,20 +89,54 @@ def test_killed_worker(tmp_path):
     assert "Process 1 of 2 was ended by SIGKILL, and the others" in said
     assert f"keras-seg train --resume {out}" in said
     assert "Traceback" not in said
-    for arguments in (
-        ("--resume", out, "--quiet"),
-        (data, "--out", whole, *OPTIONS),
-    ):
-        result = CliRunner().invoke(app, ["train", *map(str, arguments)])
-        assert result.exit_code == 0, result.output
+    train_here("--resume", out, "--quiet")
+    train_here(data, "--out", whole, *OPTIONS)
     assert "on 2 devices" in (out / "log.txt").read_text()
-    (facts, arrays), (expected_facts, expected) = (
-        read_checkpoint(path / "state.npz") for path in (out, whole)
+    assert_same_run(out, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    keras.config.backend() == "tensorflow", reason="trains in one process"
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_two_machines(data, tmp_path, monkeypatch):
+    """By --process; one of them loses its worker; resumed by --hosts."""
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    address = processes.free_address()
+    begun = [
+        command(
+            *("train", data, "--out", out, *OPTIONS),
+            *("--process", f"{number}/2", "--coordinator", address),
+        )
+        for number in range(2)
+    ]
+    wait_for(out / "state.npz", begun[0])
+    os.kill(*workers(begun[1]), signal.SIGKILL)
+    begin = time.monotonic()
+    said = [process.communicate(timeout=120)[1] for process in begun]
+    assert [process.returncode for process in begun] == [1, 1]
+    assert "Another process that trains this model has ended" in said[0]
+    assert "Process 1 of 2 was ended by SIGKILL" in said[1]
+    assert "Traceback" not in "".join(said)
+    assert time.monotonic() - begin < 60
+    # Machines are told apart by their names, which resolve to this one.
+    names = ["127.0.0.1", "127.0.0.2"]
+    hosts = tmp_path / "hosts"
+    hosts.write_text("\n".join([processes.free_address(), names[1]]))
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, socket\nsocket.gethostname = lambda: os.environ['NAME']"
     )
-    assert facts["epoch"] == expected_facts["epoch"] == 8
-    assert list(arrays) == list(expected)
-    for name, array in arrays.items():
-        np.testing.assert_allclose(array, expected[name], atol=1e-4)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    begun = []
+    for name in names:
+        monkeypatch.setenv("NAME", name)
+        begun.append(command("train", "--resume", out, "--hosts", hosts))
+    said = [process.communicate(timeout=300)[1] for process in begun]
+    assert [process.returncode for process in begun] == [0, 0], said
+    assert (out / "log.txt").read_text().count("on 2 devices") == 2
+    train_here(data, "--out", whole, *OPTIONS)
+    assert_same_run(out, whole)
 
 
 WORKER = """
@@ -146,16 +201,17 @@ def test_worker_ends_with_its_parent(monkeypatch):
 
 
 @pytest.mark.once
-def test_another_process_that_ends_is_named(monkeypatch):
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError])
+def test_another_process_that_ends_is_named(monkeypatch, kind):
     monkeypatch.setattr(processes, "GRACE", 0)
     with (
         pytest.raises(RunError, match="Another process that trains"),
         processes.lost_others(),
     ):
-        raise RuntimeError("gloo/pair.cc: Connection closed by peer")
-    with pytest.raises(RuntimeError, match="^of a bug$"):
+        raise kind("gloo/pair.cc: Connection closed by peer")
+    with pytest.raises(kind, match="^of a bug$"):
         with processes.lost_others():
-            raise RuntimeError("of a bug")
+            raise kind("of a bug")
 
 
 @pytest.mark.once

@@ -17,7 +17,6 @@ import sys
 
 import numpy as np
 
-
 VIEWS = ["--scales", "1,1.5", "--mirror"]
 
 

@@ -39,6 +39,19 @@ def test_drawn_sections(tmp_path):
         assert picture.width > 5 * 256
 
 
+def test_on_weights_of_photographs(tmp_path, data_dir):
+    weights = data_dir / "weights/mobilenet_v2_1.0_224_imagenet_notop.h5"
+    only = ("--only", "U-Net on MobileNetV2", "--seed", 1)
+    done = run(
+        *("--out", tmp_path, "--weights", weights, "--minutes", 0.1), *only
+    )
+    assert done.returncode == 0, done.stderr
+    [(name, row)] = json.loads((tmp_path / "results.json").read_text()).items()
+    # `applications.UNet("mobilenet_v2")`: the encoder and the decoder.
+    assert (name, row["parameters"]) == (only[1], 6_974_514)
+    assert 0 < row["V_Rand"] <= 1
+
+
 def test_masks_the_wrong_way_round(tmp_path):
     for folder in ("images", "labels"):
         (tmp_path / folder).mkdir()

@@ -4,7 +4,8 @@
 
 ISBI2012 is the data in the layout `images`, `labels`, `train.txt`, `val.txt`,
 where a mask is 0 at membranes and 255 elsewhere. Without it, sections are
-drawn by the package.
+drawn by the package. With `--weights`, MobileNetV2's of ImageNet, U-Net is
+trained on these, too; `--only` takes some of the systems.
 """
 
 import argparse
@@ -107,18 +108,26 @@ def main():
     parser.add_argument(
         "--filters", type=int, default=16, help="of U-Net; the paper's 64"
     )
+    parser.add_argument("--weights", help="MobileNetV2's, a file")
+    parser.add_argument("--only", nargs="+", help="systems, as in the table")
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     train, validation = read(options.data, options.membrane)
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(options.seed)
+    unet_minutes = options.minutes * (1 - WINDOW_SHARE)
     runs = {
         "k-means": lambda: systems.kmeans(train),
         "sliding window": lambda: systems.sliding_window(
             train, options.minutes * WINDOW_SHARE
         ),
-        "U-Net": lambda: systems.unet(
-            train, options.minutes * (1 - WINDOW_SHARE), options.filters
-        ),
+        "U-Net": lambda: systems.unet(train, unet_minutes, options.filters),
     }
+    if options.weights is not None:
+        runs["U-Net on MobileNetV2"] = lambda: systems.unet_on_weights(
+            train, unet_minutes, options.weights
+        )
+    if options.only is not None:
+        runs = {name: runs[name] for name in options.only}
     options.out.mkdir(parents=True, exist_ok=True)
     rows, maps = {}, {}
     for name, run in runs.items():

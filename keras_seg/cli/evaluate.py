@@ -153,14 +153,14 @@ def evaluate(
     from keras_seg.data.layout import choose_split
     from keras_seg.runs.recorded import fingerprint
 
-    views = {
+    views: dict[str, Any] = {
         "scales": parse_numbers("--scales", scales, 0.1, 10),
         "mirror": mirror,
         "output_stride": output_stride,
         "crf": crf,
     }
     options = spelled_out(views)
-    alter = functools.partial(altered, **views) if options else None
+    alter: Any = functools.partial(altered, **views) if options else None
     set_limits(max_pixels, max_annotation_bytes)
     if ray is not None and (trimap or calibration):
         raise ValueError(

@@ -47,7 +47,11 @@ def convert(
         shape=model.inputs[0].shape, dtype="float32", name="image"
     )
     try:
-        with portable_forms(), _quiet(), _copies_collected(known, model):
+        with (
+            portable_forms(known.name),
+            _quiet(),
+            _copies_collected(known, model),
+        ):
             model.export(
                 str(path),
                 format=known.name,

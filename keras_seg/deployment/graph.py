@@ -1,5 +1,6 @@
 """The graph that is exported: what it takes, and what it returns."""
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -9,6 +10,7 @@ from keras import ops
 
 from keras_seg.deployment.formats import ExportError
 from keras_seg.deployment.metadata import output_name
+from keras_seg.deployment.portable_layers import portable_layers
 from keras_seg.inference.keras_models import ids_network
 from keras_seg.score_form import ScoreForm
 from keras_seg.score_form import score_thresholds
@@ -58,6 +60,8 @@ def exported_graph(
     batch = None if size is None else 1
     sides = size or (None, None)
     name, channels = network.name, network.inputs[0].shape[-1]
+    with contextlib.suppress(ValueError):  # No graph, or quantized layers.
+        network = portable_layers(network)
     first = layout == "nchw"
     image = keras.Input(
         batch_shape=(batch, channels, *sides)

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_seg.fast.convolution import conv
+from keras_seg.fast.convolution import is_written_with_holes
 from keras_seg.fast.convolution import torch_conv
 from keras_seg.fast.depthwise import depthwise_conv
 from keras_seg.ops.backend import add_bias
@@ -77,14 +78,15 @@ def atrous_conv(
         )
         if y is not None:
             return add_bias(y, bias, data_format)
+    holes = dilation_rate, dilation_rate
     if keras.config.backend() == "torch":
-        rates = dilation_rate, dilation_rate
-        return torch_conv(x, kernel, rates, pads, data_format, bias=bias)
-    if pads == ((0, 0), (0, 0)):
+        return torch_conv(x, kernel, holes, pads, data_format, bias=bias)
+    written = is_written_with_holes(holes, "valid", data_format)
+    if written or pads == ((0, 0), (0, 0)):
         return conv(
-            x,
+            pad_spatial(x, pads[0], pads[1], data_format),
             kernel,
-            dilation_rate=(dilation_rate, dilation_rate),
+            dilation_rate=holes,
             data_format=data_format,
             bias=bias,
         )

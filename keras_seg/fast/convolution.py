@@ -14,6 +14,7 @@ from keras import ops
 from keras_seg.keras_private import has_value
 from keras_seg.ops.backend import add_bias
 from keras_seg.ops.backend import channel_axis
+from keras_seg.ops.backend import is_portable
 from keras_seg.ops.backend import on_cpu
 from keras_seg.ops.backend import same_floats
 from keras_seg.ops.backend import spatial_axes
@@ -22,7 +23,13 @@ from keras_seg.ops.padding import explicit_same
 from keras_seg.ops.padding import pad_spatial
 from keras_seg.ops.padding import windows
 
-__all__ = ["conv", "lay_out_kernel", "torch_conv"]
+__all__ = [
+    "conv",
+    "is_written_with_holes",
+    "lay_out_kernel",
+    "torch_conv",
+    "with_holes",
+]
 
 
 def conv(
@@ -99,6 +106,8 @@ def conv(
         x, padding = explicit_same(
             x, kernel.shape[:2], strides, dilation_rate, data_format
         )
+    if is_written_with_holes(dilation_rate, padding, data_format):
+        return add_bias(with_holes(x, kernel, dilation_rate), bias, data_format)
     y = ops.conv(
         x,
         kernel,
@@ -117,6 +126,36 @@ def _product(x, kernel):
     channels, filters = kernel.shape[2:]
     y = ops.matmul(ops.reshape(x, (-1, channels)), kernel[0, 0])
     return ops.reshape(y, (*x.shape[:3], filters))
+
+
+def is_written_with_holes(dilation_rate, padding, data_format):
+    """Whether `with_holes` is to be used, in an exported file."""
+    return (
+        keras.config.backend() == "tensorflow"
+        and max(dilation_rate) > 1
+        and (padding, data_format) == ("valid", "channels_last")
+        and is_portable("onnx", "openvino")
+    )
+
+
+def with_holes(x, kernel, dilation_rate, depthwise=False):
+    """A "valid" convolution with holes as one operation of TensorFlow.
+
+    `tf.nn.convolution` and `tf.nn.depthwise_conv2d` cut a map of unknown size
+    into a batch of small maps instead, and files keep it so. TensorFlow can
+    write the depthwise operation, but not run it.
+    """
+    import tensorflow as tf
+
+    raw = tf.raw_ops
+    operation = raw.DepthwiseConv2dNative if depthwise else raw.Conv2D
+    return operation(
+        input=x,
+        filter=kernel,
+        strides=[1, 1, 1, 1],
+        padding="VALID",
+        dilations=[1, *dilation_rate, 1],
+    )
 
 
 def lay_out_kernel(kernel):

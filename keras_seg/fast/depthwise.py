@@ -6,7 +6,9 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_seg.fast.convolution import is_written_with_holes
 from keras_seg.fast.convolution import torch_conv
+from keras_seg.fast.convolution import with_holes
 from keras_seg.ops.backend import add_bias
 from keras_seg.ops.backend import on_cpu
 from keras_seg.ops.backend import same_floats
@@ -87,6 +89,9 @@ def depthwise_conv(
         x, padding = explicit_same(
             x, kernel.shape[:2], strides, dilation_rate, data_format
         )
+    if is_written_with_holes(dilation_rate, padding, data_format):
+        y = with_holes(x, kernel, dilation_rate, depthwise=True)
+        return add_bias(y, bias, data_format)
     y = ops.depthwise_conv(
         x,
         kernel,

@@ -11,6 +11,7 @@ from keras_seg.fast.convolution import conv
 from keras_seg.fast.convolution import lay_out_kernel
 from keras_seg.fast.depthwise import depthwise_conv
 from keras_seg.ops.backend import add_bias
+from keras_seg.ops.backend import is_portable
 from keras_seg.ops.backend import same_floats
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.ops.padding import pad_spatial
@@ -202,6 +203,11 @@ class BatchNorm(keras.layers.BatchNormalization):
 def _by_constants(x, mean, variance, gamma, beta, axis, epsilon):
     import torch
 
+    if is_portable():  # Runtimes know it, and make it part of convolutions.
+        y = torch.nn.functional.batch_norm(
+            torch.movedim(x, axis, 1), mean, variance, gamma, beta, eps=epsilon
+        )
+        return torch.movedim(y, 1, axis)
     scale = torch.rsqrt(variance + epsilon)
     if gamma is not None:
         scale = scale * gamma

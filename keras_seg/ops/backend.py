@@ -227,26 +227,29 @@ def lowest(dtype):
     return -float("inf")
 
 
-_elsewhere = contextvars.ContextVar("elsewhere", default=False)
+_written: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+    "written", default=None
+)
 
 
 @contextlib.contextmanager
-def portable_forms():
-    """Context in which operations take the form that every runtime knows.
+def portable_forms(format_name):
+    """Context in which operations take the form that a format's runtime knows.
 
     An exported graph runs elsewhere, where what is fast in this process may be
-    slow or missing.
+    slow or missing. `format_name` is one of Keras's, such as `"onnx"`.
     """
-    token = _elsewhere.set(True)
+    token = _written.set(format_name)
     try:
         yield
     finally:
-        _elsewhere.reset(token)
+        _written.reset(token)
 
 
-def is_portable():
-    """Whether the code runs within `portable_forms`."""
-    return _elsewhere.get()
+def is_portable(*format_names):
+    """Whether the code runs within `portable_forms`, of one of the formats."""
+    written = _written.get()
+    return written in format_names if format_names else written is not None
 
 
 def on_cpu(x):

@@ -130,7 +130,8 @@ def pad_spatial(
     if all(isinstance(n, int) and n == 0 for pad in spatial for n in pad):
         return x
     padded = ops.pad(x, pads, constant_values=value)
-    if None not in padded.shape[1:]:
+    known = all(isinstance(n, int) for pad in spatial for n in pad)
+    if known or is_portable("onnx", "openvino"):
         return padded
     # After padding by an amount not known yet, TensorFlow Lite knows no size
     # at all, and convolves for no number of channels that it does not know.
@@ -139,10 +140,11 @@ def pad_spatial(
 
 
 def explicit_same(x, kernel_size, strides, rates, data_format):
-    """Pads as a convolution with "same" and a stride pads by itself.
+    """Pads as a "same" convolution with a stride or holes pads by itself.
 
     For files of any size: OpenCV 5.0 misreads ONNX's `SAME_UPPER` with a
-    stride, without a word, and reads zeros that are padded before.
+    stride, without a word, and reads zeros that are padded before. TensorFlow
+    cuts a map of unknown size into small ones for holes.
 
     Args:
         x: tensor of maps, rank 4.
@@ -156,7 +158,7 @@ def explicit_same(x, kernel_size, strides, rates, data_format):
     shape = ops.shape(x)
     sizes = [shape[axis] for axis in spatial_axes(data_format)]
     known = all(isinstance(size, int) for size in sizes)
-    if known or max(strides) == 1 or not is_portable():
+    if known or max(*strides, *rates) == 1 or not is_portable():
         return x, "same"
     (rows, columns), _ = windows(sizes, kernel_size, strides, rates, "same")
     return pad_spatial(x, rows, columns, data_format), "valid"
@@ -196,5 +198,8 @@ def _windows(size, taps, stride, rate, padding):
         return (0, 0), (size - span) // stride + 1
     most = ops.maximum if ops.is_tensor(size) else max
     count = ceil_division(size, stride)
-    zeros = most((count - 1) * stride + span - size, 0)
+    # At stride 1 the size plays no part: it may be unknown.
+    zeros = (
+        most((count - 1) * stride + span - size, 0) if stride > 1 else span - 1
+    )
     return (zeros // 2, zeros - zeros // 2), count

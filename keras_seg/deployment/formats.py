@@ -103,7 +103,10 @@ FORMATS = (
         ".xml",
         any_size=("tensorflow",),
         one_size=("torch",),
-        writers={"tensorflow": ("openvino",), "torch": ("openvino",)},
+        writers={
+            "tensorflow": ("openvino",),
+            "torch": ("openvino", "onnx", "onnxscript", "onnxruntime"),
+        },
         runtimes=("openvino",),
     ),
     Format(

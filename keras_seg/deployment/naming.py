@@ -109,10 +109,6 @@ def _write_openvino(path: pathlib.Path, metadata: ExportMetadata) -> None:
     )
     network.inputs[0].set_names({"image"})
     network.outputs[0].set_names({metadata.output_name})
-    if metadata.size:  # PyTorch leaves the sides of the image open.
-        sides = {"channels": metadata.channels, "batch": 1}
-        sides |= dict(zip(("height", "width"), metadata.size, strict=True))
-        network.reshape([sides[axis] for axis in metadata.axes("channels")])
     renamed = path.with_name(f"named_{path.name}")
     openvino.save_model(network, renamed, compress_to_fp16=False)
     # The weights are read while the file is open.

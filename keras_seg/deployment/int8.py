@@ -14,7 +14,17 @@ def quantized(calibrated: bytes) -> bytes:
     half of what the rest loses on MobileNetV2.
     """
     import tensorflow
-    from tensorflow.lite.python.convert import mlir_quantize
+
+    try:
+        from tensorflow.lite.python.convert import mlir_quantize
+
+        operations_of = tensorflow.lite.Interpreter._get_ops_details
+    except (ImportError, AttributeError) as error:
+        raise RuntimeError(
+            f"int8 needs private functions of TensorFlow that "
+            f"{tensorflow.__version__} has not: {error}. Fix: an older "
+            "TensorFlow, or a newer keras_seg."
+        ) from error
 
     interpreter = tensorflow.lite.Interpreter(model_content=calibrated)
     tensors = {x["index"]: x for x in interpreter.get_tensor_details()}
@@ -23,7 +33,7 @@ def quantized(calibrated: bytes) -> bytes:
     of_size: set[int] = set()
     kept: set[int] = set()
     # In an order in which each is computed before it is used.
-    for operation in interpreter._get_ops_details():
+    for operation in operations_of(interpreter):
         name = operation["op_name"]
         inputs, outputs = map(set, (operation["inputs"], operation["outputs"]))
         sees_image = name != "SHAPE" and inputs & of_image

@@ -22,6 +22,7 @@ from keras_seg.deployment import ExportedModel
 from keras_seg.deployment import ExportError
 from keras_seg.deployment import convert
 from keras_seg.deployment import exporting
+from keras_seg.deployment.int8 import quantized
 from keras_seg.deployment.verification import probe_images
 from keras_seg.inference import set_temperature
 from keras_seg.inference import set_threshold
@@ -381,6 +382,20 @@ def test_quantized(model, tmp_path):
     assert parameters < saved[0] < saved[1] < 3 * parameters
     for one, least in (("float16", 0.99), ("int8", 0.9)):
         assert min(a.same_class for a in found[one].agreements) > least
+
+
+@pytest.mark.skipif(
+    keras.config.backend() != "tensorflow", reason="TensorFlow writes LiteRT."
+)
+@pytest.mark.parametrize("name", ["mlir_quantize", "_get_ops_details"])
+def test_what_tensorflow_no_longer_has_is_named(name, monkeypatch):
+    import tensorflow
+    from tensorflow.lite.python import convert as converter
+
+    owner = converter if name[0] == "m" else tensorflow.lite.Interpreter
+    monkeypatch.delattr(owner, name)
+    with pytest.raises(RuntimeError, match=f"has not: .*{name}.*Fix: an older"):
+        quantized(b"")
 
 
 @pytest.mark.skipif(

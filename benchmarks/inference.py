@@ -56,7 +56,12 @@ NETWORKS = {
     "fcn8s_vgg16": 500,
 }
 
-SUFFIXES = {"onnx": ".onnx", "litert": ".tflite", "openvino": ".xml"}
+SUFFIXES = {
+    "onnx": ".onnx",
+    "litert": ".tflite",
+    "openvino": ".xml",
+    "bfloat16": ".xml",  # OpenVINO's, too.
+}
 
 ARGUMENTS = parse_arguments()
 machine.use(ARGUMENTS.threads)
@@ -157,9 +162,11 @@ def runners(name, side, folder):
     files = []
     for kind in ARGUMENTS.exported:
         path = pathlib.Path(folder) / f"{name}{SUFFIXES[kind]}"
-        # For images of any size the same files are slower, in OpenVINO thrice.
-        deployment.export(ours, path, size=(side, side), verify=False)
-        files.append(deployment.ExportedModel(path))
+        # OpenVINO is slower with files for images of any size.
+        if not path.exists():
+            deployment.export(ours, path, size=(side, side), verify=False)
+        half = kind == "bfloat16"
+        files.append(deployment.ExportedModel(path, bfloat16=half))
     return [
         run_peer,
         run_ours,

@@ -57,6 +57,16 @@ def test_missing(folder, tmp_path):
         ExportedModel(tmp_path / "a.xml")
 
 
+def test_bfloat16_keeps_eight_bits_and_is_openvinos_alone(folder):
+    x = np.random.default_rng(0).uniform(0, 255, (1, 32, 48, 3))
+    exact = ExportedModel(folder / "a.xml").predict_on_batch(x)
+    found = ExportedModel(folder / "a.xml", bfloat16=True).predict_on_batch(x)
+    # Rounded to 2**-9 of a value at each layer; equal on older processors.
+    assert abs(found - exact).max() < 2**-5 * abs(exact).max()
+    with pytest.raises(ExportError, match=r"Only OpenVINO .*a\.onnx"):
+        ExportedModel(folder / "a.onnx", bfloat16=True)
+
+
 def test_a_file_of_others(tmp_path):
     import onnx
 

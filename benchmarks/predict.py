@@ -132,7 +132,6 @@ def measure(folder, count, rounds, scale):
             CLASSES,
             tiles=None,
             batch_size=1,
-            probabilities=False,
             progress=lambda done: None,
         )
         end = time.perf_counter()

@@ -1,15 +1,18 @@
 """Imports on first use, imports of optional packages, calls after an import."""
 
+import contextlib
 import importlib
 import importlib.abc
 import importlib.util
 import sys
 import types
 from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["after_import", "getter", "is_installed", "optional"]
+__all__ = ["after_import", "getter", "hidden", "is_installed", "optional"]
 
 
 def getter(package: str, files: Mapping[str, str]) -> Callable[[str], Any]:
@@ -34,6 +37,30 @@ def getter(package: str, files: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(module, name)
 
     return find
+
+
+@contextlib.contextmanager
+def hidden(names: Iterable[str]) -> Iterator[None]:
+    """Context in which some packages look as if they were not installed.
+
+    Those that are already imported stay. For libraries that import whatever
+    they find, used or not.
+
+    Example:
+
+    >>> with hidden(["this"]):
+    ...     import this
+    Traceback (most recent call last):
+    ModuleNotFoundError: import of this halted; None in sys.modules
+    """
+    gone = [name for name in names if name not in sys.modules]
+    # What Python's import system takes for a package that is not there.
+    sys.modules.update(dict.fromkeys(gone))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in gone:
+            del sys.modules[name]
 
 
 def after_import(name: str, call: Callable[[], object]) -> None:

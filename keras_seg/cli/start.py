@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
+from keras_seg.lazy import hidden
 from keras_seg.lazy import is_installed
 
 __all__ = [
@@ -31,6 +32,9 @@ __all__ = [
 ]
 
 BACKENDS = ("tensorflow", "jax", "torch")
+# Keras and TensorFlow import these where they find them, which takes half of
+# their time, for interfaces that no command uses.
+UNUSED = ("IPython", "matplotlib", "pandas", "sklearn")
 # Seconds from a signal to the end of the process, whatever catches it.
 SECONDS = 10
 # A copy of the standard error while a signal ends the process at once.
@@ -198,7 +202,8 @@ def use_backend() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Threads that wait in busy loops take the processor from each other.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    with _at_once(), console.quiet():
+    unused = UNUSED if backend == "jax" else (*UNUSED, "jax")
+    with _at_once(), console.quiet(), hidden(unused):
         importlib.import_module("keras")
 
 

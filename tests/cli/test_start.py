@@ -126,6 +126,20 @@ def test_obeyed(machine):
     assert machine("tensorflow", "torch", chosen="torch") == ("torch", "")
 
 
+def test_what_no_command_uses_is_hidden_from_keras(machine, monkeypatch):
+    hidden = []
+
+    def hide(names):
+        hidden.append(set(names))
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(start, "hidden", hide)
+    machine("jax")
+    machine("tensorflow", environment="tensorflow")
+    assert hidden[0] >= {"sklearn", "pandas"}
+    assert hidden[1] - hidden[0] == {"jax"}
+
+
 def test_what_is_installed(machine):
     assert machine("torch") == (
         "torch",

@@ -1,7 +1,6 @@
 """`keras-seg evaluate`: the scores of a trained model on a data set."""
 
 import functools
-import json
 import pathlib
 import shlex
 from typing import TYPE_CHECKING
@@ -21,6 +20,8 @@ from keras_seg.cli.altering import altered
 from keras_seg.cli.altering import spelled_out
 from keras_seg.cli.evaluation_data import read_pairs
 from keras_seg.cli.evaluation_data import trained_on
+from keras_seg.cli.evaluation_files import Record
+from keras_seg.cli.evaluation_files import write_report
 from keras_seg.cli.network import KINDS
 from keras_seg.cli.network import open_network
 from keras_seg.cli.network import say_tiles
@@ -43,20 +44,10 @@ from keras_seg.hub.names import spelled
 from keras_seg.words import count
 
 if TYPE_CHECKING:
-    from keras_seg.data import Folder
-    from keras_seg.inference import Evaluation
     from keras_seg.inference import Reliability
     from keras_seg.runs import RunFolder
 
 __all__ = ["evaluate"]
-
-EXAMPLES = 8
-# Endings of the files of an evaluation.
-PARTS = (
-    *(".csv", "_images.csv", "_worst.png", "_confusion.png"),
-    *("_trimap.csv", "_trimap.png"),
-    *("_reliability.csv", "_reliability.png"),
-)
 
 
 def evaluate(
@@ -217,7 +208,7 @@ def evaluate(
     }
     if options:
         facts["options"] = options
-    record = _Record(folder, name, facts)
+    record = Record(folder, name, facts)
     if not overwrite:
         record.refuse_other_data()
     images_seen = trained_on(run, pairs, facts["fingerprint"], data)
@@ -252,7 +243,7 @@ def evaluate(
     title = ", ".join([facts["model"], *options, images])
     console.show_scores(found.rows(), title)
     record.remove_earlier()
-    written = _report(folder, name, found, pairs)
+    written = write_report(folder, name, found, pairs)
     record.write()
     if found.reliability is not None:
         keeps = not (images_seen or is_name(network))
@@ -277,85 +268,3 @@ def _keep_temperature(
         f"{found.error_after:.4f} at the temperature {found.temperature:.3f}, "
         f"which {kept}."
     )
-
-
-def _report(
-    run: "RunFolder",
-    name: str,
-    found: "Evaluation",
-    pairs: "Folder",
-) -> list[pathlib.Path]:
-    """Writes the tables, and the pictures that can be drawn here."""
-    import numpy as np
-
-    from keras_seg import visualization
-
-    images = [
-        {"image": str(pair.image), "mean_iou": float(value)}
-        for pair, value in zip(pairs.pairs, found.per_image, strict=True)
-    ]
-    written = [
-        run.write_table(f"{name}.csv", found.rows()),
-        run.write_table(f"{name}_images.csv", images),
-    ]
-    pictures = {}
-    if found.worst(EXAMPLES):
-        pictures["worst"] = np.asarray(found.show_worst(EXAMPLES))
-    if visualization.can_plot():
-        if found.matrix.ndim == 2:
-            pictures["confusion"] = visualization.confusion(
-                found.matrix, found.class_table.names
-            )
-        if found.reliability is not None:
-            rows = found.reliability.rows()
-            pictures["reliability"] = visualization.reliability(rows)
-        if found.bands is not None:
-            pictures["trimap"] = visualization.trimap_curve(found.bands)
-    if found.bands is not None:
-        rows = [
-            {"width": width, "mean_iou": float(band.mean_iou)}
-            for width, band in found.bands.items()
-        ]
-        written.append(run.write_table(f"{name}_trimap.csv", rows))
-    if found.reliability is not None:
-        table = run.write_table(
-            f"{name}_reliability.csv", found.reliability.rows()
-        )
-        written.append(table)
-    for part, picture in pictures.items():
-        run.write_picture(f"{name}_{part}.png", picture)
-        written.append(run.path / f"{name}_{part}.png")
-    return written
-
-
-class _Record:
-    """The JSON file of facts about the data and the model of an evaluation."""
-
-    def __init__(self, run: "RunFolder", name: str, facts: dict[str, Any]):
-        self._run, self._name, self._facts = run, name, facts
-        try:
-            text = (run.path / f"{name}.json").read_text(encoding="utf-8")
-            self._earlier = dict(json.loads(text))
-        except (OSError, ValueError, TypeError):
-            self._earlier = {}
-
-    def refuse_other_data(self) -> None:
-        """Refuses to replace the evaluation of other data."""
-        table = self._run.path / f"{self._name}.csv"
-        same = self._earlier.get("fingerprint") == self._facts["fingerprint"]
-        if table.exists() and not same:
-            raise ValueError(
-                f"{table} is of other data: "
-                f"{self._earlier.get('data', 'it is not known which')}. Fix: "
-                "--name NAME for other names of the files, or --overwrite."
-            )
-
-    def remove_earlier(self) -> None:
-        """Removes the files of an earlier, different evaluation."""
-        known = {key: self._earlier.get(key) for key in self._facts}
-        for part in () if known == self._facts else PARTS:
-            (self._run.path / f"{self._name}{part}").unlink(missing_ok=True)
-
-    def write(self) -> None:
-        text = json.dumps(self._facts, indent=2) + "\n"
-        self._run.write_text(f"{self._name}.json", text)

@@ -205,7 +205,7 @@ def test_convolutions_with_a_stride_pad_by_themselves(tmp_path):
 @pytest.mark.skipif(
     keras.config.backend() != "tensorflow", reason="tf2onnx is TensorFlow's"
 )
-def test_few_copies_of_a_large_graph_are_alive(model, tmp_path, monkeypatch):
+def test_few_copies_of_a_large_graph_are_alive(tmp_path, monkeypatch):
     """One is optimized, one is kept in case that fails, and what was before;
     Python by itself, whose collector is off here, keeps all of them."""
     from tf2onnx.optimizer.optimizer_base import GraphOptimizerBase
@@ -220,6 +220,7 @@ def test_few_copies_of_a_large_graph_are_alive(model, tmp_path, monkeypatch):
 
     monkeypatch.setattr(GraphOptimizerBase, "optimize", optimize)
     most = {}
+    model = UNet(classes=3, filters=4, depth=1)
     gc.disable()
     try:
         for many in (0, model.count_params() + 1):

@@ -2,6 +2,7 @@
 
 # ruff: noqa: E402
 
+import atexit
 import contextlib
 import gc
 import os
@@ -78,6 +79,15 @@ def pytest_collection_finish():
     that took 5 of the 72 seconds of some files on TensorFlow."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure():
+    """JAX would take a minute to forget all that the tests compiled."""
+    if keras.backend.backend() == "jax":
+        with contextlib.suppress(ImportError, AttributeError):
+            from jax._src.api import clean_up
+
+            atexit.unregister(clean_up)
 
 
 @pytest.fixture(autouse=True)

@@ -100,6 +100,20 @@ def settings():
     keras.config.set_dtype_policy("float32")
 
 
+def write_membranes(path, training, held_out):
+    """A folder of drawn pairs of 32×32, split into train and val."""
+    from keras_seg.data import synthetic
+
+    images, masks = synthetic.membranes(training + held_out, size=32)
+    classes = synthetic.MEMBRANE_CLASSES
+    for split, part in (
+        ("train", slice(training)),
+        ("val", slice(training, None)),
+    ):
+        synthetic.write_folder(path, images[part], masks[part], classes, split)
+    return path
+
+
 @pytest.fixture(scope="session")
 def data_dir():
     """The folder of real images, masks and weights; skips without it."""

@@ -8,10 +8,10 @@ from tests.networks import randomize
 
 __all__ = ["check_model"]
 
-# JAX compiles each network for each variant.
+# JAX compiles each network for each size and variant.
 COMPILES = keras.backend.backend() == "jax"
 COMPILED = ("fcn8s", "deeplabv3plus")
-SIZES = ((1, 1), (37, 60))
+SIZES = ((1, 1), (37, 60), (50, 33))
 
 
 def check_model(build, tmp_path, parity, *, classes=3, variants=True):
@@ -32,11 +32,14 @@ def check_model(build, tmp_path, parity, *, classes=3, variants=True):
 
     # Any size, logits at its size.
     for size, image in images.items():
+        if COMPILES and size == SIZES[2]:
+            continue
         logits = model.predict_on_batch(image)
         assert logits.shape == (1, *size, classes)
         assert logits.dtype == "float32"
         assert np.isfinite(logits).all()
-        parity(f"{model.name}_{size[0]}_{size[1]}", logits)
+        if size != SIZES[2]:
+            parity(f"{model.name}_{size[0]}_{size[1]}", logits)
     assert model.output_shape == (None, None, None, classes)
     image = images[SIZES[1]]
     parity(f"{model.name}_image", image)

@@ -205,9 +205,8 @@ def evaluate(
         "fingerprint": fingerprint(pairs),
         "model": source.path.name,
         "sha256": digest(source.path),
+        "options": options,
     }
-    if options:
-        facts["options"] = options
     record = Record(folder, name, facts)
     if not overwrite:
         record.refuse_other_data()

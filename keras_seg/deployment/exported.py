@@ -37,8 +37,8 @@ class ExportedModel:
     Args:
         path: str or path of the file, or the folder of a SavedModel.
         bfloat16: bool, whether OpenVINO computes in eight bits of precision,
-            which processors with AMX or AVX-512 BF16 do in less time; scores
-            then differ in the third digit. Defaults to False.
+            for which AMX and AVX-512 BF16 have instructions; scores then
+            differ in the third digit. Defaults to False.
 
     Attributes:
         metadata: `keras_seg.deployment.metadata.ExportMetadata`.

@@ -80,6 +80,18 @@ def test_what_predict_would_write_is_scored(run, data, invoke, rows, tmp_path):
 
 
 @pytest.mark.once
+def test_files_of_an_evaluation_with_other_options_go(
+    run, data, invoke, tmp_path
+):
+    command = ("evaluate", run, data, "--out", tmp_path / "scores")
+    invoke(*command, "--mirror", "--trimap", "label_change")
+    bands = tmp_path / "scores" / "evaluation_val_trimap.csv"
+    assert bands.is_file()
+    assert invoke(*command).exit_code == 0
+    assert not bands.exists()
+
+
+@pytest.mark.once
 def test_evaluate_splits_of_other_names(run, data, invoke, tmp_path):
     shutil.copytree(data / "train", tmp_path / "Train")
     shutil.copytree(data / "val", tmp_path / "Validation")

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from keras_seg.cli import app
 from keras_seg.cli.train_devices import Place
-from keras_seg.data import synthetic
 from keras_seg.distributed import processes
 from keras_seg.runs import RunError
 from keras_seg.training.checkpoint import read_checkpoint
 from tests.conftest import ROOT
+from tests.conftest import write_membranes
 
 OPTIONS = (
     "--model unet --backbone none --option filters=4 --option depth=1 "
@@ -51,11 +51,7 @@ def workers(process):
 
 @pytest.fixture
 def data(tmp_path):
-    images, masks = synthetic.membranes(9, size=32)
-    folder, classes = tmp_path / "data", synthetic.MEMBRANE_CLASSES
-    synthetic.write_folder(folder, images[:7], masks[:7], classes, "train")
-    synthetic.write_folder(folder, images[7:], masks[7:], classes, "val")
-    return folder
+    return write_membranes(tmp_path / "data", 7, 2)
 
 
 def train_here(*arguments):

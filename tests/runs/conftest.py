@@ -1,12 +1,8 @@
 import pytest
 
-from keras_seg.data import synthetic
+from tests.conftest import write_membranes
 
 
 @pytest.fixture
 def folder(tmp_path):
-    images, masks = synthetic.membranes(5, size=32)
-    path, classes = tmp_path / "data", synthetic.MEMBRANE_CLASSES
-    synthetic.write_folder(path, images[:3], masks[:3], classes, "train")
-    synthetic.write_folder(path, images[3:], masks[3:], classes, "val")
-    return path
+    return write_membranes(tmp_path / "data", 3, 2)

@@ -50,11 +50,8 @@ def check_layer(
 
     # Values, and the shape and type that are promised before.
     output = as_tuple(layer(*inputs))
-    symbols = [
-        keras.KerasTensor(np.shape(x), dtype=str(np.asarray(x).dtype))
-        for x in inputs
-    ]
-    for promised, kept in zip(as_tuple(layer(*symbols)), output, strict=True):
+    promises = as_tuple(layer(*map(_symbol, inputs)))
+    for promised, kept in zip(promises, output, strict=True):
         assert tuple(promised.shape) == tuple(kept.shape)
         assert promised.dtype == keras.backend.standardize_dtype(kept.dtype)
     assert len(layer.trainable_weights) == trainable_weights
@@ -83,7 +80,7 @@ def check_layer(
     if keras.backend.backend() == "jax":  # It compiles every operation anew.
         policies = policies[:2]
     for policy in policies:
-        half = as_tuple(layer_class(**config, dtype=policy)(*inputs))[0]
+        half = _run(layer_class(**config, dtype=policy), inputs)[0]
         half_dtype = policy.removeprefix("mixed_")
         assert keras.backend.standardize_dtype(half.dtype) == half_dtype
         assert np.isfinite(
@@ -94,6 +91,23 @@ def check_layer(
         _check_formats(layer_class, config, inputs, layer, output)
     if train:
         _check_training(layer_class, config, inputs)
+
+
+def _symbol(x):
+    return keras.KerasTensor(np.shape(x), dtype=str(np.asarray(x).dtype))
+
+
+def _run(layer, inputs, weights=()):
+    """What a new layer gives, from these weights where it is to have them."""
+    layer(*map(_symbol, inputs))
+    if weights:
+        layer.set_weights(weights)
+    if keras.backend.backend() != "jax":
+        return as_tuple(layer(*inputs))
+    # Compiled whole: operation by operation takes five times as long.
+    import jax
+
+    return as_tuple(jax.jit(lambda *x: layer(*x))(*inputs))
 
 
 def as_tuple(outputs):
@@ -113,11 +127,9 @@ def assert_close(outputs, expected):
 def _check_formats(layer_class, config, inputs, layer, output):
     first = layer_class(**{**config, "data_format": "channels_first"})
     turned = [np.moveaxis(np.asarray(x), -1, 1) for x in inputs]
-    first(*turned)
-    first.set_weights(layer.get_weights())
     turned_back = [
         np.moveaxis(ops.convert_to_numpy(x), 1, -1)
-        for x in as_tuple(first(*turned))
+        for x in _run(first, turned, layer.get_weights())
     ]
     assert_close(turned_back, output)
 

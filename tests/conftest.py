@@ -21,6 +21,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+# So little that a test can see whether Ray's workers wait where it is full.
+os.environ.setdefault("RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES", str(2**27))
 if os.environ.get("KERAS_BACKEND") == "jax":
     # Tests compile far more than they run: without LLVM's optimization a
     # third faster, without its expensive passes a sixth, with the emitters of

@@ -213,7 +213,7 @@ def evaluate(
     images_seen = trained_on(run, pairs, facts["fingerprint"], data)
     console.warn(images_seen)
     model = source.load()
-    if alter is not None and ray is None:
+    if alter is not None:
         model = alter(model)
     say_tiles(model, [pair.image for pair in pairs.pairs])
     folder.path.mkdir(parents=True, exist_ok=True)

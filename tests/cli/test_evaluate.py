@@ -53,8 +53,10 @@ def test_evaluate(run, model, data, invoke, rows):
 
 
 @pytest.mark.once
-def test_what_predict_would_write_is_scored(run, data, invoke, rows, tmp_path):
-    """By the masks that `predict` writes with the same options."""
+def test_what_predict_would_write_is_scored(
+    cluster, run, data, invoke, rows, tmp_path
+):
+    """By the masks that `predict` writes with the same options, and by Ray."""
     options = ("--scales", "0.5,1", "--mirror", "--crf")
     out = tmp_path / "scores"
     result = invoke("evaluate", run, data, "--out", out, *options)
@@ -74,6 +76,12 @@ def test_what_predict_would_write_is_scored(run, data, invoke, rows, tmp_path):
         [float(row["iou"]) for row in rows(out / "evaluation_val.csv")],
         scores(matrix).per_class_iou,
     )
+    several = tmp_path / "several"
+    options += ("--ray", "local", "--workers", "1")
+    found = invoke("evaluate", run, data, "--out", several, *options)
+    assert found.stdout == result.stdout.replace(str(out), str(several))
+    for file in out.iterdir():
+        assert (several / file.name).read_bytes() == file.read_bytes()
     refused = invoke("evaluate", run, data, "--mirror", "--calibration")
     assert refused.exit_code == 1
     assert "Fix: leave out --mirror." in refused.stderr

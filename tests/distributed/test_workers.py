@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -56,6 +57,23 @@ def test_errors_come_as_they_were_raised(cluster, tmp_path):
     with pytest.raises(WorkerError, match="2 workers need .* and 1 GPUs"):
         list(spread(Noting(tmp_path, {}), [1, 2], gpus=0.5))
     assert list(spread(Noting(tmp_path, {}), [])) == []
+
+
+class Bulky(Noting):
+    """Makes a function that returns 8 MiB."""
+
+    def __call__(self):
+        run = super().__call__()
+        return lambda item: run(item) and os.urandom(2**23)
+
+
+def test_workers_wait_for_who_reads_what_they_found(cluster, tmp_path):
+    """The store has room for 16 of the 40; nothing is written to disk."""
+    make, ahead = Bulky(tmp_path, {}), []
+    for done, _ in enumerate(spread(make, range(10, 50), workers=1), start=1):
+        time.sleep(0.1)
+        ahead.append(make.calls("*") - make.calls("made") - done)
+    assert done == 40 and 0 < max(ahead) < 10
 
 
 @pytest.mark.slow

@@ -1,17 +1,21 @@
-"""`keras-seg predict --ray`: workers, images, the memory of the driver.
+"""`keras-seg predict --ray`: workers, images, rasters and memory.
 
     python benchmarks/ray_predict.py --images 100 1000 --workers 1 2
+    python benchmarks/ray_predict.py --images --rasters 5000 20000 --workers 1 2
 
-Writes an exported network of one convolution and small images, and predicts
-them by the command itself: without Ray, and with each number of workers. A row
-has the seconds of the whole command, the images a second after the first one
-was noted, so that starting Ray does not count, and the largest resident memory
-of the command, in which neither images nor masks are.
+Writes an exported network of one convolution, and small images or a GeoTIFF,
+and predicts them by the command itself: without Ray, and with each number of
+workers. A row has the seconds of the whole command; for images, how many a
+second after the first one was noted, so that starting Ray does not count; and
+the largest resident memory of the command, in which neither images nor masks
+are, and of a worker.
 """
 
 import argparse
+import contextlib
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,15 +23,21 @@ import time
 
 import numpy as np
 import onnx
+import rasterio
 from PIL import Image
 
 from keras_seg.data import ClassTable
 from keras_seg.deployment.metadata import ExportMetadata
 
+MASKS = (".png", ".tif")
+
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, nargs="+", default=[100, 1000])
+    parser.add_argument("--images", type=int, nargs="*", default=[100, 1000])
+    parser.add_argument(
+        "--rasters", type=int, nargs="*", default=[], help="sides in pixels"
+    )
     parser.add_argument(
         "--workers",
         type=int,
@@ -79,17 +89,55 @@ def write_network(path, side):
     onnx.save(model, path)
 
 
-def measure(network, images, out, workers):
-    """Seconds of the command, images a second, and mebibytes of the command."""
+def write_raster(path, side):
+    """A block of noise again and again, compressed, by windows."""
+    block = np.random.default_rng(0).integers(0, 256, (3, 512, 512), "uint8")
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=side,
+        height=side,
+        count=3,
+        dtype="uint8",
+        tiled=True,
+        blockxsize=512,
+        blockysize=512,
+        compress="deflate",
+        transform=rasterio.transform.from_origin(0, side, 1, 1),
+        crs="EPSG:32633",
+    ) as file:
+        for _, window in file.block_windows(1):
+            file.write(block[:, : window.height, : window.width], window=window)
+
+
+def largest_worker():
+    """Mebibytes, at most so far, of the workers that are alive."""
+    found = [0.0]
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (folder / "cmdline").read_bytes().startswith(b"ray::"):
+                status = (folder / "status").read_text()
+                found.append(int(status.split("VmHWM:")[1].split()[0]) / 2**10)
+    return max(found)
+
+
+def measure(network, images, out, workers, options):
+    """Runs the command.
+
+    Returns:
+        Its seconds, those after the first image was noted, and the mebibytes
+        of the command and of its largest worker.
+    """
     command = [
         *(sys.executable, "-m", "keras_seg.cli", "predict"),
-        *("--model", str(network), str(images), "--out", str(out)),
+        *("--model", str(network), str(images), "--out", str(out), *options),
     ]
     if workers:
         command += ["--ray", "local", "--workers", str(workers)]
     begin = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    first, record = None, out / "predict.jsonl"
+    first, record, largest = None, out / "predict.jsonl", 0.0
     while (
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         is None
@@ -98,22 +146,44 @@ def measure(network, images, out, workers):
         if first is None and record.is_file():
             if record.read_bytes().count(b"\n") > 2:
                 first = time.perf_counter()
-        time.sleep(0.05)
+        largest = max(largest, largest_worker())
+        time.sleep(0.2)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     end = time.perf_counter()
-    count = len(list(images.iterdir()))
-    masks = [x for x in out.rglob("*.png")]
-    assert process.returncode == 0 and len(masks) == count
-    rate = (count - 1) / (end - first) if first else float("nan")
-    return end - begin, rate, usage.ru_maxrss / 2**10
+    assert process.returncode == 0
+    return end - begin, end - (first or end), usage.ru_maxrss / 2**10, largest
 
 
 def main():
     arguments = parse_arguments()
     rng = np.random.default_rng(0)
-    print("| images | workers | seconds | images/s | driver, MiB | load |")
-    print("|---:|---:|---:|---:|---:|---:|")
+    print(
+        "| what | workers | seconds | a second | command, MiB | worker, MiB |"
+    )
+    print("|:---|---:|---:|---:|---:|---:|")
+
+    def compare(what, images, amount, options=()):
+        for workers in arguments.workers:
+            out = folder / "out"
+            seconds, after, memory, largest = measure(
+                folder / "network.onnx", images, out, workers, options
+            )
+            masks = sum(1 for x in out.rglob("*") if x.suffix in MASKS)
+            assert masks == (1 if images.is_file() else amount)
+            # A raster is noted when it is done.
+            rate = (
+                f"{amount / seconds / 1e6:.1f} megapixels"
+                if images.is_file()
+                else f"{(amount - 1) / after:.1f} images"
+            )
+            print(
+                f"| {what} | {workers or 'without Ray'} | {seconds:.1f} "
+                f"| {rate} | {memory:.0f} | {largest:.0f} |",
+                flush=True,
+            )
+            shutil.rmtree(out)
+
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         write_network(folder / "network.onnx", arguments.kernel)
@@ -124,17 +194,12 @@ def main():
             for i in range(count):
                 pixels = rng.integers(0, 256, shape, "uint8")
                 Image.fromarray(pixels).save(images / f"{i:06}.png")
-            for workers in arguments.workers:
-                load = os.getloadavg()[0]
-                out = folder / f"out{count}_{workers}"
-                seconds, rate, memory = measure(
-                    folder / "network.onnx", images, out, workers
-                )
-                print(
-                    f"| {count:,} | {workers or 'without Ray'} | {seconds:.1f} "
-                    f"| {rate:.1f} | {memory:.0f} | {load:.1f} |",
-                    flush=True,
-                )
+            compare(f"{count:,} images", images, count)
+        for side in arguments.rasters:
+            raster = folder / f"raster{side}.tif"
+            write_raster(raster, side)
+            size = f"{side:,}×{side:,}"
+            compare(size, raster, side**2, ("--tile", "512"))
 
 
 if __name__ == "__main__":

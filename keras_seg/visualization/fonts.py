@@ -37,9 +37,15 @@ def text_font(text: str, size: int) -> tuple[Font, str]:
     path = _path_for("".join(sorted(set(text))))
     if path is None:
         text, path = plain_text(text), ""
-    if path == "":
-        return ImageFont.load_default(size), text
-    return ImageFont.truetype(path, size), text
+    return _font(path, size), text
+
+
+@functools.lru_cache(64)
+def _font(path: str, size: int) -> Font:
+    """The font of a file, or Pillow's own; a legend asks for it by the line."""
+    if path:
+        return ImageFont.truetype(path, size)
+    return ImageFont.load_default(size)
 
 
 def plotted(text: str) -> tuple[str, str | None]:
@@ -142,7 +148,7 @@ def _rank(path: str) -> tuple[bool, bool, str]:
 
 def _has(path: str, letters: Iterable[str]) -> bool:
     """Whether a font draws no letter like a code point that is not assigned."""
-    font = ImageFont.truetype(path, 24) if path else ImageFont.load_default(24)
+    font = _font(path, 24)
     none = font.getmask("\U0010fffe")
     box = none.size, bytes(none)
     for letter in letters:

@@ -31,7 +31,8 @@ def check_unpooling(model, block, image):
         for x in (values, switches, before, unpooled, maxima)
     )
     found = np.take_along_axis(before, switches, axis=0)
-    np.testing.assert_array_equal(found, maxima)
+    # XLA may compute a map twice, and round it another way.
+    np.testing.assert_allclose(found, maxima, rtol=1e-6)
     expected = np.zeros_like(before)
     np.put_along_axis(expected, switches, values, axis=0)
     np.testing.assert_array_equal(unpooled, expected)

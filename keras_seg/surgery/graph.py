@@ -6,6 +6,7 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_seg.fast.convolution import laid_out_as
 from keras_seg.keras_private import input_structure
 from keras_seg.keras_private import run_through_graph
 from keras_seg.layers.base import nested_layers
@@ -218,7 +219,8 @@ class Copier:
             for source, target in zip(sources, targets, strict=True):
                 # A true copy: JAX gives the memory of a variable away.
                 value = ops.copy(ops.convert_to_tensor(source))
-                target.assign(ops.reshape(value, target.shape))
+                value = ops.reshape(value, target.shape)
+                target.assign(laid_out_as(value, target))
                 # Parts that a layer makes when it is built forget it.
                 target.trainable = source.trainable
         for copy, name, initializer in self._initializers:

@@ -241,7 +241,8 @@ def test_a_backbone_with_names_of_ours(name):
     ours = [x.name for x in plain.operations if x.name not in theirs]
     keras.utils.set_random_seed(0)
     plain = build_on(name, backbone, classes=2)
-    named_alike = renamed(backbone, ours[::-1])
+    # Five of them: the network is built again for each.
+    named_alike = renamed(backbone, ours[:: -(-len(ours) // 5)])
     keras.utils.set_random_seed(0)
     model = build_on(name, named_alike, classes=2)
     # What has been drawn before is not drawn again.

@@ -104,6 +104,7 @@ def write_raster(path, side):
         blockxsize=512,
         blockysize=512,
         compress="deflate",
+        BIGTIFF="IF_SAFER",
         transform=rasterio.transform.from_origin(0, side, 1, 1),
         crs="EPSG:32633",
     ) as file:

@@ -8,9 +8,12 @@ from tests.networks import randomize
 
 __all__ = ["check_model"]
 
-# JAX compiles each network for each size and variant.
+# JAX compiles each network for each size and variant, and TensorFlow traces it.
 COMPILES = keras.backend.backend() == "jax"
-COMPILED = ("fcn8s", "deeplabv3plus")
+VARIED = {
+    "jax": ("fcn8s", "deeplabv3plus"),
+    "tensorflow": ("fcn8s", "deeplabv3plus", "segnet"),
+}.get(keras.backend.backend())
 SIZES = ((1, 1), (37, 60), (50, 33))
 
 
@@ -24,7 +27,8 @@ def check_model(build, tmp_path, parity, *, classes=3, variants=True):
         classes: int, what to build for.
         variants: bool, whether channels_first, half precision and a softmax
             are checked too; they cost a network each, and once for networks
-            that differ in a head alone is enough, and for two on JAX.
+            that differ in a head alone is enough, and for a few where they
+            are compiled.
     """
     model = randomize(build(classes=classes))
     rng = np.random.default_rng(0)
@@ -77,7 +81,7 @@ def check_model(build, tmp_path, parity, *, classes=3, variants=True):
     assert np.isfinite(history.history["loss"][0])
     assert np.abs(outputs(model, image) - expected).max() > 0
 
-    if not variants or (COMPILES and model.name not in COMPILED):
+    if not variants or (VARIED and model.name not in VARIED):
         return
 
     # The other format inside, the same logits outside.

@@ -42,7 +42,9 @@ def test_photographs_are_named(name, first, request, data_dir):
     assert all(set(best) & set(known) for best, known in found)
 
 
-@pytest.mark.parametrize("name", ["lite0", "mobilenet"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("lite0", marks=pytest.mark.once), "mobilenet"]
+)
 def test_surgery_is_exact(name, request, photo):
     """At output stride 8, and as a convolutional classifier."""
     model = request.getfixturevalue(name)

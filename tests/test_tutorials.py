@@ -57,7 +57,7 @@ TUTORIALS = {
         r"^ 1\. image  1, mean IoU 0\.0\d+ planted",
     ),
     "08_large_images": (
-        "jax",
+        "torch",
         r"^row 100, column 20 lies at 400010\.25 m east, 5399949\.75 m north",
         r"^with a margin +6 tiles,  0\.000 %",
         r"^the same place: True True",

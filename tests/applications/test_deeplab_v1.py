@@ -43,7 +43,7 @@ def test_model(geometry, multi_scale, tmp_path, parity):
 # papers.md 11.3 and 11.7: kernel, rate, filters and parameters.
 VARIANTS = [
     (3, 12, 1024, False, 20_505_429),
-    (3, 3, 1024, False, 20_505_429),
+    pytest.param(3, 3, 1024, False, 20_505_429, marks=pytest.mark.slow),
     (4, 4, 4096, False, 65_140_565),
     pytest.param(4, 8, 4096, False, 65_140_565, marks=pytest.mark.slow),
     pytest.param(7, 4, 4096, False, 134_346_581, marks=pytest.mark.slow),

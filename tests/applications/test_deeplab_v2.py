@@ -45,7 +45,9 @@ def test_model(backbone, options, tmp_path, parity):
     "backbone, rates, parameters, biases",
     [
         ("vgg16", (12,), 20_505_429, 0),
-        ("vgg16", (2, 4, 8, 12), 37_877_652, 0),
+        pytest.param(
+            *("vgg16", (2, 4, 8, 12), 37_877_652, 0), marks=pytest.mark.slow
+        ),
         ("vgg16", (6, 12, 18, 24), 37_877_652, 0),
         ("resnet101", (6, 12, 18, 24), 44_048_532, 52_672),
     ],

@@ -109,6 +109,7 @@ def file(tmp_path):
     return tmp_path / "cache" / "models" / "state-01234567.pth"
 
 
+@pytest.mark.once
 def test_load(server, file):
     """Downloaded once; the network knows its classes, also when saved."""
     model = load(NAME)

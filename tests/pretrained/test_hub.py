@@ -20,6 +20,8 @@ from tests.networks import outputs
 from tests.networks import randomize
 from tests.networks import relative_difference
 
+BACKEND = keras.backend.backend()
+
 hub = pytest.importorskip("keras_hub", exc_type=ImportError)
 
 SIDE = 64
@@ -88,12 +90,16 @@ def preset(tmp_path, monkeypatch):
     return put
 
 
+PRESETS = [
+    (segformer, "segformer_b0_cityscapes_1024"),
+    (deeplab, "deeplab_v3_plus_resnet50_pascalvoc"),
+]
+
+
+# Both on PyTorch, and one where it is compiled.
 @pytest.mark.parametrize(
     ("make", "name"),
-    [
-        (segformer, "segformer_b0_cityscapes_1024"),
-        (deeplab, "deeplab_v3_plus_resnet50_pascalvoc"),
-    ],
+    {"jax": PRESETS[:1], "tensorflow": PRESETS[1:]}.get(BACKEND, PRESETS),
 )
 def test_a_preset(make, name, preset, tmp_path):
     """At the preset's size the logits are keras-hub's; any size works."""

@@ -328,7 +328,9 @@ def test_operators_and_grouped_convolutions():
     assert difference(model, again, 4, picture(33, 40, 4)) < 1e-5
 
 
-@pytest.mark.parametrize("output_stride", [8, 4])
+@pytest.mark.parametrize(
+    "output_stride", [8, pytest.param(4, marks=pytest.mark.once)]
+)
 def test_channels_first(output_stride):
     keras.config.set_image_data_format("channels_first")
     model = application(

@@ -17,6 +17,8 @@ from tests.networks import outputs
 from tests.networks import randomize
 from tests.networks import relative_difference
 
+BACKEND = keras.backend.backend()
+
 hub = pytest.importorskip("keras_hub", exc_type=ImportError)
 zero = pytest.importorskip("zeromodels.models", exc_type=ImportError)
 
@@ -145,12 +147,16 @@ def test_at_any_size(make, tmp_path):
             assert np.abs(np.subtract(place, corner)).max() <= 1
 
 
+TRAINED = [
+    (hub_swin, UNet, {"filters": 4}),
+    (hub_mit, DeepLabV3, {"output_stride": 32, "atrous_rates": (1, 2)}),
+]
+
+
+# Both on PyTorch, and one where it is compiled.
 @pytest.mark.parametrize(
     ("make", "build", "options"),
-    [
-        (hub_swin, UNet, {"filters": 4}),
-        (hub_mit, DeepLabV3, {"output_stride": 32, "atrous_rates": (1, 2)}),
-    ],
+    {"jax": TRAINED[:1], "tensorflow": TRAINED[1:]}.get(BACKEND, TRAINED),
 )
 def test_a_segmentation_network_is_trained(make, build, options):
     """One step on images that patches and windows do not divide.

@@ -421,6 +421,7 @@ def test_one_process_at_a_time(tmp_path, pairs, whole):
         )
 
 
+@pytest.mark.once
 def test_images_are_shrunk(tmp_path, pairs):
     """Trained on 24 pixels, it predicts and is scored on whole images."""
     settings = change(size=24, crop=(16, 16), epochs=1)

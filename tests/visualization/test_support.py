@@ -49,6 +49,7 @@ def test_holes(rates, pixels, side):
     assert rows.mean() == columns.mean() == 32
 
 
+@pytest.mark.once
 def test_rate_24_sees_padding():
     """On 28×28 a corner has one of nine taps, and the mean is 18 %."""
     model = stack((24,), 28)
@@ -62,6 +63,7 @@ def test_rate_24_sees_padding():
     assert taps / 9 == pytest.approx(share, rel=1e-5)
 
 
+@pytest.mark.once
 def test_images_channels_and_formats():
     """The mean over images of what a ReLU lets through; channels apart."""
     layer = keras.layers.Conv2D(2, 1, use_bias=False, activation="relu")

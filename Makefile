@@ -66,14 +66,14 @@ $(VENV)/.test: $(VENV)/.base
 demo: $(VENV)/.base
 	KERAS_BACKEND=tensorflow $(BIN)/keras-seg demo
 
-# The longest first. Three on two cores, as each waits now and then.
+# The longest first; each takes one core, and up to 6 GB.
 LANES = test-once test-jax test-tensorflow test-torch
 
 ci: $(VENV)/.docs
 
 test ci: $(VENV)/.test lint
 	rm -rf $(KERAS_SEG_PARITY)
-	$(MAKE) --jobs=3 --output-sync=target $(LANES) \
+	$(MAKE) --jobs=2 --output-sync=target $(LANES) \
 	  $(if $(filter ci,$@),docs NOTEBOOKS=off)
 	KERAS_BACKEND=torch $(BIN)/python -m pytest tests/compare_backends.py
 

@@ -12,6 +12,7 @@ from keras_seg.fast import ConvTranspose
 from keras_seg.fast import DepthwiseConv
 from keras_seg.fast import MaxPool
 from keras_seg.fast import SeparableConv
+from keras_seg.fast.convolution import laid_out_as
 from keras_seg.layers import AtrousConv
 from tests.gradients import gradient
 from tests.layer_check import check_as_keras
@@ -213,6 +214,19 @@ def test_depthwise_gradients_equal_keras(
     # The sums of the kernel are of up to 1,300 products.
     for ours, theirs in zip(*map(gradients, layers), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-4)
+
+
+@torch_only
+def test_kernels_have_their_filters_first_in_memory():
+    """As PyTorch's convolution takes them; their values are those drawn."""
+    layer = Conv(4, (2, 3), kernel_initializer="normal")
+    layer.build((None, 5, 6, 7))
+    kernel = layer.kernel.value
+    assert kernel.permute(3, 0, 1, 2).is_contiguous()
+    drawn = np.random.default_rng(0).normal(size=(2, 3, 7, 4)).astype("float32")
+    value = laid_out_as(ops.convert_to_tensor(drawn), layer.kernel)
+    assert value.stride() == kernel.stride()
+    np.testing.assert_array_equal(ops.convert_to_numpy(value), drawn)
 
 
 @torch_only

@@ -9,6 +9,7 @@ import os
 import pathlib
 import random
 import signal
+import sys
 import tempfile
 
 # Before Keras is imported: nothing is written into the user's home, waiting
@@ -85,13 +86,16 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-def pytest_unconfigure():
-    """JAX would take a minute to forget all that the tests compiled."""
-    if keras.backend.backend() == "jax":
-        with contextlib.suppress(ImportError, AttributeError):
-            from jax._src.api import clean_up
+def pytest_sessionfinish(exitstatus):
+    """Python would take minutes to forget all that the tests compiled."""
 
-            atexit.unregister(clean_up)
+    def leave():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exitstatus)
+
+    SCRATCH.cleanup()
+    atexit.register(leave)
 
 
 @pytest.fixture(autouse=True)

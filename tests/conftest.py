@@ -26,9 +26,9 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 os.environ.setdefault("RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES", str(2**27))
 if os.environ.get("KERAS_BACKEND") == "jax":
     # Tests compile far more than they run: without LLVM's optimization a
-    # third faster, without its expensive passes a sixth, with the emitters of
-    # whole loops that fusions replace by now twice as fast, and a sixth again
-    # if what one test compiled serves the others.
+    # third faster, without its expensive passes a sixth, with the older
+    # emitters up to twice as fast, and a sixth again if what one test compiled
+    # serves the others.
     os.environ.setdefault(
         "XLA_FLAGS",
         "--xla_backend_optimization_level=0 "

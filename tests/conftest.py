@@ -86,6 +86,21 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+@pytest.fixture(autouse=True, scope="module")
+def forget_compiled():
+    """JAX keeps what a file compiled, of which the next one uses little.
+
+    All together took 6 GB, and ever more time to be searched for garbage.
+    """
+    yield
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.clear_caches()
+        gc.collect()
+        gc.freeze()
+
+
 def pytest_sessionfinish(exitstatus):
     """Python would take minutes to forget all that the tests compiled."""
 

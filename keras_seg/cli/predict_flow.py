@@ -49,8 +49,9 @@ __all__ = ["Targets", "in_windows", "output_names", "plan", "predict_all"]
 # of each `Extra`.
 Targets = dict[pathlib.Path, tuple[pathlib.Path, ...]]
 
-# Predictions that wait in memory to be written.
-WAITING = 4
+# Threads that write, which mostly wait for the disk, and predictions that they
+# have in memory.
+WRITERS, WAITING = 4, 6
 
 
 def output_names(
@@ -242,11 +243,11 @@ def predict_all(
                 targets,
                 class_table,
                 written,
-                counts,
                 pseudo is not None,
                 extras,
                 errors,
-            )
+            ),
+            counts,
         ) as writer,
     ):
         for image, paths in targets.items():
@@ -299,12 +300,12 @@ def _write(
     targets: Targets,
     class_table: ClassTable,
     written: Callable,
-    counts: collections.Counter,
     as_data: bool,
     extras: Sequence[Extra],
     errors: list[DataError],
     found: inference.Prediction,
-) -> None:
+) -> collections.Counter:
+    counts: collections.Counter = collections.Counter()
     several = found.ids.ndim == 3
     count = len(class_table) if several else 1
     masks = targets[found.source][:count]
@@ -341,36 +342,44 @@ def _write(
         errors.append(error)
     else:
         written(found.source, targets[found.source])
+    return counts
 
 
 class _Writer:
-    """Calls a function on a thread, in order, and raises its errors.
+    """Calls a function on threads, adds what it counts, raises its errors.
 
     Example:
 
-    >>> with _Writer(print) as writer:
+    >>> letters = collections.Counter()
+    >>> with _Writer(collections.Counter, letters) as writer:
     ...     writer.submit("first")
     ...     writer.submit("second")
-    first
-    second
+    >>> letters["s"]
+    2
     """
 
-    def __init__(self, write: Callable[[Any], object]):
-        self._write = write
-        self._pool = concurrent.futures.ThreadPoolExecutor(1)
+    def __init__(
+        self,
+        write: Callable[[Any], collections.Counter],
+        counts: collections.Counter,
+    ):
+        self._write, self._counts = write, counts
+        self._pool = concurrent.futures.ThreadPoolExecutor(WRITERS)
         self._waiting: collections.deque = collections.deque()
 
     def submit(self, item: Any) -> None:
         """Submits an item; waits if too many others are to be written."""
         self._waiting.append(self._pool.submit(self._write, item))
         while len(self._waiting) > WAITING:
-            self._waiting.popleft().result()
+            self._collect()
+
+    def _collect(self) -> None:
+        self._counts.update(self._waiting.popleft().result())
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         self._pool.shutdown(wait=True)
-        if kind is None:
-            for written in self._waiting:
-                written.result()
+        while kind is None and self._waiting:
+            self._collect()

@@ -65,8 +65,9 @@ def test_settings(run):
         ("--size 60 --crop none", "45x60", "batches of 2"),
     ],
 )
-def test_size(tmp_path, invoke, options, batch, said):
+def test_size(tmp_path, invoke, monkeypatch, options, batch, said):
     """A square of 800 pixels in images of 900×1200."""
+    monkeypatch.setattr("keras_seg.training.estimates.STEPS", 1)
     mask = np.zeros((900, 1200), "uint8")
     mask[50:850, 200:1000] = 1
     image = np.random.default_rng(0).integers(0, 255, (900, 1200, 3), "uint8")

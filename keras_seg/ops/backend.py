@@ -183,7 +183,8 @@ def gradient(function, x):
     if keras.config.backend() == "jax":
         import jax
 
-        result = jax.grad(function)(x)
+        # One by one, the operations of MobileNetV2 take 28 s to compile, not 4.
+        result = jax.jit(jax.grad(function))(x)
     elif keras.config.backend() == "torch":
         import torch
 

@@ -78,7 +78,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     with hidden_folder(path) as hidden:
         yield hidden / path.name
-        with open(hidden / path.name, "rb") as file:
+        with open(hidden / path.name, "r+b") as file:  # Windows syncs these
             os.fsync(file.fileno())
         os.replace(hidden / path.name, path)
 

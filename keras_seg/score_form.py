@@ -209,7 +209,7 @@ def known_facts(model: Any) -> dict[str, Any]:
     An exported one has them as attributes, and is run without Keras.
     """
     if hasattr(model, "from_logits"):
-        names = ("multi_label", "threshold", "temperature")
+        names = "multi_label", "threshold", "temperature", "bit_depth", "bands"
         facts = {name: getattr(model, name, None) for name in names}
         return {k: v for k, v in facts.items() if v is not None}
     if not hasattr(model, "layers"):

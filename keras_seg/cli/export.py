@@ -4,6 +4,7 @@ import pathlib
 import shlex
 from typing import TYPE_CHECKING
 from typing import Annotated
+from typing import Any
 
 import typer
 
@@ -150,11 +151,8 @@ def export(
     from keras_seg import deployment
     from keras_seg import runs
     from keras_seg.inference.scores import warn_of_weights
-    from keras_seg.runs.recorded import recorded_source
 
     folder = runs.RunFolder.open(run)
-    data = recorded_source(folder)
-    bit_depth, bands = data and data.bit_depth, data and data.band_list
     if out is None:
         # The Hub's cache is not to be written to.
         beside = folder.model_path(best=not last)
@@ -163,7 +161,7 @@ def export(
     model = folder.load_model(best=not last)
     images = None
     if samples is not None:
-        images = _images(samples, side, bit_depth, bands)
+        images = _images(samples, side, model)
     with console.warnings_as_lines(UserWarning):
         warn_of_weights(model)
     with console.quiet():
@@ -177,8 +175,6 @@ def export(
             quantization=quantize,
             samples=images,
             verify=verify,
-            bit_depth=bit_depth,
-            bands=bands,
             opset=opset,
             ir_version=ir_version,
             resolution=resolution,
@@ -204,16 +200,17 @@ def export(
 def _images(
     folder: pathlib.Path,
     size: tuple[int, int] | None,
-    bit_depth: int | None,
-    bands: tuple[int | str, ...] | None,
+    model: Any,
 ) -> "list[NDArray]":
     """Images of a folder, resized if the network takes only one size."""
     from keras_seg.data import find_images
     from keras_seg.data import read_image
     from keras_seg.data.augment.scaling import resize_image
+    from keras_seg.score_form import known_facts
 
     files = find_images([folder])[:MOST_SAMPLES]
-    how: dict = {"bit_depth": bit_depth, "bands": bands}
+    facts = known_facts(model)
+    how: dict = {name: facts.get(name) for name in ("bit_depth", "bands")}
     images = (read_image(file, **how) for file in files)
     return [
         image if size is None else resize_image(image, size) for image in images

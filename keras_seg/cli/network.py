@@ -132,14 +132,18 @@ def _trained(path: str | pathlib.Path, last: bool) -> Network:
 
     run = runs.RunFolder.open(path)
     data = recorded_source(run)
+    file = run.model_path(best=not last)
+    if data is None:  # The data were no folder.
+        model = run.load_model(best=not last)
+        return _of_model(file, run.class_table, model, run)
     return Network(
-        run.model_path(best=not last),
+        file,
         run.class_table,
-        data and data.bit_depth,
+        data.bit_depth,
         lambda: run.load_model(best=not last),
         run,
-        multi_label=data is not None and data.multi_label,
-        bands=data and data.band_list,
+        multi_label=data.multi_label,
+        bands=data.band_list,
     )
 
 
@@ -147,9 +151,7 @@ def _saved(path: pathlib.Path) -> Network:
     use_backend()
 
     from keras_seg import runs
-    from keras_seg.layers.metadata import facts_of
     from keras_seg.runs.model_file import load_model
-    from keras_seg.score_form import is_multi_label
 
     if not path.is_file():
         raise runs.RunError(f"{path} does not exist.")
@@ -161,13 +163,27 @@ def _saved(path: pathlib.Path) -> Network:
             "classes. Fix: give it a table by keras_seg.runs.set_class_table, "
             "and save it again."
         )
-    facts = facts_of(model) or {}
+    return _of_model(path, class_table, model)
+
+
+def _of_model(
+    path: pathlib.Path,
+    class_table: "ClassTable",
+    model: Any,
+    run: "RunFolder | None" = None,
+) -> Network:
+    """A loaded model, which knows how its images are read."""
+    from keras_seg.score_form import is_multi_label
+    from keras_seg.score_form import known_facts
+
+    facts = known_facts(model)
     bands = facts.get("bands")
     return Network(
         path,
         class_table,
         facts.get("bit_depth"),
         lambda: model,
+        run,
         multi_label=is_multi_label(model),
         bands=None if bands is None else tuple(bands),
     )

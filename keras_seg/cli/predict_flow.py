@@ -228,7 +228,9 @@ def predict_all(
     errors: list[DataError] = []
     done = 0
     # Videos, and GeoTIFFs in tiles, go from file to file.
-    apart: dict[str, Callable] = {".mkv": predict_video}
+    apart: dict[str, Callable] = {
+        ".mkv": functools.partial(predict_video, bands)
+    }
     several = is_multi_label(network)
     probabilities = any(extra.of_probabilities for extra in extras)
     if in_windows(tiles, extras, several, pseudo):

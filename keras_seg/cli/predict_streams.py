@@ -70,6 +70,7 @@ def finish_raster(
 
 
 def predict_video(
+    bands: Sequence[int | str] | None,
     network: Model,
     path: pathlib.Path,
     tiles: inference.Tiles | None,
@@ -88,7 +89,7 @@ def predict_video(
     shares = []
 
     def frames() -> Iterator[NDArray]:
-        for time, frame in timed_frames(path):
+        for time, frame in timed_frames(path, bands):
             times.append(float(len(times) / rate) if time is None else time)
             yield frame
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_seg.atomic import replacing
+from keras_seg.data.bands import band_numbers
 from keras_seg.data.errors import DataError
 from keras_seg.lazy import is_installed
 
@@ -63,33 +64,36 @@ def refuse_live(path):
         )
 
 
-def read_frames(path):
-    """Yield the frames of a video, uint8 RGB `(height, width, 3)`, upright.
+def read_frames(path, bands=None):
+    """Yield the frames of a video, uint8 `(height, width, 3)`, upright.
 
     Args:
         path: str or path.
+        bands: optional sequence of numbers from 1 to 3, the order of red,
+            green and blue. Defaults to RGB.
 
     Raises:
         DataError: If the file is missing, damaged or not a video, is turned
-            by other than right angles, or if PyAV is not installed.
+            by other than right angles, has no such band, or if PyAV is not
+            installed.
     """
-    for _, pixels in timed_frames(path):
+    for _, pixels in timed_frames(path, bands):
         yield pixels
 
 
-def timed_frames(path):
+def timed_frames(path, bands=None):
     """Yield tuples (time, frame) of a video, see `read_frames`.
 
     The time is in seconds from the start, or `None` if the file has no times.
     """
+    numbers = bands and band_numbers(path, bands, 3)
     with _opened(path) as container:
         start = (container.start_time or 0) / 1e6  # In FFmpeg's microseconds.
         for frame in container.decode(video=0):
-            time = frame.time
-            yield (
-                None if time is None else max(0.0, time - start),
-                _upright(frame, path),
-            )
+            time, pixels = frame.time, _upright(frame, path)
+            if numbers:
+                pixels = pixels[..., np.array(numbers) - 1]
+            yield None if time is None else max(0.0, time - start), pixels
 
 
 def _upright(frame, path):

@@ -40,6 +40,7 @@ from keras_seg.inference.scores import longest_side_of
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.runs.model_file import class_table_of
 from keras_seg.score_form import ScoreForm
+from keras_seg.score_form import known_facts
 from keras_seg.score_form import number_of_classes
 
 __all__ = ["Export", "export"]
@@ -125,9 +126,10 @@ def export(
         verify: bool, whether to run the file with its own runtime on three
             images and to compare the scores with those of the model.
         bit_depth: optional int, of the 16-bit images that the model was
-            trained on, see `keras_seg.data.read_image`.
+            trained on, see `keras_seg.data.read_image`. Defaults to what the
+            model knows of its training.
         bands: optional sequence of the bands that the model was trained on,
-            see there.
+            see there; by default the same.
         opset: optional int, the version of ONNX's operations, such as 17.
             Defaults to the converter's choice.
         ir_version: optional int, the version of ONNX's files, such as 8 for
@@ -169,6 +171,9 @@ def export(
         raise ExportError(
             f"`class_table` has {len(class_table)} classes, the model {count}."
         )
+    facts = known_facts(model)
+    bit_depth = facts.get("bit_depth") if bit_depth is None else bit_depth
+    bands = facts.get("bands") if bands is None else bands
     metadata = ExportMetadata(
         model=model.name,
         format=known.name,

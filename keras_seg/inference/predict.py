@@ -38,6 +38,7 @@ from keras_seg.inference.scores import warn_of_weights
 from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.tiles import predict_tiled
 from keras_seg.score_form import ScoreForm
+from keras_seg.score_form import known_facts
 
 __all__ = ["bucket_of", "buckets", "predict"]
 
@@ -126,14 +127,14 @@ def predict(
             for each file of a stream that cannot be read; the others are
             predicted. By default the error is raised.
         bit_depth: optional int, of images of 16 bits as in training, see
-            `keras_seg.data.read_image`. Defaults to that of an
-            `ExportedModel`, else 16.
+            `keras_seg.data.read_image`. Defaults to what the model knows of
+            its training, else 16.
         strip: optional tuple `(top, bottom)` of `tiles.strips`, rows of a
             single array that are predicted alone, as on one of several
             machines: to the last bit as in the whole image. Defaults to all.
         bands: optional sequence of the bands of files that the model sees,
-            see `keras_seg.data.read_image`. Defaults to those of an
-            `ExportedModel`.
+            see `keras_seg.data.read_image`. Defaults to those that the model
+            was trained on, as far as it knows.
 
     Returns:
         For a single array `out`, or a uint8 array `(height, width)` of class
@@ -185,10 +186,9 @@ def predict(
             f"`strip` is one of `tiles.strips`. Received: strip={strip}, no "
             "`tiles`"
         )
-    if bit_depth is None:
-        bit_depth = getattr(model, "bit_depth", None)  # Of an ExportedModel.
-    if bands is None:
-        bands = getattr(model, "bands", None)
+    facts = known_facts(model)
+    bit_depth = facts.get("bit_depth") if bit_depth is None else bit_depth
+    bands = facts.get("bands") if bands is None else bands
     if not hasattr(images, "shape") or len(images.shape) == 4:
         if out is not None or strip is not None:
             name = "out" if strip is None else "strip"

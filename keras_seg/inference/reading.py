@@ -32,7 +32,7 @@ def read_ahead(
     pool = concurrent.futures.ThreadPoolExecutor(1, "keras_seg_images")
     waiting: collections.deque = collections.deque()
     try:
-        for source, item in _sources(images):
+        for source, item in _sources(images, how[-1]):
             waiting.append((source, pool.submit(_array, item, how)))
             if len(waiting) > count:
                 yield from _result(waiting.popleft(), on_error)
@@ -42,7 +42,7 @@ def read_ahead(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _sources(images: Any) -> Iterator[tuple[Any, Any]]:
+def _sources(images: Any, bands: Any) -> Iterator[tuple[Any, Any]]:
     """Yields each source with its path, its array, or the error in it."""
     if isinstance(images, str | os.PathLike):
         images = find_images([pathlib.Path(images)])
@@ -50,16 +50,16 @@ def _sources(images: Any) -> Iterator[tuple[Any, Any]]:
         if not isinstance(item, str | os.PathLike):
             yield number, item
         elif is_video(item):
-            yield from _frames(item)
+            yield from _frames(item, bands)
         else:
             yield item, item
 
 
-def _frames(path: str | os.PathLike) -> Iterator[tuple[tuple, Any]]:
+def _frames(path: str | os.PathLike, bands: Any) -> Iterator[tuple[tuple, Any]]:
     """Yields the frames of a video, and the error where it is damaged."""
     count = 0
     try:
-        for frame in read_frames(path):
+        for frame in read_frames(path, bands):
             yield (path, count), frame
             count += 1
     except DataError as error:

@@ -1,6 +1,8 @@
 """Naming a network: run folders, their files, and what is neither."""
 
 import dataclasses
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -39,6 +41,13 @@ def test_what_a_network_knows(run, tmp_path):
     assert dataclasses.replace(saved, load=None) == dataclasses.replace(
         found, path=saved.path, bit_depth=12, load=None, run=None
     )
+    # Of a run on data that were no folder, the model knows.
+    copy = shutil.copytree(run, tmp_path / "copy")
+    shutil.copy(saved.path, copy / "model.keras")
+    facts = json.loads((copy / "data.json").read_text()) | {"source": None}
+    (copy / "data.json").write_text(json.dumps(facts))
+    again = open_network(copy, last=True)
+    assert again.bit_depth == 12 and again.run.path == copy
     for a, b in zip(
         saved.load().get_weights(), model.get_weights(), strict=True
     ):

@@ -14,10 +14,12 @@ from keras_seg.data import read_image
 from keras_seg.data import synthetic
 from keras_seg.deployment.formats import ExportError
 from keras_seg.deployment.metadata import ExportMetadata
+from keras_seg.layers.metadata import note
 from keras_seg.runs import RunFolder
 from tests.data.test_bands import named
 from tests.data.test_geotiff import write
 from tests.networks import echo
+from tests.networks import known_echo
 
 pytestmark = pytest.mark.once
 
@@ -100,14 +102,13 @@ def test_exported_files_know_their_bands(tmp_path):
     with pytest.raises(ExportError, match="`bands` must be numbers from 1"):
         ExportMetadata.from_json(text.replace("nir", ""), "a.onnx")
     path = write(
-        tmp_path / "a.tif", np.arange(4 * 6, dtype="uint8").reshape(4, 2, 3)
+        tmp_path / "a.tif", np.arange(4 * 6, dtype="uint16").reshape(4, 2, 3)
     )
-    model = echo()
-    model.bands = (4, 1, 2)
+    model = known_echo(ClassTable.default(3))
+    how = {"bands": (4, 1, 2), "bit_depth": 12}
+    note(model, **how)
     (found,) = inference.predict(model, path)
-    np.testing.assert_array_equal(
-        found.image, read_image(path, bands=(4, 1, 2))
-    )
+    np.testing.assert_array_equal(found.image, read_image(path, **how))
     assert (found.ids == 0).all()
 
 

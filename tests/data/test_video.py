@@ -36,6 +36,10 @@ def test_pictures_come_back_nearly(tmp_path):
     assert [f.shape for f in found] == [(34, 48, 3)] * 3
     for frame, color in zip(found, colors, strict=True):
         np.testing.assert_allclose(frame.mean(axis=(0, 1)), color, atol=12)
+    for frame, other in zip(found, read_frames(path, (3, 2, 1)), strict=True):
+        np.testing.assert_array_equal(other, frame[..., ::-1])
+    with pytest.raises(DataError, match="has no band nir; its bands are 1, 2"):
+        next(read_frames(path, ("nir", "red")))
 
 
 @pytest.mark.parametrize(

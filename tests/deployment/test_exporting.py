@@ -122,8 +122,11 @@ def test_threshold_and_temperature_are_kept(count, known, size, tmp_path):
     threshold = 0.3 if count == 1 else [0.3, 0.5, 0.9]
     set_threshold(model, threshold)
     set_temperature(model, 2.0)
+    note(model, bit_depth=12, bands=(3, 2, 1))
     path = tmp_path / f"network{known.suffix}"
     written = keras_seg.export(model, path, size=size)
+    assert written.metadata.bit_depth == 12
+    assert written.metadata.bands == (3, 2, 1)
     assert written.metadata.threshold == threshold
     assert written.metadata.temperature == 2
     exported = ExportedModel(path)

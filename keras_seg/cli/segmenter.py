@@ -22,9 +22,10 @@ from keras_seg.cli.altering import altered
 from keras_seg.cli.commands import sentence_of
 from keras_seg.cli.options import parse_numbers
 from keras_seg.cli.predict_extras import save_overlay
+from keras_seg.data import VOID
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
-from keras_seg.data import read_image
+from keras_seg.data.images import read_pixels
 from keras_seg.inference.scores import image_shape
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.score_form import ScoreForm
@@ -168,12 +169,14 @@ class Segmenter:
         with self._lock:
             begin = time.monotonic()
             network = self._network(views, mirror, crf)
-            image = read_image(
+            image, valid = read_pixels(
                 path, image_shape(network)[-1], bit_depth=self._bit_depth
             )
             (found,) = inference.predict(
                 network, [image], self._tiles, probabilities=confidence
             )
+            if valid is not None:
+                found.ids[~valid] = VOID
             seconds = time.monotonic() - begin
         out = pathlib.Path(tempfile.mkdtemp(dir=self._folder))
         mask = out / f"{path.stem}.png"
@@ -191,7 +194,8 @@ class Segmenter:
     def _shown(self, found: inference.Prediction) -> dict[str, Any]:
         """What the browser draws: pictures of at most `SHOWN` pixels."""
         table = self.class_table
-        counts = np.bincount(found.ids.ravel(), minlength=len(table))
+        known = found.ids != VOID
+        counts = np.bincount(found.ids[known], minlength=len(table))
         height, width = found.ids.shape
         shown: dict[str, Any] = {
             "size": [height, width],
@@ -204,7 +208,7 @@ class Segmenter:
                     zip(
                         table.names,
                         table.colors,
-                        (counts / counts.sum()).tolist(),
+                        (counts / max(1, counts.sum())).tolist(),
                         strict=True,
                     )
                 )
@@ -212,7 +216,8 @@ class Segmenter:
         }
         if found.probabilities is not None:
             largest = found.probabilities.max(axis=-1).astype("float32")
-            shown["mean_confidence"] = float(largest.mean())
+            total = float(largest.sum(where=known))
+            shown["mean_confidence"] = total / max(1, int(counts.sum()))
             gray = np.rint(255 * largest).astype("uint8")
             shown["confidence"] = _data_url(gray, "PNG")
         return shown

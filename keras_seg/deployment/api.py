@@ -21,9 +21,10 @@ from PIL import UnidentifiedImageError
 
 from keras_seg import inference
 from keras_seg import visualization
+from keras_seg.data import VOID
 from keras_seg.data import DataError
-from keras_seg.data import read_image
 from keras_seg.data.geotiff import is_geotiff
+from keras_seg.data.images import read_pixels
 from keras_seg.data.images import read_size
 from keras_seg.data.outline_files import outlined
 from keras_seg.data.outline_maps import geojson
@@ -130,9 +131,11 @@ def create_app(
             kind = _format_of(format, request.headers.get("accept", "*/*"))
             with service.admitted():
                 body = await _body(request, service.limits.bytes)
-                image = await asyncio.to_thread(service.read, body)
+                image, valid = await asyncio.to_thread(service.read, body)
                 future = service.batcher.submit(image)
                 found = await asyncio.wrap_future(future)
+                if valid is not None:
+                    found.ids[~valid] = VOID
                 content = await asyncio.to_thread(service.written, found, kind)
                 return fastapi.Response(content, media_type=_ANSWERS[kind])
 
@@ -266,8 +269,8 @@ class _Service:
         finally:
             self._in_work -= 1
 
-    def read(self, body: bytes) -> NDArray:
-        """The image in a body, as `keras-seg predict` reads it."""
+    def read(self, body: bytes) -> tuple[NDArray, NDArray | None]:
+        """The image in a body and its valid pixels, as `predict` reads them."""
         # By the suffix packages know a TIFF.
         suffix = ".tif" if body[:2] in (b"II", b"MM") else ""
         path = self.folder / f"{uuid.uuid4().hex}{suffix}"
@@ -289,7 +292,7 @@ class _Service:
                 )
             model, channels = self.model, image_shape(self.model)[-1]
             how = None, model.bit_depth, model.bands
-            return read_image(path, channels, *how)
+            return read_pixels(path, channels, *how)
         except DataError as error:
             text = f"The body {error.found}; {error.allowed}. {HOW}"
             raise fastapi.HTTPException(_status_of(error), text) from error

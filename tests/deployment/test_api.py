@@ -69,7 +69,7 @@ def drawn(seed, size=SIZE):
 
 
 def test_answers_are_the_files_of_predict(serve, file, tmp_path):
-    """Byte by byte, for images that need tiles, EXIF, an alpha channel."""
+    """Byte by byte, for images that need tiles, EXIF, alpha, no data."""
     pytest.importorskip("rasterio")
     turned = Image.Exif()
     turned[274] = 6
@@ -79,6 +79,7 @@ def test_answers_are_the_files_of_predict(serve, file, tmp_path):
         "large.png": content(drawn(1, (70, 90))),
         "turned.jpg": content(drawn(1), "JPEG", exif=turned),
         "alpha.webp": content(rgba, "WEBP", lossless=True),
+        "clear.tif": content(np.where(rgba > 99, rgba, np.uint8(0)), "TIFF"),
         "gray.tif": content(drawn(4)[..., 0], "TIFF"),
     }
     for name, body in images.items():

@@ -26,6 +26,7 @@ from keras_seg.data import VOID
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data.images import read_pixels
+from keras_seg.inference.one_size import check_takes_tiles
 from keras_seg.inference.scores import image_shape
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.score_form import ScoreForm
@@ -70,6 +71,8 @@ class Segmenter:
         tiles: inference.Tiles | None = None,
         bit_depth: int | None = None,
     ):
+        if tiles is not None:
+            check_takes_tiles(model)
         self.class_table = class_table
         self.options = _options_of(model)
         self._model = model

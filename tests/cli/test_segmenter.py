@@ -17,6 +17,7 @@ from keras_seg.cli.segmenter import Segmenter
 from keras_seg.data import read_image
 from keras_seg.deployment import ExportedModel
 from keras_seg.deployment import export
+from keras_seg.inference import Tiles
 from keras_seg.inference import predict
 from keras_seg.runs import RunFolder
 from tests.cli.test_page import client
@@ -39,6 +40,8 @@ def test_options_that_a_network_has(model, run, images, serving, tmp_path):
     exported = ExportedModel(path)
     segmenter = Segmenter(exported, table, tmp_path)
     assert segmenter.options == {"confidence"}
+    with pytest.raises(ValueError, match="takes 48×48 pixels, and gets tiles"):
+        Segmenter(exported, table, tmp_path, tiles=Tiles(64, overlap=32))
     for number, name in enumerate(("scales", "mirror", "crf")):
         options: list = ["1", False, False]
         options[number] = True if number else "0.5,1"

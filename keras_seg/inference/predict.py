@@ -206,7 +206,8 @@ def predict(
             bit_depth,
             bands,
         )
-        return Predictions(stream, _class_table(model))
+        table = _class_table(model)
+        return Predictions(stream, table, has_void=form.scores <= VOID)
     check_image(images)
     warn_of_weights(model, again=False)
     if probabilities:

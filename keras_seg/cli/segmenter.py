@@ -33,7 +33,7 @@ from keras_seg.score_form import ScoreForm
 from keras_seg.score_form import is_multi_label
 from keras_seg.visualization.coloring import as_rgb
 
-__all__ = ["KEPT", "SAMPLES", "Segmenter"]
+__all__ = ["KEPT", "SAMPLES", "Segmenter", "remove_old"]
 
 # Longest side of what is sent to the browser; files have the photo's size.
 SHOWN = 1280
@@ -54,7 +54,7 @@ class Segmenter:
     Args:
         model: `keras.Model` or `keras_seg.deployment.ExportedModel`.
         class_table: `keras_seg.data.ClassTable`.
-        folder: path of a folder for results; older files are removed.
+        folder: path of a folder for results.
         tiles: optional `keras_seg.inference.Tiles`.
         bit_depth: optional int, see `keras_seg.data.read_image`.
 
@@ -130,7 +130,6 @@ class Segmenter:
             the dictionary holds the sentence that says why, and the paths are
             None.
         """
-        _remove_old(self._folder)
         if photo is None:
             return None, None, None
         path = pathlib.Path(photo)
@@ -270,11 +269,12 @@ def _data_url(pixels: NDArray, kind: str) -> str:
     return f"data:image/{kind.lower()};base64,{text}"
 
 
-def _remove_old(folder: pathlib.Path) -> None:
+def remove_old(folder: pathlib.Path) -> None:
     """Removes photographs and results of more than `KEPT` seconds ago."""
     oldest = time.time() - KEPT
-    for path in folder.iterdir():
-        # Another visitor's call may remove it at the same time.
+    # Nothing if the folder has been removed, too.
+    for path in folder.glob("*"):
+        # A visitor may write to it at the same time.
         with contextlib.suppress(OSError):
             if path.name == SAMPLES or path.stat().st_mtime >= oldest:
                 continue

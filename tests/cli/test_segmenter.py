@@ -14,6 +14,7 @@ from keras_seg.cli.page import make_samples
 from keras_seg.cli.segmenter import MOST_NETWORKS
 from keras_seg.cli.segmenter import SAMPLES
 from keras_seg.cli.segmenter import Segmenter
+from keras_seg.cli.segmenter import remove_old
 from keras_seg.data import read_image
 from keras_seg.deployment import ExportedModel
 from keras_seg.deployment import export
@@ -76,6 +77,7 @@ def test_old_files_are_removed(model, run, images, tmp_path):
     assert None not in segmenter(photo)
     for path in folder.rglob("*"):
         os.utime(path, times=(0, 0))
+    remove_old(folder)
     shown, *files = segmenter(photo)
     assert shown == {
         "error": f"{images[0].name} has been removed, 60 min after it came. "
@@ -86,6 +88,7 @@ def test_old_files_are_removed(model, run, images, tmp_path):
     ]
     assert all(path.is_file() for sample in found for path in sample)
     assert segmenter(None) == (None, None, None)
+    remove_old(tmp_path / "none")
 
 
 def test_visitors_cannot_fill_the_memory_with_networks(model, run, tmp_path):

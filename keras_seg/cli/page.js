@@ -1,4 +1,5 @@
 // Draws what `Segmenter` returns. gradio gives `element`, `props` and `watch`.
+const VOID = 255; // The id of pixels without data.
 const OUTLINE = 0.4; // The share of white, as in keras_seg.visualization.
 const RAMP = [
   [68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37],
@@ -58,7 +59,8 @@ async function show(value) {
 
 function build(root, value, photo, ids, sure) {
   const { width, height } = photo;
-  const classes = value.classes;
+  const classes = [...value.classes];
+  classes[VOID] = { id: VOID, name: "no data", color: [0, 0, 0], share: 0 };
   let chosen = null; // A class that stands out.
   let view = "classes";
   root.replaceChildren();
@@ -106,7 +108,7 @@ function build(root, value, photo, ids, sure) {
       let weight = painted[id] ? opacity : 0;
       if (view === "confidence") {
         color = colors[sure.data[p]];
-        weight = opacity;
+        weight = id === VOID ? 0 : opacity;
       } else if (chosen !== null && id !== chosen) {
         color = [255, 255, 255];
         weight = 0.7;
@@ -196,8 +198,8 @@ function build(root, value, photo, ids, sure) {
     const y = Math.min(height - 1, Math.floor((top / box.height) * height));
     if (x < 0 || y < 0) return;
     const id = at(x, y);
-    const p = sure && sure.data[4 * (y * width + x)] / 255;
-    name.textContent = classes[id].name + (sure ? ` · ${percent(p)}` : "");
+    const p = sure && id !== VOID && percent(sure.data[4 * (y * width + x)] / 255);
+    name.textContent = classes[id].name + (p ? ` · ${p}` : "");
     name.hidden = false;
     // At the other side of the pointer near the right and the lower border.
     const isRight = left + 16 + name.offsetWidth > box.width;

@@ -22,16 +22,18 @@ from keras_seg.cli.altering import altered
 from keras_seg.cli.commands import sentence_of
 from keras_seg.cli.options import parse_numbers
 from keras_seg.cli.predict_extras import save_overlay
+from keras_seg.data import VOID
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
-from keras_seg.data import read_image
+from keras_seg.data.images import read_pixels
+from keras_seg.inference.one_size import check_takes_tiles
 from keras_seg.inference.scores import image_shape
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.score_form import ScoreForm
 from keras_seg.score_form import is_multi_label
 from keras_seg.visualization.coloring import as_rgb
 
-__all__ = ["KEPT", "SAMPLES", "Segmenter"]
+__all__ = ["KEPT", "SAMPLES", "Segmenter", "remove_old"]
 
 # Longest side of what is sent to the browser; files have the photo's size.
 SHOWN = 1280
@@ -52,7 +54,7 @@ class Segmenter:
     Args:
         model: `keras.Model` or `keras_seg.deployment.ExportedModel`.
         class_table: `keras_seg.data.ClassTable`.
-        folder: path of a folder for results; older files are removed.
+        folder: path of a folder for results.
         tiles: optional `keras_seg.inference.Tiles`.
         bit_depth: optional int, see `keras_seg.data.read_image`.
 
@@ -69,6 +71,8 @@ class Segmenter:
         tiles: inference.Tiles | None = None,
         bit_depth: int | None = None,
     ):
+        if tiles is not None:
+            check_takes_tiles(model)
         self.class_table = class_table
         self.options = _options_of(model)
         self._model = model
@@ -126,7 +130,6 @@ class Segmenter:
             the dictionary holds the sentence that says why, and the paths are
             None.
         """
-        _remove_old(self._folder)
         if photo is None:
             return None, None, None
         path = pathlib.Path(photo)
@@ -168,12 +171,14 @@ class Segmenter:
         with self._lock:
             begin = time.monotonic()
             network = self._network(views, mirror, crf)
-            image = read_image(
+            image, valid = read_pixels(
                 path, image_shape(network)[-1], bit_depth=self._bit_depth
             )
             (found,) = inference.predict(
                 network, [image], self._tiles, probabilities=confidence
             )
+            if valid is not None:
+                found.ids[~valid] = VOID
             seconds = time.monotonic() - begin
         out = pathlib.Path(tempfile.mkdtemp(dir=self._folder))
         mask = out / f"{path.stem}.png"
@@ -191,7 +196,8 @@ class Segmenter:
     def _shown(self, found: inference.Prediction) -> dict[str, Any]:
         """What the browser draws: pictures of at most `SHOWN` pixels."""
         table = self.class_table
-        counts = np.bincount(found.ids.ravel(), minlength=len(table))
+        known = found.ids != VOID
+        counts = np.bincount(found.ids[known], minlength=len(table))
         height, width = found.ids.shape
         shown: dict[str, Any] = {
             "size": [height, width],
@@ -204,7 +210,7 @@ class Segmenter:
                     zip(
                         table.names,
                         table.colors,
-                        (counts / counts.sum()).tolist(),
+                        (counts / max(1, counts.sum())).tolist(),
                         strict=True,
                     )
                 )
@@ -212,7 +218,8 @@ class Segmenter:
         }
         if found.probabilities is not None:
             largest = found.probabilities.max(axis=-1).astype("float32")
-            shown["mean_confidence"] = float(largest.mean())
+            total = float(largest.sum(where=known))
+            shown["mean_confidence"] = total / max(1, int(counts.sum()))
             gray = np.rint(255 * largest).astype("uint8")
             shown["confidence"] = _data_url(gray, "PNG")
         return shown
@@ -262,11 +269,12 @@ def _data_url(pixels: NDArray, kind: str) -> str:
     return f"data:image/{kind.lower()};base64,{text}"
 
 
-def _remove_old(folder: pathlib.Path) -> None:
+def remove_old(folder: pathlib.Path) -> None:
     """Removes photographs and results of more than `KEPT` seconds ago."""
     oldest = time.time() - KEPT
-    for path in folder.iterdir():
-        # Another visitor's call may remove it at the same time.
+    # Nothing if the folder has been removed, too.
+    for path in folder.glob("*"):
+        # A visitor may write to it at the same time.
         with contextlib.suppress(OSError):
             if path.name == SAMPLES or path.stat().st_mtime >= oldest:
                 continue

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import importlib.util
 import os
 import pathlib
@@ -9,6 +10,7 @@ import socket
 import tempfile
 import threading
 import warnings
+from collections.abc import Callable
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import Annotated
@@ -33,6 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = ["serve"]
 
+# Photographs of the page that wait; others are told to come later.
+MOST_WAITING = 64
+# Seconds between looks for files to remove.
+PAUSE = 60
 # The group of options for --api, and the parameters of both ways.
 API = "API"
 BOTH = ("network", "host", "port", "tile", "max_upload", "max_pixels")
@@ -151,6 +157,7 @@ def serve(
         from keras_seg.cli import page
         from keras_seg.cli.segmenter import SAMPLES
         from keras_seg.cli.segmenter import Segmenter
+        from keras_seg.cli.segmenter import remove_old
 
         set_limits(max_pixels)
         segmenter = Segmenter(
@@ -176,7 +183,9 @@ def serve(
             font=["system-ui", "sans-serif"],
             font_mono=["monospace"],
         )
-        _listen(built, host, port, max_upload, theme=theme, css=page.STYLE)
+        look = {"theme": theme, "css": page.STYLE}
+        tidy = functools.partial(remove_old, folder)
+        _listen(built, host, port, max_upload, tidy, **look)
 
 
 def _held_out(run: "RunFolder | None") -> list[pathlib.Path]:
@@ -211,9 +220,15 @@ def _photographs() -> list[pathlib.Path]:
 
 
 def _listen(
-    page: Any, host: str, port: int | None, max_upload: int, **look: Any
+    page: Any,
+    host: str,
+    port: int | None,
+    max_upload: int,
+    tidy: Callable[[], object],
+    **look: Any,
 ) -> None:
-    """Serves a page until a signal ends the command."""
+    """Serves a page until a signal ends the command, and tidies meanwhile."""
+    page.queue(max_size=MOST_WAITING)
     try:
         _, address, _ = page.launch(
             server_name=host,
@@ -241,7 +256,8 @@ def _listen(
                 f"anybody who reaches this computer at {host} can use the "
                 "page; there is no password."
             )
-        threading.Event().wait()
+        while not threading.Event().wait(PAUSE):
+            tidy()
     finally:
         page.close(verbose=False)
 

@@ -225,7 +225,7 @@ def pixel_tables(images, settings, weighted=True):
 def pixel_filters(images, settings, weighted=True, place=None):
     """Builds a `LatticeFilter` for each kernel of a CRF.
 
-    Those of positions alone are kept, to serve further images of that size.
+    That of positions alone is kept, to serve further images of that size.
 
     Args:
         images: float32 array `(batch, height, width, channels)`.
@@ -245,7 +245,8 @@ def pixel_filters(images, settings, weighted=True, place=None):
     return result
 
 
-@functools.lru_cache(maxsize=8)
+# Of a large image it has a gigabyte, and saves a tenth of the time.
+@functools.lru_cache(maxsize=1)
 def _position_filter(size, deviations, place, *options):
     del place
     return _pixel_filter(np.empty((*size, 0)), deviations, *options)

@@ -21,16 +21,19 @@ from PIL import UnidentifiedImageError
 
 from keras_seg import inference
 from keras_seg import visualization
+from keras_seg.data import VOID
 from keras_seg.data import DataError
-from keras_seg.data import read_image
 from keras_seg.data.geotiff import is_geotiff
+from keras_seg.data.images import read_pixels
 from keras_seg.data.images import read_size
 from keras_seg.data.outline_files import outlined
 from keras_seg.data.outline_maps import geojson
 from keras_seg.deployment.batching import Batcher
 from keras_seg.deployment.exported import ExportedModel
 from keras_seg.inference import Prediction
+from keras_seg.inference.one_size import check_takes_tiles
 from keras_seg.inference.scores import image_shape
+from keras_seg.inference.tiles import is_out_of_memory
 from keras_seg.lazy import optional
 from keras_seg.visualization.coloring import encoded
 from keras_seg.visualization.coloring import mask_picture
@@ -96,7 +99,8 @@ def create_app(
     SavedModel gets one image at a time. A request that is not answered has a
     sentence: 400 an empty body, 408 a slow one, 413
     too many bytes or pixels, 415 no image, 422 an image that the network
-    cannot take, 429 too many requests at once, with `Retry-After`.
+    cannot take, 429 too many requests at once, with `Retry-After`, 500 an error
+    that is in the server's log, 503 no memory for the image.
 
     Args:
         model: `keras_seg.deployment.ExportedModel`.
@@ -108,7 +112,7 @@ def create_app(
 
     Raises:
         ValueError: If the network gives several labels a pixel, or more
-            classes than a mask has ids.
+            classes than a mask has ids, or takes no tiles.
     """  # noqa: E501
     table = model.class_table
     if model.multi_label or len(table) > 255:
@@ -117,6 +121,8 @@ def create_app(
             "this network may give others. Fix: predict its images with "
             "keras-seg predict."
         )
+    if tiles is not None:
+        check_takes_tiles(model)
     service = _Service(model, limits or Limits(), tiles)
     app = fastapi.FastAPI(
         title="keras_seg", docs_url=None, redoc_url=None, lifespan=service.run
@@ -128,13 +134,22 @@ def create_app(
     ) -> fastapi.Response:
         with service.metrics.request():
             kind = _format_of(format, request.headers.get("accept", "*/*"))
-            with service.admitted():
+            with service.admitted(), _sentences():
                 body = await _body(request, service.limits.bytes)
-                image = await asyncio.to_thread(service.read, body)
+                image, valid = await asyncio.to_thread(service.read, body)
                 future = service.batcher.submit(image)
                 found = await asyncio.wrap_future(future)
+                if valid is not None:
+                    found.ids[~valid] = VOID
                 content = await asyncio.to_thread(service.written, found, kind)
                 return fastapi.Response(content, media_type=_ANSWERS[kind])
+
+    @app.exception_handler(Exception)
+    async def failed(
+        request: fastapi.Request, error: Exception
+    ) -> fastapi.Response:
+        text = f"The server failed by {type(error).__name__}; its log has more."
+        return fastapi.responses.JSONResponse({"detail": text}, 500)
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
@@ -266,8 +281,8 @@ class _Service:
         finally:
             self._in_work -= 1
 
-    def read(self, body: bytes) -> NDArray:
-        """The image in a body, as `keras-seg predict` reads it."""
+    def read(self, body: bytes) -> tuple[NDArray, NDArray | None]:
+        """The image in a body and its valid pixels, as `predict` reads them."""
         # By the suffix packages know a TIFF.
         suffix = ".tif" if body[:2] in (b"II", b"MM") else ""
         path = self.folder / f"{uuid.uuid4().hex}{suffix}"
@@ -289,7 +304,7 @@ class _Service:
                 )
             model, channels = self.model, image_shape(self.model)[-1]
             how = None, model.bit_depth, model.bands
-            return read_image(path, channels, *how)
+            return read_pixels(path, channels, *how)
         except DataError as error:
             text = f"The body {error.found}; {error.allowed}. {HOW}"
             raise fastapi.HTTPException(_status_of(error), text) from error
@@ -318,6 +333,23 @@ class _Service:
             return geojson([outlined("", found.ids, table)], table).encode()
         except ImportError as error:
             raise fastapi.HTTPException(501, str(error)) from error
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """Says why an image is not predicted."""
+    try:
+        yield
+    except ValueError as error:
+        raise fastapi.HTTPException(422, str(error)) from error
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise fastapi.HTTPException(
+            503,
+            "There is not enough memory for this image. Fix: send a smaller "
+            "one, or ask again later.",
+        ) from error
 
 
 def _format_of(name: str | None, accept: str) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import keras_seg
 from keras_seg.arguments import check_integer
 from keras_seg.arguments import check_one_of
+from keras_seg.arguments import pair_of
 from keras_seg.atomic import hidden_folder
 from keras_seg.data import ClassTable
 from keras_seg.deployment.convert import convert
@@ -143,9 +144,10 @@ def export(
 
     Raises:
         ExportError: If the backend does not write the format, a package is
-            missing, or scores differ by more than 1e-3 (relative to the
-            largest if that is above 1); then nothing is written. Quantized
-            scores may differ by any amount.
+            missing, the model takes no images of the size, or scores differ by
+            more than 1e-3 (relative to the largest if that is above 1); then
+            nothing is written. Quantized scores may differ by any amount.
+        ValueError: If an argument is not one of its values.
     """
     path = pathlib.Path(path)
     try:
@@ -199,7 +201,15 @@ def export(
     path.parent.mkdir(parents=True, exist_ok=True)
     with hidden_folder(path) as hidden:
         written = hidden / path.name
-        graph = exported_graph(network, form, fixed, output, layout)
+        try:
+            graph = exported_graph(network, form, fixed, output, layout)
+        except Exception as error:
+            # Each backend raises errors of its own.
+            raise ExportError(
+                f"{model.name} can't be built for images of this size "
+                f"({first_line(error).rstrip('.')}). Fix: choose another. "
+                f"Received: size={size}"
+            ) from error
         seen = [
             np.moveaxis(x, -1, 0) if layout == "nchw" else x for x in images
         ]
@@ -269,7 +279,7 @@ def _size(
     own = tuple(model.inputs[0].shape[1:3])
     fixed = None if None in own else own
     if size is not None:
-        height, width = fixed = tuple(map(int, size))
+        height, width = fixed = pair_of("size", size)
         if own[0] not in (None, height) or own[1] not in (None, width):
             raise ExportError(
                 f"The model takes images of {own[0]}×{own[1]}. "

@@ -27,14 +27,15 @@ class ExportError(ValueError):
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of a library's error message.
+    """The first line of a library's error message, of Keras's that in bold.
 
     Example:
 
     >>> first_line(RuntimeError("no such op: Foo\\n  at graph.cc:15"))
     'no such op: Foo'
     """
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    text = str(error).rpartition("\x1b[1m")[-1].partition("\x1b[0m")[0]
+    return (text.strip() or type(error).__name__).splitlines()[0][:300]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,13 @@ from keras_seg.inference.tiles import blend
 from keras_seg.inference.tiles import join
 from keras_seg.score_form import ScoreForm
 
-__all__ = ["one_size_of", "padded", "predict_ids", "predict_one_size"]
+__all__ = [
+    "check_takes_tiles",
+    "one_size_of",
+    "padded",
+    "predict_ids",
+    "predict_one_size",
+]
 
 # Rows of scores that are enlarged at once.
 _ROWS = 256
@@ -30,6 +36,23 @@ def one_size_of(model: Model) -> tuple[int, int] | None:
     """The `(height, width)` of the only images a model takes; None for any."""
     height, width, _ = image_shape(model)
     return None if height is None or width is None else (height, width)
+
+
+def check_takes_tiles(model: Model) -> None:
+    """Refuses a model that takes images of one size, or shrinks them."""
+    size = one_size_of(model)
+    if size is not None:
+        raise ValueError(
+            "`tiles` is for models that take images of any size. This one "
+            f"takes {size[0]}×{size[1]} pixels, and gets tiles of that size "
+            "without it. Fix: leave it out."
+        )
+    side = longest_side_of(model)
+    if side is not None:
+        raise ValueError(
+            f"`tiles` would be shrunk each by itself by a model that shrinks "
+            f"images to {side} pixels. It needs no tiles: leave them out."
+        )
 
 
 def padded(image: NDArray, size: tuple[int, int]) -> NDArray:

@@ -20,6 +20,7 @@ from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data.bands import check_bands
 from keras_seg.data.images import check_bit_depth
+from keras_seg.inference.one_size import check_takes_tiles
 from keras_seg.inference.one_size import one_size_of
 from keras_seg.inference.one_size import padded
 from keras_seg.inference.one_size import predict_ids
@@ -174,13 +175,8 @@ def predict(
     check_bands(bands)
     if least is not None:
         check_share(least=least)
-    size = one_size_of(model)
-    if tiles is not None and size is not None:
-        raise ValueError(
-            "`tiles` is for models that take images of any size. This one "
-            f"takes {size[0]}×{size[1]} pixels, and gets tiles of that size "
-            "without it. Fix: leave it out."
-        )
+    if tiles is not None:
+        check_takes_tiles(model)
     if strip is not None and tiles is None:
         raise ValueError(
             f"`strip` is one of `tiles.strips`. Received: strip={strip}, no "
@@ -210,7 +206,8 @@ def predict(
             bit_depth,
             bands,
         )
-        return Predictions(stream, _class_table(model))
+        table = _class_table(model)
+        return Predictions(stream, table, has_void=form.scores <= VOID)
     check_image(images)
     warn_of_weights(model, again=False)
     if probabilities:

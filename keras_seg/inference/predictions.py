@@ -49,12 +49,17 @@ class Predictions(Iterator[Prediction]):
         stream: generator of `Prediction`.
         class_table: `keras_seg.data.ClassTable` of the model, or None if it
             does not know its classes.
+        has_void: bool, whether the id 255 is void, and no class.
     """
 
     def __init__(
-        self, stream: Generator[Prediction], class_table: ClassTable | None
+        self,
+        stream: Generator[Prediction],
+        class_table: ClassTable | None,
+        has_void: bool = True,
     ) -> None:
         self._stream = stream
+        self._has_void = has_void
         self.class_table = class_table
 
     def __next__(self) -> Prediction:
@@ -75,7 +80,7 @@ class Predictions(Iterator[Prediction]):
             writes.
 
         Raises:
-            ValueError: If the stream has ended.
+            ValueError: If the stream has ended, or a class is not below 255.
 
         Example:
 
@@ -98,7 +103,8 @@ class Predictions(Iterator[Prediction]):
         if not examples:
             raise ValueError("There are no more predictions to show.")
         largest = max(int(ids.max()) for _, _, ids in examples)
-        if largest >= VOID:  # A gallery shows that id as void.
+        # A gallery shows that id as void.
+        if largest > VOID or (largest == VOID and not self._has_void):
             raise ValueError(
                 f"A picture shows the classes 0 to {VOID - 1}. Received: "
                 f"predictions of the class {largest}"

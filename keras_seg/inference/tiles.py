@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from keras_seg.arguments import check_positive
 from keras_seg.inference.scores import Model
-from keras_seg.inference.scores import longest_side_of
 from keras_seg.inference.scores import predict_scores
 from keras_seg.score_form import ScoreForm
 
-__all__ = ["Tiles", "blend", "join", "predict_tiled"]
+__all__ = ["Tiles", "blend", "is_out_of_memory", "join", "predict_tiled"]
 
 # Of TensorFlow and PyTorch, by name: they may not be installed.
 _MEMORY_ERRORS = {"ResourceExhaustedError", "OutOfMemoryError"}
@@ -272,18 +271,12 @@ def predict_tiled(
     Returns `out` or a new array of the ids; the probabilities that `keep` makes
     of the scores, if it is given; and the tiles used in the end.
     """
-    side = longest_side_of(model)
-    if side is not None:
-        raise ValueError(
-            f"`tiles` would be shrunk each by itself by a model that shrinks "
-            f"images to {side} pixels. It needs no tiles: leave them out."
-        )
     while True:
         try:
             return *_predict(model, image, tiles, form, out, keep, strip), tiles
         except Exception as error:
             halved = tiles.can_be_halved and strip is None
-            if not _is_out_of_memory(error) or not halved:
+            if not is_out_of_memory(error) or not halved:
                 raise
         smaller = tiles.halved()
         warnings.warn(
@@ -335,7 +328,8 @@ def join(
     return out, kept
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error is Python's or a backend's own for no memory."""
     if isinstance(error, MemoryError) or type(error).__name__ in _MEMORY_ERRORS:
         return True
     text = str(error).lower()

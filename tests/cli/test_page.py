@@ -135,6 +135,28 @@ def test_files_are_those_of_predict(http, photo, predict_to, model, tmp_path):
 
 
 @pytest.mark.once
+def test_pixels_without_data(http, driver, address, predict_to, tmp_path):
+    """Void in the mask, and not colored in the browser."""
+    pytest.importorskip("rasterio")
+    path = tmp_path / "half.tif"
+    pixels = np.full((40, 48, 4), 255, "uint8")
+    pixels[..., :3] = np.random.default_rng(0).integers(0, 256, (40, 48, 3))
+    pixels[:, :24] = 0
+    Image.fromarray(pixels).save(path)
+    predict_to(tmp_path / "out", path)
+    shown, mask, _ = segment(http, path, "1", False, False, True)
+    assert mask == (tmp_path / "out/half.png").read_bytes()
+    assert (decoded(shown["ids"])[:, :24] == 255).all()
+    assert sum(c["share"] for c in shown["classes"]) == pytest.approx(1)
+    sure = decoded(shown["confidence"])[:, 24:] / 255
+    assert shown["mean_confidence"] == pytest.approx(sure.mean(), abs=3e-3)
+    driver.get(address)
+    upload(driver, path)
+    _, drawn = canvas_of(driver)
+    assert (drawn[:, :20] < 20).all() and drawn[:, 28:].mean() > 20
+
+
+@pytest.mark.once
 def test_what_is_refused(http, images, tmp_path):
     """In a sentence that does not tell where the server has its files."""
     broken, large = tmp_path / "broken.png", tmp_path / "large.png"

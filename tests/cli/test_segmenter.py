@@ -14,9 +14,11 @@ from keras_seg.cli.page import make_samples
 from keras_seg.cli.segmenter import MOST_NETWORKS
 from keras_seg.cli.segmenter import SAMPLES
 from keras_seg.cli.segmenter import Segmenter
+from keras_seg.cli.segmenter import remove_old
 from keras_seg.data import read_image
 from keras_seg.deployment import ExportedModel
 from keras_seg.deployment import export
+from keras_seg.inference import Tiles
 from keras_seg.inference import predict
 from keras_seg.runs import RunFolder
 from tests.cli.test_page import client
@@ -39,6 +41,8 @@ def test_options_that_a_network_has(model, run, images, serving, tmp_path):
     exported = ExportedModel(path)
     segmenter = Segmenter(exported, table, tmp_path)
     assert segmenter.options == {"confidence"}
+    with pytest.raises(ValueError, match="takes 48×48 pixels, and gets tiles"):
+        Segmenter(exported, table, tmp_path, tiles=Tiles(64, overlap=32))
     for number, name in enumerate(("scales", "mirror", "crf")):
         options: list = ["1", False, False]
         options[number] = True if number else "0.5,1"
@@ -73,6 +77,7 @@ def test_old_files_are_removed(model, run, images, tmp_path):
     assert None not in segmenter(photo)
     for path in folder.rglob("*"):
         os.utime(path, times=(0, 0))
+    remove_old(folder)
     shown, *files = segmenter(photo)
     assert shown == {
         "error": f"{images[0].name} has been removed, 60 min after it came. "
@@ -83,6 +88,7 @@ def test_old_files_are_removed(model, run, images, tmp_path):
     ]
     assert all(path.is_file() for sample in found for path in sample)
     assert segmenter(None) == (None, None, None)
+    remove_old(tmp_path / "none")
 
 
 def test_visitors_cannot_fill_the_memory_with_networks(model, run, tmp_path):

@@ -2,9 +2,11 @@
 
 import importlib.util
 import socket
+from unittest import mock
 
 import pytest
 
+from keras_seg.cli import serve
 from keras_seg.cli.serve import _photographs
 from keras_seg.data import read_image
 
@@ -34,6 +36,18 @@ def test_networks(invoke, tmp_path):
     assert result.exit_code == 1
     assert result.stderr.startswith(f"{tmp_path / 'none'} does not exist; a ")
     assert result.stderr.count("\n") == 1
+
+
+def test_files_are_removed_while_nobody_comes(monkeypatch):
+    """And few visitors wait."""
+    monkeypatch.setattr(serve, "PAUSE", 0.001)
+    page, tidy = mock.Mock(), mock.Mock(side_effect=[None, KeyboardInterrupt])
+    page.launch.return_value = None, "http://127.0.0.1:7860", None
+    with pytest.raises(KeyboardInterrupt):
+        serve._listen(page, "127.0.0.1", None, 1, tidy)
+    names = [call[0] for call in page.method_calls]
+    assert names == ["queue", "launch", "close"] and tidy.call_count == 2
+    assert page.queue.call_args == mock.call(max_size=64)
 
 
 def test_samples_of_no_run(monkeypatch):

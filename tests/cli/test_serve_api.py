@@ -58,6 +58,13 @@ def test_a_run_is_exported_first(invoke, tmp_path):
     assert "--api serves what keras-seg export wrote" in result.stderr
 
 
+def test_a_network_of_one_size_takes_no_tiles(invoke, exported):
+    options = "--api", "--tile", 64, "--port", free_port()
+    result = invoke("serve", exported, *options)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("--tile is for models that take images of ")
+
+
 def test_without_uvicorn(invoke, monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     result = invoke("serve", "--api", "--port", free_port())

@@ -1,4 +1,5 @@
 import pathlib
+import weakref
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ from keras_seg.crf import Lattice
 from keras_seg.crf import LatticeFilter
 from keras_seg.crf import permutohedral_filter
 from keras_seg.crf.filtering import filter_by_numpy
+from keras_seg.crf.filtering import pixel_filters
 from keras_seg.crf.filtering import pixel_tables
 from tests.densecrf_oracle import NORMALIZATIONS
 from tests.densecrf_oracle import reference_filter
@@ -118,6 +120,18 @@ def test_tables_of_positions_are_made_once():
     assert len(one) == len(two) == 2
     assert one[0] is two[0]
     assert one[1] is not two[1]
+
+
+@pytest.mark.once
+def test_positions_of_one_size_are_kept():
+    """Images of many sizes do not fill the memory."""
+    kept = []
+    for side in (6, 7, 8):
+        images = np.zeros((1, side, 8, 3), "float32")
+        first, _ = pixel_filters(images, PRESETS["deeplab_v1"])
+        kept.append(weakref.ref(first))
+    del first
+    assert [each() is not None for each in kept] == [False, False, True]
 
 
 def test_bad_arguments():

@@ -4,6 +4,7 @@ import concurrent.futures
 import dataclasses
 import io
 import threading
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from keras_seg.deployment import ExportedModel
 from keras_seg.deployment import Limits
 from keras_seg.deployment import create_app
 from keras_seg.deployment.api import _format_of
+from keras_seg.inference import Tiles
 from tests.networks import known_echo
 
 fastapi = pytest.importorskip("fastapi")
@@ -69,7 +71,7 @@ def drawn(seed, size=SIZE):
 
 
 def test_answers_are_the_files_of_predict(serve, file, tmp_path):
-    """Byte by byte, for images that need tiles, EXIF, an alpha channel."""
+    """Byte by byte, for images that need tiles, EXIF, alpha, no data."""
     pytest.importorskip("rasterio")
     turned = Image.Exif()
     turned[274] = 6
@@ -79,6 +81,7 @@ def test_answers_are_the_files_of_predict(serve, file, tmp_path):
         "large.png": content(drawn(1, (70, 90))),
         "turned.jpg": content(drawn(1), "JPEG", exif=turned),
         "alpha.webp": content(rgba, "WEBP", lossless=True),
+        "clear.tif": content(np.where(rgba > 99, rgba, np.uint8(0)), "TIFF"),
         "gray.tif": content(drawn(4)[..., 0], "TIFF"),
     }
     for name, body in images.items():
@@ -211,13 +214,22 @@ def test_too_many_at_once_are_told_to_come_later(serve):
     assert client.post("/predict", content=IMAGE).status_code == 200
 
 
-def test_an_error_is_of_its_request_only(serve):
+@pytest.mark.parametrize(
+    "error, status, words",
+    [
+        (MemoryError(), 503, "There is not enough memory for this image. Fix"),
+        (RuntimeError("Out of memory"), 503, "There is not enough memory"),
+        (ValueError("It is too small."), 422, "It is too small."),
+        (KeyError(), 500, "The server failed by KeyError; its log has more."),
+    ],
+)
+def test_an_error_is_of_its_request_only(serve, error, status, words):
     client, model = serve(window=0.2, batch_size=4)
     inner = model.predict_on_batch
 
     def fails(images):
         if (images == 0).all(axis=(1, 2, 3)).any():
-            raise MemoryError
+            raise error
         return inner(images)
 
     model.predict_on_batch = fails
@@ -225,7 +237,12 @@ def test_an_error_is_of_its_request_only(serve):
     bodies = [IMAGE, black, IMAGE]
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         answers = pool.map(lambda x: client.post("/predict", content=x), bodies)
-    assert [answer.status_code for answer in answers] == [200, 500, 200]
+        one, wrong, two = answers
+    assert one.status_code == two.status_code == 200
+    assert wrong.status_code == status
+    assert wrong.json()["detail"].startswith(words)
+    count = f'keras_seg_requests_total{{status="{status}"}} 1.0'
+    assert count in client.get("/metrics").text
     assert client.get("/health").json()["classes"][1]["name"] == "road"
 
 
@@ -248,6 +265,17 @@ def test_accept(accept, expected):
     except fastapi.HTTPException as error:
         assert error.status_code == expected
     assert _format_of("geojson", accept) == "geojson"
+
+
+def test_tiles_are_refused_before_requests(file):
+    model, tiles = ExportedModel(file), Tiles(64, overlap=32)
+    with pytest.raises(ValueError, match="takes 30×40 pixels, and gets tiles"):
+        create_app(model, tiles=tiles)
+    model.inputs[0] = SimpleNamespace(shape=(None, None, None, 3))
+    create_app(model, tiles=tiles)
+    model.longest_side = 480
+    with pytest.raises(ValueError, match="to 480 pixels. It needs no tiles"):
+        create_app(model, tiles=tiles)
 
 
 def test_labels_that_overlap_are_refused(file):

@@ -312,13 +312,30 @@ def test_a_folder_of_something_else_stays(model, tmp_path):
         ({"quantization": "int4"}, "must be None or one of"),
         ({"quantization": "int8"}, "Only LiteRT"),
         ({"samples": [np.zeros((9, 9, 3))]}, "must have the size"),
+        ({"size": (0, 0)}, "`size` must be"),
+        ({"size": (-4, 8)}, "`size` must be"),
     ],
 )
 def test_refused(model, tmp_path, options, said):
     options = {"path": "a.onnx", "size": SIZE, **options}
     path = tmp_path / options.pop("path")
-    with pytest.raises(ExportError, match=said):
+    with pytest.raises(ValueError, match=said):
         keras_seg.export(model, path, **options)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.once
+@needs_onnx
+def test_a_size_too_small_is_said_in_a_line(tmp_path):
+    narrow = UNet(classes=2, filters=2, depth=2, padding="valid")
+    with pytest.raises(ExportError) as caught:
+        keras_seg.export(narrow, tmp_path / "a.onnx", size=(20, 20))
+    said = str(caught.value)
+    assert said.startswith(
+        "unet can't be built for images of this size (Computed output size "
+    )
+    assert said.endswith("Fix: choose another. Received: size=(20, 20)")
+    assert "\n" not in said and "\x1b" not in said
     assert not list(tmp_path.iterdir())
 
 

@@ -165,9 +165,10 @@ def test_predictions_show_the_next_images_with_the_models_classes(
     )
     assert np.array_equal(np.asarray(two), expected)
     assert [found.source for found in stream] == [2]
-    # Of two outputs, without a table.
+    # Of two outputs, without a table; pixels that are less sure are void.
     bare = keras.Model(model.inputs, [model.outputs[0]] * 2)
-    assert inference.predict(bare, images).show().size
+    for least in (None, 0.5, 1.0):
+        assert inference.predict(bare, images, least=least).show().size
     with pytest.raises(ValueError, match="no more"):
         stream.show()
 
@@ -176,6 +177,6 @@ def test_predictions_show_the_next_images_with_the_models_classes(
 def test_class_255_is_not_shown_as_void():
     image, ids = np.zeros((4, 4, 3), "uint8"), np.full((4, 4), 255, "uint8")
     found = inference.Prediction(0, image, ids)
-    stream = inference.Predictions((x for x in [found]), None)
+    stream = inference.Predictions((x for x in [found]), None, has_void=False)
     with pytest.raises(ValueError, match="the class 255"):
         stream.show()

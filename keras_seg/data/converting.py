@@ -1,7 +1,6 @@
 """`convert`: writes a data set of any layout that is read in another one."""
 
 import dataclasses
-import functools
 import os
 import pathlib
 import shutil
@@ -18,9 +17,9 @@ from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
-from keras_seg.data.folder import map_threads
 from keras_seg.data.layout import role_of
 from keras_seg.data.mask_files import MaskFiles
+from keras_seg.data.mask_files import share_palettes
 from keras_seg.data.outline_files import VOID_OF
 from keras_seg.data.outline_files import background_ids
 from keras_seg.data.outline_files import write_outlines
@@ -138,6 +137,7 @@ def convert(
         for name in names
     }
     table = _one_table(folders, path)
+    share_palettes(folders.values())
     if to == "voc":
         _refuse_for_voc(folders, multi_label, path)
     roles = _roles(folders, path) if to == "yolo" else {}
@@ -148,11 +148,9 @@ def convert(
         root = hidden / out.name
         for name, folder in folders.items():
             place = roles.get(name, name)
-            masks = map_threads(
-                functools.partial(_mask, folder), range(len(folder))
-            )
             found = []
-            for pair, mask in zip(folder.pairs, masks, strict=True):
+            masks = folder.checked_masks()
+            for mask, pair in zip(masks, folder.pairs, strict=True):
                 found.append(_put(root, place, to, table, pair, mask))
                 void += int(np.count_nonzero(mask == VOID))
                 done += 1
@@ -178,10 +176,6 @@ _IMAGES = {
     "labelme": "{}",
 }
 TARGETS = tuple(_IMAGES)
-
-
-def _mask(folder, index):
-    return folder[index][1]
 
 
 def _put(root, split, to, table, pair, mask):

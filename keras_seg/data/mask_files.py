@@ -20,6 +20,7 @@ __all__ = [
     "MaskFiles",
     "check_mask_values",
     "color_code",
+    "is_mapped",
     "map_values",
     "parse_mask_values",
     "share_palettes",
@@ -160,7 +161,7 @@ class MaskFiles:
     values: dict[int, int] | None = None
     colors: ColorCode | None = None
     by_color: bool = False
-    # Not empty once a mask was read by color.
+    # The file and the page of each mask that was read by color.
     _decoded: set = dataclasses.field(
         default_factory=set, init=False, compare=False, repr=False
     )
@@ -172,10 +173,11 @@ class MaskFiles:
     def __post_init__(self):
         check_mask_values(self.values)
 
-    @property
-    def mapped(self):
-        """Whether ids are not the values of the files, as far as is known."""
-        return self.values is not None or bool(self._decoded)
+    def maps(self, pair):
+        """See `is_mapped`."""
+        return self.values is not None or (
+            (pair.mask, pair.page) in self._decoded
+        )
 
     def __call__(self, pair):
         try:
@@ -189,7 +191,7 @@ class MaskFiles:
 
     def _read(self, pair):
         if self.colors and (self.by_color or has_colors(pair.mask)):
-            self._decoded.add(True)
+            self._decoded.add((pair.mask, pair.page))
             pixels = read_colors(pair.mask, pair.page)
             return self.colors.decode(pixels, pair.mask)
         ids = read_mask(pair.mask, pair.page)
@@ -210,7 +212,7 @@ class MaskFiles:
                 named[color] += (i,)
             if any(i not in named.get(c, (i,)) for i, c in colors.items()):
                 _refuse_twins(colors, pair.mask)
-                self._decoded.add(True)
+                self._decoded.add((pair.mask, pair.page))
                 return self.colors.decode(palette[ids], pair.mask)
         for i, color in colors.items():
             before, file = self._seen.setdefault(i, (color, pair.mask))
@@ -286,6 +288,12 @@ def sizes_differ(pair, image, mask, guess=None):
         guess=guess,
         fix="make the mask again from this image, or resize it by nearest",
     )
+
+
+def is_mapped(masks, pair):
+    """Whether the ids that were read of a pair are not its file's values."""
+    maps = getattr(masks, "maps", None)  # Shapes have none.
+    return maps is None or maps(pair)
 
 
 def share_palettes(folders):

@@ -67,9 +67,8 @@ class StackFiles:
             one = () if of == VOID else (of,)
             yield value, of if isinstance(of, tuple) else one
 
-    @property
-    def mapped(self):
-        """Whether values are not those of the files."""
+    def maps(self, pair):
+        """See `is_mapped`."""
         return self.values is not None
 
     def __call__(self, pair):

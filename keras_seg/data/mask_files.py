@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from keras_seg import words
+from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.edges import find_edges
 from keras_seg.data.errors import DataError
@@ -20,8 +21,10 @@ __all__ = [
     "MaskFiles",
     "check_mask_values",
     "color_code",
+    "compare_colors",
     "is_mapped",
     "map_values",
+    "palette_colors",
     "parse_mask_values",
     "share_palettes",
     "sizes_differ",
@@ -165,7 +168,7 @@ class MaskFiles:
     _decoded: set = dataclasses.field(
         default_factory=set, init=False, compare=False, repr=False
     )
-    # From each index of a palette to its color and the first such file.
+    # See `compare_colors`.
     _seen: dict = dataclasses.field(
         default_factory=dict, init=False, compare=False, repr=False
     )
@@ -201,9 +204,7 @@ class MaskFiles:
         return ids if palette is None else self._of(palette, ids, pair)
 
     def _of(self, palette, ids, pair):
-        if ids.max() >= len(palette):
-            return ids  # A damaged file; the ids are checked later.
-        colors = {i: tuple(palette[i].tolist()) for i in ids_of_mask(ids)}
+        colors = palette_colors(palette, ids)
         if self.colors:
             named: dict[tuple, tuple] = dict.fromkeys(self.colors.colors, ())
             for i, color in zip(
@@ -213,23 +214,67 @@ class MaskFiles:
             if any(i not in named.get(c, (i,)) for i, c in colors.items()):
                 _refuse_twins(colors, pair.mask)
                 self._decoded.add((pair.mask, pair.page))
-                return self.colors.decode(palette[ids], pair.mask)
-        for i, color in colors.items():
-            before, file = self._seen.setdefault(i, (color, pair.mask))
-            if before != color:
-                raise DataError(
-                    "KS-D014",
-                    pair.mask,
-                    f"has the color {color} for the index {i}, and "
-                    f"{file.name} {before}",
-                    "an index stands for one color in all masks, or the "
-                    "class table names the colors",
-                    guess="Each file has a palette of its own.",
-                    fix="give every class its color in the columns r, g and "
-                    "b of classes.csv; if the indices are right all the "
-                    "same, name them in mask_values, such as 0:0,1:1",
-                )
+                return self._by_palette(palette, ids, pair.mask)
+        compare_colors(self._seen, colors, pair.mask)
         return ids
+
+    def _by_palette(self, palette, ids, file):
+        """The ids that the colors of indices have, 255 void without one."""
+        void = (ids == VOID) & (len(palette) <= VOID)
+        beyond = ids[~void].max()
+        if beyond >= len(palette):
+            raise DataError(
+                "KS-D014",
+                file,
+                f"has the index {beyond} and a palette of {len(palette)} "
+                "colors",
+                f"an index has a color, but for {VOID}, which is void",
+                fix="export the mask again",
+            )
+        pixels = palette[np.where(void, ids[~void][0], ids)]
+        return np.where(void, VOID, self.colors.decode(pixels, file))
+
+
+def palette_colors(palette, ids):
+    """A dictionary from the indices of a mask to their colors.
+
+    An index beyond the palette has none.
+    """
+    found = [i for i in ids_of_mask(ids) if i < len(palette)]
+    return {i: tuple(palette[i].tolist()) for i in found}
+
+
+def compare_colors(seen, colors, file, plane=None):
+    """Refuse an index that had another color in an earlier file.
+
+    Args:
+        seen: dictionary that is filled, from the plane and each index to its
+            color and the first such file.
+        colors: dictionary from the indices in the file to their colors.
+        file: path.
+        plane: optional int, of a mask of several labels.
+    """
+    for i, color in colors.items():
+        before, first = seen.setdefault((plane, i), (color, file))
+        if before != color:
+            allowed = "or the class table names the colors"
+            fix = (
+                "give every class its color in the columns r, g and b of "
+                "classes.csv"
+            )
+            if plane is not None:
+                allowed = "for each class"
+                fix = "write all masks with one palette"
+            raise DataError(
+                "KS-D014",
+                file,
+                f"has the color {color} for the index {i}, and "
+                f"{first.name} {before}",
+                f"an index stands for one color in all masks, {allowed}",
+                guess="Each file has a palette of its own.",
+                fix=f"{fix}; if the indices are right all the same, name "
+                "them in mask_values, such as 0:0,1:1",
+            )
 
 
 def _refuse_twins(colors, file):
@@ -299,12 +344,12 @@ def is_mapped(masks, pair):
 def share_palettes(folders):
     """Require one color for each index of palettes in all folders.
 
-    Folders that read masks in the same way get one `MaskFiles`.
+    Folders that read masks in the same way get one reader of files.
     """
     known: list = []
     for folder in folders:
         masks = getattr(folder, "masks", None)
-        if isinstance(masks, MaskFiles):
+        if hasattr(masks, "maps"):
             if masks in known:
                 folder.masks = known[known.index(masks)]
             else:

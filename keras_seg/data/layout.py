@@ -294,20 +294,31 @@ def _content(path):
 
 
 def _lists(file):
-    """Whether a text file lists stems of images."""
+    """Whether a text file lists images, if only by paths that are refused."""
     if file.name in _NO_LISTS:
         return False
-    lines = text_head(file, _PEEK).splitlines()[:100]
-    names = [pathlib.PurePosixPath(s.strip().replace("\\", "/")) for s in lines]
+    names = []
+    for line in text_head(file, _PEEK).splitlines()[:100]:
+        line = line.strip().replace("\\", "/")
+        names.append(pathlib.PurePosixPath(line))
+        # The path of an image may have that of its mask behind it.
+        first = pathlib.PurePosixPath(*line.split()[:1])
+        if first.suffix.lower() in SUFFIXES:
+            names.append(first)
     for folder in (file.parent / "images", file.parent / file.stem / "images"):
         if folder.is_dir():
             inside: dict[pathlib.Path, set[str]] = {}
             for name in names:
-                place = folder / name.parent
-                if place not in inside:
-                    inside[place] = _stems(place)
-                if name.name in inside[place] or name.stem in inside[place]:
-                    return True
+                places = [folder / name.parent]
+                if len(name.parts) > 1:
+                    places.append(file.parent / name.parent)
+                if role_of(file.stem):
+                    places.append(folder)
+                for place in places:
+                    if place not in inside:
+                        inside[place] = _stems(place)
+                    if name.name in inside[place] or name.stem in inside[place]:
+                        return True
             return False
     return False
 

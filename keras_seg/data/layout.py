@@ -18,6 +18,7 @@ __all__ = [
     "find_folders",
     "folder_splits",
     "missing_split",
+    "refuse_masks_beside",
     "role_of",
     "sorted_splits",
     "visible",
@@ -208,6 +209,24 @@ def _is_data_set(folder, may_be_split):
         signs += [f"{name}/images" for name in ("train", "training", "val")]
         signs += [f"{name}/images" for name in ("valid", "validation", "test")]
     return any((folder / sign).exists() for sign in signs)
+
+
+def refuse_masks_beside(path, annotations):
+    """Refuse annotations of a tool beside a plain folder of masks."""
+    for place in (path, *filter(pathlib.Path.is_dir, visible(path))):
+        for folder in (place / name for name in MASK_FOLDERS):
+            holds = _holds_masks(folder)
+            if folder.name == "annotations":  # Beside COCO's panoptic ones.
+                holds = visible(folder, *SUFFIXES)
+            if holds and (place / "images").is_dir():
+                raise DataError(
+                    "KS-D002",
+                    path,
+                    f"has annotations in {annotations.relative_to(path)} and "
+                    f"masks in {folder.relative_to(path)}",
+                    "one of the two would be left out",
+                    fix="move away what is not meant",
+                )
 
 
 def visible(folder, *suffixes):

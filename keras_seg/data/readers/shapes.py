@@ -13,6 +13,7 @@ from keras_seg.data.folder import find_table
 from keras_seg.data.images import read_size
 from keras_seg.data.layout import existing
 from keras_seg.data.layout import missing_split
+from keras_seg.data.layout import refuse_masks_beside
 from keras_seg.data.layout import sorted_splits
 from keras_seg.data.opening import SUFFIXES
 from keras_seg.data.pairs import Pair
@@ -134,6 +135,8 @@ def from_shapes(
 def shape_splits(path):
     """The splits of a tool's folder; `None` in another layout."""
     found = _recognized(pathlib.Path(path))
+    if found:
+        refuse_masks_beside(pathlib.Path(path), [*found[1].values()][0][0])
     return None if found is None else sorted_splits(set(found[1]) - {""})
 
 

@@ -159,7 +159,7 @@ def convert(
             _list(root, place, to, table, folder.pairs, found)
         if to == "yolo":
             _write_yaml(root, roles.values(), table)
-        if to == "voc" and _has_own_colors(table):
+        if to == "voc" and _has_labelmap(table):
             _write_labelmap(root, table)
         table.write(root / "classes.csv")
         os.replace(root, out)
@@ -295,9 +295,10 @@ def _write_yaml(root, roles, table):
     )
 
 
-def _has_own_colors(table):
-    """Whether every class, and void, has a color of its own."""
-    return len({*table.colors, VOID_COLOR}) == len(table) + 1
+def _has_labelmap(table):
+    """Whether every class, and void, has a name and a color of its own."""
+    own_colors = len({*table.colors, VOID_COLOR}) == len(table) + 1
+    return own_colors and "void" not in table.names
 
 
 def _write_labelmap(root, table):
@@ -324,10 +325,10 @@ def _notes(to, table, folders, roles, void):
             yield f"The split {name} is called {role}."
     if to in ("coco", "yolo", "labelme") and table.colors_given:
         yield "The colors of the classes are in classes.csv only."
-    if to == "voc" and not _has_own_colors(table):
+    if to == "voc" and not _has_labelmap(table):
         yield (
-            "Two classes, or a class and void, have one color: there is no "
-            "labelmap.txt, and masks must be read as indices."
+            "Two classes, or a class and void, have one color or name: there "
+            "is no labelmap.txt, and masks must be read as indices."
         )
     of_files = MaskFiles | StackFiles
     read = [f for f in folders.values() if not isinstance(f.masks, of_files)]

@@ -207,10 +207,13 @@ class MaskFiles:
         colors = palette_colors(palette, ids)
         if self.colors:
             named: dict[tuple, tuple] = dict.fromkeys(self.colors.colors, ())
-            for i, color in zip(
-                self.colors.ids, self.colors.colors, strict=True
-            ):
+            table = list(zip(self.colors.ids, self.colors.colors, strict=True))
+            for i, color in table:
                 named[color] += (i,)
+            own = dict(enumerate(map(tuple, palette.tolist())))
+            # In the order of the table, 255 is void, whatever its color is.
+            if all(own.get(i) == color for i, color in table if i != VOID):
+                colors.pop(VOID, None)
             if any(i not in named.get(c, (i,)) for i, c in colors.items()):
                 _refuse_twins(colors, pair.mask)
                 self._decoded.add((pair.mask, pair.page))

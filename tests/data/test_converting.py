@@ -225,6 +225,21 @@ def test_an_index_has_one_color_in_all_splits(tmp_path):
         convert(tmp_path, tmp_path / "b", "coco")
 
 
+@pytest.mark.parametrize("to", ["masks", "voc"])
+@pytest.mark.parametrize("name", ["void", "border"])
+def test_a_class_with_the_name_or_the_color_of_void(to, name, tmp_path):
+    colors = ((0, 0, 0), (9, 0, 0) if name == "void" else (224, 224, 192))
+    table = ClassTable(("sky", name), colors)
+    mask = np.array([[0, 1, 255]], "uint8")
+    write(tmp_path / "a", mask[:, 1:], table, ("val",))
+    write(tmp_path / "a", mask, table, ("train",))
+    convert(tmp_path / "a", tmp_path / "b", to)
+    assert not (tmp_path / "b/labelmap.txt").exists()
+    for split, expected in (("train", [0, 1, 255]), ("val", [1, 255])):
+        folder = from_folder(tmp_path / "b", split, check=False)
+        assert folder[0][1].tolist() == [expected]
+
+
 def test_coco_is_as_its_page_says(tmp_path):
     write(tmp_path / "a", np.array([[0, 1, 1]], "uint8"), WITH)
     convert(tmp_path / "a", tmp_path / "b", "coco")

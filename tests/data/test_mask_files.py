@@ -100,6 +100,15 @@ def test_a_palette_with_fewer_colors_than_indices(tmp_path, last):
     assert MaskFiles()(one).tolist() == [[0, 1, last]]
 
 
+def test_void_may_have_the_color_of_a_class(tmp_path):
+    """`save_mask` writes it so where a class has the color of void."""
+    mask = Image.fromarray(np.array([[0, 1, 255]], "uint8"))
+    mask.putpalette([9, 9, 9, 200, 0, 0] + [0] * 759 + [200, 0, 0])
+    mask.save(tmp_path / "p.png")
+    one = Pair("p", tmp_path / "p.png", tmp_path / "p.png")
+    assert MaskFiles(colors=CODE)(one).tolist() == [[0, 1, 255]]
+
+
 def test_masks_of_64_bits(tmp_path):
     ids = np.array([[0, 300]])
     tifffile.imwrite(tmp_path / "a.tif", ids)

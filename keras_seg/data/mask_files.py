@@ -217,25 +217,25 @@ class MaskFiles:
             if any(i not in named.get(c, (i,)) for i, c in colors.items()):
                 _refuse_twins(colors, pair.mask)
                 self._decoded.add((pair.mask, pair.page))
-                return self._by_palette(palette, ids, pair.mask)
+                return _by_palette(self.colors, palette, ids, pair.mask)
         compare_colors(self._seen, colors, pair.mask)
         return ids
 
-    def _by_palette(self, palette, ids, file):
-        """The ids that the colors of indices have, 255 void without one."""
-        void = (ids == VOID) & (len(palette) <= VOID)
-        beyond = ids[~void].max()
-        if beyond >= len(palette):
-            raise DataError(
-                "KS-D014",
-                file,
-                f"has the index {beyond} and a palette of {len(palette)} "
-                "colors",
-                f"an index has a color, but for {VOID}, which is void",
-                fix="export the mask again",
-            )
-        pixels = palette[np.where(void, ids[~void][0], ids)]
-        return np.where(void, VOID, self.colors.decode(pixels, file))
+
+def _by_palette(code, palette, ids, file):
+    """The ids that the colors of indices have, 255 void without one."""
+    void = (ids == VOID) & (len(palette) <= VOID)
+    beyond = ids[~void].max()
+    if beyond >= len(palette):
+        raise DataError(
+            "KS-D014",
+            file,
+            f"has the index {beyond} and a palette of {len(palette)} colors",
+            f"an index has a color, but for {VOID}, which is void",
+            fix="export the mask again",
+        )
+    pixels = palette[np.where(void, ids[~void][0], ids)]
+    return np.where(void, VOID, code.decode(pixels, file))
 
 
 def palette_colors(palette, ids):
@@ -260,20 +260,20 @@ def compare_colors(seen, colors, file, plane=None):
     for i, color in colors.items():
         before, first = seen.setdefault((plane, i), (color, file))
         if before != color:
-            allowed = "or the class table names the colors"
+            allowed = ", or the class table names the colors"
             fix = (
                 "give every class its color in the columns r, g and b of "
                 "classes.csv"
             )
             if plane is not None:
-                allowed = "for each class"
+                allowed = " of a class"
                 fix = "write all masks with one palette"
             raise DataError(
                 "KS-D014",
                 file,
                 f"has the color {color} for the index {i}, and "
                 f"{first.name} {before}",
-                f"an index stands for one color in all masks, {allowed}",
+                f"an index stands for one color in all masks{allowed}",
                 guess="Each file has a palette of its own.",
                 fix=f"{fix}; if the indices are right all the same, name "
                 "them in mask_values, such as 0:0,1:1",

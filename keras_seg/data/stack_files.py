@@ -37,7 +37,9 @@ class StackFiles:
     Args:
         values: optional dictionary from values in the files to 0, 1 and 255;
             `None` takes them as they are. Or, if one is a tuple, from ids in
-            files of one channel to tuples of classes, 255 for void.
+            files of one channel to tuples of classes, 255 for void. Without
+            it, an index of palettes must have one color in all masks of a
+            class.
         missing: int, the value of a plane whose file is missing: 0 where the
             class is absent then, 255 where it is unknown.
     """

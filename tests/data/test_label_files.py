@@ -209,7 +209,7 @@ def test_an_index_has_one_color_in_each_class(tmp_path, split):
     (finding,) = report.of("error")
     assert finding.code == "KS-D014" and "for the index" in finding.found
     if split:
-        with pytest.raises(DataError, match="KS-D014 .*for each class"):
+        with pytest.raises(DataError, match="KS-D014 .*all masks of a class"):
             convert(tmp_path, tmp_path / "b", "coco", multi_label=True)
         return
     error = refused(tmp_path)

@@ -77,7 +77,8 @@ def find_wrong_values(survey):
     """Planes of other values or of another number: KS-D003, KS-D039."""
     if survey.class_table is None:
         return []
-    errors, right = [], {name: [] for name in survey.facts}
+    errors: list[DataError] = []
+    right: dict[str, list] = {name: [] for name in survey.facts}
     for pair in survey.pairs:
         if pair.mask is None:
             continue

@@ -65,8 +65,9 @@ def from_shapes(
     | [VGG Image Annotator 2](https://www.robots.ox.ac.uk/~vgg/software/via/) | a JSON or CSV file, or one in each split | polygons, rectangles, circles, ellipses |
     | [Kaggle's tables](https://www.kaggle.com/competitions/airbus-ship-detection/overview) of run lengths | a CSV file with `EncodedPixels` or `rle` | pixels, numbered down the columns from 1 on |
 
-    Images are found by their names anywhere in the folder. Later shapes cover
-    earlier ones. Points, lines and cuboids have no area and are refused; tags
+    Images are found by their names in the folder and all folders in it, but
+    those of other splits; one that is named with a folder is in a folder of
+    this name. Later shapes cover earlier ones. Points, lines and cuboids have no area and are refused; tags
     of images say nothing of pixels. A pixel is in a polygon if its center is;
     in Supervisely's, whose points are pixels, also if its outline touches it.
     VIA's class is its only attribute of regions, or that called class, label,
@@ -285,7 +286,7 @@ class _Finder:
             f"names the image {entry.names[0]}, which was not found",
             f"images are looked for in {self.path} and all folders in it",
             guess=f"There is {near[0]}, in another folder." if near else None,
-            fix="put it there",
+            fix="add it, or correct the name",
         )
 
     def _may_be(self, file, parts):

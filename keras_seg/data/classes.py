@@ -274,8 +274,8 @@ def _rows_of_yaml(path):
                 "a color is [red, green, blue], integers 0..255",
                 "correct the entry, or leave its color out",
             )
-        role = str(row.get("role", "")).lower()
-        rows[i] = (name, color and tuple(color), role in _VOID_ROLES)
+        void = _is_void(path, row.get("role"), f"in entry {number}")
+        rows[i] = (name, color and tuple(color), void)
     return rows
 
 
@@ -315,14 +315,25 @@ def _rows_of_csv(path):
         if not any(cells):
             continue
         row = dict(zip(header, cells, strict=False))
-        i = _integer(path, number, "id", row["id"])
+        i = _integer(path, number, "id", row.get("id", ""))
         _refuse_again(path, i, rows, f"on line {number}", "lines")
         rows[i] = (
             row.get("name") or f"class {i}",
             _color(path, number, row),
-            row.get("role", "").lower() in _VOID_ROLES,
+            _is_void(path, row.get("role"), f"on line {number}"),
         )
     return rows
+
+
+def _is_void(path, role, where):
+    role = str(role or "class").lower()
+    if role not in ("class", *_VOID_ROLES):
+        raise _malformed(
+            path,
+            f"has {where} the role {brief(role)}",
+            f"a role is class or nothing, or {' or '.join(_VOID_ROLES)}",
+        )
+    return role in _VOID_ROLES
 
 
 def _color(path, number, row):

@@ -1,7 +1,6 @@
 """`convert`: writes a data set of any layout that is read in another one."""
 
 import dataclasses
-import functools
 import os
 import pathlib
 import shutil
@@ -18,9 +17,9 @@ from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
-from keras_seg.data.folder import map_threads
 from keras_seg.data.layout import role_of
 from keras_seg.data.mask_files import MaskFiles
+from keras_seg.data.mask_files import share_palettes
 from keras_seg.data.outline_files import VOID_OF
 from keras_seg.data.outline_files import background_ids
 from keras_seg.data.outline_files import write_outlines
@@ -138,6 +137,7 @@ def convert(
         for name in names
     }
     table = _one_table(folders, path)
+    share_palettes(folders.values())
     if to == "voc":
         _refuse_for_voc(folders, multi_label, path)
     roles = _roles(folders, path) if to == "yolo" else {}
@@ -148,11 +148,9 @@ def convert(
         root = hidden / out.name
         for name, folder in folders.items():
             place = roles.get(name, name)
-            masks = map_threads(
-                functools.partial(_mask, folder), range(len(folder))
-            )
             found = []
-            for pair, mask in zip(folder.pairs, masks, strict=True):
+            masks = folder.checked_masks()
+            for mask, pair in zip(masks, folder.pairs, strict=True):
                 found.append(_put(root, place, to, table, pair, mask))
                 void += int(np.count_nonzero(mask == VOID))
                 done += 1
@@ -161,7 +159,7 @@ def convert(
             _list(root, place, to, table, folder.pairs, found)
         if to == "yolo":
             _write_yaml(root, roles.values(), table)
-        if to == "voc" and _has_own_colors(table):
+        if to == "voc" and _has_labelmap(table):
             _write_labelmap(root, table)
         table.write(root / "classes.csv")
         os.replace(root, out)
@@ -178,10 +176,6 @@ _IMAGES = {
     "labelme": "{}",
 }
 TARGETS = tuple(_IMAGES)
-
-
-def _mask(folder, index):
-    return folder[index][1]
 
 
 def _put(root, split, to, table, pair, mask):
@@ -301,9 +295,10 @@ def _write_yaml(root, roles, table):
     )
 
 
-def _has_own_colors(table):
-    """Whether every class, and void, has a color of its own."""
-    return len({*table.colors, VOID_COLOR}) == len(table) + 1
+def _has_labelmap(table):
+    """Whether every class, and void, has a name and a color of its own."""
+    own_colors = len({*table.colors, VOID_COLOR}) == len(table) + 1
+    return own_colors and "void" not in table.names
 
 
 def _write_labelmap(root, table):
@@ -330,10 +325,10 @@ def _notes(to, table, folders, roles, void):
             yield f"The split {name} is called {role}."
     if to in ("coco", "yolo", "labelme") and table.colors_given:
         yield "The colors of the classes are in classes.csv only."
-    if to == "voc" and not _has_own_colors(table):
+    if to == "voc" and not _has_labelmap(table):
         yield (
-            "Two classes, or a class and void, have one color: there is no "
-            "labelmap.txt, and masks must be read as indices."
+            "Two classes, or a class and void, have one color or name: there "
+            "is no labelmap.txt, and masks must be read as indices."
         )
     of_files = MaskFiles | StackFiles
     read = [f for f in folders.values() if not isinstance(f.masks, of_files)]

@@ -7,6 +7,7 @@ import os
 import pathlib
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 from typing import Protocol
 from typing import Self
@@ -31,6 +32,7 @@ from keras_seg.data.layout import find_classes
 from keras_seg.data.layout import find_folders
 from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.mask_files import color_code
+from keras_seg.data.mask_files import is_mapped
 from keras_seg.data.mask_files import sizes_differ
 from keras_seg.data.pairs import Pair
 from keras_seg.data.pairs import find_pairs
@@ -216,15 +218,23 @@ class Folder:
                 labels, those of a class) hold only 0 and 255. The first in
                 order is raised.
         """
-        found = list(map_threads(lambda i: self._read(i)[2], range(len(self))))
-        if isinstance(self.masks, MaskFiles | StackFiles):
-            refuse = refuse_black_and_white
-            if self.multi_label:
-                refuse = refuse_white_planes
-            if not self.masks.mapped:
-                files = [pair.planes or pair.mask for pair in self.pairs]
-                refuse(found, self.class_table, files)
+        for _ in self.checked_masks():
+            pass
         return self
+
+    def checked_masks(self) -> Iterator[NDArray]:
+        """The masks in order; after the last, what `check` raises for all."""
+        found, files = [], []
+        read = map_threads(lambda i: self._read(i)[1:], range(len(self)))
+        for (mask, ids), pair in zip(read, self.pairs, strict=True):
+            yield mask
+            if not is_mapped(self.masks, pair):
+                found.append(ids)
+                files.append(pair.planes or pair.mask)
+        refuse = refuse_black_and_white
+        if self.multi_label:
+            refuse = refuse_white_planes
+        refuse(found, self.class_table, files)
 
     def _read(self, index):
         image, valid = self._pixels(index)

@@ -18,6 +18,7 @@ __all__ = [
     "find_folders",
     "folder_splits",
     "missing_split",
+    "refuse_masks_beside",
     "role_of",
     "sorted_splits",
     "visible",
@@ -210,6 +211,24 @@ def _is_data_set(folder, may_be_split):
     return any((folder / sign).exists() for sign in signs)
 
 
+def refuse_masks_beside(path, annotations):
+    """Refuse annotations of a tool beside a plain folder of masks."""
+    for place in (path, *filter(pathlib.Path.is_dir, visible(path))):
+        for folder in (place / name for name in MASK_FOLDERS):
+            holds = _holds_masks(folder)
+            if folder.name == "annotations":  # Beside COCO's panoptic ones.
+                holds = visible(folder, *SUFFIXES)
+            if holds and (place / "images").is_dir():
+                raise DataError(
+                    "KS-D002",
+                    path,
+                    f"has annotations in {annotations.relative_to(path)} and "
+                    f"masks in {folder.relative_to(path)}",
+                    "one of the two would be left out",
+                    fix="move away what is not meant",
+                )
+
+
 def visible(folder, *suffixes):
     """The entries of a folder that are not hidden, sorted by name.
 
@@ -294,20 +313,31 @@ def _content(path):
 
 
 def _lists(file):
-    """Whether a text file lists stems of images."""
+    """Whether a text file lists images, if only by paths that are refused."""
     if file.name in _NO_LISTS:
         return False
-    lines = text_head(file, _PEEK).splitlines()[:100]
-    names = [pathlib.PurePosixPath(s.strip().replace("\\", "/")) for s in lines]
+    names = []
+    for line in text_head(file, _PEEK).splitlines()[:100]:
+        line = line.strip().replace("\\", "/")
+        names.append(pathlib.PurePosixPath(line))
+        # The path of an image may have that of its mask behind it.
+        first = pathlib.PurePosixPath(*line.split()[:1])
+        if first.suffix.lower() in SUFFIXES:
+            names.append(first)
     for folder in (file.parent / "images", file.parent / file.stem / "images"):
         if folder.is_dir():
             inside: dict[pathlib.Path, set[str]] = {}
             for name in names:
-                place = folder / name.parent
-                if place not in inside:
-                    inside[place] = _stems(place)
-                if name.name in inside[place] or name.stem in inside[place]:
-                    return True
+                places = [folder / name.parent]
+                if len(name.parts) > 1:
+                    places.append(file.parent / name.parent)
+                if role_of(file.stem):
+                    places.append(folder)
+                for place in places:
+                    if place not in inside:
+                        inside[place] = _stems(place)
+                    if name.name in inside[place] or name.stem in inside[place]:
+                        return True
             return False
     return False
 

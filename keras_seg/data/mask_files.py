@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from keras_seg import words
+from keras_seg.data.classes import VOID
 from keras_seg.data.classes import ClassTable
 from keras_seg.data.edges import find_edges
 from keras_seg.data.errors import DataError
@@ -20,7 +21,10 @@ __all__ = [
     "MaskFiles",
     "check_mask_values",
     "color_code",
+    "compare_colors",
+    "is_mapped",
     "map_values",
+    "palette_colors",
     "parse_mask_values",
     "share_palettes",
     "sizes_differ",
@@ -160,11 +164,11 @@ class MaskFiles:
     values: dict[int, int] | None = None
     colors: ColorCode | None = None
     by_color: bool = False
-    # Not empty once a mask was read by color.
+    # The file and the page of each mask that was read by color.
     _decoded: set = dataclasses.field(
         default_factory=set, init=False, compare=False, repr=False
     )
-    # From each index of a palette to its color and the first such file.
+    # See `compare_colors`.
     _seen: dict = dataclasses.field(
         default_factory=dict, init=False, compare=False, repr=False
     )
@@ -172,10 +176,11 @@ class MaskFiles:
     def __post_init__(self):
         check_mask_values(self.values)
 
-    @property
-    def mapped(self):
-        """Whether ids are not the values of the files, as far as is known."""
-        return self.values is not None or bool(self._decoded)
+    def maps(self, pair):
+        """See `is_mapped`."""
+        return self.values is not None or (
+            (pair.mask, pair.page) in self._decoded
+        )
 
     def __call__(self, pair):
         try:
@@ -189,7 +194,7 @@ class MaskFiles:
 
     def _read(self, pair):
         if self.colors and (self.by_color or has_colors(pair.mask)):
-            self._decoded.add(True)
+            self._decoded.add((pair.mask, pair.page))
             pixels = read_colors(pair.mask, pair.page)
             return self.colors.decode(pixels, pair.mask)
         ids = read_mask(pair.mask, pair.page)
@@ -199,35 +204,80 @@ class MaskFiles:
         return ids if palette is None else self._of(palette, ids, pair)
 
     def _of(self, palette, ids, pair):
-        if ids.max() >= len(palette):
-            return ids  # A damaged file; the ids are checked later.
-        colors = {i: tuple(palette[i].tolist()) for i in ids_of_mask(ids)}
+        colors = palette_colors(palette, ids)
         if self.colors:
             named: dict[tuple, tuple] = dict.fromkeys(self.colors.colors, ())
-            for i, color in zip(
-                self.colors.ids, self.colors.colors, strict=True
-            ):
+            table = list(zip(self.colors.ids, self.colors.colors, strict=True))
+            for i, color in table:
                 named[color] += (i,)
+            own = dict(enumerate(map(tuple, palette.tolist())))
+            # In the order of the table, 255 is void, whatever its color is.
+            if all(own.get(i) == color for i, color in table if i != VOID):
+                colors.pop(VOID, None)
             if any(i not in named.get(c, (i,)) for i, c in colors.items()):
                 _refuse_twins(colors, pair.mask)
-                self._decoded.add(True)
-                return self.colors.decode(palette[ids], pair.mask)
-        for i, color in colors.items():
-            before, file = self._seen.setdefault(i, (color, pair.mask))
-            if before != color:
-                raise DataError(
-                    "KS-D014",
-                    pair.mask,
-                    f"has the color {color} for the index {i}, and "
-                    f"{file.name} {before}",
-                    "an index stands for one color in all masks, or the "
-                    "class table names the colors",
-                    guess="Each file has a palette of its own.",
-                    fix="give every class its color in the columns r, g and "
-                    "b of classes.csv; if the indices are right all the "
-                    "same, name them in mask_values, such as 0:0,1:1",
-                )
+                self._decoded.add((pair.mask, pair.page))
+                return _by_palette(self.colors, palette, ids, pair.mask)
+        compare_colors(self._seen, colors, pair.mask)
         return ids
+
+
+def _by_palette(code, palette, ids, file):
+    """The ids that the colors of indices have, 255 void without one."""
+    void = (ids == VOID) & (len(palette) <= VOID)
+    beyond = ids[~void].max()
+    if beyond >= len(palette):
+        raise DataError(
+            "KS-D014",
+            file,
+            f"has the index {beyond} and a palette of {len(palette)} colors",
+            f"an index has a color, but for {VOID}, which is void",
+            fix="export the mask again",
+        )
+    pixels = palette[np.where(void, ids[~void][0], ids)]
+    return np.where(void, VOID, code.decode(pixels, file))
+
+
+def palette_colors(palette, ids):
+    """A dictionary from the indices of a mask to their colors.
+
+    An index beyond the palette has none.
+    """
+    found = [i for i in ids_of_mask(ids) if i < len(palette)]
+    return {i: tuple(palette[i].tolist()) for i in found}
+
+
+def compare_colors(seen, colors, file, plane=None):
+    """Refuse an index that had another color in an earlier file.
+
+    Args:
+        seen: dictionary that is filled, from the plane and each index to its
+            color and the first such file.
+        colors: dictionary from the indices in the file to their colors.
+        file: path.
+        plane: optional int, of a mask of several labels.
+    """
+    for i, color in colors.items():
+        before, first = seen.setdefault((plane, i), (color, file))
+        if before != color:
+            allowed = ", or the class table names the colors"
+            fix = (
+                "give every class its color in the columns r, g and b of "
+                "classes.csv"
+            )
+            if plane is not None:
+                allowed = " of a class"
+                fix = "write all masks with one palette"
+            raise DataError(
+                "KS-D014",
+                file,
+                f"has the color {color} for the index {i}, and "
+                f"{first.name} {before}",
+                f"an index stands for one color in all masks{allowed}",
+                guess="Each file has a palette of its own.",
+                fix=f"{fix}; if the indices are right all the same, name "
+                "them in mask_values, such as 0:0,1:1",
+            )
 
 
 def _refuse_twins(colors, file):
@@ -288,15 +338,21 @@ def sizes_differ(pair, image, mask, guess=None):
     )
 
 
+def is_mapped(masks, pair):
+    """Whether the ids that were read of a pair are not its file's values."""
+    maps = getattr(masks, "maps", None)  # Shapes have none.
+    return maps is None or maps(pair)
+
+
 def share_palettes(folders):
     """Require one color for each index of palettes in all folders.
 
-    Folders that read masks in the same way get one `MaskFiles`.
+    Folders that read masks in the same way get one reader of files.
     """
     known: list = []
     for folder in folders:
         masks = getattr(folder, "masks", None)
-        if isinstance(masks, MaskFiles):
+        if hasattr(masks, "maps"):
             if masks in known:
                 folder.masks = known[known.index(masks)]
             else:

@@ -20,6 +20,7 @@ __all__ = ["has_colors", "read_colors", "read_mask", "read_palette"]
 
 _ID_MODES = ("L", "P", "1", "I", "I;16", "I;16L", "I;16B", "I;16N")
 _COLOR_MODES = ("RGB", "RGBA", "RGBX", "PA")
+_COLOR_MAP = 320  # a tag of TIFF
 
 # Pillow stretches gray pixels of 2 and 4 bits to 0..255, and inverts those in
 # which 0 is white; ids must stay as they were written.
@@ -78,6 +79,9 @@ def read_palette(path, page=None):
     `None` if there is none, or one of all grays in order.
     """
     if is_npy(path):
+        return None
+    # Of 64 bits, for example, which Pillow does not open.
+    if needs_tifffile(path, page) and _COLOR_MAP not in tiff_tags(path):
         return None
     with opened(path) as image:
         select_page(path, image, page)

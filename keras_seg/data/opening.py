@@ -8,6 +8,7 @@ import warnings
 from PIL import Image
 from PIL import UnidentifiedImageError
 
+from keras_seg import words
 from keras_seg.data.errors import DataError
 
 __all__ = [
@@ -36,7 +37,26 @@ SUFFIXES = (
 def opened(path):
     """Open a picture with Pillow; any error inside is a `DataError`."""
     with guarded(path), Image.open(path, formats=FORMATS) as image:
+        if image.format == "BMP":
+            _refuse_misread(path, image)
         yield image
+
+
+def _refuse_misread(path, image):
+    """Refuse a BMP of few grays, which Pillow reads in another depth."""
+    with open(path, "rb") as file:
+        header = file.read(30)
+    at = 24 if header[14] == 12 else 28  # 12 bytes are OS/2's header.
+    bits = int.from_bytes(header[at : at + 2], "little")
+    read = {"1": 1, "L": 8}.get(rawmode(image), bits)
+    if bits != read and image.tile[0][0] == "raw":
+        raise DataError(
+            "KS-D009",
+            path,
+            f"has {bits} bits a pixel and a palette of few grays",
+            f"such a BMP would be read as one of {words.count(read, 'bit')}",
+            fix="save it as a PNG",
+        )
 
 
 @contextlib.contextmanager

@@ -15,6 +15,13 @@ from keras_seg.data.text import read_text
 
 __all__ = ["Pair", "by_stem", "find_pairs", "pictures_below", "read_stems"]
 
+_READ = "PNG, JPEG, TIFF, BMP, WEBP, GIF or NPY"
+# Of pictures that would be left out.
+_UNREAD = (
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jxl", ".jfif"),
+    *(".heic", ".heif", ".avif", ".tga", ".exr"),
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
@@ -72,8 +79,22 @@ def find_pairs(
     """
     report = _raise if problems is None else problems.append
     inner = list_file is not None
+    unread: dict[str, pathlib.Path] = {}
     if image_files is None:
         image_files = by_stem(images, inner, report)
+        if not inner:
+            named = visible(pathlib.Path(images), *_UNREAD)
+            unread = {composed(file.stem): file for file in named}
+    for stem in sorted(unread.keys() - image_files.keys()):
+        report(
+            DataError(
+                "KS-D009",
+                unread[stem],
+                f"has the suffix {unread[stem].suffix}",
+                f"files that are read are {_READ}",
+                fix="save it as a PNG, or move it away",
+            )
+        )
     if mask_files is None:
         mask_files = by_stem(masks, inner, report)
     if list_file is not None:
@@ -87,8 +108,7 @@ def find_pairs(
                 "KS-D010",
                 list_file or images,
                 "names no image" if list_file else "holds no image",
-                "at least one is needed (PNG, JPEG, TIFF, BMP, WEBP, GIF or "
-                "NPY)",
+                f"at least one is needed ({_READ})",
                 fix="put images there, or correct the path",
             )
         )
@@ -110,7 +130,8 @@ def find_pairs(
             )
         )
     if list_file is None:
-        for stem in sorted(mask_files.keys() - image_files.keys()):
+        orphans = mask_files.keys() - image_files.keys() - unread.keys()
+        for stem in sorted(orphans):
             report(
                 DataError(
                     "KS-D005",

@@ -17,10 +17,13 @@ from keras_seg.data.classes import VOID
 from keras_seg.data.errors import DataError
 from keras_seg.data.images import read_size
 from keras_seg.data.mask_files import check_mask_values
+from keras_seg.data.mask_files import compare_colors
 from keras_seg.data.mask_files import map_values
+from keras_seg.data.mask_files import palette_colors
 from keras_seg.data.mask_files import sizes_differ
 from keras_seg.data.masks import has_colors
 from keras_seg.data.masks import read_mask
+from keras_seg.data.masks import read_palette
 
 __all__ = ["StackFiles", "read_stack"]
 
@@ -34,13 +37,19 @@ class StackFiles:
     Args:
         values: optional dictionary from values in the files to 0, 1 and 255;
             `None` takes them as they are. Or, if one is a tuple, from ids in
-            files of one channel to tuples of classes, 255 for void.
+            files of one channel to tuples of classes, 255 for void. Without
+            it, an index of palettes must have one color in all masks of a
+            class.
         missing: int, the value of a plane whose file is missing: 0 where the
             class is absent then, 255 where it is unknown.
     """
 
     values: dict[int, Any] | None = None
     missing: int = 0
+    # See `compare_colors`.
+    _seen: dict = dataclasses.field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def __post_init__(self):
         if not self.of_ids:
@@ -67,20 +76,19 @@ class StackFiles:
             one = () if of == VOID else (of,)
             yield value, of if isinstance(of, tuple) else one
 
-    @property
-    def mapped(self):
-        """Whether values are not those of the files."""
+    def maps(self, pair):
+        """See `is_mapped`."""
         return self.values is not None
 
     def __call__(self, pair):
         if pair.planes is None:
-            stack = read_stack(pair.mask)
+            stack = read_stack(pair.mask, self._plane)
             self._refuse_planes_first(stack, pair)
             return self._of(stack, pair.mask)
         planes: dict[int, np.ndarray] = {}
         for k, file in enumerate(pair.planes):
             if file is not None:
-                planes[k] = self._of(read_mask(file), file)
+                planes[k] = self._of(self._plane(file, k=k), file)
         sizes = {plane.shape for plane in planes.values()}
         size = read_size(pair.image)
         if len(sizes) > 1:
@@ -93,6 +101,17 @@ class StackFiles:
         for k, plane in planes.items():
             stack[..., k] = plane
         return stack
+
+    def _plane(self, file, page=None, k=0):
+        """The values of a file, or of a page; `k` is the class of a file."""
+        plane = read_mask(file, page)
+        if self.values is None:
+            palette = read_palette(file, page)
+            if palette is not None:
+                colors = palette_colors(palette, plane)
+                k = k if page is None else page
+                compare_colors(self._seen, colors, pathlib.Path(file), k)
+        return plane
 
     def _of(self, array, file):
         if self.values is None:
@@ -134,12 +153,13 @@ class StackFiles:
             )
 
 
-def read_stack(path):
+def read_stack(path, read=read_mask):
     """Read the planes of one file, an integer array `(height, width, planes)`.
 
     A page of a TIFF is a plane, or a band of its only page is; the last axis
     of a NumPy array is the planes'. A file of one channel is one plane. Colors
-    and fractions are a `DataError`.
+    and fractions are a `DataError`. `read` is called for a picture, or with
+    each page of one.
     """
     suffix = pathlib.Path(path).suffix.lower()
     if is_npy(path) or suffix == ".npz":
@@ -167,7 +187,7 @@ def read_stack(path):
                     fix="write it again from its source with deflate",
                 )
             return _integers(path, read_tiff(path, shown=False))
-        planes = [read_mask(path, page) for page in range(pages)]
+        planes = [read(path, page) for page in range(pages)]
         if len({plane.shape for plane in planes}) > 1:
             raise DataError(
                 "KS-D007",
@@ -190,7 +210,7 @@ def read_stack(path):
             fix="save its planes with numpy.save, or, if each pixel has one "
             "class, read the masks without multi_label",
         )
-    return read_mask(path)[..., None]
+    return read(path)[..., None]
 
 
 def _integers(path, array):

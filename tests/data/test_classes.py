@@ -74,6 +74,19 @@ def test_void_roles(tmp_path):
     assert table.names == ("a",) and table.ignore_classes == {1, 255}
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("id,name,role\n0,a,\n1,b,ignored\n", "classes.csv"),
+        ("- {id: 0, role: }\n- {id: 1, role: ignored}\n", "classes.yaml"),
+    ],
+)
+def test_unknown_roles(tmp_path, text, name):
+    assert "the role 'ignored'; a role is class or nothing, or" in message(
+        tmp_path, text, name
+    )
+
+
 @given(
     st.lists(st.text("ab,\"' é", min_size=1, max_size=5), max_size=9),
     st.sets(st.integers(9, 300), max_size=3),
@@ -102,6 +115,12 @@ def test_not_an_integer(tmp_path, cell):
     assert message(tmp_path, f"id,name\n0,a\n{cell},b\n") == (
         f"KS-D011  DATA/classes.csv has on line 3 '{cell}' in the column id; "
         "an integer of 0 or more is needed there. Fix: correct the line."
+    )
+
+
+def test_a_line_without_an_id(tmp_path):
+    assert "on line 3 '' in the column id" in message(
+        tmp_path, "name,id\na,0\n# end\n"
     )
 
 

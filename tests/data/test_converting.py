@@ -189,6 +189,57 @@ def test_refuses(tmp_path):
     assert not (tmp_path / "d").exists()
 
 
+@pytest.mark.parametrize("to", TARGETS)
+@pytest.mark.parametrize("several", [False, True])
+def test_black_and_white_is_refused(to, several, tmp_path):
+    mask = np.array([[0, 255]], "uint8")
+    write(tmp_path / "a", mask, ClassTable.default(2), ("train",))
+    if several:
+        (tmp_path / "a/classes.csv").unlink()
+        labels = tmp_path / "a/train/labels"
+        labels.rename(tmp_path / "road")
+        labels.mkdir()
+        (tmp_path / "road").rename(labels / "road")
+        if to == "voc":
+            return
+    with pytest.raises(DataError, match="KS-D003 .*0, 255|0 and 255"):
+        convert(tmp_path / "a", tmp_path / "b", to, multi_label=several)
+    assert not (tmp_path / "b").exists()
+    values = {0: 0, 255: 1}
+    how = {"multi_label": several, "mask_values": values}
+    convert(tmp_path / "a", tmp_path / "b", to, **how)
+
+
+def test_an_index_has_one_color_in_all_splits(tmp_path):
+    write(tmp_path, np.array([[0, 1, 2]], "uint8"), WITH)
+    (tmp_path / "classes.csv").unlink()
+    for split, palette in (
+        ("train", [0, 0, 0, 9, 0, 0, 0, 0, 9]),
+        ("val", [0, 0, 0, 0, 0, 9, 9, 0, 0]),
+    ):
+        file = tmp_path / split / f"labels/{split}_0.png"
+        with Image.open(file) as mask:
+            mask.putpalette(palette)
+            mask.save(file)
+    with pytest.raises(DataError, match="KS-D014 .*for the index 1"):
+        convert(tmp_path, tmp_path / "b", "coco")
+
+
+@pytest.mark.parametrize("to", ["masks", "voc"])
+@pytest.mark.parametrize("name", ["void", "border"])
+def test_a_class_with_the_name_or_the_color_of_void(to, name, tmp_path):
+    colors = ((0, 0, 0), (9, 0, 0) if name == "void" else (224, 224, 192))
+    table = ClassTable(("sky", name), colors)
+    mask = np.array([[0, 1, 255]], "uint8")
+    write(tmp_path / "a", mask[:, 1:], table, ("val",))
+    write(tmp_path / "a", mask, table, ("train",))
+    convert(tmp_path / "a", tmp_path / "b", to)
+    assert not (tmp_path / "b/labelmap.txt").exists()
+    for split, expected in (("train", [0, 1, 255]), ("val", [1, 255])):
+        folder = from_folder(tmp_path / "b", split, check=False)
+        assert folder[0][1].tolist() == [expected]
+
+
 def test_coco_is_as_its_page_says(tmp_path):
     write(tmp_path / "a", np.array([[0, 1, 1]], "uint8"), WITH)
     convert(tmp_path / "a", tmp_path / "b", "coco")

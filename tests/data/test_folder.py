@@ -109,6 +109,20 @@ def test_black_and_white(tmp_path):
     )
 
 
+def test_one_mask_with_colors_says_nothing_of_gray_ones(tmp_path):
+    path = write(tmp_path, [[[0, 255]], [[0, 255]]])
+    colors = np.array([[[0] * 3, [255] * 3]], "uint8")
+    Image.fromarray(colors).save(path / "labels/0.png")
+    (path / "classes.csv").write_text(
+        "id,name,r,g,b\n0,wall,0,0,0\n1,crack,255,255,255\n"
+    )
+    text = message(path, "KS-D003")
+    assert text.startswith("KS-D003  DATA/labels/1.png has the ids 0, 255;")
+    assert "The masks (1 read)" in text
+    (finding,) = check(path).of("error")
+    assert (finding.code, finding.count) == ("KS-D003", 1)
+
+
 def test_colors_are_not_black_and_white(tmp_path):
     """One class and void, as colors, cannot be a mask of 0 and 255."""
     void, sky = (9, 9, 9), (0, 0, 255)

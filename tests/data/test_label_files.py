@@ -10,6 +10,8 @@ from PIL import Image
 
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
+from keras_seg.data import check
+from keras_seg.data import convert
 from keras_seg.data import from_folder
 from keras_seg.data.mask_files import parse_mask_values
 from keras_seg.data.stacks import label_folders
@@ -187,6 +189,50 @@ def test_black_and_white_is_refused_and_mapped(tmp_path):
     folder = from_folder(tmp_path, multi_label=True, mask_values={0: 0, 255: 1})
     for i, mask in enumerate(masks):
         np.testing.assert_array_equal(folder[i][1], mask[..., [2, 0, 1]] > 0)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_an_index_has_one_color_in_each_class(tmp_path, split):
+    """Else a plane may be the reverse of others."""
+    plane = np.eye(8, 10, dtype="uint8")
+    parts = ("train", "val") if split else ("", "")
+    for i, (part, stem) in enumerate(zip(parts, "10", strict=True)):
+        write_planes(tmp_path / part, [plane[..., None]], ["road"])
+        file = tmp_path / part / "labels/road/0.png"
+        mask = Image.fromarray(plane ^ i)
+        mask.putpalette([i * 255] * 3 + [255 - i * 255] * 3)
+        mask.save(file)
+        for kind in ("labels/road", "images"):
+            file = tmp_path / part / kind / "0.png"
+            file.rename(file.with_stem(stem))
+    report = check(tmp_path, multi_label=True)
+    (finding,) = report.of("error")
+    assert finding.code == "KS-D014" and "for the index" in finding.found
+    if split:
+        with pytest.raises(DataError, match="KS-D014 .*all masks of a class"):
+            convert(tmp_path, tmp_path / "b", "coco", multi_label=True)
+        return
+    error = refused(tmp_path)
+    assert error.code == "KS-D014" and "with one palette" in error.fix
+    values = {0: 0, 1: 1}
+    assert len(from_folder(tmp_path, multi_label=True, mask_values=values)) == 2
+
+
+def test_palettes_of_stacks(tmp_path):
+    """A page has its own; other classes have other colors."""
+    for i in range(2):
+        image(tmp_path / f"images/{i}.png", (1, 2))
+        mask = [Image.new("P", (2, 1), 1) for _ in range(2)]
+        for k, one in enumerate(mask):
+            one.putpalette([0, 0, 0, 9 + k + i * k, 0, 0])
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        mask[0].save(
+            tmp_path / f"labels/{i}.tif", save_all=True, append_images=mask[1:]
+        )
+        if i == 0:
+            from_folder(tmp_path, multi_label=True)
+    error = refused(tmp_path)
+    assert "the color (11, 0, 0) for the index 1" in error.found
 
 
 IDS = hnp.arrays(

@@ -177,6 +177,27 @@ def test_lists_whose_lines_are_file_names(tmp_path):
     assert problems[1].guess == "A stem is written without .png."
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "images/{0}.png",
+        "images/{0}.png labels/{0}.png",
+        "{0}.png {0}.png",
+        "images\\{0}.jpg\tlabels\\{0}.png",
+        "/home/me/data/{0}.png",
+    ],
+)
+def test_lists_whose_lines_are_paths(tmp_path, line):
+    fill(tmp_path, "images/0.png", "images/1.png", "labels/0.png")
+    for i, split in enumerate(("train", "val")):
+        (tmp_path / f"{split}.txt").write_text(line.format(i) + "\n")
+    (tmp_path / "notes.txt").write_text("0 is the sky\n")
+    (tmp_path / "urls.txt").write_text("https://example.com/a/0.png\n")
+    assert splits(tmp_path) == ("train", "val")
+    with pytest.raises(DataError, match="KS-D005 .*stem of an image"):
+        from_folder(tmp_path, "train")
+
+
 def test_the_folder_of_masks_is_that_with_pictures(tmp_path):
     fill(tmp_path, "images/a.png", "masks/a.png")
     (tmp_path / "labels").mkdir()

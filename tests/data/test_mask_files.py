@@ -2,6 +2,7 @@ import pickle
 
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -81,6 +82,38 @@ def test_palettes_through_their_colors(tmp_path):
     assert MaskFiles()(one).tolist() == [[5, 2]]
     copy = pickle.loads(pickle.dumps(masks))  # noqa: S301
     assert copy == masks
+
+
+@pytest.mark.parametrize("last", [255, 20, 30])
+def test_a_palette_with_fewer_colors_than_indices(tmp_path, last):
+    mask = Image.fromarray(np.array([[0, 1, last]], "uint8"))
+    mask.putpalette([200, 0, 0, 9, 9, 9] + [7] * 54)
+    mask.save(tmp_path / "p.png")
+    one = Pair("p", tmp_path / "p.png", tmp_path / "p.png")
+    masks = MaskFiles(colors=CODE)
+    if last == 255:
+        assert masks(one).tolist() == [[1, 0, 255]]
+    else:
+        with pytest.raises(DataError, match=f"KS-D014 .*the index {last} and"):
+            masks(one)
+    # Where no color says otherwise, indices are ids.
+    assert MaskFiles()(one).tolist() == [[0, 1, last]]
+
+
+def test_void_may_have_the_color_of_a_class(tmp_path):
+    """`save_mask` writes it so where a class has the color of void."""
+    mask = Image.fromarray(np.array([[0, 1, 255]], "uint8"))
+    mask.putpalette([9, 9, 9, 200, 0, 0] + [0] * 759 + [200, 0, 0])
+    mask.save(tmp_path / "p.png")
+    one = Pair("p", tmp_path / "p.png", tmp_path / "p.png")
+    assert MaskFiles(colors=CODE)(one).tolist() == [[0, 1, 255]]
+
+
+def test_masks_of_64_bits(tmp_path):
+    ids = np.array([[0, 300]])
+    tifffile.imwrite(tmp_path / "a.tif", ids)
+    one = Pair("a", tmp_path / "a.tif", tmp_path / "a.tif")
+    assert MaskFiles()(one).tolist() == ids.tolist()
 
 
 def test_color_code():

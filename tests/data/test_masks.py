@@ -1,3 +1,5 @@
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from keras_seg.data import DataError
+from keras_seg.data import read_image
 from keras_seg.data import read_mask
 from keras_seg.data import voc_colormap
 from keras_seg.data.masks import has_colors
@@ -173,3 +176,39 @@ def test_a_gif_of_colors_has_no_ids(tmp_path):
     np.testing.assert_array_equal(
         read_colors(tmp_path / "mask.gif"), COLORS[ids]
     )
+
+
+@pytest.mark.parametrize("colors", [[0, 255], [0, 17], [0, 1], range(16)])
+@pytest.mark.parametrize("bits", [1, 4, 8])
+@pytest.mark.parametrize("core", [False, True])
+def test_bmp_of_few_grays(tmp_path, colors, bits, core):
+    """Pillow takes the depth for 1 or 8 bits, whatever it is."""
+    ids = np.zeros((3, 40), "uint8")
+    ids[1, 8:30] = 1
+    colors = list(colors)[: 2**bits]
+    if core:  # OS/2's header has no number of colors.
+        colors += [0] * (2**bits - len(colors))
+    header = struct.pack(
+        *("<IHHHH", 12) if core else ("<IiiHH", 40), *(40, 3, 1, bits)
+    )
+    if not core:
+        header += struct.pack("<6I", 0, 0, 0, 0, len(colors), 0)
+    palette = b"".join(bytes([c] * 3 + [0] * (not core)) for c in colors)
+    text = ["".join(f"{i:0{bits}b}" for i in row) for row in ids[::-1]]
+    text = [row.ljust(-(-len(row) // 32) * 32, "0") for row in text]
+    pixels = b"".join(int(r, 2).to_bytes(len(r) // 8, "big") for r in text)
+    start = 14 + len(header) + len(palette)
+    path = tmp_path / "a.bmp"
+    path.write_bytes(
+        b"BM" + struct.pack("<III", start + len(pixels), 0, start)
+        + header + palette + pixels
+    )  # fmt: skip
+    try:
+        found = read_mask(path)
+    except DataError as error:
+        assert "a palette of few grays" in str(error)
+        with pytest.raises(DataError, match="KS-D009"):
+            read_image(path)
+        assert bits == 4 or (bits, colors) == (8, [0, 255])
+    else:
+        np.testing.assert_array_equal(found, ids)

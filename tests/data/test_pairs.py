@@ -92,6 +92,21 @@ def test_empty(tmp_path):
     )
 
 
+def test_pictures_of_other_formats(tmp_path):
+    images = touch(tmp_path / "images", "a.png", "b.PPM", "c.jpg", "c.heic")
+    masks = touch(tmp_path / "labels", "a.png", "b.pgm", "c.png")
+    assert message("KS-D009", tmp_path) == (
+        "KS-D009  DATA/images/b.PPM has the suffix .PPM; files that are read "
+        "are PNG, JPEG, TIFF, BMP, WEBP, GIF or NPY. Fix: save it as a PNG, or "
+        "move it away."
+    )
+    touch(masks, "b.png")
+    problems: list = []
+    pairs, _ = find_pairs(images, masks, problems=problems)
+    assert [problem.code for problem in problems] == ["KS-D009"]
+    assert [pair.stem for pair in pairs] == ["a", "c"]
+
+
 def test_same_stem_twice(tmp_path):
     touch(tmp_path / "images", "a.jpg", "a.png")
     touch(tmp_path / "labels", "a.png")

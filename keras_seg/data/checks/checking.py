@@ -128,6 +128,7 @@ def check(
             *balance(found, statistics),
             *ids.find_void(found, statistics),
             *several.find_overlaps(found),
+            *ids.find_white_among(found),
         ]
     findings.sort(key=lambda f: (SEVERITIES.index(f.severity), f.code))
     splits = {}
@@ -210,8 +211,6 @@ class Survey:
         asides: list of `DataError` on test splits, which are not needed for
             training.
         left_out: list of paths of images that are in no pair.
-        mapped: bool, whether ids come from `mask_values`, colors or shapes,
-            instead of being the values of the files.
         multi_label: bool, whether classes may overlap.
     """
 
@@ -223,13 +222,17 @@ class Survey:
     errors: list[DataError]
     asides: list[DataError]
     left_out: list[pathlib.Path]
-    mapped: bool = False
     multi_label: bool = False
 
     @property
     def pairs(self):
         """The facts of all pairs, split after split."""
         return list(itertools.chain.from_iterable(self.facts.values()))
+
+    @property
+    def mapped(self):
+        """Whether the ids of some masks are not the values of the files."""
+        return any(pair.mapped for pair in self.pairs)
 
     @property
     def ignore_classes(self):
@@ -309,8 +312,6 @@ def survey(
     if isinstance(data, str | pathlib.Path):
         for part in parts.values():
             part.class_table = class_table
-    readers = [part.masks for part in parts.values() if hasattr(part, "masks")]
-    mapped = any(getattr(masks, "mapped", True) for masks in readers)
     return Survey(
         source,
         parts,
@@ -320,7 +321,6 @@ def survey(
         errors,
         asides,
         left_out,
-        mapped,
         multi_label,
     )
 

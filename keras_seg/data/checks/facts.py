@@ -18,6 +18,7 @@ from keras_seg.data.edges import loose_ids
 from keras_seg.data.errors import DataError
 from keras_seg.data.ids import count_ids
 from keras_seg.data.mask_files import MaskFiles
+from keras_seg.data.mask_files import is_mapped
 from keras_seg.data.opening import FORMATS
 from keras_seg.data.sizes import MaskSizes
 from keras_seg.data.sizes import measure_mask
@@ -104,7 +105,9 @@ class MaskFacts:
 class PairFacts:
     """Facts of a pair; the image or the mask is `None` if it is unreadable.
 
-    `without_data` is the number of pixels of the image that have none.
+    `without_data` is the number of pixels of the image that have none, and
+    `mapped` whether ids come from `mask_values`, colors or shapes, instead of
+    being the values of the file.
 
     Arrays have names such as "train[3]" for files.
     """
@@ -119,6 +122,7 @@ class PairFacts:
     errors: tuple[DataError, ...] = ()
     plane_files: tuple[str, ...] = ()
     without_data: int = 0
+    mapped: bool = False
 
     @property
     def mask_files(self):
@@ -135,6 +139,7 @@ def read_facts(data, split, index, measure=False):
     stem, files = str(index), (name, name)
     mode, turned, mask_turned, overlap = "", 1, 1, 0
     planes: tuple[str, ...] = ()
+    mapped = False
     image, ids, errors = read_arrays(data, index, split)
     if hasattr(data, "pairs"):
         pair = data.pairs[index]
@@ -146,6 +151,7 @@ def read_facts(data, split, index, measure=False):
         if ids is not None and ids.ndim == 2 and hasattr(data.masks, "overlap"):
             overlap = data.masks.overlap(pair)
         planes = tuple(str(file) for file in pair.planes or () if file)
+        mapped = is_mapped(data.masks, pair)
     return PairFacts(
         split,
         index,
@@ -158,6 +164,7 @@ def read_facts(data, split, index, measure=False):
         tuple(errors),
         planes,
         getattr(data, "without_data", {}).get(index, 0),
+        mapped,
     )
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "find_balance",
     "find_classes_without_pixels",
     "find_void",
+    "find_white_among",
     "find_wrong_ids",
     "names_of",
 ]
@@ -29,30 +30,30 @@ def find_wrong_ids(survey):
     if survey.class_table is None and survey.given:
         return []
     masks = [pair for pair in survey.pairs if pair.mask is not None]
-    id_lists = [pair.mask.ids.tolist() for pair in masks]
-    found = set().union(*id_lists)
+    found = set().union(*(pair.mask.ids.tolist() for pair in masks))
     if not found:
         return []
     classes = survey.class_table
-    white = [pair for pair in masks if VOID in pair.mask.ids]
-    if white and not survey.mapped:
+    errors: list[DataError] = []
+    white: list[str] = []
+    for pairs in _as_written(survey):
         try:
             refuse_black_and_white(
-                id_lists,
+                [pair.mask.ids.tolist() for pair in pairs],
                 classes if survey.given else None,
-                [pair.mask_file for pair in masks],
+                [pair.mask_file for pair in pairs],
             )
         except DataError as error:
-            finding = merge([error])[0]
-            files = [pair.mask_file for pair in white]
-            return [
-                dataclasses.replace(
-                    finding, count=len(files), files=tuple(files[:5])
-                )
-            ]
+            errors.append(error)
+            white += [p.mask_file for p in pairs if VOID in p.mask.ids]
+    if errors:
+        return [
+            dataclasses.replace(
+                merge(errors)[0], count=len(white), files=tuple(white[:5])
+            )
+        ]
     if not survey.given or classes is None:
         return []
-    errors = []
     for pair in masks:
         try:
             # A mask of these ids stands for the file.
@@ -74,6 +75,37 @@ def find_wrong_ids(survey):
             files=tuple(files[:5]),
         )
     ]
+
+
+def find_white_among(survey):
+    """Masks of 0 and 255 in a split whose other masks are 0 and 1: KS-D003."""
+    for pairs in () if survey.multi_label else _as_written(survey):
+        found = [set(pair.mask.ids.tolist()) for pair in pairs]
+        white = [
+            pair.mask_file
+            for pair, ids in zip(pairs, found, strict=True)
+            if ids == {0, VOID}
+        ]
+        mixed = {1, VOID} <= set().union(*found) <= {0, 1, VOID}
+        if white and mixed and not any({1, VOID} <= ids for ids in found):
+            yield Finding.of(
+                "warning",
+                "KS-D003",
+                white,
+                f"has the ids 0, {VOID}",
+                f"{VOID} is void",
+                guess=f"No mask with {VOID} has a 1, and no mask with a 1 has "
+                "void: these look like black-and-white masks, not like void.",
+                fix="if they are, read the masks with mask_values={0: 0, "
+                "1: 1, 255: 1}, on the command line --mask-values "
+                "0:0,1:1,255:1",
+            )
+
+
+def _as_written(survey):
+    """The pairs of each split whose ids are the values of their files."""
+    for pairs in survey.facts.values():
+        yield [p for p in pairs if p.mask is not None and not p.mapped]
 
 
 def _guess_all(found, survey):

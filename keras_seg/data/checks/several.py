@@ -75,11 +75,13 @@ def found_classes(pairs, errors):
 
 def find_wrong_values(survey):
     """Planes of other values or of another number: KS-D003, KS-D039."""
-    masks = [pair for pair in survey.pairs if pair.mask is not None]
-    if survey.class_table is None or not masks:
+    if survey.class_table is None:
         return []
-    errors, right = [], []
-    for pair in masks:
+    errors: list[DataError] = []
+    right: dict[str, list] = {name: [] for name in survey.facts}
+    for pair in survey.pairs:
+        if pair.mask is None:
+            continue
         files = pair.mask_files
         of_classes = len(files) == len(survey.class_table) > 1
         files = files if of_classes else pair.mask_file
@@ -88,15 +90,16 @@ def find_wrong_values(survey):
             check_planes(len(planes), survey.class_table, files)
             values = [values for values, _ in planes]
             check_values(values, survey.class_table, files)
-            right.append((planes, files))
+            if not pair.mapped:
+                right[pair.split].append((planes, files))
         except DataError as error:
             errors.append(error)
-    if not errors and not survey.mapped:
+    for own in () if errors else right.values():
         try:
             refuse_white_planes(
-                [planes for planes, _ in right],
+                [planes for planes, _ in own],
                 survey.class_table,
-                [files for _, files in right],
+                [files for _, files in own],
             )
         except DataError as error:
             errors.append(error)

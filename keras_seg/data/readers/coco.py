@@ -10,6 +10,7 @@ from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
 from keras_seg.data.folder import find_table
 from keras_seg.data.layout import missing_split
+from keras_seg.data.layout import refuse_masks_beside
 from keras_seg.data.layout import sorted_splits
 from keras_seg.data.layout import visible
 from keras_seg.data.opening import SUFFIXES
@@ -136,6 +137,8 @@ def from_coco(
 def coco_splits(path):
     """The splits of a folder in COCO's layout; `None` in another layout."""
     files = _files(pathlib.Path(path))
+    if files:
+        refuse_masks_beside(pathlib.Path(path), next(iter(files.values())))
     return None if files is None else sorted_splits(set(files) - {""})
 
 

@@ -113,6 +113,15 @@ def region_of(annotation, size, file, where):
             )
         points = list(zip(polygon[::2], polygon[1::2], strict=True))
         outlines.append(outline(points, file, where))
+    xy = np.concatenate(outlines)
+    if 0 <= xy.min() and xy.max() <= 1 and (xy % 1).any():
+        raise malformed(
+            file,
+            f"has for {where} coordinates of {xy.min():.3g} to {xy.max():.3g}",
+            "they are in pixels",
+            "multiply them by the width and the height of the image",
+            "They look like parts of the image.",
+        )
     return fill(outlines, size)
 
 

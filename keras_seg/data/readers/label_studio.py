@@ -85,6 +85,8 @@ def _names(text):
     if not path.suffix:
         return
     yield str(path).lstrip("/")
+    if not query:  # Its folders are those of a server.
+        yield path.name
     if upload := _UPLOAD.fullmatch(path.name):
         yield upload[1]
 

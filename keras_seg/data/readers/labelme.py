@@ -17,6 +17,7 @@ from keras_seg.data.folder import map_threads
 from keras_seg.data.images import read_size
 from keras_seg.data.layout import existing
 from keras_seg.data.layout import missing_split
+from keras_seg.data.layout import refuse_masks_beside
 from keras_seg.data.layout import role_of
 from keras_seg.data.layout import sorted_splits
 from keras_seg.data.layout import visible
@@ -111,7 +112,10 @@ def labelme_splits(path):
     """The folders with labelme's files; `None` in another layout."""
     path = pathlib.Path(path)
     names = {f.name for f in visible(path) if f.is_dir() and _has_shapes(f)}
-    if not _has_shapes(path):
+    loose = _has_shapes(path)
+    if names or loose:
+        refuse_masks_beside(path, path if loose else path / min(names))
+    if not loose:
         return sorted_splits(names) if names else None
     if not names:
         return ()

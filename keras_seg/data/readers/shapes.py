@@ -13,6 +13,7 @@ from keras_seg.data.folder import find_table
 from keras_seg.data.images import read_size
 from keras_seg.data.layout import existing
 from keras_seg.data.layout import missing_split
+from keras_seg.data.layout import refuse_masks_beside
 from keras_seg.data.layout import sorted_splits
 from keras_seg.data.opening import SUFFIXES
 from keras_seg.data.pairs import Pair
@@ -27,6 +28,7 @@ from keras_seg.data.readers.annotations import check_size
 from keras_seg.data.readers.annotations import match_labels
 from keras_seg.data.readers.annotations import unique_stems
 from keras_seg.data.readers.marked import Marked
+from keras_seg.data.text import listing
 
 __all__ = ["ShapeMasks", "from_shapes", "shape_splits"]
 
@@ -63,8 +65,9 @@ def from_shapes(
     | [VGG Image Annotator 2](https://www.robots.ox.ac.uk/~vgg/software/via/) | a JSON or CSV file, or one in each split | polygons, rectangles, circles, ellipses |
     | [Kaggle's tables](https://www.kaggle.com/competitions/airbus-ship-detection/overview) of run lengths | a CSV file with `EncodedPixels` or `rle` | pixels, numbered down the columns from 1 on |
 
-    Images are found by their names anywhere in the folder. Later shapes cover
-    earlier ones. Points, lines and cuboids have no area and are refused; tags
+    Images are found by their names in the folder and all folders in it, but
+    those of other splits; one that is named with a folder is in a folder of
+    this name. Later shapes cover earlier ones. Points, lines and cuboids have no area and are refused; tags
     of images say nothing of pixels. A pixel is in a polygon if its center is;
     in Supervisely's, whose points are pixels, also if its outline touches it.
     VIA's class is its only attribute of regions, or that called class, label,
@@ -117,7 +120,8 @@ def from_shapes(
         labels = dataclasses.replace(
             labels, class_table=dataclasses.replace(own, colors=tuple(colors))
         )
-    pairs, skipped, records = _paired(marked, root, split, skip_unlabeled)
+    find = _Finder(root, split, places, marked)
+    pairs, skipped, records = _paired(marked, root, find, skip_unlabeled)
     data = Folder(
         pairs,
         labels.class_table,
@@ -132,6 +136,8 @@ def from_shapes(
 def shape_splits(path):
     """The splits of a tool's folder; `None` in another layout."""
     found = _recognized(pathlib.Path(path))
+    if found:
+        refuse_masks_beside(pathlib.Path(path), [*found[1].values()][0][0])
     return None if found is None else sorted_splits(set(found[1]) - {""})
 
 
@@ -169,15 +175,23 @@ class ShapeMasks:
 def _recognized(path) -> tuple[Any, dict[str | None, Any]] | None:
     for tool in _TOOLS:
         places = tool.find(path)
+        if places and "" in places and len(places) > 1:
+            raise DataError(
+                "KS-D002",
+                path,
+                "has annotations of no split beside those of "
+                f"{listing(sorted_splits(set(places) - {''}))}",
+                "these would be left out: all are in splits, or none is",
+                fix="move them and their images into a split, or take them "
+                "away",
+            )
         if places:
             return tool, places
     return None
 
 
-def _paired(marked, path, split, skip_unlabeled):
+def _paired(marked, path, find, skip_unlabeled):
     """The pairs, the images left out, and the `Marked` of each image."""
-    files = pictures_below(path)
-    find = _Finder(files, path, split)
     named = [(find(entry), entry) for entry in marked]
     skipped = []
     records: dict[pathlib.Path, Marked] = {}
@@ -220,21 +234,33 @@ def _paired(marked, path, split, skip_unlabeled):
 
 
 class _Finder:
-    """Finds the image that an annotation names, anywhere in a folder."""
+    """Finds the image that an annotation names, anywhere in a folder.
 
-    def __init__(self, files, path, split):
-        self.path, self.split = path, split
+    But not in another split, nor in another folder than it names. If no image
+    is in a folder that is named, `images` and the split's folder will do: the
+    names may be those of a server.
+    """
+
+    def __init__(self, path, split, splits, marked):
+        self.path, self.split, self.splits = path, split, splits
         self.files: dict[str, list[pathlib.Path]] = {}
-        for file in files:
+        folders = set()
+        for file in pictures_below(path):
+            folders.add(file.parent.name)
             for name in {file.name, file.stem}:
                 self.files.setdefault(name, []).append(file)
+        named = {n for m in marked for x in m.names for n in _parts(x)[-2:-1]}
+        self.flat = named.isdisjoint(folders)
 
     def __call__(self, entry):
+        near: list[pathlib.Path] = []
         for name in entry.names:
-            parts = pathlib.PurePosixPath(name.replace("\\", "/")).parts
+            parts = _parts(name)
             found = self.files.get(parts[-1] if parts else "", [])
             if pathlib.PurePosixPath(name).suffix.lower() in SUFFIXES:
                 found = [file for file in found if file.name == parts[-1]]
+            near += found
+            found = [file for file in found if self._may_be(file, parts)]
             # The longer part of the path, and the split, tell apart what
             # has the same name.
             tests: tuple[Callable, ...] = (
@@ -259,5 +285,22 @@ class _Finder:
             entry.file,
             f"names the image {entry.names[0]}, which was not found",
             f"images are looked for in {self.path} and all folders in it",
-            fix="put it there",
+            guess=f"There is {near[0]}, in another folder." if near else None,
+            fix="add it, or correct the name",
         )
+
+    def _may_be(self, file, parts):
+        """Whether a file of the right name is in the right split and folder."""
+        folders = file.relative_to(self.path).parts[:-1]
+        of = next((x for x in folders if x in self.splits), self.split)
+        if of != self.split and of not in parts[:-1]:
+            return False
+        if len(parts) < 2 or file.parent.name == parts[-2]:
+            return True
+        return self.flat and {"images", "img", self.split}.issuperset(folders)
+
+
+def _parts(name):
+    """The folders and the name of a file, without a root."""
+    path = pathlib.PurePosixPath(name.replace("\\", "/"))
+    return tuple(part for part in path.parts if part not in ("/", ".."))

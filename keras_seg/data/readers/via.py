@@ -9,6 +9,7 @@ import json
 import math
 import re
 
+from keras_seg.data.errors import DataError
 from keras_seg.data.readers.annotations import outline
 from keras_seg.data.readers.annotations import refuse_shape
 from keras_seg.data.readers.annotations import value
@@ -90,8 +91,10 @@ def _entries(file):
     if not isinstance(content, dict):
         raise malformed(file, f"holds {brief(content)}", "images are expected")
     found: dict = {}
+    sizes: dict = {}
     for entry in content.values():
         name = value(entry, "filename", str, file, "an image")
+        _refuse_twins(sizes, name, entry.get("size"), file)
         regions = value(entry, "regions", (list, dict), file, name)
         if isinstance(regions, dict):  # of version 1
             regions = list(regions.values())
@@ -105,8 +108,22 @@ def _entries(file):
     return found
 
 
+def _refuse_twins(sizes, name, size, file):
+    """Refuse two images of one name, which have files of different sizes."""
+    if sizes.setdefault(name, size) != size:
+        raise DataError(
+            "KS-D012",
+            file,
+            f"has the image {name} of {brief(sizes[name])} bytes, and another "
+            f"of {brief(size)}",
+            "the name of an image is its own",
+            fix="rename one of the two, and annotate it by that name",
+        )
+
+
 def _rows(file):
     found: dict = {}
+    sizes: dict = {}
     rows = read_rows(file)
     for number, row in enumerate(rows, start=2):
         name = row.get("filename", row.get("#filename"))
@@ -124,6 +141,7 @@ def _rows(file):
                 "filename, region_shape_attributes and region_attributes are "
                 "expected",
             )
+        _refuse_twins(sizes, name, row.get("file_size"), file)
         regions = found.setdefault(name, [])
         if shape:  # An image without a region has {}.
             regions.append((shape, attributes))

@@ -381,6 +381,43 @@ def test_images_in_no_split_are_named(data):
     assert codes(data)["KS-D002"].severity == "error"
 
 
+@pytest.mark.parametrize("table", [True, False])
+def test_black_and_white_in_one_split(data, table):
+    for file in (data / "train" / "labels").iterdir():
+        ids = np.array(Image.open(file))
+        Image.fromarray((255 * (ids > 0)).astype("uint8")).save(file)
+    if not table:
+        no_table(data)
+    (finding,) = check(data).of("error")
+    assert (finding.code, finding.count) == ("KS-D003", COUNT)
+    assert f"masks ({COUNT} read) hold nothing but 0 and 255" in finding.guess
+
+
+@pytest.mark.parametrize("values", [(1, 255), (1, 1), (255, 255)])
+def test_black_and_white_among_others(tmp_path, values):
+    """A mask with a 1 and with void, or more classes, tell what 255 is."""
+    masks = [np.zeros((8, 8), "uint8") for _ in range(3)]
+    masks[0][0, 0], masks[1][1, 1] = values
+    masks[2][2, 2] = 255
+    images = [mask + 9 for mask in masks]
+    given = list(zip(images, masks, strict=True))
+
+    def found(classes=2):
+        report = check(given, class_table=classes)
+        return [f for f in report.findings if f.code == "KS-D003"]
+
+    if values == (255, 255):
+        masks[0][0, 1] = 1
+        assert found() == []
+        return
+    (finding,) = found()
+    assert finding.severity == "warning"
+    assert finding.count == values.count(255) + 1
+    assert "no mask with a 1 has void" in finding.guess
+    masks[0][0, 1] = 2
+    assert found(3) == []
+
+
 def test_nothing_to_read(data):
     for file in (data / "val").rglob("*.png"):
         file.unlink()

@@ -90,6 +90,12 @@ def white(data):
     every(data, lambda ids: np.where(ids == 255, 255, ids * 0), ("rod",))
 
 
+def white_in_val(data):
+    for number in range(12):
+        file = mask(data, split="val", number=number)
+        change(file, lambda ids: 255 * (ids > 0).astype("uint8"))
+
+
 def other_size(data):
     Image.new("L", (9, 9)).save(mask(data, "nucleus"))
 
@@ -151,6 +157,7 @@ def apart(data):
     [
         (other_values, "KS-D003", "error", "for the class rod the values"),
         (white, "KS-D003", "error", "black and white, not void"),
+        (white_in_val, "KS-D003", "error", "The planes of rod (12 read)"),
         (other_size, "KS-D006", "error", "is 9x9"),
         (without_one, "KS-D004", "error", "has no mask of the class rod"),
         (no_rod, "KS-D027", "warning", "no pixel of the class rod"),

@@ -189,6 +189,10 @@ def test_run_lengths_that_do_not_fill(tmp_path, counts):
         ([[0, 0, 1, 1]], "KS-D018  DATA/coco.json has for annotation 1 a poly"),
         ([[0, 0, 1, 1, 2, "x"]], "the points [(0, 0), (1, 1), (2, 'x')];"),
         ([[0, 0, 1, 1, 2, 1e300]], "a point is two numbers"),
+        (
+            [box(0.1, 0.1, 0.6, 1)],
+            "coordinates of 0.1 to 1; they are",
+        ),
         (["box"], "a polygon that is not"),
         ({"size": [9, 10], "counts": []}, "run lengths of the size [9, 10];"),
         ({"counts": []}, "has for size of annotation 1 None;"),

@@ -10,6 +10,7 @@ from keras_seg.data import DataError
 from keras_seg.data import from_folder
 from keras_seg.data import splits
 from tests.data.readers.files import image
+from tests.data.readers.whole import LAYOUTS
 
 pytestmark = pytest.mark.once
 
@@ -153,3 +154,18 @@ def test_camvid_as_colors(data_dir, tmp_path):
     folder = from_folder(tmp_path, class_table=table)
     np.testing.assert_array_equal(folder[0][1], camvid[0][1])
     np.testing.assert_array_equal(folder.read_ids(0), ids)
+
+
+@pytest.mark.parametrize(
+    ("layout", "split"),
+    [("coco", ""), ("coco", "train"), ("via", "train"), ("labelme", "")],
+)
+def test_masks_beside_annotations_are_refused(layout, split, tmp_path):
+    path = tmp_path / split
+    image(path / "images/a.png")
+    LAYOUTS[layout](path / "images" if layout == "labelme" else tmp_path)
+    splits(tmp_path)
+    (path / "masks").mkdir()
+    Image.new("L", (10, 8)).save(path / "masks/a.png")
+    with pytest.raises(DataError, match="KS-D002 .* and masks in .*masks;"):
+        from_folder(tmp_path)

@@ -563,3 +563,80 @@ def test_an_image_that_may_be_two(tmp_path):
     write_via(tmp_path, REGIONS, {"class": "cat"})
     with pytest.raises(DataError, match="KS-D012 .*x/a.png or .*y/a.png"):
         from_folder(tmp_path)
+
+
+def test_an_image_of_another_split_is_not_taken(tmp_path):
+    for split in ("train", "val"):
+        write_via(tmp_path / split, REGIONS, {"class": "cat"})
+    image(tmp_path / "val/a.png", SIZE)
+    with pytest.raises(DataError, match="KS-D005 .*There is .*val/a.png"):
+        from_folder(tmp_path, "train")
+    image(tmp_path / "a.png", SIZE)
+    data = from_folder(tmp_path, "train")
+    assert data.pairs[0].image == tmp_path / "a.png"
+    # What is in no split would be left out.
+    write_via(tmp_path, REGIONS, {"class": "cat"})
+    with pytest.raises(DataError, match="KS-D002 .*those of train, val"):
+        from_folder(tmp_path, "train")
+
+
+def test_an_image_of_another_data_set_is_not_taken(tmp_path):
+    for part in ("a", "b"):
+        write_supervisely(tmp_path / part, [])
+    (tmp_path / "a/img/a.png").unlink()
+    with pytest.raises(DataError, match="KS-D005 .*There is .*b/img/a.png"):
+        from_folder(tmp_path, "a")
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "other"),
+    [
+        ("day1/a.png", "day1", "day2"),
+        ("/home/me/day1/a.png", "some/day1", "day2"),
+        ("C:\\day1\\a.png", "images", "day2"),
+        ("upload/a.png", "", "images/day2"),
+        ("/a.png", "day1", ""),
+    ],
+)
+def test_the_folder_that_is_named(tmp_path, name, place, other):
+    square = '<box label="cat" xtl="2" ytl="1" xbr="6" ybr="4"/>'
+    write_cvat(tmp_path, cvat(tmp_path, square, name=name))
+    if other:
+        image(tmp_path / other / "a.png", SIZE)
+        with pytest.raises(DataError, match="KS-D005 .*in another folder"):
+            from_folder(tmp_path)
+    image(tmp_path / place / "a.png", SIZE)
+    folder = from_folder(tmp_path)
+    assert folder.pairs[0].image == tmp_path / place / "a.png"
+    # If one image is in the folder that is named, so are all.
+    if place == "images":
+        image(tmp_path / "day1/b.png", SIZE)
+        with pytest.raises(DataError, match="KS-D005 .*in another folder"):
+            from_folder(tmp_path)
+
+
+def test_folders_of_label_studio(tmp_path):
+    image(tmp_path / "day2/a.png", SIZE)
+    address = "/data/local-files/?d=day1/a.png"
+    write_label_studio(tmp_path, [LABELED[2]], address)
+    with pytest.raises(DataError, match="KS-D005 .*day1/a.png"):
+        from_folder(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["json", "csv"])
+def test_two_images_of_one_name_in_via(tmp_path, suffix):
+    image(tmp_path / "a.png", SIZE)
+    region = {"shape_attributes": REGIONS[0], "region_attributes": {"a": "b"}}
+    entries = [
+        {"filename": "a.png", "size": size, "regions": [region]}
+        for size in (9, 10)
+    ]
+    if suffix == "json":
+        write_json(tmp_path / "v.json", {"a9": entries[0], "a10": entries[1]})
+    else:
+        lines = ["filename,file_size,region_shape_attributes,region_attributes"]
+        shape = json.dumps(REGIONS[0]).replace('"', '""')
+        lines += [f'a.png,{size},"{shape}",{{}}' for size in (9, 9, 10)]
+        (tmp_path / "v.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match="KS-D012 .*of '?9'? bytes.* '?10"):
+        from_folder(tmp_path)

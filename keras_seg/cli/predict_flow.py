@@ -194,8 +194,9 @@ def in_windows(
     pseudo: float | None,
 ) -> bool:
     """Whether GeoTIFFs are predicted from file to file."""
-    probabilities = any(extra.of_probabilities for extra in extras)
-    return tiles is not None and not (probabilities or several or pseudo)
+    whole = several or pseudo is not None
+    whole = whole or any(extra.of_probabilities for extra in extras)
+    return tiles is not None and not whole
 
 
 def predict_all(

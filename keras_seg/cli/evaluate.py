@@ -229,7 +229,8 @@ def evaluate(
             from keras_seg.cli.evaluate_ray import Job
             from keras_seg.cli.evaluate_ray import evaluate_by_ray
 
-            job = Job(spelled(network), last, alter, pairs, bucket)
+            limits = (max_pixels, max_annotation_bytes)
+            job = Job(spelled(network), last, alter, pairs, bucket, limits)
             found = evaluate_by_ray(job, model, ray, workers, gpus, progress)
         else:
             found = inference.evaluate(

@@ -304,7 +304,11 @@ def predict(
             from keras_seg.cli.predict_ray import predict_by_ray
 
             done, errors = predict_by_ray(
-                Job(spelled(model), last, alter, table, cache, **settings),
+                Job(
+                    *(spelled(model), last, alter, table, cache),
+                    limits=(max_pixels,),
+                    **settings,
+                ),
                 targets,
                 address=ray,
                 workers=workers,

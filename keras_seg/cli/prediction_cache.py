@@ -26,7 +26,7 @@ class PredictionCache:
     model, its options and the files it is about to write, and a line for each
     predicted image, with the states of the image and of its files. `options`
     are those that change predictions. Its copy in another process, such as a
-    worker, has what is in the file by then.
+    worker, is empty until `read_on`.
     """
 
     def __init__(
@@ -63,7 +63,6 @@ class PredictionCache:
         self.__dict__.update(state)
         self._images, self._asked, self._lines, self._read = {}, set(), {}, 0
         self._is_copy = True
-        self.read_on()
 
     def read_on(self) -> None:
         """Reads what was added to the file meanwhile, by other processes."""

@@ -357,13 +357,13 @@ def write_whole(
     network: Network,
     cache: PredictionCache,
 ) -> None:
-    """Writes the files of all images, from the masks that are there."""
+    """Writes the files of all images, from the masks that are current."""
     table = network.class_table
     count = len(table) if network.multi_label else 1
     written = {
         image: paths[:count]
         for image, paths in targets.items()
-        if all(path.is_file() for path in paths)
+        if cache.is_current(image, paths)
     }
     for extra in extras:
         if extra.whole:

@@ -244,7 +244,7 @@ class _Predictor:
                 job.class_table,
                 tiles=job.tiles,
                 batch_size=job.batch_size,
-                extras=job.extras,
+                extras=[extra.of_copies(images) for extra in job.extras],
                 bit_depth=job.bit_depth,
                 bands=job.bands,
                 pseudo=job.pseudo,
@@ -319,7 +319,8 @@ def _joined(
             with GeoMask(paths[0], source, job.class_table.colors) as out:
                 for strip in itertools.chain([first], strips):
                     strip.write(out, tiles)
-            finish_raster(source, paths, job.extras, job.class_table)
+            extras = [extra.of_copies({copy: image}) for extra in job.extras]
+            finish_raster(source, paths, extras, job.class_table)
         job.cache.note(image, paths)
         void = collections.Counter({image: out.without_data})
         yield _Done(1, (), void, (*said,))

@@ -14,6 +14,8 @@ from PIL import Image
 
 from keras_seg.cli.altering import altered
 from keras_seg.cli.evaluate_ray import Job as Parts
+from keras_seg.cli.evaluate_ray import evaluate_by_ray
+from keras_seg.cli.network import open_network
 from keras_seg.cli.predict_extras import Extra
 from keras_seg.cli.predict_flow import output_names
 from keras_seg.cli.predict_flow import plan
@@ -25,6 +27,7 @@ from keras_seg.data import ClassTable
 from keras_seg.data import DataError
 from keras_seg.data import Folder
 from keras_seg.data import Pair
+from keras_seg.data import from_folder
 from keras_seg.data import synthetic
 from keras_seg.deployment.metadata import ExportMetadata
 from tests.data.test_geotiff import write as write_geotiff
@@ -138,6 +141,28 @@ def test_predict(cluster, store, network, images, invoke, tmp_path):
     assert again.stdout.startswith("3 predicted before") and not again.stderr
     again = invoke(*command, manifest, "--out", several)
     assert again.stdout.startswith("2 predicted before") and not again.stderr
+
+
+def test_outlines_name_the_object_and_not_its_copy(
+    cluster, store, network, invoke, tmp_path
+):
+    """Of a raster, whose strips are joined, too."""
+    pixels = np.zeros((3, 70, 8), "uint8")
+    Image.fromarray(pixels[0]).convert("RGB").save(tmp_path / "a.png")
+    write_geotiff(tmp_path / "b.tif", pixels)
+    for name in ("a.png", "b.tif"):
+        store.upload_file(str(tmp_path / name), "images", f"named/{name}")
+    result = invoke(
+        *("predict", "--model", network, "s3://images/named", "--tile", 64),
+        *("--polygons", "labelme", "--out", tmp_path / "out"),
+        *("--ray", "local"),
+    )
+    assert result.exit_code == 0, result.output
+    for name in ("a.png", "b.tif"):
+        outlines = json.loads(
+            (tmp_path / "out" / f"{name[0]}.json").read_text()
+        )
+        assert outlines["imagePath"] == f"s3://images/named/{name}"
 
 
 class Death(Extra):
@@ -272,7 +297,10 @@ def test_evaluate(cluster, network, invoke, tmp_path):
     assert plain.exit_code == found.exit_code == 0, found.output
     assert found.stdout == plain.stdout.replace(str(one), str(several))
     assert contents(one) == contents(several)
-    assert "200 pixels of 1 image have no data" in found.stdout
+    held_out = from_folder(data, "val", class_table=CLASSES).subset([4, 5])
+    job = Parts(str(network), False, None, held_out, 1)
+    evaluate_by_ray(job, open_network(network).load(), "local", 1, None, print)
+    assert held_out.without_data == {1: 200}
     refused = invoke(
         *("evaluate", network, data, "--ray", "local", "--trimap", "void")
     )

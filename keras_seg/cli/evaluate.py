@@ -206,6 +206,10 @@ def evaluate(
         "model": source.path.name,
         "sha256": digest(source.path),
         "options": options,
+        "bucket": bucket,
+        "bands": pairs.bands,
+        "mask_values": getattr(pairs.masks, "values", None),
+        "void": sorted(pairs.class_table.ignore_classes),
     }
     record = Record(folder, name, facts)
     if not overwrite:
@@ -225,7 +229,8 @@ def evaluate(
             from keras_seg.cli.evaluate_ray import Job
             from keras_seg.cli.evaluate_ray import evaluate_by_ray
 
-            job = Job(spelled(network), last, alter, pairs, bucket)
+            limits = (max_pixels, max_annotation_bytes)
+            job = Job(spelled(network), last, alter, pairs, bucket, limits)
             found = evaluate_by_ray(job, model, ray, workers, gpus, progress)
         else:
             found = inference.evaluate(
@@ -241,9 +246,8 @@ def evaluate(
     images = count(found.images, "image")
     title = ", ".join([facts["model"], *options, images])
     console.show_scores(found.rows(), title)
-    record.remove_earlier()
+    record.begin()
     written = write_report(folder, name, found, pairs)
-    record.write()
     if found.reliability is not None:
         keeps = not (images_seen or is_name(network))
         kept_by = source.run if keeps else None

@@ -12,6 +12,7 @@ import numpy as np
 from keras_seg import inference
 from keras_seg.cli import console
 from keras_seg.cli.network import open_network
+from keras_seg.cli.options import set_limits
 from keras_seg.data import Folder
 from keras_seg.distributed.workers import chunks
 from keras_seg.distributed.workers import ray_cluster
@@ -35,6 +36,7 @@ class Job:
         alter: function that changes it before it predicts, or None.
         pairs: `keras_seg.data.Folder`.
         bucket: int, see `inference.evaluate`.
+        limits: arguments of `set_limits`.
         folder: str, where relative paths begin.
     """
 
@@ -43,26 +45,27 @@ class Job:
     alter: Callable[[Any], Any] | None
     pairs: Folder
     bucket: int
+    limits: tuple[int | None, ...] = ()
     folder: str = dataclasses.field(default_factory=os.getcwd)
 
     def __call__(self) -> Callable[[list[int]], tuple]:
         os.chdir(self.folder)
+        set_limits(*self.limits)
         model = open_network(self.model, self.last).load()
         if self.alter is not None:
             model = self.alter(model)
 
         def run(indices: list[int]) -> tuple:
+            part = self.pairs.subset(indices)
             with (
                 console.listening() as said,
                 console.warnings_as_lines(UserWarning),
             ):
                 found = inference.evaluate(
-                    model,
-                    self.pairs.subset(indices),
-                    BATCH_SIZE,
-                    bucket=self.bucket,
+                    model, part, BATCH_SIZE, bucket=self.bucket
                 )
-            return found.matrix, found.per_image, said
+            void = {indices[i]: n for i, n in part.without_data.items()}
+            return found.matrix, found.per_image, void, said
 
         return run
 
@@ -91,11 +94,12 @@ def evaluate_by_ray(
         parts = [
             list(itertools.chain(*part)) for part in chunks(batches, workers)
         ]
-        for counts, ious, said in spread(job, parts, workers, gpus):
+        for counts, ious, void, said in spread(job, parts, workers, gpus):
             for line in said:
                 if line not in lines:
                     console.complain(line)
                 lines.add(line)
+            job.pairs.without_data.update(void)
             matrix = matrix + counts
             per_image += list(ious)
             progress(len(per_image))

@@ -74,7 +74,8 @@ class Record:
     """The JSON file of facts about the data and the model of an evaluation."""
 
     def __init__(self, run: "RunFolder", name: str, facts: dict[str, Any]):
-        self._run, self._name, self._facts = run, name, facts
+        self._run, self._name = run, name
+        self._facts = json.loads(json.dumps(facts))
         try:
             text = (run.path / f"{name}.json").read_text(encoding="utf-8")
             self._earlier = dict(json.loads(text))
@@ -92,12 +93,14 @@ class Record:
                 "--name NAME for other names of the files, or --overwrite."
             )
 
-    def remove_earlier(self) -> None:
-        """Removes the files of an earlier, different evaluation."""
+    def begin(self) -> None:
+        """Removes the files of an earlier, different evaluation.
+
+        Writes the facts before the scores, which would be of another model if
+        the command were stopped between them.
+        """
         known = {key: self._earlier.get(key) for key in self._facts}
         for part in () if known == self._facts else PARTS:
             (self._run.path / f"{self._name}{part}").unlink(missing_ok=True)
-
-    def write(self) -> None:
         text = json.dumps(self._facts, indent=2) + "\n"
         self._run.write_text(f"{self._name}.json", text)

@@ -261,7 +261,9 @@ def predict(
             "(--overwrite predicts them again)."
         )
     cache.refuse_foreign(targets, overwrite)
-    cache.expect([out / x.whole for x in extras if x.whole], overwrite)
+    whole = [out / extra.whole for extra in extras if extra.whole]
+    classes = out / "classes.csv"
+    cache.expect([*whole, *[classes] * as_data], overwrite)
     if not targets:
         write_whole(extras, every, names, out, source, cache)
         console.warn(cache.left_over())
@@ -284,8 +286,9 @@ def predict(
     counts: collections.Counter = collections.Counter()
     if as_data:
         voids = frozenset({*table.ignore_classes, VOID})
-        with replacing(out / "classes.csv") as temporary:
+        with replacing(classes) as temporary:
             dataclasses.replace(table, ignore_classes=voids).write(temporary)
+        cache.note(classes, [classes])
 
     settings: dict[str, Any] = {
         "tiles": tiles,
@@ -301,7 +304,11 @@ def predict(
             from keras_seg.cli.predict_ray import predict_by_ray
 
             done, errors = predict_by_ray(
-                Job(spelled(model), last, alter, table, cache, **settings),
+                Job(
+                    *(spelled(model), last, alter, table, cache),
+                    limits=(max_pixels,),
+                    **settings,
+                ),
                 targets,
                 address=ray,
                 workers=workers,

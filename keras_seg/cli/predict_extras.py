@@ -1,5 +1,6 @@
 """What `keras-seg predict` writes beside masks and overlays on request."""
 
+import contextlib
 import csv
 import dataclasses
 import itertools
@@ -35,6 +36,7 @@ from keras_seg.data.geotiff import write_bands
 from keras_seg.data.outline_files import FORMATS
 from keras_seg.data.outline_files import outlined
 from keras_seg.data.outline_files import yolo_names
+from keras_seg.data.remote import RemoteImage
 from keras_seg.data.text import read_text
 from keras_seg.inference import Prediction
 from keras_seg.inference import confidence_maps
@@ -92,6 +94,10 @@ class Extra:
     ) -> None:
         """Writes the file for all images, from their names and ids."""
 
+    def of_copies(self, images: Mapping[pathlib.Path, Any]) -> "Extra":
+        """Itself for copies, from these to the images that were asked for."""
+        return self
+
 
 class Probabilities(Extra):
     """Probabilities of all classes, `NAME.npz`."""
@@ -117,11 +123,13 @@ class Polygons(Extra):
         kind: see `write_outlines`.
         tolerance: pixels, or meters on the map.
         in_meters: bool.
+        copies: see `Extra.of_copies`.
     """
 
     kind: str
     tolerance: float = 0.5
     in_meters: bool = False
+    copies: Mapping[pathlib.Path, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, kind: str, tolerance: str) -> Self:
@@ -157,8 +165,10 @@ class Polygons(Extra):
         self, paths: Paths, found: Prediction, class_table: ClassTable
     ) -> None:
         for path in paths:
-            # labelme opens the image from there.
-            name = os.path.relpath(found.source, path.parent)
+            name = str(found.source)
+            if self.kind == "labelme":  # It opens the image from there.
+                image = self.copies.get(found.source, found.source)
+                name = _relative(image, path.parent)
             one = self._outlined(found.source, name, found.ids, class_table)
             write_outlines(path, self.kind, [one], class_table)
 
@@ -178,6 +188,9 @@ class Polygons(Extra):
             for image, name, ids in masks
         ]
         write_outlines(path, self.kind, images, class_table)
+
+    def of_copies(self, images: Mapping[pathlib.Path, Any]) -> Extra:
+        return dataclasses.replace(self, copies=images)
 
     def _outlined(
         self,
@@ -199,6 +212,14 @@ class Polygons(Extra):
                 )
             tolerance /= math.sqrt(area[0])
         return outlined(name, ids, class_table, tolerance, place)
+
+
+def _relative(image: Any, folder: pathlib.Path) -> str:
+    """The path from a folder, or what leads there from everywhere."""
+    if not isinstance(image, RemoteImage):
+        with contextlib.suppress(ValueError):  # Another drive of Windows.
+            return os.path.relpath(image, folder)
+    return str(image.absolute())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -357,13 +378,13 @@ def write_whole(
     network: Network,
     cache: PredictionCache,
 ) -> None:
-    """Writes the files of all images, from the masks that are there."""
+    """Writes the files of all images, from the masks that are current."""
     table = network.class_table
     count = len(table) if network.multi_label else 1
     written = {
         image: paths[:count]
         for image, paths in targets.items()
-        if all(path.is_file() for path in paths)
+        if cache.is_current(image, paths)
     }
     for extra in extras:
         if extra.whole:

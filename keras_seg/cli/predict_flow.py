@@ -6,6 +6,7 @@ import functools
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
@@ -144,7 +145,7 @@ def plan(
         folders = [os.path.join("labels", part) for part in folders]
     inputs = {image.resolve() for image in names}
     targets: Targets = {}
-    taken: dict[str, pathlib.Path] = {}
+    taken: dict[str, dict[pathlib.Path, pathlib.Path]] = {}
     for image, name in names.items():
         if is_video(image):
             if labels or pseudo or extras:
@@ -175,16 +176,25 @@ def plan(
                     f"{target} is one of the images, and would be "
                     "overwritten. Fix: choose another folder with --out."
                 )
-            # Some file systems do not tell A.png from a.png.
-            key = os.path.normcase(target)
-            if key in taken:
-                raise ValueError(
-                    f"{taken[key]} and {image} would both be written to "
-                    f"{target}. Fix: predict them into different folders."
-                )
-            taken[key] = image
+            alike = taken.setdefault(str(target).lower(), {})
+            for other, first in alike.items():
+                if other == target or not _tells_case(out):
+                    raise ValueError(
+                        f"{first} and {image} would both be written to "
+                        f"{target}. Fix: predict them into different folders."
+                    )
+            alike[target] = image
         targets[image] = written
     return targets
+
+
+def _tells_case(folder: pathlib.Path) -> bool:
+    """Whether A.png and a.png are two files there."""
+    while not folder.is_dir():
+        folder = folder.parent
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="case") as file:
+        path = pathlib.Path(file.name)
+        return not path.with_name(path.name.upper()).exists()
 
 
 def in_windows(
@@ -194,8 +204,9 @@ def in_windows(
     pseudo: float | None,
 ) -> bool:
     """Whether GeoTIFFs are predicted from file to file."""
-    probabilities = any(extra.of_probabilities for extra in extras)
-    return tiles is not None and not (probabilities or several or pseudo)
+    whole = several or pseudo is not None
+    whole = whole or any(extra.of_probabilities for extra in extras)
+    return tiles is not None and not whole
 
 
 def predict_all(

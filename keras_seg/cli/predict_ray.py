@@ -19,6 +19,7 @@ from keras_seg import inference
 from keras_seg.cli import console
 from keras_seg.cli.network import open_network
 from keras_seg.cli.network import say_tiles
+from keras_seg.cli.options import set_limits
 from keras_seg.cli.predict_extras import Extra
 from keras_seg.cli.predict_extras import read_ids
 from keras_seg.cli.predict_flow import Targets
@@ -64,6 +65,7 @@ class Job:
         bands: optional sequence, see `inference.predict`.
         pseudo: optional float.
         cache: `PredictionCache`.
+        limits: arguments of `set_limits`.
         folder: str, where relative paths begin.
     """
 
@@ -78,6 +80,7 @@ class Job:
     bit_depth: int | None
     bands: Sequence[int | str] | None
     pseudo: float | None
+    limits: tuple[int | None, ...] = ()
     folder: str = dataclasses.field(default_factory=os.getcwd)
 
     @property
@@ -173,6 +176,8 @@ class _Predictor:
 
     def __init__(self, job: Job):
         os.chdir(job.folder)
+        set_limits(*job.limits)
+        job.cache.read_on()  # Its folder may be relative.
         self._job = job
         with console.listening() as self._said:
             source = open_network(job.model, job.last)
@@ -239,7 +244,7 @@ class _Predictor:
                 job.class_table,
                 tiles=job.tiles,
                 batch_size=job.batch_size,
-                extras=job.extras,
+                extras=[extra.of_copies(images) for extra in job.extras],
                 bit_depth=job.bit_depth,
                 bands=job.bands,
                 pseudo=job.pseudo,
@@ -314,7 +319,8 @@ def _joined(
             with GeoMask(paths[0], source, job.class_table.colors) as out:
                 for strip in itertools.chain([first], strips):
                     strip.write(out, tiles)
-            finish_raster(source, paths, job.extras, job.class_table)
+            extras = [extra.of_copies({copy: image}) for extra in job.extras]
+            finish_raster(source, paths, extras, job.class_table)
         job.cache.note(image, paths)
         void = collections.Counter({image: out.without_data})
         yield _Done(1, (), void, (*said,))

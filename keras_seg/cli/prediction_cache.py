@@ -26,7 +26,7 @@ class PredictionCache:
     model, its options and the files it is about to write, and a line for each
     predicted image, with the states of the image and of its files. `options`
     are those that change predictions. Its copy in another process, such as a
-    worker, has what is in the file by then.
+    worker, is empty until `read_on`.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class PredictionCache:
         text = json.dumps(facts, sort_keys=True, default=str)
         self._facts = json.loads(text)
         self._made_with = hashlib.sha256(text.encode()).hexdigest()[:16]
-        self._images: dict[pathlib.Path, list | None] = {}
+        # By absolute paths, or addresses.
+        self._images: dict[str, list | None] = {}
         self._is_copy = False
         self._asked: set[str] = set()
         # The last line about each file, by its name.
@@ -63,7 +64,6 @@ class PredictionCache:
         self.__dict__.update(state)
         self._images, self._asked, self._lines, self._read = {}, set(), {}, 0
         self._is_copy = True
-        self.read_on()
 
     def read_on(self) -> None:
         """Reads what was added to the file meanwhile, by other processes."""
@@ -74,8 +74,7 @@ class PredictionCache:
                     known = self._remember(line)
                     ours = known.get("made_with") == self._made_with
                     if self._asked and ours and known["image"]:
-                        image = known["image"]
-                        self._images[pathlib.Path(image[0])] = image
+                        self._images[known["image"][0]] = known["image"]
                 self._read = record.tell()
         except OSError:
             pass
@@ -91,7 +90,14 @@ class PredictionCache:
         new = not self._lines.keys() & set(names)
         # A worker will ask the object store.
         later = _is_remote(image) and new and not self._is_copy
-        self._images[image] = known = None if later else _identity(image)
+        self._images[_place(image)] = None if later else _identity(image)
+        return self.is_current(image, targets)
+
+    def is_current(
+        self, image: pathlib.Path, targets: Iterable[pathlib.Path]
+    ) -> bool:
+        """Whether the files are there, of the image as `has` saw it."""
+        known = self._images[_place(image)]
         return known is not None and all(
             (line := self._lines.get(self._name(target)))
             and line["made_with"] == self._made_with
@@ -119,7 +125,7 @@ class PredictionCache:
         They are refused as by `refuse_foreign`, and noted as their own images.
         """
         for file in files:
-            self._images[file] = [str(file.absolute())]
+            self._images[_place(file)] = [_place(file)]
             self._asked.add(self._name(file))
             self.refuse_foreign({file: [file]}, overwrite)
 
@@ -149,11 +155,12 @@ class PredictionCache:
         self, image: pathlib.Path, targets: Iterable[pathlib.Path]
     ) -> None:
         """Records that an image, as `has` saw it, was predicted."""
-        if self._images[image] is None:
-            self._images[image] = _identity(image)
+        place = _place(image)
+        if self._images[place] is None:
+            self._images[place] = _identity(image)
         self._add(
             made_with=self._made_with,
-            image=self._images[image],
+            image=self._images[place],
             files={self._name(target): _state(target) for target in targets},
         )
 
@@ -205,7 +212,7 @@ class PredictionCache:
 
     def _is_of_another(self, image: pathlib.Path, target: pathlib.Path) -> bool:
         line = self._lines.get(self._name(target))
-        before, now = line and line["image"], self._images[image]
+        before, now = line and line["image"], self._images[_place(image)]
         return bool(before and now and before[0] != now[0] and target.exists())
 
     def _add(self, **line: Any) -> None:
@@ -241,14 +248,18 @@ def _identity(image: Any) -> list | None:
     """
     if _is_remote(image):
         try:
-            return [str(image), image.version()]
+            return [_place(image), image.version()]
         except ValueError:  # It will be reported when the image is read.
             return None
     state = _state(image)
     if state is None:
         return None
     inode = image.stat()
-    return [str(image.absolute()), *state, inode.st_ctime_ns, inode.st_ino]
+    return [_place(image), *state, inode.st_ctime_ns, inode.st_ino]
+
+
+def _place(image: Any) -> str:
+    return str(image.absolute())
 
 
 def _key(image: list) -> str:

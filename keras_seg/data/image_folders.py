@@ -12,7 +12,6 @@ from keras_seg.data.masks import has_colors
 from keras_seg.data.opening import SUFFIXES
 from keras_seg.data.opening import is_image_file
 from keras_seg.data.readers.named_masks import mask_folders
-from keras_seg.data.remote import RemoteImage
 from keras_seg.data.remote import reached
 from keras_seg.data.stacks import BETWEEN
 from keras_seg.data.video import is_video
@@ -91,8 +90,9 @@ def find_remote(address, masks=None):
     with reached(address) as (system, path):
         if system.isfile(path):
             return [address]
-        names = [system.unstrip_protocol(name) for name in system.find(path)]
-    found = [RemoteImage(name) for name in sorted(names)]
+        names = map(pathlib.PurePosixPath, sorted(system.find(path)))
+    # The store would name them by another of its schemes, as s3 for s3a.
+    found = [address / name.relative_to(path) for name in names]
     found = [
         image
         for image in found

@@ -1,12 +1,15 @@
 """Lists of images, CSV or Parquet."""
 
-import csv
+import itertools
 import os
 import pathlib
 
 from keras_seg.data.errors import DataError
 from keras_seg.data.remote import place
-from keras_seg.data.text import read_text
+from keras_seg.data.text import brief
+from keras_seg.data.text import listing
+from keras_seg.data.text import malformed
+from keras_seg.data.text import read_rows
 from keras_seg.lazy import optional
 
 __all__ = ["is_manifest", "read_manifest"]
@@ -40,7 +43,7 @@ def read_manifest(path):
 
     Raises:
         DataError: If the file cannot be read, or has no column `image`, no
-            row, or a name that leads out of the output.
+            row, a name that leads out of the output, or two of one image.
     """
     path = pathlib.Path(path)
     columns, rows = _table(path)
@@ -48,14 +51,14 @@ def read_manifest(path):
         raise DataError(
             "KS-D013",
             path,
-            f"has the columns {', '.join(columns)} and {len(rows)} rows",
+            f"has {len(rows)} rows with the columns {listing(columns)}",
             "a list of images has a column image, may have one named name, and "
             "a row for each",
             fix="name the column of the paths image",
         )
     found: dict = {}
     for row in rows:
-        image, name = row["image"] or "", row.get("name")
+        image, name = (_text(row.get(key), path) for key in ("image", "name"))
         found_at = place(image)
         if isinstance(found_at, pathlib.Path) and not found_at.is_absolute():
             name = name or os.path.splitext(image)[0]
@@ -69,15 +72,33 @@ def read_manifest(path):
                 "names are paths inside the output",
                 fix="correct it, or add a column name",
             )
-        found.setdefault(found_at, name)
+        if found.setdefault(found_at, name) != name:
+            raise malformed(
+                path,
+                f"gives {image} the names {found[found_at]} and {name}",
+                "an image has one mask, and so one name",
+                "keep one of its rows",
+            )
     return found
+
+
+def _text(value, path):
+    """A path or a name as text; "" for none. Names may be numbered."""
+    if isinstance(value, str | int | None):
+        return "" if value is None else str(value)
+    raise malformed(
+        path,
+        f"has the value {brief(value)}",
+        "images and names are text, or integers",
+        "write the columns image and name as text",
+    )
 
 
 def _table(path):
     """The names of the columns, and the rows as dictionaries."""
     if path.suffix.lower() == ".csv":
-        reader = csv.DictReader(read_text(path).splitlines())
-        return reader.fieldnames or [], list(reader)
+        rows = read_rows(path)
+        return list(dict.fromkeys(itertools.chain(*rows))), rows
     parquet = optional("pyarrow.parquet", "ray", "A list in Parquet")
     try:
         schema = parquet.read_schema(path)

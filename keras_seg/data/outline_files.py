@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from keras_seg.data.outlines import area_of
 from keras_seg.data.outlines import one_ring
 from keras_seg.data.outlines import outlines
 from keras_seg.data.readers.annotations import is_background
+from keras_seg.data.remote import place
 
 __all__ = [
     "FORMATS",
@@ -211,7 +211,7 @@ def _labelme(images: Sequence[Outlined], class_table: ClassTable) -> str:
             }
             for i, rings in image.outlines
         ],
-        "imagePath": pathlib.PurePath(image.name).as_posix(),
+        "imagePath": place(image.name).as_posix(),
         "imageData": None,
         "imageHeight": image.size[0],
         "imageWidth": image.size[1],

@@ -218,7 +218,8 @@ def read_json(path):
 
 def read_rows(path):
     """Read a CSV file with a header as a list of dictionaries of text."""
-    before = csv.field_size_limit(_limit)
+    # A C long, which has 32 bits on Windows.
+    before = csv.field_size_limit(min(_limit, 2**31 - 1))
     try:
         header, *rows = csv.reader(read_text(path).splitlines())
     except (csv.Error, ValueError) as error:

@@ -11,6 +11,7 @@ from keras_seg.data import from_folder
 from keras_seg.data import read_image
 from keras_seg.data import synthetic
 from keras_seg.data.masks import read_mask
+from keras_seg.inference import Evaluation
 from keras_seg.inference import evaluate
 from keras_seg.metrics.scores import count_pairs
 from keras_seg.metrics.scores import scores
@@ -88,15 +89,36 @@ def test_what_predict_would_write_is_scored(
 
 
 @pytest.mark.once
+@pytest.mark.parametrize(
+    "option",
+    ("--mirror", "--bucket=64", "--bands=3,2,1", "--mask-values=0:1,1:0"),
+)
 def test_files_of_an_evaluation_with_other_options_go(
-    run, data, invoke, tmp_path
+    option, run, data, invoke, tmp_path
 ):
     command = ("evaluate", run, data, "--out", tmp_path / "scores")
-    invoke(*command, "--mirror", "--trimap", "label_change")
+    invoke(*command, option, "--trimap", "label_change")
     bands = tmp_path / "scores" / "evaluation_val_trimap.csv"
     assert bands.is_file()
     assert invoke(*command).exit_code == 0
     assert not bands.exists()
+
+
+@pytest.mark.once
+def test_scores_of_a_stopped_command_are_not_named_as_of_another_model(
+    run, data, invoke, rows, tmp_path, monkeypatch
+):
+    command = ("evaluate", run, data, "--out", tmp_path)
+    best = [invoke(*command), rows(tmp_path / "evaluation_val.csv")][1]
+    with monkeypatch.context() as patch:
+        patch.setattr(Evaluation, "show_worst", lambda *_: 1 / 0)
+        invoke(*command, "--last")
+    facts = json.loads((tmp_path / "evaluation_val.json").read_text())
+    assert facts["model"] == "model.keras"
+    assert rows(tmp_path / "evaluation_val.csv")
+    assert not (tmp_path / "evaluation_val_worst.png").exists()
+    assert invoke(*command).exit_code == 0
+    assert rows(tmp_path / "evaluation_val.csv") == best
 
 
 @pytest.mark.once

@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 
 from keras_seg import data as package
+from keras_seg.data import read_image
 from keras_seg.inference import predict
 from keras_seg.inference import rank
+from tests.data.test_geotiff import write as write_geotiff
 
 pytestmark = pytest.mark.once
 
@@ -69,12 +71,25 @@ def test_pseudo_labels_are_data(run, model, images, invoke, tmp_path, tiny):
     share = 100 * np.mean([mask == 255 for _, mask in folder])
     assert 0 < share < 100
     assert f"{share:.1f} % of their pixels are void" in result.stdout
+    again = invoke("predict", run, images[0], "--pseudo", 0.7, "--out", out)
+    assert again.exit_code == 0, again.output
     result = invoke("check", out)
     assert result.exit_code == 0, result.output
     result = invoke(
         "train", out, *tiny, "--out", tmp_path / "again", "--val-fraction", 0
     )
     assert result.exit_code == 0, result.output
+
+
+def test_a_map_in_tiles_is_copied_where_no_pixel_is_void(
+    images, predict_to, tmp_path
+):
+    pixels = np.moveaxis(read_image(images[0]), -1, 0)
+    path = write_geotiff(tmp_path / "field.tif", pixels)
+    out = tmp_path / "PSEUDO"
+    predict_to(out, path, "--pseudo", 0, "--tile", 64)
+    assert (out / "images" / "field.tif").read_bytes() == path.read_bytes()
+    assert (out / "labels" / "field.tif").is_file()
 
 
 def test_refused(run, images, invoke, tmp_path):
@@ -86,6 +101,14 @@ def test_refused(run, images, invoke, tmp_path):
     assert result.exit_code == 2 and "--pseudo writes masks" in result.stderr
     result = invoke("predict", run, images[0], "--pseudo", 2, "--out", out)
     assert result.exit_code == 2 and "--pseudo" in result.stderr
+    table = tmp_path / "data" / "classes.csv"
+    table.parent.mkdir()
+    table.write_text("id,name\n0,b\n1,a\n2,c\n")
+    into = ("--pseudo", 0.9, "--out", table.parent)
+    result = invoke("predict", run, images[0], *into)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"{table}: there already")
+    assert list(table.parent.iterdir()) == [table]
     film = tmp_path / "film.mp4"
     film.touch()
     result = invoke("predict", run, film, "--pseudo", 0.9, "--out", out)

@@ -1,6 +1,7 @@
 """`predict --polygons`, read back by the readers of the formats."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -65,6 +66,23 @@ def test_a_file_for_each_image(kind, images, data, tmp_path):
     found = read(folder, class_table=pairs.class_table, background=None)
     for one, expected in zip(found, pairs, strict=True):
         np.testing.assert_array_equal(one[1], expected[1])
+
+
+def test_the_image_of_another_drive_has_its_whole_path(
+    images, tmp_path, monkeypatch
+):
+    """As on Windows, where no relative path leads there."""
+
+    def refuse(*_):
+        raise ValueError("path is on mount 'D:'")
+
+    monkeypatch.setattr(os.path, "relpath", refuse)
+    found = Prediction(images[0], None, np.eye(48, dtype="uint8"))
+    for kind in ("labelme", "geojson"):
+        out = tmp_path / f"{kind}.json"
+        Polygons(kind).write([out], found, package.ClassTable.default(2))
+        content = json.loads(out.read_text())
+        assert content.get("imagePath", str(images[0])) == str(images[0])
 
 
 def test_tiles_of_a_map_are_joined_without_seams(images, predict_to, tmp_path):

@@ -1,9 +1,12 @@
+import pathlib
+
 import keras
 import numpy as np
 import pytest
 import rasterio
 from PIL import Image
 
+from keras_seg.cli import predict_flow
 from keras_seg.cli.predict_flow import predict_all
 from keras_seg.data import ClassTable
 from keras_seg.data.video import VideoWriter
@@ -25,6 +28,23 @@ def predicted(network, targets, classes, tiles=None):
         progress=lambda done: None,
     )
     assert (done, errors) == (len(targets), [])
+
+
+def test_names_that_differ_by_case(tmp_path, monkeypatch):
+    """They are one file on macOS, Windows and most sticks."""
+    out = tmp_path / "new" / "out"
+    names = {tmp_path / f"{x}.png": pathlib.Path(x) for x in "Aa"}
+    (tmp_path / "a").touch()
+    tells_case = not (tmp_path / "A").exists()
+    assert predict_flow._tells_case(out) == tells_case
+    monkeypatch.setattr(predict_flow, "_tells_case", lambda folder: True)
+    assert len(predict_flow.plan(names, out)) == 2
+    again = {**names, tmp_path / "A.jpg": pathlib.Path("A")}
+    with pytest.raises(ValueError, match="A.png and .*A.jpg would both"):
+        predict_flow.plan(again, out)
+    monkeypatch.setattr(predict_flow, "_tells_case", lambda folder: False)
+    with pytest.raises(ValueError, match="would both be written to"):
+        predict_flow.plan(names, out)
 
 
 def test_frames_of_other_classes_have_one_size(tmp_path):

@@ -1,6 +1,7 @@
 """What `keras-seg predict` does with what it wrote before."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -111,6 +112,26 @@ def test_what_is_left_from_before_is_said(run, images, invoke, tmp_path):
     again = invoke("predict", run, images[0], "--out", out)
     assert again.stdout.startswith("1 predicted before")
     assert again.stderr == f"Warning: {left}"
+
+
+@pytest.mark.parametrize("kind", ("objects", "coco"))
+def test_files_of_all_images_are_of_this_model(
+    kind, run, images, invoke, tmp_path
+):
+    """And not of the image that another model could still read."""
+    for image in images[:2]:
+        shutil.copy(image, tmp_path)
+    first, second = (tmp_path / image.name for image in images[:2])
+    more = {"objects": ("--objects", "cell"), "coco": ("--polygons", "coco")}
+    out = tmp_path / "out"
+    command = ("predict", run, first, second, "--out", out, *more[kind])
+    assert invoke(*command).exit_code == 0
+    second.write_bytes(second.read_bytes()[:100])
+    assert invoke(*command, "--last").exit_code == 1
+    found = (
+        out / {"objects": "objects.csv", "coco": "coco.json"}[kind]
+    ).read_text()
+    assert first.name in found and second.name not in found
 
 
 def test_masks_of_other_images_are_not_left_over(run, images, invoke, tmp_path):

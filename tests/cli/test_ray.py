@@ -3,6 +3,8 @@
 import collections
 import json
 import os
+import pathlib
+import pickle
 import shutil
 import signal
 
@@ -11,6 +13,9 @@ import pytest
 from PIL import Image
 
 from keras_seg.cli.altering import altered
+from keras_seg.cli.evaluate_ray import Job as Parts
+from keras_seg.cli.evaluate_ray import evaluate_by_ray
+from keras_seg.cli.network import open_network
 from keras_seg.cli.predict_extras import Extra
 from keras_seg.cli.predict_flow import output_names
 from keras_seg.cli.predict_flow import plan
@@ -19,6 +24,10 @@ from keras_seg.cli.predict_ray import predict_by_ray
 from keras_seg.cli.prediction_cache import RECORD
 from keras_seg.cli.prediction_cache import PredictionCache
 from keras_seg.data import ClassTable
+from keras_seg.data import DataError
+from keras_seg.data import Folder
+from keras_seg.data import Pair
+from keras_seg.data import from_folder
 from keras_seg.data import synthetic
 from keras_seg.deployment.metadata import ExportMetadata
 from tests.data.test_geotiff import write as write_geotiff
@@ -134,6 +143,28 @@ def test_predict(cluster, store, network, images, invoke, tmp_path):
     assert again.stdout.startswith("2 predicted before") and not again.stderr
 
 
+def test_outlines_name_the_object_and_not_its_copy(
+    cluster, store, network, invoke, tmp_path
+):
+    """Of a raster, whose strips are joined, too."""
+    pixels = np.zeros((3, 70, 8), "uint8")
+    Image.fromarray(pixels[0]).convert("RGB").save(tmp_path / "a.png")
+    write_geotiff(tmp_path / "b.tif", pixels)
+    for name in ("a.png", "b.tif"):
+        store.upload_file(str(tmp_path / name), "images", f"named/{name}")
+    result = invoke(
+        *("predict", "--model", network, "s3://images/named", "--tile", 64),
+        *("--polygons", "labelme", "--out", tmp_path / "out"),
+        *("--ray", "local"),
+    )
+    assert result.exit_code == 0, result.output
+    for name in ("a.png", "b.tif"):
+        outlines = json.loads(
+            (tmp_path / "out" / f"{name[0]}.json").read_text()
+        )
+        assert outlines["imagePath"] == f"s3://images/named/{name}"
+
+
 class Death(Extra):
     """Kills the worker that is about to write it, once."""
 
@@ -206,6 +237,46 @@ def test_a_killed_worker_loses_and_repeats_nothing(
         assert (out / name).read_bytes() == content
 
 
+def test_a_worker_that_starts_elsewhere_knows_what_is_done(
+    network, images, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    image, out = images / "0.png", pathlib.Path("out")
+    targets = plan({image: pathlib.Path("0")}, out)
+    cache = PredictionCache(out, network, {})
+    cache.has(image, targets[image])
+    out.mkdir()
+    for path in targets[image]:
+        path.touch()
+    cache.note(image, targets[image])
+    settings = (None, 1, (), None, None, None)
+    job = Job(str(network), False, altered, CLASSES, cache, *settings)
+    content = pickle.dumps(job)
+    monkeypatch.chdir("/")
+    job = pickle.loads(content)  # noqa: S301
+    assert job()(targets).written == 1
+    assert job.cache.has(image, targets[image])
+    assert not any(path.stat().st_size for path in targets[image])
+
+
+def test_limits_hold_in_workers(
+    cluster, network, images, invoke, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    result = invoke(
+        *("predict", "--model", network, images / "0.png", "--ray", "local"),
+        *("--out", tmp_path, "--max-pixels", 1000),
+    )
+    assert result.exit_code == 1 and "--max-pixels" in result.stderr
+    monkeypatch.undo()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    one = images / "0.png"
+    pairs = Folder([Pair("0", one, one)], CLASSES)
+    evaluate = Parts(str(network), False, None, pairs, 1, limits=(1000,))()
+    with pytest.raises(DataError, match="--max-pixels"):
+        evaluate([0])
+
+
 def test_evaluate(cluster, network, invoke, tmp_path):
     """All numbers and pictures, of images of several sizes and void."""
     rng = np.random.default_rng(0)
@@ -215,6 +286,10 @@ def test_evaluate(cluster, network, invoke, tmp_path):
     masks[3][:10] = 255
     data = tmp_path / "data"
     synthetic.write_folder(data, pixels, masks, CLASSES, "val")
+    inside = data / "val" / "images"
+    (inside / "0005.png").unlink()
+    pixels[5][:4] = 7
+    write_geotiff(inside / "0005.tif", np.moveaxis(pixels[5], -1, 0), nodata=7)
     one, several = tmp_path / "one", tmp_path / "several"
     plain = invoke("evaluate", network, data, "--out", one)
     ray = ("--ray", "local", "--workers", 1)
@@ -222,6 +297,10 @@ def test_evaluate(cluster, network, invoke, tmp_path):
     assert plain.exit_code == found.exit_code == 0, found.output
     assert found.stdout == plain.stdout.replace(str(one), str(several))
     assert contents(one) == contents(several)
+    held_out = from_folder(data, "val", class_table=CLASSES).subset([4, 5])
+    job = Parts(str(network), False, None, held_out, 1)
+    evaluate_by_ray(job, open_network(network).load(), "local", 1, None, print)
+    assert held_out.without_data == {1: 200}
     refused = invoke(
         *("evaluate", network, data, "--ray", "local", "--trimap", "void")
     )

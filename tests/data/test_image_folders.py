@@ -1,10 +1,33 @@
+import pathlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from keras_seg.cli.predict_flow import output_names
 from keras_seg.data import find_images
+from keras_seg.data.image_folders import find_remote
+from keras_seg.data.remote import RemoteImage
+from keras_seg.data.remote import place
 
 pytestmark = pytest.mark.once
+
+
+def test_images_have_the_scheme_that_they_were_asked_for(store):
+    for name in ("b.png", "sub/a.png", ".c/c.png"):
+        store.put_object(Bucket="images", Key=f"scheme/{name}", Body=b"")
+    for scheme in ("s3", "s3a"):
+        for ending in ("", "/"):
+            address = f"{scheme}://images/scheme"
+            found = find_remote(place(address + ending))
+            names = [f"{address}/b.png", f"{address}/sub/a.png"]
+            assert list(map(str, found)) == names
+            assert all(isinstance(image, RemoteImage) for image in found)
+            assert output_names([address], pathlib.Path("out"), True) == {
+                found[0]: pathlib.Path("b"),
+                found[1]: pathlib.Path("sub/a"),
+            }
+
 
 GRAY, COLOR = (np.eye(4, dtype="uint8"), np.zeros((4, 4, 3), "uint8"))
 

@@ -1,9 +1,12 @@
+import csv
+
 import pytest
 
 from keras_seg.data import DataError
 from keras_seg.data.text import brief
 from keras_seg.data.text import parse_id
 from keras_seg.data.text import read_json
+from keras_seg.data.text import read_rows
 from keras_seg.data.text import read_text
 from keras_seg.data.text import read_yaml
 
@@ -49,6 +52,20 @@ def test_json(tmp_path):
     assert "a number of thousands of digits;" in message(
         read_json, path, "9" * 5000
     )
+
+
+def test_rows_where_a_long_has_32_bits(tmp_path, monkeypatch):
+    """As on Windows."""
+    set_limit = csv.field_size_limit
+
+    def limited(size):
+        assert size < 2**31
+        return set_limit(size)
+
+    monkeypatch.setattr(csv, "field_size_limit", limited)
+    path = tmp_path / "list.csv"
+    path.write_text("image, name\n1.png, a\n")
+    assert read_rows(path) == [{"image": "1.png", "name": "a"}]
 
 
 @pytest.mark.parametrize(

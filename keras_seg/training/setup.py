@@ -1,6 +1,7 @@
 """From settings and data to the model and the batches that `fit` takes."""
 
 import contextlib
+import dataclasses
 import inspect
 import pathlib
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from keras_seg.data.folder import PairSequence
 from keras_seg.hub.names import is_name
 from keras_seg.hub.names import parse
 from keras_seg.inference.scores import image_shape
+from keras_seg.layers.base import nested_layers
 from keras_seg.layers.metadata import note
 from keras_seg.pretrained import catalogue
 from keras_seg.runs.settings import Settings
@@ -41,6 +43,7 @@ __all__ = [
     "build_model",
     "check_network",
     "run_classes",
+    "settled",
     "shrunk",
     "compiled_model",
     "find_application",
@@ -117,6 +120,22 @@ def build_model(settings: Settings, classes: int) -> keras.Model:
         for layer in backbone_layers(model):
             freeze_batch_norm(layer)
     return model
+
+
+def settled(settings: Settings, model: keras.Model) -> Settings:
+    """Returns the settings of a run with what `None` became for its model.
+
+    A backbone without batch norm has none to freeze.
+    """
+    settings, asked = settings.resolved(), settings.freeze_batch_norm
+    if asked is None and settings.freeze_batch_norm:
+        freeze = any(
+            isinstance(layer, keras.layers.BatchNormalization)
+            for outer in backbone_layers(model)
+            for layer in nested_layers(outer)
+        )
+        settings = dataclasses.replace(settings, freeze_batch_norm=freeze)
+    return settings
 
 
 def _from_builder(settings: Settings, classes: int) -> keras.Model:

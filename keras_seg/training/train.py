@@ -35,6 +35,7 @@ from keras_seg.training.finish import finish
 from keras_seg.training.setup import at_size
 from keras_seg.training.setup import compiled_model
 from keras_seg.training.setup import run_classes
+from keras_seg.training.setup import settled
 from keras_seg.training.setup import shrunk
 from keras_seg.training.setup import training_batches
 from keras_seg.training.setup import whole_images
@@ -123,6 +124,7 @@ def train(
         )
     built = _build(settings, data, validation, class_table, engine)
     model, batches, held_out = built
+    settings = settled(settings, model)
     warn_of_small_batches(model, settings.batch_size)
     if out is not None and engine.process:
         run: RunFolder = FollowedRun(out, settings, class_table)

@@ -268,6 +268,12 @@ def compiled_model(
             "`binary` is for two classes, background and object. Fix: leave "
             f"it out. Received: binary=True, {what}"
         )
+    if settings.threshold and not (settings.binary or multi_label):
+        raise ValueError(
+            "`threshold` is of one score a pixel (binary=True) or of labels "
+            "that overlap: of several classes the largest score decides. Fix: "
+            f"leave it out. Received: threshold={settings.threshold!r}"
+        )
     with dtype_policy(settings.precision):
         model = build_model(settings, 1 if settings.binary else classes)
     channels, found = image_shape(model)[-1], np.shape(data[0][0])[-1]

@@ -122,6 +122,12 @@ def train(
             "begun. Fix: pass `out`. Received: "
             f"track={','.join(settings.track)}"
         )
+    elif settings.threshold:
+        raise ValueError(
+            "`threshold` needs a run folder, whose models get it. Fix: pass "
+            "`out`, or use keras_seg.inference.tune_threshold afterwards. "
+            f"Received: threshold={settings.threshold!r}"
+        )
     built = _build(settings, data, validation, class_table, engine)
     model, batches, held_out = built
     settings = settled(settings, model)
@@ -320,7 +326,7 @@ def _fit_in_folder(
         # To overfit on purpose is to validate on what is trained on.
         facts = run.data or {}
         unseen = facts["validation"] not in (None, facts["train"])
-        found = finish(run, seen, unseen, saving)
+        found = finish(run, model, seen, unseen, saving)
         for tracker in tracking:
             tracker.finish(found, len(saving.rows), saving.best_epoch)
     return at_size(model, settings), _history(saving.rows)

@@ -188,7 +188,9 @@ def _training(run: RunFolder, rows: list[dict], best_epoch: int | None) -> str:
         text += f"The model is that of epoch {best_epoch}, the best of them."
     text += " `history.csv` has every epoch."
     for file, digest in ((run.data or {}).get("files") or {}).items():
-        text += f" Its weights began from `{file}` (SHA-256 {digest})."
+        of_teacher = run.settings and file == run.settings.teacher
+        what = "It was taught by" if of_teacher else "Its weights began from"
+        text += f" {what} `{file}` (SHA-256 {digest})."
     if run.settings is None:
         return text
     lines = ["| setting | value |", "|---|---|"]

@@ -308,10 +308,9 @@ def compiled_model(
         )
     )
     if settings.teacher is not None:
-        table = getattr(data, "class_table", None)
         distill(
             model,
-            read_teacher(settings.teacher, table, settings.size),
+            read_teacher(settings.teacher, data, settings.size),
             temperature=settings.temperature,
             weight=settings.teacher_weight,
         )

@@ -10,7 +10,6 @@ from keras import ops
 from keras_seg.data import VOID
 from keras_seg.data.folder import PairSequence
 from keras_seg.from_logits import resolve_from_logits
-from keras_seg.inference.scores import image_shape
 from keras_seg.losses.base import safe_divide
 from keras_seg.losses.pixels import Pixels
 from keras_seg.losses.pixels import flatten
@@ -82,11 +81,11 @@ def distill(
             "`teacher` must have the classes of the model. Received: "
             f"{scores[1]} scores a pixel, and {scores[0]}"
         )
-    channels = [image_shape(network)[-1] for network in (model, teacher)]
-    if channels[0] != channels[1]:
+    shapes = [network.inputs[0].shape for network in (model, teacher)]
+    if shapes[0][-1] != shapes[1][-1]:
         raise ValueError(
             "`teacher` must take the images of the model. Received: "
-            f"a teacher of {channels[1]} channels, and {channels[0]}"
+            f"a teacher for images of shape {shapes[1]}, and {shapes[0]}"
         )
     labels = [is_multi_label(network) for network in (model, teacher)]
     # One score is the logit of a sigmoid in either case.

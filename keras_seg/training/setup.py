@@ -156,6 +156,9 @@ def _from_builder(settings: Settings, classes: int) -> keras.Model:
     if "freeze_batch_norm" in parameters:
         # What was asked for must have an effect; what is resolved need not.
         arguments["freeze_batch_norm"] = bool(settings.freeze_batch_norm)
+    if "data_format" in parameters:
+        # That of the batches, whatever Keras is set to.
+        arguments["data_format"] = "channels_last"
     if "weights" not in parameters:
         if arguments.pop("weights") is not None:
             raise ValueError(

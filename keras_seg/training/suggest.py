@@ -25,6 +25,7 @@ __all__ = [
     "FITTED",
     "REASONS",
     "RangeTest",
+    "TooSlow",
     "find_learning_rate",
     "fit_epochs",
     "suggest_settings",
@@ -264,6 +265,10 @@ def find_learning_rate(
     return RangeTest(rates, losses, min(finite)[1] / 3)
 
 
+class TooSlow(ValueError):
+    """An epoch takes longer than a run may."""
+
+
 def fit_epochs(
     settings: Settings,
     data: PairSequence,
@@ -292,7 +297,7 @@ def fit_epochs(
         `Settings`.
 
     Raises:
-        ValueError: If that is less than one epoch takes.
+        TooSlow: If that is less than one epoch takes. It is a `ValueError`.
 
     Example:
 
@@ -309,7 +314,7 @@ def fit_epochs(
     left -= found.start_seconds + found.end_seconds
     if left < once + after:
         least = seconds - left + once + after
-        raise ValueError(
+        raise TooSlow(
             f"One epoch of {found.steps} steps takes {duration(least)} with "
             "all that is before and behind it. Fix: more time, smaller "
             f"images or a smaller network. Received: {duration(seconds)}"

@@ -191,7 +191,7 @@ def read_teacher(
             f"{', '.join(class_table.names)}"
         )
     facts = known_facts(teacher)
-    if "bands" in facts and hasattr(data, "bands"):
+    if data is not None and hasattr(data, "bands") and "bands" in facts:
         _refuse_other("bands", facts["bands"], data.bands)
     depths = facts.get("bit_depth"), getattr(data, "bit_depth", None)
     if None not in depths:

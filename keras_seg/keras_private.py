@@ -149,6 +149,8 @@ def moving_averages(
 
     None are there before the first step, and without `use_ema`.
     """
+    # What Keras wraps for mixed_float16.
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if optimizer is None or not (optimizer.use_ema and optimizer.built):
         return []
     averages = _private(optimizer, "_model_variables_moving_average")

@@ -119,13 +119,26 @@ def _jax(
             coordinator,
             processes,
             number,
+            None if devices == "all" else list(range(devices)),
             heartbeat_timeout_seconds=SILENCE,
             cluster_detection_method="deactivate",
         )
-    names = keras.distribution.list_devices()
     if coordinator is not None:
-        _chosen(devices, names[: jax.local_device_count()])
+        try:
+            here = jax.local_device_count()
+        except RuntimeError as error:  # GPUs that are not there.
+            raise ValueError(
+                "`devices` must be at most those of JAX here. "
+                f"Received: devices={devices}. JAX says: {error}"
+            ) from error
+        if devices not in ("all", here):
+            raise ValueError(
+                f"`devices` must be 'all', the {here} that JAX has here. "
+                f"Received: devices={devices}"
+            )
+        names = keras.distribution.list_devices()
         return JAXEngine(names, number, processes)
+    names = keras.distribution.list_devices()
     chosen = _chosen(devices, names)
     if len(chosen) % split:
         raise ValueError(
@@ -166,7 +179,8 @@ def _torch(devices: Any, process: tuple[int, int], coordinator: Any) -> Engine:
     from keras_seg.distributed.torch_engine import TorchEngine
 
     if coordinator is None:
-        if devices in (1, "all") and torch.cuda.device_count() < 2:
+        alone = devices == "all" and torch.cuda.device_count() < 2
+        if devices == 1 or alone:
             return Engine()
         raise ValueError(
             "PyTorch trains on several devices by a process for each. Fix: "

@@ -58,7 +58,8 @@ class Settings:
             and object, in place of two.
         threshold: str, the metric by which the threshold of `binary`, or
             those of labels, are found on the validation images at the end,
-            see `keras_seg.inference.tune_threshold`; `None` for 0.5.
+            see `keras_seg.inference.tune_threshold`; `None` for 0.5. Needs a
+            run folder.
         class_weights: a rule of `keras_seg.losses.class_weights`, or a dict
             of weights by name; `None` for 1 each.
         optimizer: str, `"adamw"` or `"sgd"`, which has a momentum of 0.9.

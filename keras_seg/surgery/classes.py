@@ -113,7 +113,7 @@ def replace_classes(
         model = _Renewal(model, axis, classes + 1).run()
     renewed = _Renewal(model, axis, classes).run(verify)
     # These were the old classes.
-    old = {"class_table", "multi_label", "threshold"}
+    old = {"class_table", "multi_label", "threshold", "temperature"}
     old &= set(facts_of(renewed) or {})
     if old:
         note(renewed, **dict.fromkeys(old))

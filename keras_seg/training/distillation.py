@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_seg.data import VOID
-from keras_seg.data import ClassTable
+from keras_seg.data.folder import PairSequence
 from keras_seg.from_logits import resolve_from_logits
 from keras_seg.losses.base import safe_divide
 from keras_seg.losses.pixels import Pixels
@@ -17,6 +17,8 @@ from keras_seg.runs.files import RunWarning
 from keras_seg.runs.folder import RunFolder
 from keras_seg.runs.model_file import class_table_of
 from keras_seg.runs.model_file import load_model
+from keras_seg.score_form import is_multi_label
+from keras_seg.score_form import known_facts
 from keras_seg.surgery.tta import without_shrinking
 
 __all__ = ["distill", "read_teacher"]
@@ -59,7 +61,8 @@ def distill(
         The model.
 
     Raises:
-        ValueError: If the numbers of classes differ.
+        ValueError: If the numbers of classes or channels differ, or one of
+            the networks is for classes and the other for labels.
 
     Example:
 
@@ -77,6 +80,20 @@ def distill(
         raise ValueError(
             "`teacher` must have the classes of the model. Received: "
             f"{scores[1]} scores a pixel, and {scores[0]}"
+        )
+    shapes = [network.inputs[0].shape for network in (model, teacher)]
+    if shapes[0][-1] != shapes[1][-1]:
+        raise ValueError(
+            "`teacher` must take the images of the model. Received: "
+            f"a teacher for images of shape {shapes[1]}, and {shapes[0]}"
+        )
+    labels = [is_multi_label(network) for network in (model, teacher)]
+    # One score is the logit of a sigmoid in either case.
+    if scores[0] > 1 and labels[0] != labels[1]:
+        kinds = ["labels that overlap" if x else "classes" for x in labels]
+        raise ValueError(
+            "`teacher` must have scores of the kind of the model's. Received: "
+            f"a teacher of {kinds[1]}, and a model of {kinds[0]}"
         )
     teacher.trainable = False
     divergence = _Divergence(
@@ -141,13 +158,14 @@ def _of_classes(pixels: Pixels) -> Any:
 
 
 def read_teacher(
-    path: str, class_table: ClassTable | None = None, size: int | None = None
+    path: str, data: PairSequence | None = None, size: int | None = None
 ) -> keras.Model:
     """Reads the teacher of a run.
 
     Args:
         path: str, a run folder, a `.keras` file of it, or `"hf://user/name"`.
-        class_table: the classes of the data. Defaults to None: not compared.
+        data: what it teaches, whose classes, bands and bit depth are compared
+            with those it was trained on, where both are known.
         size: int, the longest side to which the images are shrunk, or None.
             A `RunWarning` says if the teacher's was another.
 
@@ -155,19 +173,29 @@ def read_teacher(
         `keras.Model`, for images of the size that it was trained on.
 
     Raises:
-        ValueError: If its classes have other names or another order.
+        ValueError: If its classes have other names or another order, or its
+            images other bands or another bit depth.
     """
     if os.path.isfile(path):
         teacher = load_model(path)
     else:
         teacher = RunFolder.open(path).load_model()
-    known = class_table_of(teacher)
+    known, class_table = (
+        class_table_of(teacher),
+        getattr(data, "class_table", None),
+    )
     if class_table and known and known.names != class_table.names:
         raise ValueError(
             "`teacher` must have the classes of the data, in their order. "
             f"Received: {', '.join(known.names)} for "
             f"{', '.join(class_table.names)}"
         )
+    facts = known_facts(teacher)
+    if data is not None and hasattr(data, "bands") and "bands" in facts:
+        _refuse_other("bands", facts["bands"], data.bands)
+    depths = facts.get("bit_depth"), getattr(data, "bit_depth", None)
+    if None not in depths:
+        _refuse_other("bit_depth", *depths)
     teacher, longest_side = without_shrinking(teacher)
     if longest_side != size:
         warnings.warn(
@@ -178,3 +206,15 @@ def read_teacher(
             stacklevel=2,
         )
     return teacher
+
+
+def _refuse_other(name: str, there: Any, here: Any) -> None:
+    there, here = (
+        list(x) if isinstance(x, tuple) else x for x in (there, here)
+    )
+    if there != here:
+        raise ValueError(
+            f"`teacher` must have been trained on images of the {name} of the "
+            f"data. Fix: another teacher, or the same {name}. "
+            f"Received: {there} for {here}"
+        )

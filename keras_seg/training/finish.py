@@ -2,8 +2,10 @@
 
 import dataclasses
 import pathlib
+import warnings
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_seg import visualization
@@ -11,6 +13,8 @@ from keras_seg.data.folder import PairSequence
 from keras_seg.inference import Evaluation
 from keras_seg.inference import evaluate
 from keras_seg.inference import tune_threshold
+from keras_seg.layers.metadata import note
+from keras_seg.runs.files import RunWarning
 from keras_seg.runs.folder import RunFolder
 from keras_seg.runs.recorded import recorded_source
 from keras_seg.runs.settings import Settings
@@ -23,14 +27,19 @@ __all__ = ["finish", "model_card"]
 
 
 def finish(
-    run: RunFolder, data: PairSequence, held_out: bool, saving: SaveRun
+    run: RunFolder,
+    model: keras.Model,
+    data: PairSequence,
+    held_out: bool,
+    saving: SaveRun,
 ) -> Evaluation:
     """Evaluates the saved model and writes scores, curves and the model card.
 
-    `held_out` says whether `data` was not trained on. `README.md` comes last:
-    a run without it is not finished.
+    `model` is that of the last epoch, which gets its threshold. `held_out`
+    says whether `data` was not trained on. `README.md` comes last: a run
+    without it is not finished.
     """
-    _tune(run, data, held_out)
+    _tune(run, model, data, held_out)
     found = evaluate(run.load_model(), data, class_table=run.class_table)
     run.write_table("per_class_iou.csv", found.rows())
     saving.draw_curves(always=True)
@@ -45,21 +54,33 @@ def finish(
     return found
 
 
-def _tune(run: RunFolder, data: PairSequence, held_out: bool) -> None:
+def _tune(
+    run: RunFolder, last: keras.Model, data: PairSequence, held_out: bool
+) -> None:
     """Finds the thresholds of the models of a run, if it asks for that."""
     metric = run.settings and run.settings.threshold
     if not metric:
         return
     if not held_out:
-        run.log("The threshold stays 0.5: no images were held out.")
-        return
+        return _keep_half(run, "no images were held out.")
     for name in ("best.keras", "model.keras"):
         if not (run.path / name).is_file():
             continue
         model = run.load_model(best=name == "best.keras")
-        threshold = tune_threshold(model, data, metric)
+        try:
+            threshold = tune_threshold(model, data, metric)
+        except ValueError as error:
+            return _keep_half(run, str(error))
         run.save_model(model, name)
         run.log(f"Threshold of {name}, by {metric}: {threshold}.")
+        if name == "model.keras":
+            note(last, threshold=threshold)
+
+
+def _keep_half(run: RunFolder, why: str) -> None:
+    text = f"The threshold stays 0.5: {why}"
+    run.log(text)
+    warnings.warn(text, RunWarning, stacklevel=4)
 
 
 def model_card(
@@ -167,7 +188,9 @@ def _training(run: RunFolder, rows: list[dict], best_epoch: int | None) -> str:
         text += f"The model is that of epoch {best_epoch}, the best of them."
     text += " `history.csv` has every epoch."
     for file, digest in ((run.data or {}).get("files") or {}).items():
-        text += f" Its weights began from `{file}` (SHA-256 {digest})."
+        of_teacher = run.settings and file == run.settings.teacher
+        what = "It was taught by" if of_teacher else "Its weights began from"
+        text += f" {what} `{file}` (SHA-256 {digest})."
     if run.settings is None:
         return text
     lines = ["| setting | value |", "|---|---|"]

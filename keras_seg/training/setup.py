@@ -1,6 +1,7 @@
 """From settings and data to the model and the batches that `fit` takes."""
 
 import contextlib
+import dataclasses
 import inspect
 import pathlib
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from keras_seg.data.folder import PairSequence
 from keras_seg.hub.names import is_name
 from keras_seg.hub.names import parse
 from keras_seg.inference.scores import image_shape
+from keras_seg.layers.base import nested_layers
 from keras_seg.layers.metadata import note
 from keras_seg.pretrained import catalogue
 from keras_seg.runs.settings import Settings
@@ -41,6 +43,7 @@ __all__ = [
     "build_model",
     "check_network",
     "run_classes",
+    "settled",
     "shrunk",
     "compiled_model",
     "find_application",
@@ -119,6 +122,22 @@ def build_model(settings: Settings, classes: int) -> keras.Model:
     return model
 
 
+def settled(settings: Settings, model: keras.Model) -> Settings:
+    """Returns the settings of a run with what `None` became for its model.
+
+    A backbone without batch norm has none to freeze.
+    """
+    settings, asked = settings.resolved(), settings.freeze_batch_norm
+    if asked is None and settings.freeze_batch_norm:
+        freeze = any(
+            isinstance(layer, keras.layers.BatchNormalization)
+            for outer in backbone_layers(model)
+            for layer in nested_layers(outer)
+        )
+        settings = dataclasses.replace(settings, freeze_batch_norm=freeze)
+    return settings
+
+
 def _from_builder(settings: Settings, classes: int) -> keras.Model:
     builder = find_application(settings.model)
     parameters = _parameters(builder)
@@ -137,6 +156,9 @@ def _from_builder(settings: Settings, classes: int) -> keras.Model:
     if "freeze_batch_norm" in parameters:
         # What was asked for must have an effect; what is resolved need not.
         arguments["freeze_batch_norm"] = bool(settings.freeze_batch_norm)
+    if "data_format" in parameters:
+        # That of the batches, whatever Keras is set to.
+        arguments["data_format"] = "channels_last"
     if "weights" not in parameters:
         if arguments.pop("weights") is not None:
             raise ValueError(
@@ -249,6 +271,12 @@ def compiled_model(
             "`binary` is for two classes, background and object. Fix: leave "
             f"it out. Received: binary=True, {what}"
         )
+    if settings.threshold and not (settings.binary or multi_label):
+        raise ValueError(
+            "`threshold` is of one score a pixel (binary=True) or of labels "
+            "that overlap: of several classes the largest score decides. Fix: "
+            f"leave it out. Received: threshold={settings.threshold!r}"
+        )
     with dtype_policy(settings.precision):
         model = build_model(settings, 1 if settings.binary else classes)
     channels, found = image_shape(model)[-1], np.shape(data[0][0])[-1]
@@ -283,10 +311,9 @@ def compiled_model(
         )
     )
     if settings.teacher is not None:
-        table = getattr(data, "class_table", None)
         distill(
             model,
-            read_teacher(settings.teacher, table, settings.size),
+            read_teacher(settings.teacher, data, settings.size),
             temperature=settings.temperature,
             weight=settings.teacher_weight,
         )

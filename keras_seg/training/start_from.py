@@ -40,6 +40,12 @@ def for_other_classes(start: str, classes: int) -> keras.Model:
     else:
         before = pretrained.load(start)
     before, _ = without_shrinking(before)
+    if graph.data_format_of(before) == "channels_first":
+        raise ValueError(
+            "`start_from` must be a network of channels last, as the images "
+            f"of a run are. Fix: another network. Received: {start}, with "
+            f"images of shape {before.input_shape}"
+        )
     model = replace_classes(before, classes)
     kept = [
         layer.name

@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 
 import keras
-import numpy as np
 
 from keras_seg.data import ClassTable
 from keras_seg.data import suggest_longest_side
 from keras_seg.data.folder import PairSequence
+from keras_seg.runs.files import RunError
 from keras_seg.runs.settings import Settings
 from keras_seg.training.estimates import dry_run
 from keras_seg.training.setup import compiled_model
@@ -25,6 +25,7 @@ __all__ = [
     "FITTED",
     "REASONS",
     "RangeTest",
+    "TooSlow",
     "find_learning_rate",
     "fit_epochs",
     "suggest_settings",
@@ -186,7 +187,8 @@ def find_learning_rate(
     The rate rises exponentially from `low` to `high`, a step each, until the
     loss is four times as large as it was at its best. Losses are smoothed by
     a moving average of momentum 0.9 without its bias. A third of the rate
-    where that is lowest is chosen: there it still falls.
+    where that is lowest is chosen: there it still falls. A loss of 0, such as
+    that of crops without an object, says nothing and is left out.
 
     The weights that come of it are thrown away.
 
@@ -205,6 +207,9 @@ def find_learning_rate(
 
     Returns:
         `RangeTest`.
+
+    Raises:
+        RunError: If no loss is finite and above 0.
 
     Example:
 
@@ -230,22 +235,38 @@ def find_learning_rate(
     )
     rates: list[float] = []
     losses: list[float] = []
-    smooth: list[float] = []
+    # Each with its rate.
+    smooth: list[tuple[float, float]] = []
     average = 0.0
-    while len(rates) < steps:
+    over = False
+    while not over:
         for images, masks in batches:
             model.reset_metrics()
             found = model.train_on_batch(images, masks, return_dict=True)
             rates.append(low * growth ** len(rates))
             losses.append(float(found["loss"]))
-            average = 0.9 * average + 0.1 * losses[-1]
-            smooth.append(average / (1 - 0.9 ** len(losses)))
-            if len(rates) == steps or not smooth[-1] < 4 * min(smooth):
-                return RangeTest(
-                    rates, losses, rates[int(np.nanargmin(smooth))] / 3
-                )
+            if losses[-1]:
+                average = 0.9 * average + 0.1 * losses[-1]
+                share = 1 - 0.9 ** (len(smooth) + 1)
+                smooth.append((average / share, rates[-1]))
+                over = not smooth[-1][0] < 4 * min(smooth)[0]
+            over = over or len(rates) == steps
+            if over:
+                break
         batches.on_epoch_end()
-    raise AssertionError  # Not reached: the last step returns.
+    finite = [pair for pair in smooth if math.isfinite(pair[0])]
+    if not finite:
+        raise RunError(
+            "No loss of the range test is finite and above 0, by which a "
+            "learning rate could be told. Fix: look for images with NaN and "
+            "masks that are all void, or give a learning rate. Received: "
+            f"losses={losses[:5]}"
+        )
+    return RangeTest(rates, losses, min(finite)[1] / 3)
+
+
+class TooSlow(ValueError):
+    """An epoch takes longer than a run may."""
 
 
 def fit_epochs(
@@ -276,7 +297,7 @@ def fit_epochs(
         `Settings`.
 
     Raises:
-        ValueError: If that is less than one epoch takes.
+        TooSlow: If that is less than one epoch takes. It is a `ValueError`.
 
     Example:
 
@@ -293,7 +314,7 @@ def fit_epochs(
     left -= found.start_seconds + found.end_seconds
     if left < once + after:
         least = seconds - left + once + after
-        raise ValueError(
+        raise TooSlow(
             f"One epoch of {found.steps} steps takes {duration(least)} with "
             "all that is before and behind it. Fix: more time, smaller "
             f"images or a smaller network. Received: {duration(seconds)}"

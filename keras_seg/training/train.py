@@ -35,6 +35,7 @@ from keras_seg.training.finish import finish
 from keras_seg.training.setup import at_size
 from keras_seg.training.setup import compiled_model
 from keras_seg.training.setup import run_classes
+from keras_seg.training.setup import settled
 from keras_seg.training.setup import shrunk
 from keras_seg.training.setup import training_batches
 from keras_seg.training.setup import whole_images
@@ -121,8 +122,15 @@ def train(
             "begun. Fix: pass `out`. Received: "
             f"track={','.join(settings.track)}"
         )
+    elif settings.threshold:
+        raise ValueError(
+            "`threshold` needs a run folder, whose models get it. Fix: pass "
+            "`out`, or use keras_seg.inference.tune_threshold afterwards. "
+            f"Received: threshold={settings.threshold!r}"
+        )
     built = _build(settings, data, validation, class_table, engine)
     model, batches, held_out = built
+    settings = settled(settings, model)
     warn_of_small_batches(model, settings.batch_size)
     if out is not None and engine.process:
         run: RunFolder = FollowedRun(out, settings, class_table)
@@ -212,6 +220,7 @@ def resume(
     if data is None:
         data, validation = _read_again(run)
     refuse_changes(known, data, validation, run.path)
+    _refuse_other_files(run, settings, known.get("files") or {})
     _warn_of_another_backend(run)
     if (run.path / "state.npz").is_file():
         # All weights are in there: no need to load pretrained ones.
@@ -258,16 +267,36 @@ def _names(data: PairSequence | None) -> Any:
 
 
 def _digests(settings: Settings) -> dict[str, str]:
-    """Returns the SHA-256 of the files that the weights come from."""
+    """Returns the SHA-256 of the files, or runs, that weights come from."""
     found = {}
     for name in (
         *(settings.start_from, settings.backbone_file, settings.weights),
         settings.teacher,
     ):
-        if name is not None and os.path.isfile(name):
-            with open(name, "rb") as file:
+        if name is None:
+            continue
+        path = name
+        # A folder may be called as weights by name, such as "imagenet".
+        if os.path.isdir(name) and name != settings.weights:
+            path = os.fspath(RunFolder.open(name).model_path())
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
                 found[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
+
+
+def _refuse_other_files(
+    run: RunFolder, settings: Settings, before: dict[str, str]
+) -> None:
+    """Refuses other weights than the run began with, where they are needed."""
+    begun = (run.path / "state.npz").is_file()
+    for name, digest in _digests(settings).items():
+        needed = name == settings.teacher or not begun
+        if needed and before.get(name, digest) != digest:
+            raise RunError(
+                f"{name} has changed since {run.path} began. Fix: put the "
+                "file back, or train into a new folder."
+            )
 
 
 def _fit_in_folder(
@@ -318,7 +347,7 @@ def _fit_in_folder(
         # To overfit on purpose is to validate on what is trained on.
         facts = run.data or {}
         unseen = facts["validation"] not in (None, facts["train"])
-        found = finish(run, seen, unseen, saving)
+        found = finish(run, model, seen, unseen, saving)
         for tracker in tracking:
             tracker.finish(found, len(saving.rows), saving.best_epoch)
     return at_size(model, settings), _history(saving.rows)

@@ -29,6 +29,7 @@ from keras_seg.runs.files import writing
 from keras_seg.runs.settings import Settings
 from keras_seg.runs.source import DataSource
 from keras_seg.training.setup import image_sizes
+from keras_seg.training.suggest import TooSlow
 from keras_seg.training.suggest import fit_epochs
 from keras_seg.training.train import train
 from keras_seg.words import did_you_mean
@@ -94,7 +95,8 @@ def tune(
     """Trains with many settings, and keeps the best run.
 
     Settings are proposed by Optuna's TPE sampler. A trial that is below the
-    median of those before it at the same tenth of its training is ended. Each
+    median of those before it at the same tenth of its training is ended, one
+    of which no epoch fits into its share of the time is not begun. Each
     trial is `keras_seg.training.train`; its value is the best mean IoU of the
     validation images, which is a little too good: test the best run on
     others.
@@ -194,16 +196,19 @@ def tune(
                 if not watch.diverged:  # Such as a full disk.
                     raise
                 state = optuna.trial.TrialState.PRUNED
+            except TooSlow as error:
+                say(f"Trial {trial.number}: {error}")
+                state = optuna.trial.TrialState.PRUNED
             trial.set_user_attr("epochs", len(watch.values))
             trial.set_user_attr("seconds", round(time.monotonic() - start, 1))
             trial.set_user_attr("best", max(watch.values, default=0.0))
             if state == optuna.trial.TrialState.COMPLETE:
+                # Where it is found if this is killed before it is moved.
+                folder.rename(_finished(out, trial))
                 study.tell(trial, max(watch.values))
-                if study.best_trial.number == trial.number:
-                    _keep(folder, out / "best")
             else:
                 study.tell(trial, state=state)
-            shutil.rmtree(folder, ignore_errors=True)
+            _keep_best(study, out)
             rows = _write_table(study, out)
             say(_line(rows, trial.number))
             # `keras.utils.clear_session` would also reset the dtype policy.
@@ -300,8 +305,7 @@ def _clear_killed(optuna: Any, study: Any, out: pathlib.Path) -> None:
         if trial.state.name == "RUNNING":
             study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
             study.enqueue_trial(trial.params)
-    for folder in out.glob("trial_*"):
-        shutil.rmtree(folder)
+    _keep_best(study, out)
 
 
 def _suggested(trial: Any, search: Mapping[str, Any]) -> dict[str, Any]:
@@ -344,10 +348,20 @@ class _Watch(keras.callbacks.Callback):
             raise self.optuna.TrialPruned
 
 
-def _keep(folder: pathlib.Path, best: pathlib.Path) -> None:
-    """Moves the run of the best trial to its place."""
-    shutil.rmtree(best, ignore_errors=True)
-    folder.rename(best)
+def _finished(out: pathlib.Path, trial: Any) -> pathlib.Path:
+    return out / f"finished_{trial.number:03d}"
+
+
+def _keep_best(study: Any, out: pathlib.Path) -> None:
+    """Moves the run of the best trial to its place, and removes others."""
+    if any(trial.state.name == "COMPLETE" for trial in study.trials):
+        folder = _finished(out, study.best_trial)
+        if folder.is_dir():
+            shutil.rmtree(out / "best", ignore_errors=True)
+            folder.rename(out / "best")
+    for kind in ("trial_*", "finished_*"):
+        for folder in out.glob(kind):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_table(study: Any, out: pathlib.Path) -> list[dict[str, Any]]:

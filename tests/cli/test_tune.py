@@ -12,6 +12,7 @@ from keras_seg.runs import Settings
 from keras_seg.training import default_search
 from keras_seg.training import tune
 from keras_seg.training import tuning
+from keras_seg.training.suggest import TooSlow
 
 pytestmark = pytest.mark.once
 pytest.importorskip("optuna")
@@ -91,6 +92,48 @@ def test_it_goes_on_after_a_kill(training, tmp_path):
     assert not list(out.glob("trial_*"))
     # All is done.
     assert tune(SETTINGS, [], [], out, SEARCH, trials=5) == rows
+
+
+@pytest.mark.parametrize("kill", ["_keep_best", "_write_table"])
+def test_the_best_outlives_a_kill(training, tmp_path, monkeypatch, kill):
+    """Between what Optuna knows and what is moved."""
+
+    def killed(*args):
+        if len(training.seen) == 1:
+            raise KeyboardInterrupt
+        return own(*args)
+
+    out, own = tmp_path / "tuned", getattr(tuning, kill)
+    with monkeypatch.context() as patch:
+        patch.setattr(tuning, kill, killed)
+        with pytest.raises(KeyboardInterrupt):
+            tune(SETTINGS, [], [], out, SEARCH, trials=1)
+    (row,) = tune(SETTINGS, [], [], out, SEARCH, trials=1)
+    assert len(training.seen) == 1
+    text = (out / "best/rate.txt").read_text()
+    assert float(text) == row["learning_rate"]
+    assert not list(out.glob("finished_*"))
+
+
+def test_too_slow_for_its_time(training, tmp_path, monkeypatch):
+    def fit_epochs(settings, *data, seconds, class_table):
+        if settings.batch_size == 2:
+            raise TooSlow("One epoch takes 2 min.")
+        return settings
+
+    monkeypatch.setattr(tuning, "fit_epochs", fit_epochs)
+    said, search = [], {"batch_size": [2, 4]}
+    rows = tune(
+        SETTINGS,
+        *([], [], tmp_path / "tuned", search),
+        trials=6,
+        seconds=60,
+        say=said.append,
+    )
+    slow = [row for row in rows if row["batch_size"] == 2]
+    assert slow and len(slow) < 6
+    assert {(row["state"], row["epochs"]) for row in slow} == {("pruned", 0)}
+    assert f"Trial {slow[0]['trial']}: One epoch takes 2 min." in said
 
 
 def test_what_ends_a_trial(training, tmp_path, monkeypatch):

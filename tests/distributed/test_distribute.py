@@ -126,6 +126,37 @@ def test_what_the_backend_cannot_is_refused():
         distributed.distribute(2)
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="of PyTorch alone")
+def test_one_of_several_gpus_is_one_device(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert type(distributed.distribute(1)) is Engine
+    with pytest.raises(ValueError, match="a process for each"):
+        distributed.distribute("all")
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="of JAX alone")
+def test_devices_of_each_machine(monkeypatch):
+    """JAX is told how many; more or others than it then has are refused."""
+    import jax
+
+    from keras_seg.distributed import jax_engine
+
+    calls = []
+    monkeypatch.setattr(jax_engine, "JAXEngine", lambda *args: args)
+    monkeypatch.setattr(jax.config, "update", lambda *args: None)
+    monkeypatch.setattr(
+        jax.distributed, "initialize", lambda *args, **_: calls.append(args)
+    )
+    options = {"process": (1, 2), "coordinator": "node0:29500"}
+    for devices in (1, "all"):
+        distributed.distribute(devices, **options)
+    assert [args[3] for args in calls] == [[0], None]
+    with pytest.raises(ValueError, match="the 1 that JAX has.*devices=2"):
+        distributed.distribute(2, **options)
+
+
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="of TensorFlow alone")
 def test_gradients_of_several_batches_are_refused():
     from keras_seg.distributed.tensorflow_engine import TensorFlowEngine

@@ -12,6 +12,8 @@ from keras_seg.crf import CRFAsRNN
 from keras_seg.crf import DenseCRF
 from keras_seg.layers import AtrousConv
 from keras_seg.layers import BilinearConvTranspose
+from keras_seg.layers.metadata import facts_of
+from keras_seg.layers.metadata import note
 from keras_seg.surgery import replace_classes
 from tests.applications.test_deeplab_v3 import tiny_resnet
 from tests.applications.test_fcn import tiny_vgg
@@ -77,6 +79,15 @@ def test_a_classifier():
         changed.get_layer("fc2").get_weights()[0],
         model.get_layer("fc2").get_weights()[0],
     )
+
+
+@pytest.mark.once
+def test_what_was_found_on_the_old_classes_is_gone():
+    model = UNet(classes=1, filters=2, depth=1)
+    note(model, threshold=0.25, temperature=4.0, bands=["nir"])
+    facts = facts_of(replace_classes(model, 1))
+    assert facts["threshold"] is facts["temperature"] is None
+    assert facts["bands"] == ["nir"]
 
 
 def score(name="score", filters=4, **options):

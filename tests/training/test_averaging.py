@@ -13,6 +13,7 @@ from keras_seg.training import Settings
 from keras_seg.training import train
 from keras_seg.training.averaging import averaged
 from keras_seg.training.recipes import finetune
+from keras_seg.training.setup import dtype_policy
 
 CLASSES = synthetic.MEMBRANE_CLASSES
 SETTINGS = Settings(
@@ -67,18 +68,20 @@ def test_recurrence(pairs):
 
 
 @pytest.mark.filterwarnings("ignore:Only:keras_seg.runs.RunWarning")
-def test_a_run_validates_and_saves_the_average(pairs, tmp_path):
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_a_run_validates_and_saves_the_average(pairs, tmp_path, policy):
     """The raw weights go on being trained; the files have the averages."""
     weights = Weights()
-    model, history = train(
-        SETTINGS,
-        pairs[:4],
-        pairs[4:],
-        tmp_path / "run",
-        class_table=CLASSES,
-        callbacks=[weights],
-        verbose=0,
-    )
+    with dtype_policy(policy):
+        model, history = train(
+            SETTINGS,
+            pairs[:4],
+            pairs[4:],
+            tmp_path / "run",
+            class_table=CLASSES,
+            callbacks=[weights],
+            verbose=0,
+        )
     run = RunFolder.open(tmp_path / "run")
     saved = run.load_model(best=False)
     for one, two, raw in zip(

@@ -6,8 +6,11 @@ import keras
 import numpy as np
 import pytest
 
+from keras_seg.applications import UNet
 from keras_seg.data import ClassTable
+from keras_seg.data import Folder
 from keras_seg.data import synthetic
+from keras_seg.layers.metadata import note
 from keras_seg.losses import CrossEntropy
 from keras_seg.runs import RunError
 from keras_seg.runs import RunFolder
@@ -98,7 +101,15 @@ def test_a_run_with_a_teacher(tmp_path):
             callbacks=[Stop()],
             verbose=0,
         )
+    file = RunFolder.open(tmp_path / "a").model_path()
+    kept = file.read_bytes()
+    file.write_bytes(kept[:-1])
+    with pytest.raises(RunError, match="a has changed since .*b began"):
+        resume(tmp_path / "b", pairs, pairs, verbose=0)
+    file.write_bytes(kept)
     resume(tmp_path / "b", pairs, pairs, verbose=0)
+    card = (tmp_path / "b" / "README.md").read_text("utf-8")
+    assert f"It was taught by `{tmp_path / 'a'}` (SHA-256 " in card
     model = RunFolder.open(tmp_path / "b").load_model()
     assert type(model) is type(keras.Model(model.input, model.output))
     # U-Net of two filters and depth 1, and no teacher in its file.
@@ -115,19 +126,34 @@ def test_refused(tmp_path):
     teacher, student = network(np.zeros((3, 3))), network(np.zeros((3, 2)))
     with pytest.raises(ValueError, match="3 scores a pixel, and 2"):
         distill(student, teacher)
+    student = network(np.zeros((4, 3)))
+    with pytest.raises(ValueError, match="None, 3., and .*None, 4.$"):
+        distill(student, teacher)
+    student, teacher = (UNet(classes=2, filters=2, depth=1) for _ in range(2))
+    note(teacher, multi_label=True)
+    with pytest.raises(ValueError, match="overlap, and a model of classes"):
+        distill(student, teacher)
 
 
 @pytest.mark.once
-def test_classes_and_size(tmp_path):
-    from keras_seg.applications import UNet
-
+def test_data_of_the_teacher(tmp_path):
     model = UNet(classes=2, filters=2, depth=1)
     classes = synthetic.MEMBRANE_CLASSES
     set_class_table(model, classes)
+    note(model, bands=["nir", "red", "green"], bit_depth=12)
     model.save(tmp_path / "a.keras")
     path = str(tmp_path / "a.keras")
-    assert read_teacher(path, classes).count_params() == model.count_params()
+    data = Folder([], classes, bit_depth=12)
+    data.bands = ("nir", "red", "green")
+    assert read_teacher(path, data).count_params() == model.count_params()
+    data.bit_depth = 16
+    with pytest.raises(ValueError, match="bit_depth.*12 for 16"):
+        read_teacher(path, data)
+    data.bands = None
+    with pytest.raises(ValueError, match=r"bands.*'nir'.* for None"):
+        read_teacher(path, data)
+    data.class_table = ClassTable.default(2)
     with pytest.raises(ValueError, match="cell, membrane for class 0, "):
-        read_teacher(path, ClassTable.default(2))
+        read_teacher(path, data)
     with pytest.warns(RunWarning, match="was as it is, and here it is 512"):
         read_teacher(path, size=512)

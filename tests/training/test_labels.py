@@ -9,6 +9,7 @@ from keras_seg.inference import evaluate
 from keras_seg.inference import predict
 from keras_seg.layers.metadata import facts_of
 from keras_seg.runs import RunFolder
+from keras_seg.runs import RunWarning
 from keras_seg.score_form import is_multi_label
 from keras_seg.training import Settings
 from keras_seg.training import train
@@ -57,7 +58,8 @@ def test_one_score(pairs, tmp_path):
     run = RunFolder.open(tmp_path / "run")
     best = run.load_model()
     threshold = facts_of(best)["threshold"]
-    assert facts_of(run.load_model(best=False))["threshold"] is not None
+    last = facts_of(run.load_model(best=False))["threshold"]
+    assert last is not None and facts_of(model)["threshold"] == last
     found = evaluate(best, pairs[2:], class_table=table)
     rows = [float(row["iou"]) for row in run.scores()]
     assert rows == pytest.approx(found.scores.per_class_iou.tolist())
@@ -93,9 +95,41 @@ def test_labels(pairs, tmp_path):
 
 
 @pytest.mark.once
-def test_what_binary_is_for(pairs):
-    table = ClassTable.default(3)
+@pytest.mark.filterwarnings("ignore:Only:keras_seg.runs.RunWarning")
+@pytest.mark.parametrize("held_out", [True, False])
+def test_a_threshold_that_cannot_be_found_ends_no_run(
+    pairs, tmp_path, held_out
+):
+    empty = [(image, np.zeros_like(mask)) for image, mask in pairs[2:]]
+    settings = Settings(**{**SETTINGS, "epochs": 1}, binary=True)
+    text = "no pixel of class 1" if held_out else "no images were held out"
+    with pytest.warns(RunWarning, match=f"stays 0.5: .*{text}"):
+        train(
+            settings,
+            pairs[:2],
+            empty if held_out else None,
+            tmp_path / "run",
+            class_table=synthetic.MEMBRANE_CLASSES,
+            verbose=0,
+        )
+    run = RunFolder.open(tmp_path / "run")
+    assert run.is_finished and text in (run.path / "log.txt").read_text("utf-8")
+
+
+@pytest.mark.once
+def test_what_binary_is_for(pairs, tmp_path):
+    table, two = ClassTable.default(3), {"class_table": ClassTable.default(2)}
     with pytest.raises(ValueError, match="for two classes.*3 classes"):
-        train(Settings(**SETTINGS, binary=True), pairs, class_table=table)
+        train(
+            Settings(**SETTINGS, binary=True),
+            pairs,
+            out=tmp_path / "run",
+            class_table=table,
+        )
+    with pytest.raises(ValueError, match="of several classes.*'iou'"):
+        train(Settings(**SETTINGS), pairs, out=tmp_path / "run", **two)
+    with pytest.raises(ValueError, match="needs a run folder.*'iou'"):
+        train(Settings(**SETTINGS, binary=True), pairs, **two)
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(ValueError, match="Received: threshold='dice'"):
         Settings(**{**SETTINGS, "threshold": "dice"})

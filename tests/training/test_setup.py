@@ -1,10 +1,12 @@
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 from keras import layers
 
 from keras_seg import applications
+from keras_seg.applications import UNet
 from keras_seg.layers.base import nested_layers
 from keras_seg.runs import Settings
 from keras_seg.training import build_model
@@ -82,6 +84,20 @@ def test_one_output_of_the_size_of_the_image():
     for model, name in (("unet", "padding"), ("deeplabv3", "auxiliary")):
         with pytest.raises(ValueError, match=f"no '{name}' to set there"):
             build_model(change(model=model, options={name: True}), 3)
+
+
+def test_channels_are_last_in_a_run(tmp_path):
+    """Whatever Keras is set to."""
+    file = str(tmp_path / "first.keras")
+    UNet(classes=2, filters=2, depth=1, data_format="channels_first").save(file)
+    with pytest.raises(ValueError, match="channels last.*first.keras, with"):
+        build_model(Settings(start_from=file), 2)
+    keras.config.set_image_data_format("channels_first")
+    try:
+        model = build_model(change(), 2)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    assert model.input_shape == (None, None, None, 3)
 
 
 def test_a_run_keeps_the_norms_of_the_backbone_and_trains_new_ones():

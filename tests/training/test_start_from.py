@@ -32,12 +32,13 @@ def by_name(tmp_path, monkeypatch):
     return {"start_from": name}
 
 
-def own_classifier(tmp_path, monkeypatch):
+def own_classifier(tmp_path, monkeypatch, norm=True):
     image = keras.Input((32, 32, 3))
     x = keras.layers.RandomFlip()(image)
     for filters in (4, 4, 8, 8, 8):
         x = keras.layers.Conv2D(filters, 3, strides=2, padding="same")(x)
-        x = keras.layers.BatchNormalization()(x)
+        if norm:
+            x = keras.layers.BatchNormalization()(x)
         x = keras.layers.ReLU()(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dense(3, "softmax")(x)
@@ -46,9 +47,15 @@ def own_classifier(tmp_path, monkeypatch):
     return {"model": "fcn8s", "backbone": file, "weights": None}
 
 
+def classifier_without_batch_norm(tmp_path, monkeypatch):
+    return own_classifier(tmp_path, monkeypatch, norm=False)
+
+
 # On each backend, what is resumed is tested in test_train.py.
 @pytest.mark.once
-@pytest.mark.parametrize("begin", [by_name, own_classifier])
+@pytest.mark.parametrize(
+    "begin", [by_name, own_classifier, classifier_without_batch_norm]
+)
 def test_resumed(begin, tmp_path, monkeypatch):
     settings = Settings(
         **begin(tmp_path, monkeypatch),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_seg.data import synthetic
+from keras_seg.runs import RunError
 from keras_seg.training import Settings
 from keras_seg.training import find_learning_rate
 from keras_seg.training import fit_epochs
@@ -86,3 +87,24 @@ def test_range_test(pairs):
     near = np.searchsorted(found.rates, 3 * found.learning_rate * 0.99)
     # Smoothing by 0.9 is late, by no more than ten steps.
     assert lowest <= near <= lowest + 10
+
+
+def test_losses_of_zero_are_left_out():
+    """Dice of crops without an object is 0; the first such end nothing."""
+    image = np.zeros((16, 16, 3), "uint8")
+    empty, full = np.zeros((2, 16, 16), "uint8")
+    full[4:8] = 1
+    settings = dataclasses.replace(
+        SETTINGS, binary=True, loss="dice", crop=16, scale=None, seed=1
+    )
+    pairs = [(image, empty)] * 6 + [(image, full)] * 2
+    found = find_learning_rate(settings, pairs, class_table=CLASSES, steps=10)
+    assert found.losses[0] == 0 and len(found.rates) == 10
+    assert found.losses[found.rates.index(3 * found.learning_rate)] > 0
+
+
+@pytest.mark.filterwarnings("ignore:.*NaN")
+def test_no_loss_that_tells():
+    pairs = [(np.full((32, 32, 3), np.nan), np.zeros((32, 32), "uint8"))] * 2
+    with pytest.raises(RunError, match="above 0.*losses=.nan.$"):
+        find_learning_rate(SETTINGS, pairs, class_table=CLASSES, steps=5)

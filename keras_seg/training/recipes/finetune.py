@@ -129,6 +129,9 @@ def finetune(
             class_weights,
             names=table.names if table else None,
         )
+        if len(class_weights) == 1:
+            # Of the pixels with the label and of those without it.
+            class_weights *= 2
     check_one_of(OPTIMIZERS, optimizer=optimizer)
     from_logits = model is None or gives_logits(model) is not False
     form: dict[str, Any] = {"from_logits": from_logits}

@@ -132,3 +132,22 @@ def test_classes_must_be_known():
     with pytest.raises(ValueError, match="Received: classes=None"):
         finetune(list(pairs()))
     assert finetune(list(pairs()), classes=4)["metrics"][0].num_classes == 4
+
+
+def test_class_weights_of_one_label():
+    """Its weight counts where it is, and where it is not."""
+
+    class Labels(list):
+        multi_label = True
+        class_table = ClassTable.default(1)
+
+    mask = np.zeros((4, 5, 1), "uint8")
+    mask[:2] = 1
+    data = Labels([(np.zeros((4, 5, 3)), mask)])
+    losses = [
+        finetune(data, class_weights=weights)["loss"](
+            mask[None].astype("float32"), np.ones((1, 4, 5, 1), "float32")
+        )
+        for weights in (None, [3.0])
+    ]
+    assert float(losses[1]) == pytest.approx(float(losses[0]))

@@ -180,10 +180,8 @@ def read_teacher(
         teacher = load_model(path)
     else:
         teacher = RunFolder.open(path).load_model()
-    known, class_table = (
-        class_table_of(teacher),
-        getattr(data, "class_table", None),
-    )
+    known = class_table_of(teacher)
+    class_table = getattr(data, "class_table", None)
     if class_table and known and known.names != class_table.names:
         raise ValueError(
             "`teacher` must have the classes of the data, in their order. "

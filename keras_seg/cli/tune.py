@@ -85,7 +85,8 @@ def tune(
         shown = [[_cell(value) for value in row.values()] for row in rows]
         if reporter.text and shown:
             console.show_table(list(rows[0]), shown)
-        reporter.say(f"Wrote {out}: best/, trials.csv, study.log, tune.json")
+        best = "best/, " if (out / "best").is_dir() else ""
+        reporter.say(f"Wrote {out}: {best}trials.csv, study.log, tune.json")
 
     parent: Any = ctx.parent
     command = parent.command.get_command(parent, "train")

@@ -30,8 +30,8 @@ from keras_seg.data.images import read_pixels
 from keras_seg.data.images import read_size
 from keras_seg.data.layout import find_classes
 from keras_seg.data.layout import find_folders
+from keras_seg.data.mask_colors import color_code
 from keras_seg.data.mask_files import MaskFiles
-from keras_seg.data.mask_files import color_code
 from keras_seg.data.mask_files import is_mapped
 from keras_seg.data.mask_files import sizes_differ
 from keras_seg.data.pairs import Pair

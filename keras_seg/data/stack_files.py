@@ -16,10 +16,10 @@ from keras_seg.data.arrays import tiff_tags
 from keras_seg.data.classes import VOID
 from keras_seg.data.errors import DataError
 from keras_seg.data.images import read_size
+from keras_seg.data.mask_colors import compare_colors
+from keras_seg.data.mask_colors import palette_colors
 from keras_seg.data.mask_files import check_mask_values
-from keras_seg.data.mask_files import compare_colors
 from keras_seg.data.mask_files import map_values
-from keras_seg.data.mask_files import palette_colors
 from keras_seg.data.mask_files import sizes_differ
 from keras_seg.data.masks import has_colors
 from keras_seg.data.masks import read_mask

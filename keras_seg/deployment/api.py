@@ -4,10 +4,8 @@ import asyncio
 import contextlib
 import dataclasses
 import math
-import os
 import pathlib
 import tempfile
-import time
 import uuid
 from collections.abc import AsyncIterator
 from collections.abc import Iterator
@@ -30,6 +28,7 @@ from keras_seg.data.outline_files import outlined
 from keras_seg.data.outline_maps import geojson
 from keras_seg.deployment.batching import Batcher
 from keras_seg.deployment.exported import ExportedModel
+from keras_seg.deployment.request_metrics import RequestMetrics
 from keras_seg.inference import Prediction
 from keras_seg.inference.one_size import check_takes_tiles
 from keras_seg.inference.scores import image_shape
@@ -41,10 +40,8 @@ from keras_seg.visualization.coloring import within_jpeg
 
 if TYPE_CHECKING:
     import fastapi
-    import prometheus_client
 else:
     fastapi = optional("fastapi", "api", "`create_app`")
-    prometheus_client = optional("prometheus_client", "api", "`create_app`")
 
 __all__ = ["Limits", "create_app"]
 
@@ -159,72 +156,9 @@ def create_app(
 
     @app.get("/metrics")
     async def metrics() -> fastapi.Response:
-        return fastapi.Response(
-            service.metrics.text(),
-            media_type=prometheus_client.CONTENT_TYPE_LATEST,
-        )
+        return service.metrics.answer()
 
     return app
-
-
-class _Metrics:
-    """What Prometheus asks for."""
-
-    def __init__(self) -> None:
-        self._registry = prometheus_client.CollectorRegistry()
-        own: dict[str, Any] = {"registry": self._registry}
-        self._requests = prometheus_client.Counter(
-            "keras_seg_requests", "Answers by status", ["status"], **own
-        )
-        histogram = prometheus_client.Histogram
-        self._seconds = histogram(
-            "keras_seg_request_seconds", "Seconds of a request", **own
-        )
-        self._waited = histogram(
-            "keras_seg_wait_seconds", "Seconds an image waits", **own
-        )
-        self._images = histogram(
-            "keras_seg_batch_images",
-            "Images predicted together",
-            buckets=(1, 2, 4, 8, 16, 32, 64),
-            **own,
-        )
-        self._batch = histogram(
-            "keras_seg_batch_seconds", "Seconds of a batch", **own
-        )
-        # Of an image, lately.
-        self.pace = 0.1
-
-    @contextlib.contextmanager
-    def request(self) -> Iterator[None]:
-        """Counts a request and its status."""
-        begin, status = time.perf_counter(), 500
-        try:
-            yield
-            status = 200
-        except fastapi.HTTPException as error:
-            status = error.status_code
-            raise
-        finally:
-            self._requests.labels(status).inc()
-            self._seconds.observe(time.perf_counter() - begin)
-
-    def batch(self, waited: list[float], seconds: float) -> None:
-        """Counts what was predicted together."""
-        self._images.observe(len(waited))
-        self._batch.observe(seconds)
-        for wait in waited:
-            self._waited.observe(wait)
-        self.pace += 0.1 * (seconds / len(waited) - self.pace)
-
-    def text(self) -> bytes:
-        registry = self._registry
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            registry = prometheus_client.CollectorRegistry()
-            from prometheus_client import multiprocess
-
-            multiprocess.MultiProcessCollector(registry)
-        return prometheus_client.generate_latest(registry)
 
 
 class _Service:
@@ -242,7 +176,7 @@ class _Service:
         self.model = model
         self.limits = limits
         self.tiles = tiles
-        self.metrics = _Metrics()
+        self.metrics = RequestMetrics()
         self._stacks = model.metadata.format in _SAME
         self._in_work = 0
 

@@ -9,15 +9,18 @@ import numpy as np
 
 from keras_seg.data.folder import map_threads
 from keras_seg.runs.files import RunError
+from keras_seg.runs.folder import RunFolder
 from keras_seg.runs.source import DataSource
 from keras_seg.runs.source import split_by_stems
 
 __all__ = [
     "describe",
+    "file_digests",
     "fingerprint",
     "held_out_part",
     "recorded_source",
     "refuse_changes",
+    "refuse_other_files",
 ]
 
 
@@ -211,6 +214,50 @@ def fingerprint(data):
     for file in files:
         digest.update(f"{file and file.name}\n{contents[file]}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def file_digests(settings):
+    """The SHA-256 of the files, or runs, that the weights of a run come from.
+
+    Args:
+        settings: `Settings`.
+
+    Returns:
+        Dictionary from what the settings name.
+    """
+    found = {}
+    for name in (
+        *(settings.start_from, settings.backbone_file, settings.weights),
+        settings.teacher,
+    ):
+        path = name and pathlib.Path(name)
+        # A folder may be called as weights by name, such as "imagenet".
+        if path and path.is_dir() and name != settings.weights:
+            path = RunFolder.open(name).model_path()
+        if digest := _content(path):
+            found[name] = digest
+    return found
+
+
+def refuse_other_files(run, settings, before):
+    """Refuses other weights than a run began with, where they are needed.
+
+    Args:
+        run: `keras_seg.runs.RunFolder`.
+        settings: `Settings`, of the run.
+        before: what `file_digests` was then.
+
+    Raises:
+        RunError: If one has changed.
+    """
+    begun = (run.path / "state.npz").is_file()
+    for name, digest in file_digests(settings).items():
+        needed = name == settings.teacher or not begun
+        if needed and before.get(name, digest) != digest:
+            raise RunError(
+                f"{name} has changed since {run.path} began. Fix: put the "
+                "file back, or train into a new folder."
+            )
 
 
 def _content(file):

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
 import math
 import os
 import warnings
@@ -22,8 +21,10 @@ from keras_seg.runs.folder import RunFolder
 from keras_seg.runs.followed import FollowedRun
 from keras_seg.runs.model_file import set_class_table
 from keras_seg.runs.recorded import describe
+from keras_seg.runs.recorded import file_digests
 from keras_seg.runs.recorded import recorded_source
 from keras_seg.runs.recorded import refuse_changes
+from keras_seg.runs.recorded import refuse_other_files
 from keras_seg.runs.settings import Settings
 from keras_seg.runs.source import DataSource
 from keras_seg.training.callbacks import fit_callbacks
@@ -137,7 +138,7 @@ def train(
     elif out is not None:
         check_space(out, model)
         facts = describe(data, validation, source)
-        facts["files"] = _digests(settings)
+        facts["files"] = file_digests(settings)
         run = RunFolder.create(out, settings, class_table, facts)
     if out is not None:
         return _fit_in_folder(
@@ -220,7 +221,7 @@ def resume(
     if data is None:
         data, validation = _read_again(run)
     refuse_changes(known, data, validation, run.path)
-    _refuse_other_files(run, settings, known.get("files") or {})
+    refuse_other_files(run, settings, known.get("files") or {})
     _warn_of_another_backend(run)
     if (run.path / "state.npz").is_file():
         # All weights are in there: no need to load pretrained ones.
@@ -264,39 +265,6 @@ def _names(data: PairSequence | None) -> Any:
     if data is None or pairs is not None:
         return pairs and [pair.stem for pair in pairs]
     return len(data)
-
-
-def _digests(settings: Settings) -> dict[str, str]:
-    """Returns the SHA-256 of the files, or runs, that weights come from."""
-    found = {}
-    for name in (
-        *(settings.start_from, settings.backbone_file, settings.weights),
-        settings.teacher,
-    ):
-        if name is None:
-            continue
-        path = name
-        # A folder may be called as weights by name, such as "imagenet".
-        if os.path.isdir(name) and name != settings.weights:
-            path = os.fspath(RunFolder.open(name).model_path())
-        if os.path.isfile(path):
-            with open(path, "rb") as file:
-                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
-
-
-def _refuse_other_files(
-    run: RunFolder, settings: Settings, before: dict[str, str]
-) -> None:
-    """Refuses other weights than the run began with, where they are needed."""
-    begun = (run.path / "state.npz").is_file()
-    for name, digest in _digests(settings).items():
-        needed = name == settings.teacher or not begun
-        if needed and before.get(name, digest) != digest:
-            raise RunError(
-                f"{name} has changed since {run.path} began. Fix: put the "
-                "file back, or train into a new folder."
-            )
 
 
 def _fit_in_folder(

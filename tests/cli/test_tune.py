@@ -213,6 +213,7 @@ def test_command(data, invoke, tmp_path):
     )
     assert result.exit_code == 0, result.output
     assert "Trial 0, finished: mean IoU 0." in result.stdout
+    assert f"Wrote {out}: best/, trials.csv" in result.stdout
     settings = json.loads((out / "best/settings.json").read_text())
     (best,) = table(out)
     assert settings["learning_rate"] == float(best["learning_rate"])

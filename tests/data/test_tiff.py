@@ -16,7 +16,7 @@ from keras_seg.data import read_mask
 from keras_seg.data.arrays import tiff_pages
 from keras_seg.data.images import find_bit_depth
 from keras_seg.data.images import read_size
-from keras_seg.data.mask_files import ColorCode
+from keras_seg.data.mask_colors import ColorCode
 from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.masks import read_colors
 from tests.data.raw_png import write_png

@@ -17,7 +17,7 @@ from keras_seg.data.layout import existing
 from keras_seg.data.layout import missing_split
 from keras_seg.data.layout import sorted_splits
 from keras_seg.data.layout import visible
-from keras_seg.data.mask_files import ColorCode
+from keras_seg.data.mask_colors import ColorCode
 from keras_seg.data.mask_files import MaskFiles
 from keras_seg.data.pairs import find_pairs
 from keras_seg.data.readers.annotations import Labels

@@ -5,8 +5,8 @@ import os
 import pathlib
 import re
 
+from keras_seg.data.class_files import names_by_id
 from keras_seg.data.classes import ClassTable
-from keras_seg.data.classes import names_by_id
 from keras_seg.data.errors import DataError
 from keras_seg.data.folder import Folder
 from keras_seg.data.folder import find_table

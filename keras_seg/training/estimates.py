@@ -231,7 +231,7 @@ def _run_folder_seconds(
 
         first = _timed(end_epoch, 0)  # It compiles for pictures.
         saved = _timed(end_epoch, 1)
-        ended = _timed(finish, run, few[:1], False, callbacks[-1])
+        ended = _timed(finish, run, model, few[:1], False, callbacks[-1])
         whole = at_size(model, settings)
         each = _timed(evaluate, whole, few, class_table=class_table) / len(few)
     return saved, ended + max(0.0, first - saved) + each * (len(seen) - 1)

@@ -133,8 +133,8 @@ def test_every_plane_counts(tmp_path):
     source = DataSource(str(tmp_path), multi_label=True)
     before = fingerprint(source.read()[0])
     file, other = (
-        tmp_path / "train" / "labels" / name / "0001.png"
-        for name in ("nucleus", "rod")
+        tmp_path / "train" / "labels" / "nucleus" / name
+        for name in ("0001.png", "0000.png")
     )
     kept = file.read_bytes()
     for content in (other.read_bytes(), None):

@@ -50,9 +50,8 @@ __all__ = ["Targets", "in_windows", "output_names", "plan", "predict_all"]
 # of each `Extra`.
 Targets = dict[pathlib.Path, tuple[pathlib.Path, ...]]
 
-# Threads that write, which mostly wait for the disk, and predictions that they
-# have in memory.
-WRITERS, WAITING = 4, 6
+# Predictions that wait in memory to be written.
+WAITING = 4
 
 
 def output_names(
@@ -256,11 +255,11 @@ def predict_all(
                 targets,
                 class_table,
                 written,
+                counts,
                 pseudo is not None,
                 extras,
                 errors,
-            ),
-            counts,
+            )
         ) as writer,
     ):
         for image, paths in targets.items():
@@ -313,12 +312,12 @@ def _write(
     targets: Targets,
     class_table: ClassTable,
     written: Callable,
+    counts: collections.Counter,
     as_data: bool,
     extras: Sequence[Extra],
     errors: list[DataError],
     found: inference.Prediction,
-) -> collections.Counter:
-    counts: collections.Counter = collections.Counter()
+) -> None:
     several = found.ids.ndim == 3
     count = len(class_table) if several else 1
     masks = targets[found.source][:count]
@@ -355,44 +354,36 @@ def _write(
         errors.append(error)
     else:
         written(found.source, targets[found.source])
-    return counts
 
 
 class _Writer:
-    """Calls a function on threads, adds what it counts, raises its errors.
+    """Calls a function on a thread, in order, and raises its errors.
 
     Example:
 
-    >>> letters = collections.Counter()
-    >>> with _Writer(collections.Counter, letters) as writer:
+    >>> with _Writer(print) as writer:
     ...     writer.submit("first")
     ...     writer.submit("second")
-    >>> letters["s"]
-    2
+    first
+    second
     """
 
-    def __init__(
-        self,
-        write: Callable[[Any], collections.Counter],
-        counts: collections.Counter,
-    ):
-        self._write, self._counts = write, counts
-        self._pool = concurrent.futures.ThreadPoolExecutor(WRITERS)
+    def __init__(self, write: Callable[[Any], object]):
+        self._write = write
+        self._pool = concurrent.futures.ThreadPoolExecutor(1)
         self._waiting: collections.deque = collections.deque()
 
     def submit(self, item: Any) -> None:
         """Submits an item; waits if too many others are to be written."""
         self._waiting.append(self._pool.submit(self._write, item))
         while len(self._waiting) > WAITING:
-            self._collect()
-
-    def _collect(self) -> None:
-        self._counts.update(self._waiting.popleft().result())
+            self._waiting.popleft().result()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         self._pool.shutdown(wait=True)
-        while kind is None and self._waiting:
-            self._collect()
+        if kind is None:
+            for written in self._waiting:
+                written.result()

@@ -34,18 +34,11 @@ def find_wrong_ids(survey):
     if not found:
         return []
     classes = survey.class_table
-    errors: list[DataError] = []
-    white: list[str] = []
-    for pairs in _as_written(survey):
-        try:
-            refuse_black_and_white(
-                [pair.mask.ids.tolist() for pair in pairs],
-                classes if survey.given else None,
-                [pair.mask_file for pair in pairs],
-            )
-        except DataError as error:
-            errors.append(error)
-            white += [p.mask_file for p in pairs if VOID in p.mask.ids]
+    parts = list(_as_written(survey))
+    # All masks together are refused by one sentence.
+    errors, white = _black_and_white([sum(parts, [])], survey)
+    if not errors:
+        errors, white = _black_and_white(parts, survey)
     if errors:
         return [
             dataclasses.replace(
@@ -75,6 +68,23 @@ def find_wrong_ids(survey):
             files=tuple(files[:5]),
         )
     ]
+
+
+def _black_and_white(parts, survey):
+    """The errors in masks of 0 and 255, of each part, and their files."""
+    errors: list[DataError] = []
+    files: list[str] = []
+    for pairs in parts:
+        try:
+            refuse_black_and_white(
+                [pair.mask.ids.tolist() for pair in pairs],
+                survey.class_table if survey.given else None,
+                [pair.mask_file for pair in pairs],
+            )
+        except DataError as error:
+            errors.append(error)
+            files += [p.mask_file for p in pairs if VOID in p.mask.ids]
+    return errors, files
 
 
 def find_white_among(survey):

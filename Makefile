@@ -66,8 +66,8 @@ $(VENV)/.test: $(VENV)/.base
 demo: $(VENV)/.base
 	KERAS_BACKEND=tensorflow $(BIN)/keras-seg demo
 
-# The longest first. Each takes up to 5 GB, and a core, for which three of them
-# leave no pause on a machine of two.
+# The longest first. Each takes some 3 GB; three of them leave no pause on a
+# machine of two cores.
 LANES = test-once test-jax test-tensorflow test-torch
 
 ci: $(VENV)/.docs

@@ -13,6 +13,7 @@ from keras_seg.from_logits import resolve_from_logits
 
 __all__ = [
     "ScoreForm",
+    "how_read",
     "is_multi_label",
     "known_facts",
     "number_of_classes",
@@ -217,6 +218,19 @@ def known_facts(model: Any) -> dict[str, Any]:
     from keras_seg.layers.metadata import facts_of
 
     return facts_of(model) or {}
+
+
+def how_read(
+    model: Any,
+    bit_depth: int | None = None,
+    bands: Sequence[int | str] | None = None,
+) -> tuple[int | None, tuple[int | str, ...] | None]:
+    """How files of images are read: as asked for, or as the model knows."""
+    facts = known_facts(model)
+    if bit_depth is None:
+        bit_depth = facts.get("bit_depth")
+    bands = facts.get("bands") if bands is None else bands
+    return bit_depth, None if bands is None else tuple(bands)
 
 
 def is_multi_label(model: Any) -> bool:

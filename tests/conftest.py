@@ -90,7 +90,7 @@ def pytest_collection_finish():
 def forget_compiled():
     """JAX keeps what a file compiled, of which the next one uses little.
 
-    All together took 6 GB, and ever more time to be searched for garbage.
+    All together took 6 GB.
     """
     yield
     if keras.backend.backend() == "jax":

@@ -206,12 +206,13 @@ def _images(
     from keras_seg.data import find_images
     from keras_seg.data import read_image
     from keras_seg.data.augment.scaling import resize_image
-    from keras_seg.score_form import known_facts
+    from keras_seg.score_form import how_read
 
     files = find_images([folder])[:MOST_SAMPLES]
-    facts = known_facts(model)
-    how: dict = {name: facts.get(name) for name in ("bit_depth", "bands")}
-    images = (read_image(file, **how) for file in files)
+    bit_depth, bands = how_read(model)
+    images = (
+        read_image(file, bit_depth=bit_depth, bands=bands) for file in files
+    )
     return [
         image if size is None else resize_image(image, size) for image in images
     ]

@@ -173,19 +173,18 @@ def _of_model(
     run: "RunFolder | None" = None,
 ) -> Network:
     """A loaded model, which knows how its images are read."""
+    from keras_seg.score_form import how_read
     from keras_seg.score_form import is_multi_label
-    from keras_seg.score_form import known_facts
 
-    facts = known_facts(model)
-    bands = facts.get("bands")
+    bit_depth, bands = how_read(model)
     return Network(
         path,
         class_table,
-        facts.get("bit_depth"),
+        bit_depth,
         lambda: model,
         run,
         multi_label=is_multi_label(model),
-        bands=None if bands is None else tuple(bands),
+        bands=bands,
     )
 
 

@@ -41,7 +41,7 @@ from keras_seg.inference.scores import longest_side_of
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.runs.model_file import class_table_of
 from keras_seg.score_form import ScoreForm
-from keras_seg.score_form import known_facts
+from keras_seg.score_form import how_read
 from keras_seg.score_form import number_of_classes
 
 __all__ = ["Export", "export"]
@@ -173,9 +173,7 @@ def export(
         raise ExportError(
             f"`class_table` has {len(class_table)} classes, the model {count}."
         )
-    facts = known_facts(model)
-    bit_depth = facts.get("bit_depth") if bit_depth is None else bit_depth
-    bands = facts.get("bands") if bands is None else bands
+    bit_depth, bands = how_read(model, bit_depth, bands)
     metadata = ExportMetadata(
         model=model.name,
         format=known.name,
@@ -205,6 +203,8 @@ def export(
             graph = exported_graph(network, form, fixed, output, layout)
         except Exception as error:
             # Each backend raises errors of its own.
+            if size is None:
+                raise
             raise ExportError(
                 f"{model.name} can't be built for images of this size "
                 f"({first_line(error).rstrip('.')}). Fix: choose another. "

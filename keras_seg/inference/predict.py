@@ -39,7 +39,7 @@ from keras_seg.inference.scores import warn_of_weights
 from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.tiles import predict_tiled
 from keras_seg.score_form import ScoreForm
-from keras_seg.score_form import known_facts
+from keras_seg.score_form import how_read
 
 __all__ = ["bucket_of", "buckets", "predict"]
 
@@ -182,9 +182,7 @@ def predict(
             f"`strip` is one of `tiles.strips`. Received: strip={strip}, no "
             "`tiles`"
         )
-    facts = known_facts(model)
-    bit_depth = facts.get("bit_depth") if bit_depth is None else bit_depth
-    bands = facts.get("bands") if bands is None else bands
+    bit_depth, bands = how_read(model, bit_depth, bands)
     if not hasattr(images, "shape") or len(images.shape) == 4:
         if out is not None or strip is not None:
             name = "out" if strip is None else "strip"

@@ -67,7 +67,8 @@ def from_shapes(
 
     Images are found by their names in the folder and all folders in it, but
     those of other splits; one that is named with a folder is in a folder of
-    this name. Later shapes cover earlier ones. Points, lines and cuboids have no area and are refused; tags
+    this name. Later shapes cover
+    earlier ones. Points, lines and cuboids have no area and are refused; tags
     of images say nothing of pixels. A pixel is in a polygon if its center is;
     in Supervisely's, whose points are pixels, also if its outline touches it.
     VIA's class is its only attribute of regions, or that called class, label,

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 from typing import ClassVar
@@ -120,17 +121,18 @@ def nested_layers(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
         if id(layer) in found:
             continue
         found[id(layer)] = layer
-        inner = list(_layers_in(list(vars(layer).values())))
+        inner = list(_layers_in(vars(layer).values()))
         waiting.extend(reversed(inner))
     return list(found.values())
 
 
-def _layers_in(value: Any) -> Iterator[keras.layers.Layer]:
-    """Yields the layers in lists, tuples and dictionaries, in order."""
-    if isinstance(value, keras.Layer):
-        yield value
-    elif isinstance(value, dict):
-        yield from _layers_in(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _layers_in(item)
+def _layers_in(values: Iterable) -> Iterator[keras.layers.Layer]:
+    """Yields the layers among values and in their lists, tuples and
+    dictionaries, in order."""
+    for value in values:
+        if isinstance(value, keras.Layer):
+            yield value
+        elif isinstance(value, dict):
+            yield from _layers_in(value.values())
+        elif isinstance(value, list | tuple):
+            yield from _layers_in(value)

@@ -19,13 +19,14 @@ BUILDERS = {
     "DeepLabV3": {},
     "DeepLabV3Plus": {"output_stride": 8},
 }
-# Two heads for each, and each head on patches of 14 pixels or of 16.
+# Two heads or three for each; each head on patches of 14 pixels and of 16.
 PAIRS = [
     ("vit", "UNet"),
     ("dinov3", "LinearHead"),
     ("vit", "DeepLabV3"),
     ("dinov2", "DeepLabV3Plus"),
     ("dinov2", "LinearHead"),
+    ("dinov2", "DeepLabV3"),
     ("dinov3", "FCN8s"),
     ("other_vit", "LinearHead"),
     ("other_vit", "DeepLabV3Plus"),

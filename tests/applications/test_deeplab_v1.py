@@ -76,6 +76,11 @@ def test_parameters_of_the_paper(vgg16):
     assert (joined, scores) == (1_192_576, 34_965)
     rest = model.count_params() - joined - scores
     assert rest + (1_024 + 1) * 21 == 20_505_429
+    # DeepLab-4x4's, of fully connected layers of other sizes.
+    for name in ("fc1", "fc2"):
+        rest -= model.get_layer(name).count_params()
+    fc6, fc7 = (4 * 4 * 512 + 1) * 4096, (4096 + 1) * 4096
+    assert rest + fc6 + fc7 + (4096 + 1) * 21 == 65_140_565
 
 
 @pytest.mark.once
@@ -114,6 +119,8 @@ def test_sizes_of_the_base_network():
     assert [pool.pool_size[0] for pool in pools] == [2, 2, 2, 2, 3]
     fc6 = model.get_layer("fc1")
     assert fc6.kernel_size == fc6.dilation_rate == (4, 4)
+    assert fc6.count_params() == (4 * 4 * 16 + 1) * 8
+    assert model.get_layer("fc2").count_params() == (8 + 1) * 8
     assert model.get_layer("fc8").output.shape[1] == 39
     assert not [
         x for x in model.layers if isinstance(x, layers.AveragePooling2D)

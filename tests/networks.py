@@ -1,5 +1,7 @@
 """Networks with weights that show a mistake."""
 
+import contextlib
+
 import keras
 import numpy as np
 
@@ -14,6 +16,7 @@ __all__ = [
     "outputs",
     "randomize",
     "relative_difference",
+    "without_values",
 ]
 
 
@@ -80,6 +83,13 @@ def outputs(model, x):
         # Compiled at once: operation by operation takes ten times as long.
         return model.predict_on_batch(x)
     return keras.ops.convert_to_numpy(model(x, training=False))
+
+
+def without_values():
+    """Variables have a shape and, on PyTorch, no values: nothing is drawn."""
+    if keras.backend.backend() == "torch":
+        return keras.device("meta")
+    return contextlib.nullcontext()
 
 
 def relative_difference(actual, expected):

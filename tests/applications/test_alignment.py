@@ -47,6 +47,8 @@ BUILDERS = {
 
 @pytest.mark.parametrize("name", BUILDERS)
 def test_more_rows_below_change_nothing_above(name):
+    if keras.backend.backend() == "jax" and name not in ("FCN8s", "UNet"):
+        pytest.skip("compiled one by one: the graphs are PyTorch's")
     model = randomize(BUILDERS[name]())
     image = np.random.default_rng(0).uniform(0, 255, (1, 352, 33, 3))
     scores = [outputs(model, image[:, :rows]) for rows in (290, 304, 321, 352)]

@@ -42,12 +42,9 @@ def test_model(geometry, multi_scale, tmp_path, parity):
 
 # papers.md 11.3 and 11.7: kernel, rate, filters and parameters.
 VARIANTS = [
-    (3, 12, 1024, False, 20_505_429),
-    pytest.param(3, 3, 1024, False, 20_505_429, marks=pytest.mark.slow),
-    (4, 4, 4096, False, 65_140_565),
-    pytest.param(4, 8, 4096, False, 65_140_565, marks=pytest.mark.slow),
-    pytest.param(7, 4, 4096, False, 134_346_581, marks=pytest.mark.slow),
-    (3, 12, 1024, True, 20_505_429 - 21_525 + 1_192_576 + 34_965),
+    (3, 3, 1024, 20_505_429),
+    (4, 8, 4096, 65_140_565),
+    (7, 4, 4096, 134_346_581),
 ]
 
 
@@ -56,21 +53,34 @@ def vgg16():
     return keras.applications.VGG16(weights=None)
 
 
-@pytest.mark.once
-@pytest.mark.parametrize(
-    "kernel_size, rate, filters, multi_scale, parameters", VARIANTS
-)
-def test_parameters_of_the_paper(
-    vgg16, kernel_size, rate, filters, multi_scale, parameters
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel_size, rate, filters, parameters", VARIANTS)
+def test_parameters_of_the_variants(
+    vgg16, kernel_size, rate, filters, parameters
 ):
     model = DeepLabV1(
-        vgg16,
-        kernel_size=kernel_size,
-        dilation_rate=rate,
-        filters=filters,
-        multi_scale=multi_scale,
+        vgg16, kernel_size=kernel_size, dilation_rate=rate, filters=filters
     )
     assert model.count_params() == parameters
+
+
+@pytest.mark.once
+def test_parameters_of_the_paper(vgg16):
+    """LargeFOV has 20,505,429; (1,024 + 1) · 21 of them are its scores'.
+
+    MSc's scores have (1,024 + 5 · 128 + 1) · 21."""
+    model = DeepLabV1(vgg16, multi_scale=True)
+    scales = [x for x in model.layers if x.name.startswith("scale")]
+    joined = sum(layer.count_params() for layer in scales)
+    scores = model.get_layer("fc8").count_params()
+    assert (joined, scores) == (1_192_576, 34_965)
+    rest = model.count_params() - joined - scores
+    assert rest + (1_024 + 1) * 21 == 20_505_429
+    # DeepLab-4x4's, of fully connected layers of other sizes.
+    for name in ("fc1", "fc2"):
+        rest -= model.get_layer(name).count_params()
+    fc6, fc7 = (4 * 4 * 512 + 1) * 4096, (4096 + 1) * 4096
+    assert rest + fc6 + fc7 + (4096 + 1) * 21 == 65_140_565
 
 
 @pytest.mark.once
@@ -109,6 +119,8 @@ def test_sizes_of_the_base_network():
     assert [pool.pool_size[0] for pool in pools] == [2, 2, 2, 2, 3]
     fc6 = model.get_layer("fc1")
     assert fc6.kernel_size == fc6.dilation_rate == (4, 4)
+    assert fc6.count_params() == (4 * 4 * 16 + 1) * 8
+    assert model.get_layer("fc2").count_params() == (8 + 1) * 8
     assert model.get_layer("fc8").output.shape[1] == 39
     assert not [
         x for x in model.layers if isinstance(x, layers.AveragePooling2D)

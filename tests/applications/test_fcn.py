@@ -1,3 +1,5 @@
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ BUILDERS = [FCN32s, FCN16s, FCN8s]
 # papers.md 8.3: what FCN learns on VGG16 for 21 classes; the up-sampling is
 # fixed. For few classes, the scores have (4096 + 1), (512 + 1) and (256 + 1)
 # weights a class.
-LEARNED = {"fcn32s": 134346581, "fcn16s": 134357354, "fcn8s": 134362751}
+LEARNED = {FCN32s: 134346581, FCN16s: 134357354, FCN8s: 134362751}
 
 
 def tiny_vgg(size=64):
@@ -56,12 +58,32 @@ def test_model(builder, tmp_path, parity):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("builder", BUILDERS)
-def test_parameters_of_the_paper(builder):
-    model = builder(weights=None)
-    assert model.count_params() == LEARNED[model.name]
-    dropouts = [x for x in model.layers if isinstance(x, layers.Dropout)]
-    assert [x.rate for x in dropouts] == [0.5, 0.5]
+def test_parameters_of_the_paper():
+    """Of FCN-8s on VGG16; the coarser ones are without its finer scores."""
+    model = FCN8s(weights=None)
+    check_scores(model, "fc2_dropout", 512, 256)
+    count = model.count_params()
+    for builder, finer in (
+        (FCN8s, None),
+        (FCN16s, "score_pool3"),
+        (FCN32s, "score_pool4"),
+    ):
+        count -= model.get_layer(finer).count_params() if finer else 0
+        assert count == LEARNED[builder]
+
+
+@pytest.mark.once
+def test_coarser_networks_are_without_finer_scores():
+    """(12 + 1) weights a class are of pool4's scores, (8 + 1) of pool3's."""
+    models = [builder(tiny_vgg()) for builder in BUILDERS]
+    coarse, fine, finest = [model.count_params() for model in models]
+    assert fine - coarse == (12 + 1) * 21
+    assert finest - fine == (8 + 1) * 21
+    for builder, model in zip(BUILDERS, models, strict=True):
+        dropouts = [x for x in model.layers if isinstance(x, layers.Dropout)]
+        assert [x.rate for x in dropouts] == [0.5, 0.5]
+        backbone = inspect.signature(builder).parameters["backbone"]
+        assert backbone.default == "vgg16"
 
 
 @pytest.mark.once
@@ -77,18 +99,22 @@ def test_scores_start_at_zero():
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("backbone", ["mobilenet_v2", "ResNet50", "VGG16"])
-def test_scores_what_the_paper_scores(backbone):
-    model = FCN8s(backbone, weights=None, classes=2)
-    scored = {
-        "mobilenet_v2": ("out_relu", 576, 192),
-        "ResNet50": ("conv5_block3_out", 1024, 512),
-        "VGG16": ("fc2_dropout", 512, 256),
-    }[backbone]
+@pytest.mark.parametrize(
+    ("backbone", "scored"),
+    [
+        ("mobilenet_v2", ("out_relu", 576, 192)),
+        ("ResNet50", ("conv5_block3_out", 1024, 512)),
+    ],
+)
+def test_scores_what_the_paper_scores(backbone, scored):
+    check_scores(FCN8s(backbone, weights=None, classes=2), *scored)
+
+
+def check_scores(model, last, fourth, third):
     source = model.get_layer("score_fr").input._keras_history.operation
-    assert source.name == scored[0]
-    assert model.get_layer("score_pool4").input.shape[-1] == scored[1]
-    assert model.get_layer("score_pool3").input.shape[-1] == scored[2]
+    assert source.name == last
+    assert model.get_layer("score_pool4").input.shape[-1] == fourth
+    assert model.get_layer("score_pool3").input.shape[-1] == third
 
 
 @pytest.mark.once
@@ -122,23 +148,21 @@ def test_scores_are_aligned_with_the_image():
     )
 
 
-@pytest.mark.parametrize("builder", BUILDERS)
-def test_model_of_the_paper(builder, tmp_path, parity):
+def test_model_of_the_paper(tmp_path, parity):
     def build(data_format="channels_last", **options):
         keras.config.set_image_data_format(data_format)
         backbone = tiny_vgg(224)  # 7×7 windows, as VGG16 has.
         keras.config.set_image_data_format("channels_last")
-        return builder(
+        return FCN8s(
             backbone,
             data_format=data_format,
             geometry="paper",
-            name=f"{builder.__name__.lower()}_paper",
+            name="fcn8s_paper",
             **options,
         )
 
     # 3 classes would be as many as the scores are wide: see `SIZES` there.
-    whole = builder is FCN8s
-    check_model(build, tmp_path, parity, classes=4, variants=whole)
+    check_model(build, tmp_path, parity, classes=4)
 
 
 def test_model_with_transposed_convolutions(tmp_path, parity):
@@ -289,10 +313,9 @@ def test_at_once_scales_the_maps():
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("builder", [FCN8s, UNet])
-def test_small_images_of_unpadded_encoders(builder):
+def test_small_images_of_unpadded_encoders():
     """InceptionV3 takes no image below 75 pixels; here it is padded."""
-    model = builder("inception_v3", weights=None, classes=2)
+    model = UNet("inception_v3", weights=None, classes=2)
     for size in ((1, 1), (70, 50)):
         x = np.random.default_rng(0).uniform(0, 255, (1, *size, 3))
         assert outputs(model, x).shape == (1, *size, 2)

@@ -39,6 +39,7 @@ def small_regnet(**options):
     )
 
 
+@pytest.mark.once
 def test_normalized_and_trained_as_keras_does(tmp_path):
     """A model itself: its family's normalization, a momentum of Keras."""
     backbone = small_regnet()

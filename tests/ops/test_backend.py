@@ -271,8 +271,8 @@ LAYERS = {
 }
 
 
-# JAX finds the lattices of a CRF on the host unless it compiles, and in a
-# compiled function it adds the taps of each type in another order.
+# JAX finds the lattices of a CRF on the host unless it compiles; a compiled
+# depthwise convolution rounds sums of float32 and of other types in two ways.
 NOT_COMPILED = {"CRFAsRNN", "DenseCRF", "DepthwiseConv", "SeparableConv"}
 
 

@@ -7,10 +7,11 @@ from keras_seg import dense_crf
 from keras_seg.crf import CRFAsRNN
 from keras_seg.crf import DenseCRF
 from tests.gradients import gradient
+from tests.layer_check import assert_close
 from tests.layer_check import check_layer
 
 SETTINGS = {
-    "iterations": 3,
+    "iterations": 2,
     "gaussian": {"sxy": 2, "weight": 3.0},
     "bilateral": {"sxy": 9, "srgb": 13, "weight": 4.0},
 }
@@ -36,7 +37,10 @@ def test_dense_crf(normalization):
         *(ops.convert_to_numpy(ops.softmax(x)) for x in (expected, penalized)),
         atol=1e-5,
     )
-    check_layer(DenseCRF, config, (logits, image), expected_output=penalized)
+    found = DenseCRF(**config)(logits, image)
+    assert_close(found, penalized)
+    if normalization == "symmetric":
+        check_layer(DenseCRF, config, (logits, image))
 
 
 def test_crf_as_rnn_starts_as_dense_crf():
@@ -44,7 +48,7 @@ def test_crf_as_rnn_starts_as_dense_crf():
     expected = dense_crf(image, logits, return_logits=True, **SETTINGS)
     check_layer(
         CRFAsRNN,
-        {**SETTINGS, "training_iterations": 2},
+        {**SETTINGS, "training_iterations": 1},
         (logits, image),
         expected_output=expected,
         trainable_weights=3,

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_seg.layers import ASPP
+from tests.compiled import compiled
 from tests.layer_check import check_layer
 
 
@@ -17,17 +18,19 @@ def picture(height=9, width=8, channels=3, batch=2):
 @pytest.mark.parametrize(
     "config, trainable_weights",
     [
-        ({"version": "v3"}, 15),
-        ({"version": "v3", "normalization": "group"}, 15),
-        ({"version": "v2_vgg16", "hidden_filters": 6}, 12),
+        ({"version": "v3"}, 12),
+        ({"version": "v3", "normalization": "group"}, 12),
+        ({"version": "v2_vgg16", "hidden_filters": 6}, 6),
     ],
 )
 def test_layer(config, trainable_weights):
     check_layer(
         ASPP,
-        {"filters": 4, "atrous_rates": (2, 5), **config},
+        {"filters": 4, "atrous_rates": (2,), **config},
         picture(5, 4),
         trainable_weights=trainable_weights,
+        # See `test_batch_of_one_learns_otherwise`.
+        train="normalization" not in config,
     )
 
 
@@ -208,26 +211,26 @@ def pooled_branch_learns(layer):
 
 
 def test_batch_of_one_with_batch_norm_warns_that_a_branch_is_dead():
-    layer = ASPP(16, (1, 3), name="head")
+    layer = ASPP(2, (), name="head")
     with pytest.warns(UserWarning, match="'head' is trained.*batch of 1"):
         assert not pooled_branch_learns(layer)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         layer(picture(batch=1), training=True)  # Once is enough.
-        ASPP(16, (1, 3))(picture(batch=2), training=True)
-        ASPP(16, (1, 3))(picture(batch=1))
+        ASPP(2, ())(picture(batch=2), training=True)
+        ASPP(2, ())(picture(batch=1))
 
 
 @pytest.mark.parametrize("normalization", ["group", "frozen"])
 def test_batch_of_one_learns_otherwise(normalization):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        layer = ASPP(16, (1, 3), normalization=normalization)
+        layer = ASPP(16, (), normalization=normalization)
         assert pooled_branch_learns(layer)
 
 
 def test_frozen_keeps_its_statistics():
-    layer = ASPP(4, (1, 3), normalization="frozen")
+    layer = ASPP(4, (), normalization="frozen")
     x = picture()
     layer(x)
     before = layer.get_weights()
@@ -266,7 +269,9 @@ def test_bad_arguments(arguments, received):
 def test_half_precision_does_not_overflow():
     """The sum over this map is beyond the largest float16, 65504."""
     x = np.full((2, 30, 30, 3), 100.0, "float32")
-    y = ASPP(4, (2, 18), dtype="mixed_float16")(x)
+    layer = ASPP(4, (), dtype="mixed_float16")
+    layer.build(x.shape)
+    y = compiled(layer)(x)
     assert keras.backend.standardize_dtype(y.dtype) == "float16"
     y = ops.convert_to_numpy(y)
     assert np.isfinite(y).all()

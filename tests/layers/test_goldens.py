@@ -3,13 +3,13 @@
 import pathlib
 
 import numpy as np
-import pytest
 from keras import ops
 
 from keras_seg.layers import ASPP
 from keras_seg.layers import MaxPoolWithIndices
 from keras_seg.layers import MaxUnpool
 from keras_seg.ops import indices_from_tensorflow
+from tests.compiled import compiled
 
 GOLDENS = pathlib.Path(__file__).parents[1] / "goldens"
 
@@ -19,32 +19,18 @@ def golden(name):
         return dict(arrays)
 
 
-def turned(x, data_format):
-    return np.moveaxis(x, -1, 1) if data_format == "channels_first" else x
-
-
-def turned_back(x, data_format):
-    x = ops.convert_to_numpy(x)
-    return np.moveaxis(x, 1, -1) if data_format == "channels_first" else x
-
-
-def unpooled(arrays, name, data_format, pool_size, strides, size):
+def unpooled(arrays, name, pool_size, strides, size):
     """What we make of the values and indices that TensorFlow gave."""
     indices = arrays[f"{name}_argmax"]
     switches = ops.convert_to_numpy(indices_from_tensorflow(indices))
-    layer = MaxUnpool(pool_size, strides, data_format=data_format)
-    y = layer(
-        turned(arrays[f"{name}_values"], data_format),
-        turned(switches, data_format),
-        output_size=size,
-    )
-    return turned_back(y, data_format)
+    layer = MaxUnpool(pool_size, strides)
+    y = layer(arrays[f"{name}_values"], switches, output_size=size)
+    return ops.convert_to_numpy(y)
 
 
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-def test_max_unpooling_equals_tensorflow_addons(data_format):
+def test_max_unpooling_equals_tensorflow_addons():
     arrays = golden("max_unpooling.npz")
-    y = unpooled(arrays, "even", data_format, 2, 2, (6, 8))
+    y = unpooled(arrays, "even", 2, 2, (6, 8))
     np.testing.assert_array_equal(y, arrays["even_unpooled"])
 
 
@@ -53,7 +39,7 @@ def test_max_unpooling_keeps_odd_sizes():
     rows of 9 for indices of rows of 10; ours is told the size."""
     arrays = golden("max_unpooling.npz")
     assert arrays["odd_unpooled"].shape == (2, 8, 10, 3)
-    y = unpooled(arrays, "odd", "channels_last", 2, 2, (7, 9))
+    y = unpooled(arrays, "odd", 2, 2, (7, 9))
     pooled, switches = MaxPoolWithIndices(2)(arrays["odd_x"])
     np.testing.assert_array_equal(
         ops.convert_to_numpy(pooled), arrays["odd_pooled"]
@@ -65,12 +51,11 @@ def test_max_unpooling_keeps_odd_sizes():
     np.testing.assert_array_equal(y.reshape(2, 63, 3) != 0, places)
 
 
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-def test_where_windows_overlap_tensorflow_addons_sums(data_format):
+def test_where_windows_overlap_tensorflow_addons_sums():
     """Ours holds the last value in raster order, theirs the sum."""
     arrays = golden("max_unpooling.npz")
     theirs = arrays["overlapping_unpooled"]
-    ours = unpooled(arrays, "overlapping", data_format, 3, 2, (9, 11))
+    ours = unpooled(arrays, "overlapping", 3, 2, (9, 11))
     indices = arrays["overlapping_argmax"].reshape(2, -1)
     values = arrays["overlapping_values"].reshape(2, -1)
     last, total, count = (np.zeros((2, 9 * 11 * 3)) for _ in range(3))
@@ -86,13 +71,12 @@ def test_where_windows_overlap_tensorflow_addons_sums(data_format):
     )
 
 
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-def test_aspp_equals_keras_cv(data_format):
+def test_aspp_equals_keras_cv():
     """The same layer but for batch norm's epsilon: 1e-3 there, 1e-5 here,
     which the variances given to ours make up for."""
     arrays = golden("spatial_pyramid_pooling.npz")
-    x = turned(arrays["x"], data_format)
-    layer = ASPP(8, (2, 4, 6), dropout=0.0, data_format=data_format)
+    x = arrays["x"]
+    layer = ASPP(8, (2, 4, 6), dropout=0.0)
     layer.build(x.shape)
     form = layer.form
     pairs = [
@@ -106,6 +90,6 @@ def test_aspp_equals_keras_cv(data_format):
         )
         conv.set_weights([kernel])
         norm.set_weights([gamma, beta, mean, variance + 1e-3 - 1e-5])
-    y = turned_back(layer(x), data_format)
+    y = ops.convert_to_numpy(compiled(layer)(x))
     assert np.std(arrays["y"]) > 0.1
     np.testing.assert_allclose(y, arrays["y"], rtol=1e-4, atol=1e-5)

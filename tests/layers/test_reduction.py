@@ -4,6 +4,7 @@ from keras import ops
 
 from keras_seg.layers import PatchMerging
 from keras_seg.layers import ReducedAttention
+from tests.compiled import compiled
 from tests.layer_check import check_layer
 
 
@@ -39,7 +40,7 @@ def test_reduced_attention():
     seen = seen / seen.sum(-1, keepdims=True)
     expected = np.einsum("bhyxn,bhnd,hdc->byxc", seen, values, weights[6])
     expected = expected + weights[7]
-    found = ops.convert_to_numpy(layer(x))
+    found = ops.convert_to_numpy(compiled(layer)(x))
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
     config = {"num_heads": 3, "reduction": 3, "padding": "same"}
@@ -62,7 +63,7 @@ def test_patch_merging():
         padded[:, i::2, j::2] for i, j in ((0, 0), (1, 0), (0, 1), (1, 1))
     ]
     expected = normalized(np.concatenate(joined, -1), gamma, beta) @ kernel
-    found = ops.convert_to_numpy(layer(x))
+    found = ops.convert_to_numpy(compiled(layer)(x))
     np.testing.assert_allclose(found, expected, atol=2e-5)
     check_layer(PatchMerging, {"filters": 4}, x, trainable_weights=3)
     with pytest.raises(ValueError, match="Received: filters=0"):

@@ -20,17 +20,16 @@ def maps(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
-@pytest.mark.parametrize("align_corners", [False, True])
-def test_bilinear_upsampling(align_corners):
+def test_bilinear_upsampling():
     x = maps(2, 5, 4, 3)
-    config = {"factor": (2, 3), "align_corners": align_corners}
-    expected = None
-    if not align_corners:
-        keras_layer = keras.layers.UpSampling2D(
-            (2, 3), interpolation="bilinear"
-        )
-        expected = ops.convert_to_numpy(keras_layer(x))
+    keras_layer = keras.layers.UpSampling2D((2, 3), interpolation="bilinear")
+    expected = ops.convert_to_numpy(keras_layer(x))
+    config = {"factor": (2, 3)}
     check_layer(BilinearUpsampling, config, x, expected_output=expected)
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(BilinearUpsampling(2, align_corners=True)(x)),
+        ops.convert_to_numpy(resize(x, (10, 8), align_corners=True)),
+    )
     with pytest.raises(ValueError, match="Received: factor=1.5"):
         BilinearUpsampling((1.5, 2))
 
@@ -105,7 +104,7 @@ def test_shrink_to_fit():
     x = np.random.default_rng(0).normal(size=(2, 20, 9, 3)).astype("float32")
     expected = ops.convert_to_numpy(resize(x, (10, 5), antialias=True))
     check_layer(ShrinkToFit, {"longest_side": 10}, x, expected_output=expected)
-    check_layer(ShrinkToFit, {"longest_side": 20}, x, expected_output=x)
+    np.testing.assert_array_equal(ops.convert_to_numpy(ShrinkToFit(20)(x)), x)
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 100))

@@ -3,6 +3,7 @@ import pytest
 from keras import ops
 
 from keras_seg.layers import WindowAttention
+from tests.compiled import compiled
 from tests.layer_check import check_layer
 
 
@@ -61,13 +62,13 @@ def test_as_the_authors_code(height, width, shift):
     layer.build(x.shape)
     layer.set_weights([rng.normal(size=w.shape) for w in layer.weights])
     expected = swin(x, layer.get_weights(), 3, 4, shift)
-    found = ops.convert_to_numpy(layer(x))
+    found = ops.convert_to_numpy(compiled(layer)(x))
     np.testing.assert_allclose(found, expected, atol=2e-5)
     plain = WindowAttention(3, window_size=4)
     plain.build(x.shape)
     plain.set_weights(layer.get_weights())
     expected = swin(x, layer.get_weights(), 3, 4, 0)
-    found = ops.convert_to_numpy(plain(x))
+    found = ops.convert_to_numpy(compiled(plain)(x))
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 

@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 from keras import ops
 
@@ -11,9 +10,7 @@ from keras_seg.ops import indices_to_tensorflow
 from keras_seg.ops import max_pool_with_indices
 from keras_seg.ops import max_unpool
 from keras_seg.ops import pooled_size
-
-# Each new shape is compiled on JAX.
-few = settings(max_examples=6 if keras.backend.backend() == "jax" else 20)
+from tests.compiled import compiled
 
 # papers.md 4.2, computed by hand.
 MAP = [[1, 3, 2, 0], [4, 2, 1, 5], [0, 1, 7, 2], [6, 2, 3, 8]]
@@ -29,6 +26,18 @@ def plane(rows, data_format="channels_last", dtype="float32"):
 
 def numpy(x):
     return ops.convert_to_numpy(x)
+
+
+def pool(x, *arguments, **options):
+    return compiled(lambda x: max_pool_with_indices(x, *arguments, **options))(
+        x
+    )
+
+
+def unpool(pooled, switches, *arguments, **options):
+    return compiled(lambda *maps: max_unpool(*maps, *arguments, **options))(
+        pooled, switches
+    )
 
 
 def pool_by_hand(x, pool_size, strides, rounding):
@@ -72,12 +81,12 @@ def test_worked_example(data_format):
 def test_of_equal_maxima_the_first_counts():
     """All-zero windows, as after a ReLU; 0 and -0 are equal."""
     for x in (np.zeros((1, 5, 5, 1)), plane([[-0.0, 0.0, 0.0]] * 3)):
-        _, switches = max_pool_with_indices(x.astype("float32"), (3, 2))
+        _, switches = pool(x.astype("float32"), (3, 2))
         width = x.shape[2]
         columns = list(range(0, width, 2))
         assert numpy(switches)[0, 0, :, 0].tolist() == columns
     x = plane([[1, 2, 7], [7, 2, 7]])
-    _, switches = max_pool_with_indices(x, (2, 3))
+    _, switches = pool(x, (2, 3))
     assert numpy(switches).item() == 2
 
 
@@ -103,7 +112,7 @@ def test_pooled_sizes(rounding, strides):
         pooled_size(2, 3, 2, "floor")
     x = np.random.default_rng(0).normal(size=(1, 7, 8, 2)).astype("float32")
     expected = pool_by_hand(x, (3, 2), strides, rounding)
-    found = max_pool_with_indices(x, (3, 2), strides, rounding=rounding)
+    found = pool(x, (3, 2), strides, rounding=rounding)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(numpy(one), other)
 
@@ -113,7 +122,6 @@ pairs = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
 
 @given(sides, pairs, pairs, st.integers(1, 3), st.integers(0, 9))
-@few
 def test_pool_and_unpool_equal_the_definition(
     size, pool_size, strides, channels, seed
 ):
@@ -121,18 +129,18 @@ def test_pool_and_unpool_equal_the_definition(
     # Few values, so that many are equal.
     x = rng.integers(-3, 3, (2, *size, channels)).astype("float32")
     expected = pool_by_hand(x, pool_size, strides, "ceil")
-    pooled, switches = max_pool_with_indices(x, pool_size, strides)
+    pooled, switches = pool(x, pool_size, strides)
     np.testing.assert_array_equal(numpy(pooled), expected[0])
     np.testing.assert_array_equal(numpy(switches), expected[1])
 
     # Its own maxima come back to their places, the rest is zero.
-    back = numpy(max_unpool(pooled, switches, pool_size, strides, size))
+    back = numpy(unpool(pooled, switches, pool_size, strides, size))
     kept = unpool_by_hand(np.ones_like(expected[0]), expected[1], size)
     np.testing.assert_array_equal(back, x * kept)
 
     # Other values: where windows overlap the last is written over the rest.
     values = rng.normal(size=expected[0].shape).astype("float32")
-    found = max_unpool(values, expected[1], pool_size, strides, size)
+    found = unpool(values, expected[1], pool_size, strides, size)
     np.testing.assert_array_equal(
         numpy(found), unpool_by_hand(values, expected[1], size)
     )
@@ -144,11 +152,10 @@ def test_pool_and_unpool_equal_the_definition(
     pairs,
     st.sampled_from(["ceil", "floor"]),
 )
-@few
 def test_equals_pytorch(size, pool_size, strides, rounding):
     torch = pytest.importorskip("torch")
     x = np.random.default_rng(0).normal(size=(1, 2, *size)).astype("float32")
-    pooled, switches = max_pool_with_indices(
+    pooled, switches = pool(
         x, pool_size, strides, rounding=rounding, data_format="channels_first"
     )
     theirs = torch.nn.functional.max_pool2d(
@@ -160,7 +167,7 @@ def test_equals_pytorch(size, pool_size, strides, rounding):
     )
     np.testing.assert_array_equal(numpy(pooled), theirs[0].numpy())
     np.testing.assert_array_equal(numpy(switches), theirs[1].numpy())
-    found = max_unpool(
+    found = unpool(
         pooled,
         switches,
         pool_size,

@@ -24,17 +24,17 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 # So little that a test can see whether Ray's workers wait where it is full.
 os.environ.setdefault("RAY_DEFAULT_OBJECT_STORE_MAX_MEMORY_BYTES", str(2**27))
+# Tests compile far more than they run: on JAX without LLVM's optimization a
+# third faster, without its expensive passes a sixth, with the older emitters
+# up to twice as fast. TensorFlow has the same compiler.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 "
+    "--xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_use_fusion_emitters=false",
+)
 if os.environ.get("KERAS_BACKEND") == "jax":
-    # Tests compile far more than they run: without LLVM's optimization a
-    # third faster, without its expensive passes a sixth, with the older
-    # emitters up to twice as fast, and a sixth again if what one test compiled
-    # serves the others.
-    os.environ.setdefault(
-        "XLA_FLAGS",
-        "--xla_backend_optimization_level=0 "
-        "--xla_llvm_disable_expensive_passes=true "
-        "--xla_cpu_use_fusion_emitters=false",
-    )
+    # A sixth again if what one test compiled serves the others.
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{SCRATCH.name}/jax")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 

@@ -383,8 +383,9 @@ def test_models_that_are_not_exported(tmp_path):
 @pytest.mark.skipif(
     keras.config.backend() != "tensorflow", reason="TensorFlow writes LiteRT."
 )
-def test_quantized(model, tmp_path):
+def test_quantized(tmp_path):
     """Kernels in two bytes or one, not four; each has a scale beside it."""
+    model = randomize(UNet(classes=3, filters=4, depth=2))
     full = keras_seg.export(model, tmp_path / "full.tflite")
     samples = probe_images(None, 3)
     with pytest.raises(ExportError, match="int8 needs `samples`"):

@@ -16,6 +16,7 @@ from keras_seg import training
 from keras_seg.cli.commands import app
 from keras_seg.data import synthetic
 from keras_seg.visualization import save_image
+from tests.pretrained.torchvision.test_convert import LRASPP
 from tests.pretrained.torchvision.test_convert import golden_state
 
 pytestmark = pytest.mark.once
@@ -83,7 +84,7 @@ def desk(tmp_path_factory):
     # PyTorch writes one size.
     keras_seg.export(model, desk / "RUN/best.onnx", size=(64, 64))
     numpy = pytest.importorskip("safetensors.numpy")
-    state = golden_state("deeplabv3_resnet50")
+    state = golden_state(LRASPP)
     numpy.save_file(state, desk / "deeplab.safetensors")
     return desk
 

@@ -61,6 +61,7 @@ def test_objects(number):
     assert without_modules(found) == without_modules(expected)
 
 
+@pytest.mark.once
 def test_model():
     model = keras.saving.load_model(GOLDENS / "saved_model.keras")
     arrays = np.load(GOLDENS / "saved_model.npz")

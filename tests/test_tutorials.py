@@ -35,7 +35,7 @@ TUTORIALS = {
         r"^ASPP 1, 3, 6 field  119, IoU of small disks",
     ),
     "05_fully_connected_crf": (
-        "jax",
+        "torch",
         r"^IoU 0\.8\d+, after the CRF 0\.9",
         r"^brown cup +0\.8\d+ → 0\.[1-7]",
         r"^on others, IoU of the cup: 0\.8\d+ → 0\.9",
@@ -48,7 +48,7 @@ TUTORIALS = {
         r"^from scratch: mean IoU 0\.",
     ),
     "07_rare_classes_void_label_errors": (
-        "tensorflow",
+        "torch",
         r"^balanced: .*, ratio \d\d$",
         r"^loss (\d\.\d+), with other scores under void \1$",
         r"^KS-D003 +error: .*0001.png",

@@ -1,9 +1,11 @@
 """`--config FILE.yaml`: options of a command from a file."""
 
 import dataclasses
+import functools
 
 import pytest
 
+from keras_seg import training
 from keras_seg.cli import fit_options
 from keras_seg.cli.train import train
 from keras_seg.losses.named import LOSSES
@@ -127,6 +129,8 @@ def test_what_help_names():
 def test_time_and_rate(data, invoke, monkeypatch):
     """Measured and fitted; a dry run says what would be."""
     monkeypatch.setattr("keras_seg.training.estimates.STEPS", 3)
+    short = functools.partial(training.find_learning_rate, steps=10)
+    monkeypatch.setattr(training, "find_learning_rate", short)
     options = "--model unet --backbone none --option filters=4 --dry-run"
     result = invoke(
         "train",

@@ -28,6 +28,7 @@ def check(result, out):
     )
 
 
+@pytest.mark.once
 def test_short(invoke, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "TRAIN", 4)
     monkeypatch.setattr(demo, "HELD_OUT", 2)

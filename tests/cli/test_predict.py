@@ -189,6 +189,7 @@ def test_masks_beside_images_are_left_out(run, images, invoke, tmp_path):
     )
 
 
+@pytest.mark.once
 def test_predict_options(model, images, predict_to, tmp_path):
     image, out = images[0], tmp_path / "out"
     options = "--tile 64 --scales 0.5,1 --mirror --crf --batch-size 2".split()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_seg.cli import evaluate_ray
 from keras_seg.cli.altering import altered
 from keras_seg.cli.evaluate_ray import Job as Parts
 from keras_seg.cli.evaluate_ray import evaluate_by_ray
@@ -277,7 +278,7 @@ def test_limits_hold_in_workers(
         evaluate([0])
 
 
-def test_evaluate(cluster, network, invoke, tmp_path):
+def test_evaluate(cluster, network, invoke, tmp_path, monkeypatch):
     """All numbers and pictures, of images of several sizes and void."""
     rng = np.random.default_rng(0)
     sizes = [(40, 50)] * 6 + [(30, 50)] + [(40, 50)] * 5
@@ -299,6 +300,10 @@ def test_evaluate(cluster, network, invoke, tmp_path):
     assert contents(one) == contents(several)
     held_out = from_folder(data, "val", class_table=CLASSES).subset([4, 5])
     job = Parts(str(network), False, None, held_out, 1)
+    # In this process: a worker was heard above.
+    monkeypatch.setattr(
+        evaluate_ray, "spread", lambda make, parts, *_: map(make(), parts)
+    )
     evaluate_by_ray(job, open_network(network).load(), "local", 1, None, print)
     assert held_out.without_data == {1: 200}
     refused = invoke(

@@ -45,6 +45,8 @@ class Training:
 def training(monkeypatch):
     fake = Training()
     monkeypatch.setattr(tuning, "train", fake)
+    # Between trials; no network is left by these.
+    monkeypatch.setattr(tuning.gc, "collect", lambda: None)
     return fake
 
 

@@ -43,9 +43,7 @@ needs_onnx = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def model():
-    model = UNet(classes=3, filters=4, depth=2)
-    randomize(model)
-    return model
+    return randomize(UNet(classes=3, filters=4, depth=1))
 
 
 def written_by(known):
@@ -116,7 +114,7 @@ CASES = [
 @pytest.mark.parametrize("count", [1, 3])
 def test_threshold_and_temperature_are_kept(count, known, size, tmp_path):
     """One score a pixel, or labels: the ids are those of the model."""
-    model = randomize(UNet(classes=count, filters=4, depth=1))
+    model = randomize(UNet(classes=count, filters=2, depth=1))
     if count > 1:
         note(model, multi_label=True)
     threshold = 0.3 if count == 1 else [0.3, 0.5, 0.9]
@@ -223,7 +221,7 @@ def test_few_copies_of_a_large_graph_are_alive(tmp_path, monkeypatch):
 
     monkeypatch.setattr(GraphOptimizerBase, "optimize", optimize)
     most = {}
-    model = UNet(classes=3, filters=4, depth=1)
+    model = UNet(classes=3, filters=2, depth=1)
     gc.disable()
     try:
         for many in (0, model.count_params() + 1):
@@ -385,8 +383,9 @@ def test_models_that_are_not_exported(tmp_path):
 @pytest.mark.skipif(
     keras.config.backend() != "tensorflow", reason="TensorFlow writes LiteRT."
 )
-def test_quantized(model, tmp_path):
+def test_quantized(tmp_path):
     """Kernels in two bytes or one, not four; each has a scale beside it."""
+    model = randomize(UNet(classes=3, filters=4, depth=2))
     full = keras_seg.export(model, tmp_path / "full.tflite")
     samples = probe_images(None, 3)
     with pytest.raises(ExportError, match="int8 needs `samples`"):

@@ -48,15 +48,19 @@ def image(seed=0, size=SIZE):
     return noise.astype("uint8")
 
 
-KINDS = "classes", "one score", "labels"
-
-
-@pytest.mark.parametrize("activation", [None, "probabilities"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "activation"),
+    [
+        ("classes", None),
+        ("classes", "softmax"),
+        pytest.param("one score", None, marks=pytest.mark.once),
+        ("one score", "sigmoid"),
+        ("labels", None),
+        pytest.param("labels", "sigmoid", marks=pytest.mark.once),
+    ],
+)
 def test_the_graph(kind, activation):
     """Against `ScoreForm`, which is of NumPy and outside of any graph."""
-    if activation:
-        activation = "softmax" if kind == "classes" else "sigmoid"
     model = make(kind, classifier_activation=activation)
     form = ScoreForm.of(model, certain=True)
     batch = image()[None].astype("float32")

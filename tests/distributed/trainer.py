@@ -4,6 +4,7 @@ python -m tests.distributed.trainer OUT.json DEVICES [I/N ADDRESS]
 """
 
 import json
+import random
 import sys
 
 import keras
@@ -42,6 +43,15 @@ class Losses(keras.callbacks.Callback):
         self.values.append(float(logs["loss"]))
 
 
+def set_seed():
+    """As `keras.utils.set_random_seed(0)`, which would import TensorFlow."""
+    random.seed(0)
+    if keras.config.backend() == "torch":
+        import torch
+
+        torch.manual_seed(0)
+
+
 def pairs():
     """22 images, some of them mostly void."""
     images, masks = synthetic.membranes(22, size=32)
@@ -51,11 +61,9 @@ def pairs():
 
 
 def small_fcn(seed=0):
-    x = image = keras.Input((None, None, 3))
-    for filters in (16, 32):
-        x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-        x = BatchNorm()(x)
-        x = keras.layers.ReLU()(x)
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(8, 3, padding="same", use_bias=False)(image)
+    x = keras.layers.ReLU()(BatchNorm()(x))
     model = keras.Model(image, keras.layers.Conv2D(2, 1)(x))
     draw = np.random.default_rng(seed)
     for kernel in model.weights:
@@ -78,7 +86,7 @@ def small_vit():
 
 def train_vit(engine):
     """The loss of three steps, and the bytes that each device holds."""
-    keras.utils.set_random_seed(0)
+    set_seed()
     with engine.scope():
         model = small_vit()
         draw = np.random.default_rng(0)
@@ -98,7 +106,7 @@ def train_vit(engine):
 
 def train_dropout(engine):
     """How often each value was kept, in a step of an image a device."""
-    keras.utils.set_random_seed(0)
+    set_seed()
     image = keras.Input((16, 16, 1))
     with engine.scope():
         x = keras.layers.Dropout(0.5)(image)
@@ -124,7 +132,7 @@ def train_steps(engine, mixed=False, **options):
 
     `mixed`: by mixed precision, and with a teacher.
     """
-    keras.utils.set_random_seed(0)
+    set_seed()
     data = pairs()
     batches = Batches(
         data[:18], 4, [RandomCrop(16), RandomFlip()], shuffle=True

@@ -26,6 +26,7 @@ def model():
     return model
 
 
+@pytest.mark.once
 def test_classes_are_kept(model, tmp_path):
     model.save(tmp_path / "a.keras")
     dense = surgery.set_output_stride(model, 8)

@@ -68,7 +68,10 @@ def test_recurrence(pairs):
 
 
 @pytest.mark.filterwarnings("ignore:Only:keras_seg.runs.RunWarning")
-@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+@pytest.mark.parametrize(
+    "policy",
+    [pytest.param("float32", marks=pytest.mark.once), "mixed_float16"],
+)
 def test_a_run_validates_and_saves_the_average(pairs, tmp_path, policy):
     """The raw weights go on being trained; the files have the averages."""
     weights = Weights()

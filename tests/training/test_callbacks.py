@@ -29,6 +29,7 @@ def compiled():
     return model
 
 
+@pytest.mark.once
 def test_fit_of_ones_own(tmp_path):
     """Two epochs at once, and one after the other, end alike."""
     images, masks = synthetic.membranes(4, size=32)

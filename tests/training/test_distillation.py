@@ -76,6 +76,7 @@ SETTINGS = Settings(
 )
 
 
+@pytest.mark.once
 @pytest.mark.filterwarnings("ignore:Only:keras_seg.runs.RunWarning")
 def test_a_run_with_a_teacher(tmp_path):
     """It goes on with its teacher, and its models are plain ones."""

@@ -40,6 +40,7 @@ def pairs():
     return list(zip(*synthetic.membranes(4, size=32), strict=True))
 
 
+@pytest.mark.once
 def test_one_score(pairs, tmp_path):
     """From the settings to a saved model that knows its threshold."""
     table = synthetic.MEMBRANE_CLASSES

@@ -130,6 +130,7 @@ def assert_class_history(run, history):
     assert np.nanmean(ious) == pytest.approx(best, abs=1e-3)
 
 
+@pytest.mark.once
 def test_patience(pairs, tmp_path, monkeypatch):
     """The best epoch is the first, two more follow; no more when it goes on."""
     settings = change(learning_rate=1e-12, epochs=9, patience=2)
@@ -149,6 +150,7 @@ def test_patience(pairs, tmp_path, monkeypatch):
         fit(settings, pairs[:2])
 
 
+@pytest.mark.once
 def test_half_precision(pairs, tmp_path):
     """Layers compute in bfloat16; weights and logits are float32."""
     before = keras.config.dtype_policy()
@@ -171,6 +173,7 @@ def _killed(*args):
     raise KeyboardInterrupt
 
 
+@pytest.mark.once
 def test_without_a_folder(pairs, whole):
     """Another seed; validation images of two sizes; a callback of one's own.
 
@@ -189,6 +192,7 @@ def test_without_a_folder(pairs, whole):
 
 
 # What draws the samples says so, too.
+@pytest.mark.once
 @pytest.mark.filterwarnings("ignore:.* are NaN or infinite:UserWarning")
 def test_divergence(tmp_path, pairs):
     out = tmp_path / "run"

@@ -24,7 +24,7 @@ from tests.data.readers.whole import LAYOUTS
 
 pytestmark = pytest.mark.once
 
-CASES = int(os.environ.get("KERAS_SEG_FUZZ", 40))
+CASES = int(os.environ.get("KERAS_SEG_FUZZ", 20))
 SECONDS, BYTES = 20, 2**30
 
 junk = st.sampled_from(

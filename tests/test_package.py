@@ -14,7 +14,6 @@ from keras_seg import applications
 from keras_seg import optimizers
 from tests.networks import randomize
 
-
 # Of Keras's backends, the one that is imported fastest.
 NUMPY = {"KERAS_BACKEND": "numpy"}
 

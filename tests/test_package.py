@@ -12,10 +12,11 @@ import pytest
 import keras_seg
 from keras_seg import applications
 from keras_seg import optimizers
+from keras_seg.lazy import is_installed
 from tests.networks import randomize
 
-# Of Keras's backends, the one that is imported fastest.
-NUMPY = {"KERAS_BACKEND": "numpy"}
+# Of Keras's backends, the one that is imported fastest; it needs JAX.
+NUMPY = {"KERAS_BACKEND": "numpy"} if is_installed("jax") else {}
 
 
 def fresh(code, *arguments, **environment):

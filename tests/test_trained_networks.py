@@ -42,9 +42,8 @@ def test_photographs_are_named(name, first, request, data_dir):
     assert all(set(best) & set(known) for best, known in found)
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param("lite0", marks=pytest.mark.once), "mobilenet"]
-)
+@pytest.mark.once
+@pytest.mark.parametrize("name", ["lite0", "mobilenet"])
 def test_surgery_is_exact(name, request, photo):
     """At output stride 8, and as a convolutional classifier."""
     model = request.getfixturevalue(name)
@@ -62,14 +61,8 @@ def test_surgery_is_exact(name, request, photo):
     assert relative_difference(found, expected) < 1e-5
 
 
-@pytest.mark.parametrize(
-    "builder",
-    [
-        pytest.param(FCN8s, marks=pytest.mark.once),
-        pytest.param(UNet, marks=pytest.mark.once),
-        DeepLabV3Plus,
-    ],
-)
+@pytest.mark.once
+@pytest.mark.parametrize("builder", [FCN8s, UNet, DeepLabV3Plus])
 def test_a_step_of_training(builder, lite0):
     model = builder(lite0, None, classes=3)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -22,6 +22,7 @@ from keras_seg.inference import predict
 from keras_seg.inference import predict_batch
 from keras_seg.inference.keras_models import ids_network
 from keras_seg.inference.scores import predict_scores
+from keras_seg.layers import Preprocess
 from tests.networks import asked
 from tests.networks import echo
 from tests.networks import randomize
@@ -440,7 +441,9 @@ def test_one_size_only_and_several_outputs():
 
 
 def test_an_image_of_floats_from_0_to_1_is_warned_of():
-    model = randomize(UNet("mobilenet_v2", classes=3, weights=None))
+    colors = keras.Input((None, None, 3))
+    scores = keras.layers.Conv2D(3, 1)(Preprocess("torch")(colors))
+    model = randomize(keras.Model(colors, scores))
     image = np.random.default_rng(0).uniform(0, 1, (32, 32, 3))
     predict(model, 255 * image)
     with pytest.warns(UserWarning, match="multiply by 255"):

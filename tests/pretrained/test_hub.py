@@ -112,10 +112,9 @@ def test_a_preset(make, name, preset, tmp_path):
     expected = segmenter.predict(image.astype("float32"), verbose=0)
     # Measured: 3e-7 to 9e-7 on the three backends.
     assert relative_difference(outputs(model, image), expected) < 1e-5
-    for height, width in ((33, 50), (150, 40)):
-        image = np.random.default_rng(0).integers(0, 256, (1, height, width, 3))
-        found = outputs(model, image)
-        assert found.shape == (1, height, width, len(known.class_table))
+    image = np.random.default_rng(0).integers(0, 256, (1, 150, 33, 3))
+    found = outputs(model, image)
+    assert found.shape == (1, 150, 33, len(known.class_table))
     model.save(tmp_path / "model.keras")
     saved = keras.models.load_model(tmp_path / "model.keras")
     assert relative_difference(outputs(saved, image), found) < 1e-6

@@ -47,16 +47,24 @@ def norms_of(model):
     ]
 
 
-@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
-@pytest.mark.parametrize("kind", LAYERS)
-@pytest.mark.parametrize("norm", [{}, {"scale": False}, {"center": False}])
+@pytest.mark.parametrize(
+    ("kind", "norm", "data_format"),
+    [
+        *((kind, {}, "channels_last") for kind in LAYERS),
+        ("conv", {"scale": False}, "channels_last"),
+        ("dense", {"center": False}, "channels_last"),
+        ("conv", {"center": False}, "channels_first"),
+        ("no bias", {"center": False}, "channels_first"),
+        ("transposed", {"scale": False}, "channels_first"),
+        ("depthwise", {"center": False}, "channels_first"),
+        ("separable", {"scale": False}, "channels_first"),
+        ("atrous", {}, "channels_first"),
+    ],
+)
 def test_folding_of_every_layer(kind, norm, data_format):
     layer_class, options = LAYERS[kind]
     first = data_format == "channels_first"
-    if kind == "dense":
-        if first:
-            pytest.skip("dense layers have their channels last")
-    else:
+    if kind != "dense":  # Its channels are last.
         options = {**options, "data_format": data_format}
     image = keras.Input((3, None, None) if first else (None, None, 3))
     x = layer_class(name="layer", **options)(image)
@@ -181,8 +189,10 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("scale", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "scale"),
+    [*((kind, True) for kind in KINDS), ("conv", False), ("separable", False)],
+)
 def test_every_kind_of_layer(kind, scale):
     image = keras.Input((8, 10, 3))
     layer = KINDS[kind]()

@@ -29,8 +29,12 @@ def layers_with_weights(model):
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: FCN8s(tiny_vgg(), classes=4),
-        lambda: UNet(classes=4, filters=4, depth=2),
+        pytest.param(
+            lambda: FCN8s(tiny_vgg(), classes=4), marks=pytest.mark.once
+        ),
+        pytest.param(
+            lambda: UNet(classes=4, filters=4, depth=2), marks=pytest.mark.once
+        ),
         lambda: DeepLabV3(tiny_resnet(), classes=4, auxiliary=True),
     ],
 )

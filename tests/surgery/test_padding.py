@@ -26,9 +26,9 @@ def test_as_networks_of_known_sizes(name):
     """Keras's own padding, where it knows the size, is the reference."""
     model = application(name, include_top=False)
     fitted = pad_by_parity(model)
-    sizes = [(64, 96), (65, 97), (75, 50)]
+    sizes = [(64, 97), (75, 50)]
     if name == "MobileNet":
-        sizes = sizes[:1]  # It takes every map for even.
+        sizes = [(64, 96)]  # It takes every map for even.
     for size in sizes:
         builder = getattr(keras.applications, name)
         known = builder(include_top=False, weights=None, input_shape=(*size, 3))

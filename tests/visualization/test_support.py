@@ -28,11 +28,14 @@ def stack(rates, size=64):
 @pytest.mark.parametrize(
     "rates, pixels, side",
     [
-        ((1,), 9, 3),
-        ((3,), 9, 7),  # As wide as a 7×7 kernel; the lecture's equation.
-        ((1, 1, 1), 49, 7),
-        ((12,), 9, 25),  # 9 of 625 positions.
-        ((2, 2, 2), 49, 13),  # Gridding: a quarter of 169.
+        pytest.param((1,), 9, 3, marks=pytest.mark.once),
+        # As wide as a 7×7 kernel; the lecture's equation.
+        ((3,), 9, 7),
+        pytest.param((1, 1, 1), 49, 7, marks=pytest.mark.once),
+        # 9 of 625 positions.
+        pytest.param((12,), 9, 25, marks=pytest.mark.once),
+        # Gridding: a quarter of 169.
+        pytest.param((2, 2, 2), 49, 13, marks=pytest.mark.once),
         ((1, 2, 3), 169, 13),  # No holes are left.
     ],
 )

@@ -6,7 +6,7 @@ __all__ = ["compiled"]
 
 
 def compiled(function):
-    """The function, which JAX compiles whole: five times as fast."""
+    """The function, which JAX compiles whole."""
     if keras.backend.backend() != "jax":
         return function
     import jax

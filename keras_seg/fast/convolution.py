@@ -20,7 +20,6 @@ from keras_seg.ops.backend import same_floats
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.ops.backend import torch_can
 from keras_seg.ops.padding import explicit_same
-from keras_seg.ops.padding import pad_spatial
 from keras_seg.ops.padding import windows
 
 __all__ = [
@@ -47,7 +46,8 @@ def conv(
     JAX on a CPU: a kernel of one tap is one matrix product; a convolution
     without padding and stride gets one row of zeros below the map, and the
     row of results that comes of it is dropped, because XLA convolves padded
-    maps several times faster. PyTorch: its own convolution, without copies.
+    maps several times faster; the gradient for the kernel is our own, see
+    `jax_convolution`. PyTorch: its own convolution, without copies.
     Elsewhere: Keras's.
 
     Args:
@@ -73,10 +73,9 @@ def conv(
     [3.0, 9.0, 9.0]
     """
     x, kernel = same_floats(x, kernel)
-    axes = rows, columns = spatial_axes(data_format)
     strides, dilation_rate = tuple(strides), tuple(dilation_rate)
     backend = keras.config.backend()
-    sizes = [x.shape[axis] for axis in axes]
+    sizes = [x.shape[axis] for axis in spatial_axes(data_format)]
     plain = kernel.shape[2] == x.shape[channel_axis(data_format)] and all(
         isinstance(size, int) for size in sizes
     )
@@ -93,15 +92,21 @@ def conv(
             strides=strides,
             bias=bias,
         )
-    row_more = False
     if backend == "jax" and plain and on_cpu(x):
         one_tap = tuple(kernel.shape[:2]) == (1, 1)
         if one_tap and data_format == "channels_last":
             y = _product(x[:, :: strides[0], :: strides[1]], kernel)
             return add_bias(y, bias, data_format)
-        row_more = padding == "valid" and strides == (1, 1)
-    if row_more:
-        x = pad_spatial(x, (0, 1), (0, 0), data_format)
+        pads, counts = windows(
+            sizes, kernel.shape[:2], strides, dilation_rate, padding
+        )
+        if min(counts) > 0:
+            from keras_seg.fast.jax_convolution import jax_conv
+            from keras_seg.fast.jax_depthwise import Geometry
+
+            geometry = Geometry(pads, counts, strides, dilation_rate)
+            y = jax_conv(x, kernel, geometry, data_format)
+            return add_bias(y, bias, data_format)
     if padding == "same":
         x, padding = explicit_same(
             x, kernel.shape[:2], strides, dilation_rate, data_format
@@ -116,8 +121,6 @@ def conv(
         data_format=data_format,
         dilation_rate=dilation_rate,
     )
-    if row_more:
-        y = y[(slice(None),) * rows + (slice(-1),)]
     return add_bias(y, bias, data_format)
 
 

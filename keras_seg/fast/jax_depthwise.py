@@ -15,7 +15,7 @@ import jax
 from jax import lax
 from jax import numpy as jnp
 
-__all__ = ["Geometry", "jax_depthwise_conv"]
+__all__ = ["Geometry", "edged", "jax_depthwise_conv", "places"]
 
 # So many images are unrolled in a step of the gradient for the kernel.
 UNROLLED = 8
@@ -73,7 +73,7 @@ def _conv(x, kernel, geometry):
             _inside(tap, axis, x.shape[axis + 1], geometry)
             for axis, tap in enumerate((i, j))
         )
-        seen = _edged(x[:, rows, columns], ((*above, 0), (*beside, 0)))
+        seen = edged(x[:, rows, columns], ((*above, 0), (*beside, 0)))
         products.append(seen * kernel[i, j])
     return functools.reduce(jnp.add, products)
 
@@ -94,10 +94,10 @@ _conv.defvjp(_forward, _backward)
 
 
 def _padded(x, geometry):
-    return _edged(x, [(*pads, 0) for pads in geometry.pads])
+    return edged(x, [(*pads, 0) for pads in geometry.pads])
 
 
-def _edged(x, edges):
+def edged(x, edges):
     """Zeros before, after and between; fewer than none crops."""
     zero = jnp.zeros((), x.dtype)
     return lax.pad(x, zero, ((0, 0, 0), *edges, (0, 0, 0)))
@@ -111,13 +111,13 @@ def _sum_of_taps(x, kernel, geometry):
     height, width = geometry.counts
     products = []
     for i, j in _taps(kernel):
-        rows = _places(i, height, 0, geometry)
-        columns = _places(j, width, 1, geometry)
+        rows = places(i, height, 0, geometry)
+        columns = places(j, width, 1, geometry)
         products.append(x[:, rows, columns] * kernel[i, j])
     return functools.reduce(jnp.add, products)
 
 
-def _places(tap, count, axis, geometry):
+def places(tap, count, axis, geometry):
     """What a tap sees of an axis, one position for each window."""
     start, stride = tap * geometry.rates[axis], geometry.strides[axis]
     return slice(start, start + (count - 1) * stride + 1, stride)
@@ -158,7 +158,7 @@ def _gradient_for_map(upstream, kernel, shape, geometry):
             last = first + (counts[axis] - 1) * strides[axis]
             after = shape[axis + 1] - 1 - last
             edges.append((first, after, strides[axis] - 1))
-        products.append(_edged(upstream, edges) * kernel[tap])
+        products.append(edged(upstream, edges) * kernel[tap])
     return functools.reduce(jnp.add, products)
 
 
@@ -188,7 +188,7 @@ def _gradient_for_kernel(upstream, x, kernel_shape, geometry):
         ]
         new = []
         for total, (i, j) in zip(sums, taps, strict=True):
-            seen = rows[i][:, _places(j, width, 1, geometry)]
+            seen = rows[i][:, places(j, width, 1, geometry)]
             for n in range(images):
                 total += seen[n] * errors[n]
             new.append(total)

@@ -12,6 +12,7 @@ from keras_seg.fast.convolution import lay_out_kernel
 from keras_seg.fast.depthwise import depthwise_conv
 from keras_seg.ops.backend import add_bias
 from keras_seg.ops.backend import is_portable
+from keras_seg.ops.backend import on_cpu
 from keras_seg.ops.backend import same_floats
 from keras_seg.ops.backend import spatial_axes
 from keras_seg.ops.padding import pad_spatial
@@ -64,6 +65,8 @@ class Conv(keras.layers.Conv2D):
 class ConvTranspose(keras.layers.Conv2DTranspose):
     """`keras.layers.Conv2DTranspose` with the bias added as in `Conv`.
 
+    On JAX's CPU it is faster where strides are as large as the kernel.
+
     Example:
 
     >>> import numpy as np
@@ -74,15 +77,23 @@ class ConvTranspose(keras.layers.Conv2DTranspose):
 
     def call(self, inputs):
         x, kernel = same_floats(inputs, self.kernel)
-        x = ops.conv_transpose(
-            x,
-            kernel,
-            strides=self.strides,
-            padding=self.padding,
-            output_padding=self.output_padding,
-            data_format=self.data_format,
-            dilation_rate=self.dilation_rate,
+        in_blocks = self.strides == self.kernel_size and (
+            self.output_padding is None and max(self.dilation_rate) == 1
         )
+        if in_blocks and keras.config.backend() == "jax" and on_cpu(x):
+            from keras_seg.fast.jax_convolution import jax_conv_in_blocks
+
+            x = jax_conv_in_blocks(x, kernel, self.data_format)
+        else:
+            x = ops.conv_transpose(
+                x,
+                kernel,
+                strides=self.strides,
+                padding=self.padding,
+                output_padding=self.output_padding,
+                data_format=self.data_format,
+                dilation_rate=self.dilation_rate,
+            )
         return _activated(self, add_bias(x, _bias(self), self.data_format))
 
 

@@ -1,4 +1,4 @@
-"""Prediction of Keras models: ids, compiled sizes, finite weights."""
+"""Prediction of Keras models: ids, each backend's way, finite weights."""
 
 import warnings
 import weakref
@@ -13,11 +13,7 @@ from keras_seg.surgery.tta import first_output
 
 __all__ = ["check_weights", "ids_network", "prepare"]
 
-# How many sizes of images a network may be compiled for, on JAX.
-MOST_SIZES = 32
-
 _IDS_NETWORKS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
-_SIZES: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 _LAST_WEIGHTS: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
@@ -62,29 +58,15 @@ class _Ids(keras.layers.Layer):
         return found if self.form.multi_label else found[..., 0]
 
 
-def prepare(model: keras.Model, images: NDArray) -> None:
-    """Prepares a model for the batch `images`, which is predicted next.
-
-    PyTorch: operations are replayed, see `torch_replay`. JAX compiles each
-    size, which takes 10 to 20 MB; since it cannot drop one size, all are
-    dropped when there are `MOST_SIZES`.
-    """
+def prepare(model: keras.Model) -> None:
+    """Gives a model the `predict_function` that is fastest on its backend."""
     if keras.config.backend() == "torch":
-        from keras_seg.inference.torch_replay import Replay
-
-        own = not type(model).__module__.startswith("keras.")
-        if own or model.run_eagerly or model.jit_compile:
-            return
-        if not isinstance(model.predict_function, Replay):
-            model.predict_function = Replay(model)
-    if keras.config.backend() != "jax":
+        from keras_seg.inference.torch_replay import predict_function
+    elif keras.config.backend() == "jax":
+        from keras_seg.inference.jax_programs import predict_function
+    else:
         return
-    compiled = _SIZES.setdefault(model, set())
-    size = (images.shape, images.dtype)
-    if size not in compiled and len(compiled) == MOST_SIZES:
-        model.make_predict_function(force=True)
-        compiled.clear()
-    compiled.add(size)
+    model.predict_function = predict_function(model)
 
 
 def check_weights(model: keras.Model, again: bool) -> None:

@@ -115,7 +115,7 @@ def _predict(model: Model, images: NDArray) -> Any:
     if is_keras(model):
         from keras_seg.inference.keras_models import prepare
 
-        prepare(model, images)
+        prepare(model)
     if _takes_channels_first(model):
         images = np.moveaxis(images, -1, 1)
     # `predict` would build a pipeline at every call, and calling the model

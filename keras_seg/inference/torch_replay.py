@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 from torch.utils.weak import WeakTensorKeyDictionary
 
-__all__ = ["Replay"]
+__all__ = ["Replay", "predict_function"]
 
 # Sizes of images that are recorded.
 MOST_SIZES = 32
@@ -38,6 +38,15 @@ LEAVING = {
     torch.Tensor.__dlpack__,
     torch.Tensor.data_ptr,
 }
+
+
+def predict_function(model: keras.Model) -> Any:
+    """The one that a model has, or a `Replay` in its place."""
+    known = model.predict_function
+    own = not type(model).__module__.startswith("keras.")
+    if own or model.run_eagerly or model.jit_compile:
+        return known
+    return known if isinstance(known, Replay) else Replay(model)
 
 
 class Replay:

@@ -131,15 +131,16 @@ def test_max_pool_equals_keras(size, pool_size, strides, padding, data_format):
 
 
 @pytest.mark.parametrize("data_format", FORMATS)
-def test_transposed_equals_keras(data_format):
+@pytest.mark.parametrize("taps", [2, (3, 2), 3])
+def test_transposed_equals_keras(taps, data_format):
     for padding in ("same", "valid"):
         check_as_keras(
             ConvTranspose,
             keras.layers.Conv2DTranspose,
             4,
             14,  # As many filters as columns: 2 times 4 + 3.
-            2,
-            strides=2,
+            taps,
+            strides=2 if taps == 3 else taps,
             padding=padding,
             data_format=data_format,
         )
@@ -170,6 +171,14 @@ def test_several_filters_for_a_channel():
 
 
 @pytest.mark.parametrize(
+    ("ours", "theirs", "filters"),
+    [
+        (DepthwiseConv, keras.layers.DepthwiseConv2D, ()),
+        # More than are left to XLA.
+        (Conv, keras.layers.Conv2D, (20,)),
+    ],
+)
+@pytest.mark.parametrize(
     ("batch", "taps", "stride", "rate", "padding", "data_format"),
     [
         (1, 3, 1, 1, "same", "channels_last"),
@@ -181,8 +190,8 @@ def test_several_filters_for_a_channel():
         (2, 1, 2, 1, "same", "channels_last"),
     ],
 )
-def test_depthwise_gradients_equal_keras(
-    batch, taps, stride, rate, padding, data_format
+def test_gradients_equal_keras(
+    ours, theirs, filters, batch, taps, stride, rate, padding, data_format
 ):
     rng = np.random.default_rng(batch)
     images = rng.normal(size=(batch, 9, 12, 3)).astype("float32")
@@ -195,8 +204,8 @@ def test_depthwise_gradients_equal_keras(
         "data_format": data_format,
     }
     layers = [
-        kind(taps, use_bias=False, **options)
-        for kind in (DepthwiseConv, keras.layers.DepthwiseConv2D)
+        kind(*filters, taps, use_bias=False, **options)
+        for kind in (ours, theirs)
     ]
     for layer in layers:
         layer.build(images.shape)
@@ -212,8 +221,8 @@ def test_depthwise_gradients_equal_keras(
         )
 
     # The sums of the kernel are of up to 1,300 products.
-    for ours, theirs in zip(*map(gradients, layers), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-4)
+    for found, expected in zip(*map(gradients, layers), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
 
 
 @torch_only

@@ -17,7 +17,6 @@ from keras_seg.data import DataError
 from keras_seg.data.augment import MEAN_COLOR
 from keras_seg.inference import Tiles
 from keras_seg.inference import evaluate
-from keras_seg.inference import keras_models
 from keras_seg.inference import predict
 from keras_seg.inference import predict_batch
 from keras_seg.inference.keras_models import ids_network
@@ -163,26 +162,6 @@ def test_weights_that_are_no_numbers_are_warned_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         predict(model, image)  # Said before, and cheap from then on.
-
-
-@pytest.mark.skipif(
-    keras.config.backend() != "jax", reason="compiles for each size"
-)
-def test_few_sizes_are_kept_compiled(monkeypatch):
-    """XLA says which of its programs are alive; ids are right all the time."""
-    import jax
-
-    def compiled():
-        gc.collect()
-        return len(jax.devices()[0].client.live_executables())
-
-    monkeypatch.setattr(keras_models, "MOST_SIZES", 2)
-    model, counts = echo(), []
-    for size in range(1, 8):
-        ids = np.random.default_rng(size).integers(0, 3, (size, 7))
-        np.testing.assert_array_equal(predict(model, image_of(ids)), ids)
-        counts.append(compiled())
-    assert max(counts[3:]) <= max(counts[:3]) + 1, counts
 
 
 def test_batch():

@@ -41,6 +41,8 @@ When each can go, to be tried with every new release of Keras:
 * JAX, `Conv`: when XLA convolves without padding as fast as with it, on a
   CPU, and takes one tap for a matrix product. `benchmarks/README.md`,
   "sliding_window.py", has the flag that brings back XLA's older convolution.
+  Its gradients, and those of `ConvTranspose`: when XLA derives them as fast as
+  the products of `jax_convolution`.
 * JAX, `DepthwiseConv`: with [jax#23713](
   https://github.com/jax-ml/jax/issues/23713), which is open.
 * `atrous_conv`: no backend skips the taps that lie outside the map.

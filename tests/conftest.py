@@ -20,6 +20,9 @@ SCRATCH = tempfile.TemporaryDirectory(
 os.environ.setdefault("KERAS_HOME", SCRATCH.name)
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# TensorFlow leaves it out on a CPU without AVX-512, and then has no
+# convolution with channels first.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
 # So little that a test can see whether Ray's workers wait where it is full.

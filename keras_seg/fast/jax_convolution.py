@@ -3,17 +3,16 @@
 XLA takes that gradient as a convolution by a kernel as large as the map. One
 product of matrices for each tap of the kernel takes 0.1 to 0.9 of its time on
 a CPU, but for few filters up to twice as much; the gradients of a transposed
-convolution in blocks take 0.03 to 0.08 (benchmarks/README.md).
+convolution in blocks take 0.03 to 0.08 (benchmarks/README.md). JAX refuses
+forward-mode derivatives of a function with a gradient of its own.
 """
-
-import itertools
 
 import jax
 from jax import lax
 from jax import numpy as jnp
 
-from keras_seg.fast.jax_depthwise import edged
-from keras_seg.fast.jax_depthwise import places
+from keras_seg.fast.jax_depthwise import padded
+from keras_seg.fast.jax_depthwise import seen_by_taps
 from keras_seg.ops.backend import spatial_axes
 
 __all__ = ["jax_conv", "jax_conv_in_blocks"]
@@ -77,26 +76,19 @@ _conv.defvjp(_forward, _backward)
 
 def _gradient_for_kernel(upstream, x, kernel, geometry, data_format):
     """The product of what each tap saw and of the gradient of the maps."""
-    rows, columns, channels, filters = kernel.shape
     if data_format == "channels_first":
         x, upstream = (jnp.moveaxis(maps, 1, -1) for maps in (x, upstream))
-    x = edged(x, [(*pads, 0) for pads in geometry.pads])
+    *_, channels, filters = kernel.shape
     upstream = upstream.reshape(-1, filters)
-    products = []
-    for i, j in itertools.product(range(rows), range(columns)):
-        seen = x[
-            :,
-            places(i, geometry.counts[0], 0, geometry),
-            places(j, geometry.counts[1], 1, geometry),
-        ]
-        products.append(
-            lax.dot_general(
-                seen.reshape(-1, channels),
-                upstream,
-                (((0,), (0,)), ((), ())),
-                preferred_element_type="float32",
-            )
+    products = [
+        lax.dot_general(
+            seen.reshape(-1, channels),
+            upstream,
+            (((0,), (0,)), ((), ())),
+            preferred_element_type="float32",
         )
+        for seen in seen_by_taps(padded(x, geometry), kernel, geometry)
+    ]
     return jnp.stack(products).reshape(kernel.shape).astype(kernel.dtype)
 
 

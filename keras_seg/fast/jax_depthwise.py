@@ -15,7 +15,7 @@ import jax
 from jax import lax
 from jax import numpy as jnp
 
-__all__ = ["Geometry", "edged", "jax_depthwise_conv", "places"]
+__all__ = ["Geometry", "jax_depthwise_conv", "padded", "seen_by_taps"]
 
 # So many images are unrolled in a step of the gradient for the kernel.
 UNROLLED = 8
@@ -66,14 +66,14 @@ def jax_depthwise_conv(x, kernel, geometry, data_format):
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def _conv(x, kernel, geometry):
     if geometry.strides == (1, 1):
-        return _sum_of_taps(_padded(x, geometry), kernel, geometry)
+        return _sum_of_taps(padded(x, geometry), kernel, geometry)
     products = []
     for i, j in _taps(kernel):
         (rows, above), (columns, beside) = (
             _inside(tap, axis, x.shape[axis + 1], geometry)
             for axis, tap in enumerate((i, j))
         )
-        seen = edged(x[:, rows, columns], ((*above, 0), (*beside, 0)))
+        seen = _edged(x[:, rows, columns], ((*above, 0), (*beside, 0)))
         products.append(seen * kernel[i, j])
     return functools.reduce(jnp.add, products)
 
@@ -93,11 +93,12 @@ def _backward(geometry, saved, upstream):
 _conv.defvjp(_forward, _backward)
 
 
-def _padded(x, geometry):
-    return edged(x, [(*pads, 0) for pads in geometry.pads])
+def padded(x, geometry):
+    """The map with the zeros around it."""
+    return _edged(x, [(*pads, 0) for pads in geometry.pads])
 
 
-def edged(x, edges):
+def _edged(x, edges):
     """Zeros before, after and between; fewer than none crops."""
     zero = jnp.zeros((), x.dtype)
     return lax.pad(x, zero, ((0, 0, 0), *edges, (0, 0, 0)))
@@ -107,17 +108,21 @@ def _taps(kernel):
     return itertools.product(*map(range, kernel.shape[:2]))
 
 
-def _sum_of_taps(x, kernel, geometry):
+def seen_by_taps(x, kernel, geometry):
+    """What each tap sees of a padded map, a position for each window."""
     height, width = geometry.counts
-    products = []
     for i, j in _taps(kernel):
-        rows = places(i, height, 0, geometry)
-        columns = places(j, width, 1, geometry)
-        products.append(x[:, rows, columns] * kernel[i, j])
-    return functools.reduce(jnp.add, products)
+        rows = _places(i, height, 0, geometry)
+        yield x[:, rows, _places(j, width, 1, geometry)]
 
 
-def places(tap, count, axis, geometry):
+def _sum_of_taps(x, kernel, geometry):
+    seen = seen_by_taps(x, kernel, geometry)
+    weights = (kernel[tap] for tap in _taps(kernel))
+    return functools.reduce(jnp.add, map(jnp.multiply, seen, weights))
+
+
+def _places(tap, count, axis, geometry):
     """What a tap sees of an axis, one position for each window."""
     start, stride = tap * geometry.rates[axis], geometry.strides[axis]
     return slice(start, start + (count - 1) * stride + 1, stride)
@@ -158,7 +163,7 @@ def _gradient_for_map(upstream, kernel, shape, geometry):
             last = first + (counts[axis] - 1) * strides[axis]
             after = shape[axis + 1] - 1 - last
             edges.append((first, after, strides[axis] - 1))
-        products.append(edged(upstream, edges) * kernel[tap])
+        products.append(_edged(upstream, edges) * kernel[tap])
     return functools.reduce(jnp.add, products)
 
 
@@ -168,7 +173,7 @@ def _gradient_for_kernel(upstream, x, kernel_shape, geometry):
     The products of a row are added up in place, column by column: XLA adds
     whole arrays fast, and the numbers of one array slowly.
     """
-    x = _padded(x, geometry)
+    x = padded(x, geometry)
     taps = list(itertools.product(*map(range, kernel_shape[:2])))
     height, width = geometry.counts
     batch = x.shape[0]
@@ -188,7 +193,7 @@ def _gradient_for_kernel(upstream, x, kernel_shape, geometry):
         ]
         new = []
         for total, (i, j) in zip(sums, taps, strict=True):
-            seen = rows[i][:, places(j, width, 1, geometry)]
+            seen = rows[i][:, _places(j, width, 1, geometry)]
             for n in range(images):
                 total += seen[n] * errors[n]
             new.append(total)

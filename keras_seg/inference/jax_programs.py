@@ -1,13 +1,14 @@
 """A program of XLA for each size of images, with XLA's older convolution.
 
-On a CPU, XLA computes convolutions by YNNPACK since JAX 0.10, and by Eigen if
+On a CPU, XLA computes convolutions by YNNPACK in JAX 0.10.2, and by Eigen if
 it is asked to. By Eigen FCN-8s on VGG16 takes 0.79 of the time, DeepLab v3 on
 ResNet-50 0.97, on MobileNetV3 1.0 (two threads of an AMD EPYC, at 500×500 and
-513×513; JAX 0.10.2), but its gradients twice the time: it is for prediction
-alone. It can go when YNNPACK is as fast.
+513×513), but a step of training of MobileNetV3's 1.9 times as long: it is for
+prediction alone. It can go when YNNPACK is as fast.
 """
 
 import functools
+import itertools
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
@@ -26,10 +27,7 @@ EIGEN = {"xla_cpu_experimental_ynn_fusion_type": ""}
 def predict_function(model: keras.Model) -> Any:
     """The one that a model has, or `Programs` in its place."""
     known = model.predict_function
-    spread = keras.distribution.distribution() is not None
-    if spread or model.run_eagerly or model.steps_per_execution > 1:
-        return known
-    if keras.config.is_nnx_enabled() or not model.jit_compile:
+    if model.run_eagerly or not model.jit_compile:
         return known
     return known if isinstance(known, Programs) else Programs(model)
 
@@ -37,7 +35,8 @@ def predict_function(model: keras.Model) -> Any:
 class Programs:
     """A `predict_function` of a model that keeps few programs.
 
-    Keras's keeps those of all sizes that it has seen.
+    Keras's keeps those of all sizes that it has seen. What Keras compiles in
+    a way of its own, it still does, with a function for each size.
 
     Args:
         model: `keras.Model` on the JAX backend.
@@ -50,15 +49,25 @@ class Programs:
     def __call__(self, state: Any, batches: Iterator) -> Any:
         data = next(batches)
         sizes = ((x.shape, str(x.dtype)) for x in jax.tree.leaves(data))
-        return self._program(*sizes)(state, data)
+        program = self._program(*sizes)
+        return program(state, itertools.chain([data], batches))
 
     def _new(self, *sizes: tuple[tuple[int, ...], str]) -> Callable:
         # JAX drops what it compiled with the function it compiled.
+        model = self._model
+        spread = keras.distribution.distribution() is not None
+        several = model.steps_per_execution > 1
+        if spread or several or keras.config.is_nnx_enabled():
+            model.make_predict_function(force=True)
+            own, model.predict_function = model.predict_function, self
+            return own
+
         def step(state: Any, data: Any) -> Any:
-            outputs, others = self._model.predict_step(state, data)
+            outputs, others = model.predict_step(state, data)
             return outputs, (state[0], others)
 
-        return jax.jit(step, donate_argnums=0, compiler_options=_options())
+        jitted = jax.jit(step, donate_argnums=0, compiler_options=_options())
+        return lambda state, batches: jitted(state, next(batches))
 
 
 @functools.cache

@@ -24,9 +24,14 @@ def programs():
     return jax.devices()[0].client.live_executables()
 
 
-def test_few_sizes_are_kept_compiled(monkeypatch):
+@pytest.mark.parametrize("of_keras", [False, True])
+def test_few_sizes_are_kept_compiled(of_keras, monkeypatch):
     """XLA says which of its programs are alive; ids are right all the time."""
     monkeypatch.setattr(jax_programs, "MOST_SIZES", 2)
+    if of_keras:
+        devices = keras.distribution.list_devices()
+        spread = keras.distribution.DataParallel(devices=devices)
+        monkeypatch.setattr(keras.distribution, "distribution", lambda: spread)
     model, counts = echo(), []
     for size in range(1, 8):
         ids = np.random.default_rng(size).integers(0, 3, (size, 7))

@@ -17,7 +17,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_seg.data import Batches
 from keras_seg.data import ClassTable
 from keras_seg.data.folder import PairSequence
 from keras_seg.inference import evaluate
@@ -67,7 +66,7 @@ class DryRun:
             images but not the first step, which compiles.
         start_seconds: float, time to build the model and take the first step.
         validation_seconds: float, time of one validation, estimated from one
-            of its largest batches.
+            of its largest batches, by pixels.
         save_seconds: float, time to write models, state and pictures after an
             epoch.
         end_seconds: float, time to load and score the best model at the end.
@@ -152,10 +151,11 @@ def dry_run(
     rest = np.diff(steps.times)
     validation_seconds = 0.0
     if held_out is not None:
-        largest = held_out[_largest(held_out)]
+        pixels = [math.prod(masks.shape) for _, masks in held_out]
+        largest = held_out[int(np.argmax(pixels))]
         _timed(model.test_on_batch, *largest)
         seconds = _timed(model.test_on_batch, *largest)
-        validation_seconds = seconds * len(held_out)
+        validation_seconds = seconds * sum(pixels) / max(pixels)
     seen = data if validation is None else validation
     saved, ended = _run_folder_seconds(model, settings, class_table, seen)
     peak, where = peak_memory()
@@ -233,6 +233,7 @@ def _run_folder_seconds(
         saved = _timed(end_epoch, 1)
         ended = _timed(finish, run, model, few[:1], False, callbacks[-1])
         whole = at_size(model, settings)
+        evaluate(whole, few[:1], class_table=class_table)  # It compiles.
         each = _timed(evaluate, whole, few, class_table=class_table) / len(few)
     return saved, ended + max(0.0, first - saved) + each * (len(seen) - 1)
 
@@ -241,11 +242,6 @@ def _timed(function: Callable, *args, **options) -> float:
     begin = time.monotonic()
     function(*args, **options)
     return time.monotonic() - begin
-
-
-def _largest(batches: Batches) -> int:
-    sizes = [math.prod(batch[1].shape) for batch in batches]
-    return int(np.argmax(sizes))
 
 
 def check_space(path: str | os.PathLike, model: keras.Model) -> None:

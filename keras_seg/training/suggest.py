@@ -46,8 +46,8 @@ REASONS = {
     "start_from": "None: no network of other classes is at hand.",
     "epochs": "As many as make 1,000 updates, 20 to 100: by hand, so that a "
     "new head learns before the rate is 0, and a run on a few images ends.",
-    "repeat": "1; with a time, as many as keep what follows an epoch below a "
-    "tenth of it.",
+    "repeat": "1; with a time, as many as it holds, and as keep what follows "
+    "an epoch below a tenth of it.",
     "batch_size": "8, or as many images as there are: by hand, for a "
     "memory of 2 to 4 GiB.",
     "validation_batch_size": "4: by hand; no score depends on it.",
@@ -282,9 +282,9 @@ def fit_epochs(
     A few steps, a validation and the writing of files are measured, see
     `dry_run`, whose own time counts, too. Where what follows an epoch takes
     more than a tenth of its time, an epoch goes through the images several
-    times (`Settings.repeat`). The schedule of the learning rate is that of
-    the epochs found, so that it ends at 0; on a machine that becomes slower
-    the run takes longer.
+    times (`Settings.repeat`), and more times where these leave time. The
+    schedule of the learning rate is that of the epochs found, so that it ends
+    at 0; on a machine that becomes slower the run takes longer.
 
     Args:
         settings: `Settings` for everything else.
@@ -323,4 +323,5 @@ def fit_epochs(
     repeat = math.ceil(after / (OVERHEAD * once))
     repeat = max(1, min(repeat, int((left - after) / once)))
     epochs = int(left / (repeat * once + after))
+    repeat = int((left / epochs - after) / once)
     return dataclasses.replace(settings, epochs=epochs, repeat=repeat)

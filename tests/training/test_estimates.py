@@ -10,25 +10,27 @@ from keras_seg.data import synthetic
 from keras_seg.runs import RunError
 from keras_seg.runs import Settings
 from keras_seg.training import dry_run
+from keras_seg.training import estimates
 from keras_seg.training.estimates import DryRun
 from keras_seg.training.estimates import check_space
 from keras_seg.training.estimates import peak_memory
 from keras_seg.training.estimates import variable_bytes
 
+SETTINGS = Settings(
+    model="unet",
+    backbone=None,
+    weights=None,
+    options={"filters": 4, "depth": 2},
+    epochs=7,
+    batch_size=3,
+    crop=32,
+)
+
 
 def test_what_is_known_exactly():
     images, masks = synthetic.membranes(3, size=32)
-    settings = Settings(
-        model="unet",
-        backbone=None,
-        weights=None,
-        options={"filters": 4, "depth": 2},
-        epochs=7,
-        batch_size=3,
-        crop=32,
-    )
     found = dry_run(
-        settings,
+        SETTINGS,
         list(zip(images, masks, strict=True)),
         class_table=synthetic.MEMBRANE_CLASSES,
     )
@@ -45,6 +47,37 @@ def test_what_is_known_exactly():
     assert min(found.save_seconds, found.end_seconds) > 0
     assert found.peak_bytes > found.variable_bytes
     assert 0.3 < found.loss < 3.0  # log 2 = 0.69, were all logits 0
+
+
+def test_what_compiles_is_counted_once(monkeypatch):
+    """By a clock that goes on for what is counted, as much as it says."""
+    clock, compiled = [0.0], set()
+
+    def takes(seconds, name):
+        clock[0] += seconds + 1000 * (name not in compiled)
+        compiled.add(name)
+
+    def score(model, images, masks):
+        takes(masks.size, "validation")
+
+    now = types.SimpleNamespace(monotonic=lambda: clock[0])
+    monkeypatch.setattr(estimates, "time", now)
+    monkeypatch.setattr(keras.Model, "test_on_batch", score)
+    monkeypatch.setattr(
+        estimates, "evaluate", lambda _, pairs, **__: takes(len(pairs), "end")
+    )
+    monkeypatch.setattr(estimates, "finish", lambda *_: takes(7, "finish"))
+    pairs = [
+        pair
+        for size in (32, 64) * 3
+        for pair in zip(*synthetic.membranes(1, size=size), strict=True)
+    ]
+    found = dry_run(
+        SETTINGS, pairs, pairs, class_table=synthetic.MEMBRANE_CLASSES
+    )
+    assert found.validation_seconds == sum(mask.size for _, mask in pairs)
+    # The images after the first one, a second each.
+    assert found.end_seconds == 1007 + 5
 
 
 def test_time_of_a_run():

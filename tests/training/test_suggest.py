@@ -50,7 +50,8 @@ def measured(**values):
         (1.0, 135, 10, 1),  # A tenth of the epoch.
         (1.0, 134, 9, 1),
         (4.0, 25 + 44 * 3, 3, 4),  # A tenth of four passes.
-        (4.0, 25 + 44 * 3 - 1, 2, 4),
+        # Two of four passes would leave 43 seconds, which hold two more each.
+        (4.0, 25 + 44 * 3 - 1, 2, 6),
         (4.0, 25 + 14, 1, 1),  # No more than the time holds.
         (4.0, 25 + 24, 1, 2),
     ],

@@ -36,8 +36,8 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS := 0
 export JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES := -1
 export KERAS_SEG_PARITY := $(CURDIR)/.parity
 
-.PHONY: help demo test ci test-once test-slow test-lowest docs fuzz lint clean \
-  $(BACKENDS:%=test-%) $(BACKENDS:%=test-lowest-%)
+.PHONY: help demo test ci test-once test-commands test-slow test-lowest docs \
+  fuzz lint clean $(BACKENDS:%=test-%) $(BACKENDS:%=test-lowest-%)
 
 help:
 	@echo "make demo         train on synthetic cell membranes, write pictures"
@@ -68,7 +68,7 @@ demo: $(VENV)/.base
 
 # The longest first. Each takes some 3 GB; three of them leave no pause on a
 # machine of two cores.
-LANES = test-once test-jax test-tensorflow test-torch
+LANES = test-once test-tensorflow test-commands test-jax test-torch
 
 ci: $(VENV)/.docs
 
@@ -81,9 +81,12 @@ test ci: $(VENV)/.test
 $(BACKENDS:%=test-%): test-%: $(VENV)/.test
 	KERAS_BACKEND=$* $(BIN)/python -m pytest -m "not slow and not once" --durations=5
 
-# What needs no backend.
-test-once: $(VENV)/.test
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "once and not slow" --durations=5
+# What needs no backend, in two lanes.
+test-once: WHERE = --ignore=tests/cli
+test-commands: WHERE = tests/cli
+test-once test-commands: $(VENV)/.test
+	KERAS_BACKEND=torch $(BIN)/python -m pytest $(WHERE) -m "once and not slow" \
+	  --durations=5
 
 test-slow: $(VENV)/.test
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -m slow

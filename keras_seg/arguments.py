@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = [
+    "check_finite",
     "check_heads",
     "check_integer",
     "check_not_negative",
@@ -22,6 +24,30 @@ __all__ = [
 ]
 
 _NUMBER = int | float | np.integer | np.floating
+
+
+def check_finite(image: NDArray) -> None:
+    """Refuse an image of which a value is NaN or infinite.
+
+    Scores made of it mean nothing, and not every backend says so: the loss of
+    a U-Net on images of NaN alone is NaN on PyTorch, and finite on TensorFlow.
+
+    Example:
+
+    >>> check_finite(np.array([0.0, np.inf]))
+    Traceback (most recent call last):
+    ValueError: An image must hold finite values. Fix: give pixels without \
+data a value, and void in the mask. Received: values from 0.0 to inf
+    """
+    if image.dtype.kind != "f" or not image.size:
+        return
+    least, largest = image.min(), image.max()
+    if not np.isfinite([least, largest]).all():
+        raise ValueError(
+            "An image must hold finite values. Fix: give pixels without data "
+            f"a value, and void in the mask. Received: values from {least} to "
+            f"{largest}"
+        )
 
 
 def check_integer(least: int, /, **arguments: Any) -> None:

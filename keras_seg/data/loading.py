@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
+from keras_seg.arguments import check_finite
 from keras_seg.arguments import check_integer
 
 __all__ = ["Epochs", "PairCache", "ReadAhead", "cpu_count", "naming_pair"]
@@ -240,6 +241,7 @@ def _checked(image, mask, index, multi_label):
             f"labels. Received: pair {index} with an image "
             f"{image.shape} and a mask {mask.shape} of {mask.dtype}"
         )
+    check_finite(image)
     if image.dtype != np.uint8:
         image = image.astype("float32", copy=False)
     pair = image.view(), mask.view()

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_seg.arguments import check_finite
 from keras_seg.score_form import ScoreForm
 
 __all__ = [
@@ -110,6 +111,7 @@ def _predict(model: Model, images: NDArray) -> Any:
             "bands that it sees, on the command line --bands. Received: images "
             f"of {images.shape[-1]} channels"
         )
+    check_finite(images)
     if images.dtype.kind == "f" and 0 < images.max() <= 1:
         _warn_of_range(model)
     if is_keras(model):

@@ -258,9 +258,9 @@ def find_learning_rate(
     if not finite:
         raise RunError(
             "No loss of the range test is finite and above 0, by which a "
-            "learning rate could be told. Fix: look for images with NaN and "
-            "masks that are all void, or give a learning rate. Received: "
-            f"losses={losses[:5]}"
+            "learning rate could be told. Fix: look for images that are not "
+            "of 0..255 and masks that are all void, or give a learning rate. "
+            f"Received: losses={losses[:5]}"
         )
     return RangeTest(rates, losses, min(finite)[1] / 3)
 

@@ -347,8 +347,8 @@ def _refuse_divergence(
     text = (
         f"The loss became {losses[-1]} in epoch {len(losses)}: training has "
         f"diverged.{kept} Fix: lower the learning rate; if that does not "
-        "help, look for images with NaN, for float16, and at a loss of your "
-        f"own. Received: learning_rate={settings.learning_rate}"
+        "help, look for images that are not of 0..255, for float16, and at a "
+        f"loss of your own. Received: learning_rate={settings.learning_rate}"
     )
     if run is not None:
         run.log(text)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from keras_seg.applications import FCN8s
 from keras_seg.applications import UNet
+from keras_seg.data import Batches
 from keras_seg.data import DataError
 from keras_seg.data.augment import MEAN_COLOR
 from keras_seg.inference import Tiles
@@ -42,6 +43,20 @@ def test_every_size(size):
 def test_floats_and_ties():
     ids = predict(echo(), np.zeros((2, 3, 3), "float32"))
     np.testing.assert_array_equal(ids, np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_no_mask_of_what_is_not_finite(value):
+    image = np.full((4, 5, 3), 9, "float32")
+    image[1, 2, 0] = value
+    match = f"finite values.*Received: values from .*{value}"
+    with pytest.raises(ValueError, match=match):
+        predict(echo(), image)
+    with pytest.raises(ValueError, match=match):
+        evaluate(echo(), [(image, np.zeros((4, 5), "uint8"))])
+    with pytest.raises(ValueError, match=match) as caught:
+        Batches([(image, np.zeros((4, 5), "uint8"))], 1)[0]
+    assert caught.value.__notes__ == ["It was pair 0 of the data set."]
 
 
 @pytest.mark.parametrize("classes", [2, 256, 257])

@@ -206,8 +206,8 @@ def test_divergence(tmp_path, pairs):
         fit(SETTINGS, pairs[:4], None, out, callbacks=[Spoil()])
     assert str(caught.value) == (
         "The loss became nan in epoch 1: training has diverged. Fix: lower "
-        "the learning rate; if that does not help, look for images with NaN, "
-        "for float16, and at a loss of your own. "
+        "the learning rate; if that does not help, look for images that are "
+        "not of 0..255, for float16, and at a loss of your own. "
         "Received: learning_rate=0.01"
     )
     assert not (out / "model.keras").exists()

@@ -15,6 +15,7 @@ from keras_seg.inference.scores import image_shape
 from keras_seg.inference.scores import longest_side_of
 from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.scores import predict_scores
+from keras_seg.inference.scores import warn_of_range
 from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.tiles import blend
 from keras_seg.inference.tiles import join
@@ -104,6 +105,7 @@ def predict_one_size(
         pixels = resize_image(pixels, seen)
 
     def score(part: NDArray) -> NDArray:
+        warn_of_range(model, part)
         scores = predict_scores(model, padded(part, tile)[None])[0]
         return scores[: part.shape[0], : part.shape[1]]
 

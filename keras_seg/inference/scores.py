@@ -19,8 +19,12 @@ __all__ = [
     "longest_side_of",
     "predict_batch",
     "predict_scores",
+    "warn_of_range",
     "warn_of_weights",
 ]
+
+# How far the values of an image may be from 0...255.
+_OVERSHOOT = 16
 
 
 class Model(Protocol):
@@ -112,8 +116,7 @@ def _predict(model: Model, images: NDArray) -> Any:
             f"of {images.shape[-1]} channels"
         )
     check_finite(images)
-    if images.dtype.kind == "f" and 0 < images.max() <= 1:
-        _warn_of_range(model)
+    warn_of_range(model, images)
     if is_keras(model):
         from keras_seg.inference.keras_models import prepare
 
@@ -125,17 +128,33 @@ def _predict(model: Model, images: NDArray) -> Any:
     return model.predict_on_batch(images)
 
 
-def _warn_of_range(model: Model) -> None:
-    """Floats of 0...1 are black to a network that takes 0...255."""
-    layers = getattr(model, "layers", ())
-    names = {type(layer).__name__ for layer in layers}
+def warn_of_range(model: Model, images: NDArray) -> None:
+    """Warns of values that are not 0...255 where the network takes these.
+
+    They are of 16 bits, or 0...1, or normalized already. Enlarging with cubic
+    polynomials goes a little beyond 0...255, which is no reason.
+    """
+    if images.dtype == np.uint8 or not images.any():
+        return
+    least, largest = float(images.min()), float(images.max())
+    small = largest <= 1 or (least < 0 and largest <= _OVERSHOOT)
+    if not small and least >= -_OVERSHOOT and largest <= 255 + _OVERSHOOT:
+        return
     # The range that other models take is not known.
-    if names & {"Preprocess", "Rescaling"}:
+    if any(map(_takes_bytes, getattr(model, "layers", ()))):
         warnings.warn(
-            "The image holds floats of 0...1, and this network takes RGB in "
-            "0...255, to which they are black. Fix: multiply by 255.",
+            f"The image holds {images.dtype} from {least:g} to {largest:g}, "
+            "and this network takes RGB in 0...255, neither scaled nor "
+            "normalized. Fix: bring the image to that range.",
             stacklevel=4,
         )
+
+
+def _takes_bytes(layer: Any) -> bool:
+    kind = type(layer).__name__
+    return kind == "Preprocess" or (
+        kind == "Rescaling" and 255 * np.max(layer.scale) > 0.9
+    )
 
 
 def is_keras(model: Model) -> bool:

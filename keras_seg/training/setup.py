@@ -24,6 +24,7 @@ from keras_seg.data.folder import PairSequence
 from keras_seg.hub.names import is_name
 from keras_seg.hub.names import parse
 from keras_seg.inference.scores import image_shape
+from keras_seg.inference.scores import warn_of_range
 from keras_seg.layers.base import nested_layers
 from keras_seg.layers.metadata import note
 from keras_seg.pretrained import catalogue
@@ -279,7 +280,9 @@ def compiled_model(
         )
     with dtype_policy(settings.precision):
         model = build_model(settings, 1 if settings.binary else classes)
-    channels, found = image_shape(model)[-1], np.shape(data[0][0])[-1]
+    first = np.asarray(data[0][0])
+    warn_of_range(model, first)
+    channels, found = image_shape(model)[-1], first.shape[-1]
     if channels != found:
         raise ValueError(
             f"The network takes images of {channels} channels. Fix: name "

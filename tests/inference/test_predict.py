@@ -59,6 +59,64 @@ def test_no_mask_of_what_is_not_finite(value):
     assert caught.value.__notes__ == ["It was pair 0 of the data set."]
 
 
+def to_bytes(layer, size=None):
+    """A model of three classes behind a layer that takes bytes, or not."""
+    image = keras.Input((size, size, 3))
+    return keras.Model(image, layer(image))
+
+
+OTHER_RANGES = [
+    (np.uint16, 0, 65535),
+    (np.float32, 0, 65535),
+    (np.float32, 0, 1),
+    (np.float64, -1, 1),
+    (np.float32, -2.1, 2.6),
+    (np.float32, -124, 151),
+    (np.int64, -20, 255),
+    (np.bool_, 0, 1),
+]
+
+
+@pytest.mark.parametrize(("dtype", "low", "high"), OTHER_RANGES)
+def test_images_of_another_range_are_warned_of(dtype, low, high):
+    image = np.full((40, 50, 3), low, dtype)
+    image[0, 0] = high
+    said = f"{np.dtype(dtype)} from {low:g} to {high:g}, and .* RGB in 0...255"
+    model = to_bytes(Preprocess("caffe"))
+    pair = image, np.zeros((40, 50), "uint8")
+    for check in (
+        lambda: predict(model, image),
+        lambda: list(predict(model, [image])),  # Padded.
+        lambda: predict(model, image, Tiles(32, overlap=0)),
+        lambda: predict(to_bytes(Preprocess("caffe"), 64), image),
+        lambda: evaluate(model, [pair], bucket=64),
+        lambda: predict(to_bytes(keras.layers.Rescaling(1 / 255)), image),
+    ):
+        with pytest.warns(UserWarning, match=said):
+            check()
+    # Made for another range, or not known to be made for this one.
+    for layer in (
+        keras.layers.Rescaling(1 / 65535),
+        keras.layers.Activation("linear"),
+    ):
+        predict(to_bytes(layer), image)
+
+
+@given(
+    st.sampled_from([np.uint8, np.uint16, np.int64, np.float32, np.float64]),
+    st.integers(0, 100),
+    st.integers(17, 255),
+)
+def test_images_of_0_to_255_are_not(dtype, low, high):
+    """With what cubic interpolation adds to either side, or black."""
+    rim = 16 if np.dtype(dtype).kind == "f" else 0
+    model = to_bytes(Preprocess("caffe"))
+    image = np.full((3, 4, 3), low - rim, dtype)
+    image[0, 0] = high + rim
+    predict(model, image)
+    predict(model, 0 * image)
+
+
 @pytest.mark.parametrize("classes", [2, 256, 257])
 def test_the_smallest_dtype_holds_every_id(classes):
     image = keras.Input((None, None, classes))
@@ -432,18 +490,6 @@ def test_one_size_only_and_several_outputs():
     model = keras.Model(image, [255 - image, image])
     found = next(predict(model, [image_of(np.zeros((5, 7), int))]))
     np.testing.assert_array_equal(found.ids, np.full((5, 7), 1))
-
-
-def test_an_image_of_floats_from_0_to_1_is_warned_of():
-    colors = keras.Input((None, None, 3))
-    scores = keras.layers.Conv2D(3, 1)(Preprocess("torch")(colors))
-    model = randomize(keras.Model(colors, scores))
-    image = np.random.default_rng(0).uniform(0, 1, (32, 32, 3))
-    predict(model, 255 * image)
-    with pytest.warns(UserWarning, match="multiply by 255"):
-        predict(model, image)
-    with pytest.warns(UserWarning, match="multiply by 255"):
-        list(predict(model, [image]))
 
 
 def test_streams_refused():

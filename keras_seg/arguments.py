@@ -21,6 +21,7 @@ __all__ = [
     "check_share",
     "fitted_size",
     "pair_of",
+    "unmasked",
 ]
 
 _NUMBER = int | float | np.integer | np.floating
@@ -177,3 +178,25 @@ def fitted_size(
         return maximum((2 * side * longest + most) // (2 * most), 1)
 
     return shrunk(height), shrunk(width)
+
+
+def unmasked(array: Any) -> NDArray:
+    """Returns a NumPy array; refuses one of which some values are masked.
+
+    NumPy drops the mask without a word, and what is behind it, such as what
+    rasterio reads with `masked=True` where there are no data, would count.
+
+    Example:
+
+    >>> unmasked(np.ma.masked_equal([0, 1], 0))
+    Traceback (most recent call last):
+    ValueError: An image or a mask must have all its values. Fix: fill those \
+that are masked, and set void in the mask there. Received: 1 of 2 values masked
+    """
+    if np.ma.is_masked(array):
+        raise ValueError(
+            "An image or a mask must have all its values. Fix: fill those "
+            "that are masked, and set void in the mask there. Received: "
+            f"{np.ma.count_masked(array)} of {array.size} values masked"
+        )
+    return np.asarray(array)

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_seg.arguments import check_finite
 from keras_seg.arguments import check_integer
+from keras_seg.arguments import unmasked
 
 __all__ = ["Epochs", "PairCache", "ReadAhead", "cpu_count", "naming_pair"]
 
@@ -173,7 +174,7 @@ class PairCache:
             return pair
         image, mask = self._dataset[index]
         planes = getattr(self._dataset, "multi_label", None)
-        pair = _checked(np.asarray(image), np.asarray(mask), index, planes)
+        pair = _checked(unmasked(image), unmasked(mask), index, planes)
         if self._keep:
             size = sum(array.nbytes for array in pair)
             with self._lock:

@@ -14,6 +14,7 @@ from PIL import Image
 from keras_seg import metrics
 from keras_seg import words
 from keras_seg.arguments import check_positive
+from keras_seg.arguments import unmasked
 from keras_seg.data import ClassTable
 from keras_seg.data.folder import PairSequence
 from keras_seg.inference.one_size import one_size_of
@@ -360,5 +361,5 @@ def _count(
 
 def _masks_first(data: Any) -> Iterator[tuple[NDArray, NDArray]]:
     for index in range(len(data)):
-        image, mask = map(np.asarray, data[index])
+        image, mask = map(unmasked, data[index])
         yield mask, image

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from keras_seg.arguments import check_positive
 from keras_seg.arguments import check_share
+from keras_seg.arguments import unmasked
 from keras_seg.data import VOID
 from keras_seg.data import ClassTable
 from keras_seg.data import DataError
@@ -103,12 +104,12 @@ def predict(
             images, another output stride or a CRF, apply
             `keras_seg.surgery.average_views`, `set_output_stride` or
             `add_crf` to the model first.
-        images: an array `(height, width, channels)`, RGB in 0...255, of any
-            size. With `tiles` also anything that has a `shape` and gives
-            arrays for `image[rows, columns]`, such as `numpy.memmap`. Or a
-            stream: the path of an image, of a video or of a folder, whose
-            images `keras_seg.data.find_images` lists, or an iterable of paths
-            and arrays.
+        images: an array `(height, width, channels)` or a `PIL.Image.Image`,
+            RGB in 0...255, of any size. With `tiles` also anything that has a
+            `shape` and gives arrays for `image[rows, columns]`, such as
+            `numpy.memmap`. Or a stream: the path of an image, of a video or of
+            a folder, whose images `keras_seg.data.find_images` lists, or an
+            iterable of paths, arrays and `PIL.Image.Image`.
         tiles: `keras_seg.inference.Tiles`, for images whose scores do not fit
             into memory. Defaults to None: images are predicted whole.
         out: what the ids of a single array are written to, by
@@ -184,6 +185,8 @@ def predict(
             "`tiles`"
         )
     bit_depth, bands = how_read(model, bit_depth, bands)
+    if hasattr(images, "__array_interface__"):  # Such as Pillow's.
+        images = unmasked(images)
     if not hasattr(images, "shape") or len(images.shape) == 4:
         if out is not None or strip is not None:
             name = "out" if strip is None else "strip"

@@ -9,9 +9,9 @@ from collections.abc import Generator
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from keras_seg.arguments import unmasked
 from keras_seg.data import DataError
 from keras_seg.data import find_images
 from keras_seg.data.images import read_pixels
@@ -71,7 +71,7 @@ def _array(item: Any, how: tuple) -> tuple[NDArray, NDArray | None]:
         raise item
     if isinstance(item, str | os.PathLike):
         return read_pixels(item, *how)
-    image = np.asarray(item)
+    image = unmasked(item)
     check_image(image)
     return image, None
 

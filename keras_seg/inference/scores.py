@@ -140,8 +140,9 @@ def warn_of_range(model: Model, images: NDArray) -> None:
     small = largest <= 1 or (least < 0 and largest <= _OVERSHOOT)
     if not small and least >= -_OVERSHOOT and largest <= 255 + _OVERSHOOT:
         return
-    # The range that other models take is not known.
-    if any(map(_takes_bytes, getattr(model, "layers", ()))):
+    # The range that other models take is not known; exported ones say 0...255.
+    layers = getattr(model, "layers", None)
+    if layers is None or any(map(_takes_bytes, layers)):
         warnings.warn(
             f"The image holds {images.dtype} from {least:g} to {largest:g}, "
             "and this network takes RGB in 0...255, neither scaled nor "

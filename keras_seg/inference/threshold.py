@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from keras_seg.arguments import check_integer
 from keras_seg.arguments import check_one_of
+from keras_seg.arguments import unmasked
 from keras_seg.data.folder import PairSequence
 from keras_seg.inference.predict import buckets
 from keras_seg.inference.scores import predict_scores
@@ -180,11 +181,11 @@ def _scores_and_masks(
 ) -> Iterator[tuple[NDArray, NDArray]]:
     """Yields scores and masks `(height, width, labels)` of each image."""
     read = (data[i] for i in range(len(data)))
-    pairs = ((mask, np.asarray(image)) for image, mask in read)
+    pairs = ((mask, unmasked(image)) for image, mask in read)
     for batch, images in buckets(model, pairs, batch_size, 1):
         found = predict_scores(model, images)
         for (mask, _), scores in zip(batch, found, strict=True):
-            mask = np.asarray(mask)
+            mask = unmasked(mask)
             if mask.ndim == 2 and scores.shape[-1] == 1:
                 mask = mask[..., None]
             if mask.shape != scores.shape:

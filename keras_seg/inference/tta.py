@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from numpy.typing import NDArray
 
+from keras_seg.arguments import unmasked
 from keras_seg.inference.scores import Model
 from keras_seg.inference.scores import check_image
 from keras_seg.inference.scores import predict_scores
@@ -60,7 +61,7 @@ def predict_turned(
     >>> p.shape, p.dtype, np.allclose(p.sum(axis=-1), 1)
     ((24, 36, 2), dtype('float32'), True)
     """
-    picture = np.asarray(image)
+    picture = unmasked(image)
     check_image(picture)
     models: list[Any] = (
         list(model) if isinstance(model, list | tuple) else [model]

@@ -20,6 +20,7 @@ from keras_seg.inference import Tiles
 from keras_seg.inference import evaluate
 from keras_seg.inference import predict
 from keras_seg.inference import predict_batch
+from keras_seg.inference import predict_turned
 from keras_seg.inference.keras_models import ids_network
 from keras_seg.inference.scores import predict_scores
 from keras_seg.layers import Preprocess
@@ -43,6 +44,34 @@ def test_every_size(size):
 def test_floats_and_ties():
     ids = predict(echo(), np.zeros((2, 3, 3), "float32"))
     np.testing.assert_array_equal(ids, np.zeros((2, 3)))
+
+
+def test_pillow():
+    pixels = image_of(np.random.default_rng(0).integers(0, 3, (7, 9)))
+    ids, image = predict(echo(), pixels), Image.fromarray(pixels)
+    np.testing.assert_array_equal(predict(echo(), image), ids)
+    (found,) = predict(echo(), [image])
+    np.testing.assert_array_equal(found.ids, ids)
+
+
+def test_no_mask_of_what_is_masked():
+    """As rasterio's `read(masked=True)` gives what has no data."""
+    sound = np.full((4, 5, 3), 9, "uint8"), np.zeros((4, 5), "uint8")
+    whole = [np.ma.masked_equal(array, 99) for array in sound]
+    spoilt = [np.ma.masked_equal(array, array.max()) for array in sound]
+    assert (predict(echo(), whole[0]) == predict(echo(), sound[0])).all()
+    for check in (
+        lambda: predict(echo(), spoilt[0]),
+        lambda: predict(echo(), spoilt[0], Tiles(32, overlap=0)),
+        lambda: list(predict(echo(), [spoilt[0]])),
+        lambda: predict_turned(echo(), spoilt[0]),
+        lambda: evaluate(echo(), [(spoilt[0], sound[1])]),
+        lambda: evaluate(echo(), [(sound[0], spoilt[1])]),
+        lambda: Batches([(spoilt[0], sound[1])], 1)[0],
+        lambda: Batches([(sound[0], spoilt[1])], 1)[0],
+    ):
+        with pytest.raises(ValueError, match=r"Received: (60|20) of \1 val"):
+            check()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -138,7 +138,8 @@ def warn_of_range(model: Model, images: NDArray) -> None:
         return
     least, largest = float(images.min()), float(images.max())
     small = largest <= 1 or (least < 0 and largest <= _OVERSHOOT)
-    if not small and least >= -_OVERSHOOT and largest <= 255 + _OVERSHOOT:
+    beyond = least < -_OVERSHOOT or largest > 255 + _OVERSHOOT
+    if not (small or beyond):
         return
     # The range that other models take is not known; exported ones say 0...255.
     layers = getattr(model, "layers", None)

@@ -67,6 +67,16 @@ def test_bfloat16_keeps_eight_bits_and_is_openvinos_alone(folder):
         ExportedModel(folder / "a.onnx", bfloat16=True)
 
 
+def test_images_of_another_range_are_warned_of(folder):
+    """The metadata says 0...255."""
+    image = np.random.default_rng(0).uniform(0, 1, (20, 30, 3))
+    exported = ExportedModel(folder / "a.onnx")
+    keras_seg.predict(exported, 255 * image)
+    # Filled up to 32×48 with the mean color.
+    with pytest.warns(UserWarning, match="float64 from 0.0.* RGB in 0...255"):
+        keras_seg.predict(exported, image)
+
+
 def test_a_file_of_others(tmp_path):
     import onnx
 

@@ -57,6 +57,12 @@ def test_unknown_option():
             build_model(change(options={name: None}), 3)
 
 
+def test_images_of_another_range_are_warned_of():
+    pair = np.full((32, 32, 3), 300, "uint16"), np.zeros((32, 32), "uint8")
+    with pytest.warns(UserWarning, match="uint16 from 300 .* RGB in 0...255"):
+        compiled_model(change(crop=32), 2, [pair])
+
+
 def test_backbone_needed():
     with pytest.raises(ValueError, match="FCN8s needs a backbone"):
         build_model(change(model="fcn8s", options={}), 3)

@@ -31,7 +31,8 @@ def check_finite(image: NDArray) -> None:
     """Refuse an image of which a value is NaN or infinite.
 
     Scores made of it mean nothing, and not every backend says so: the loss of
-    a U-Net on images of NaN alone is NaN on PyTorch, and finite on TensorFlow.
+    a U-Net on images of NaN alone is NaN on JAX, PyTorch and TensorFlow, but
+    finite on TensorFlow with oneDNN.
 
     Example:
 

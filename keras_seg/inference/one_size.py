@@ -56,8 +56,13 @@ def check_takes_tiles(model: Model) -> None:
         )
 
 
-def padded(image: NDArray, size: tuple[int, int]) -> NDArray:
-    """An image, filled with the mean color at the right and at the bottom."""
+def padded(model: Model, image: NDArray, size: tuple[int, int]) -> NDArray:
+    """An image, filled with the mean color at the right and at the bottom.
+
+    Its range is told before: the mean color would hide one of 0...1.
+    """
+    if image.shape[:2] != size:
+        warn_of_range(model, image)
     mask = np.broadcast_to(np.uint8(0), image.shape[:2])
     return pad_to(image, mask, size)[0]
 
@@ -105,8 +110,7 @@ def predict_one_size(
         pixels = resize_image(pixels, seen)
 
     def score(part: NDArray) -> NDArray:
-        warn_of_range(model, part)
-        scores = predict_scores(model, padded(part, tile)[None])[0]
+        scores = predict_scores(model, padded(model, part, tile)[None])[0]
         return scores[: part.shape[0], : part.shape[1]]
 
     down, across = (

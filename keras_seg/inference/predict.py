@@ -36,7 +36,6 @@ from keras_seg.inference.scores import is_keras
 from keras_seg.inference.scores import longest_side_of
 from keras_seg.inference.scores import predict_batch
 from keras_seg.inference.scores import predict_scores
-from keras_seg.inference.scores import warn_of_range
 from keras_seg.inference.scores import warn_of_weights
 from keras_seg.inference.tiles import Tiles
 from keras_seg.inference.tiles import predict_tiled
@@ -263,9 +262,8 @@ def buckets(
 
     for (size, _), neighbors in itertools.groupby(pairs, kind):
         while batch := list(itertools.islice(neighbors, batch_size)):
-            for _, image in batch:  # Padding has values of its own.
-                warn_of_range(model, image)
-            yield batch, np.stack([padded(image, size) for _, image in batch])
+            filled = [padded(model, image, size) for _, image in batch]
+            yield batch, np.stack(filled)
 
 
 def bucket_of(model: Model, bucket: int) -> int:

@@ -55,7 +55,7 @@ def test_the_whole_image_is_what_its_tiles_are():
         expected = predict(whole, image)
         if image.shape[0] < SIZE[0]:
             # What it is padded with counts below it.
-            low = padded(image, SIZE)
+            low = padded(model, image, SIZE)
             expected = predict(whole, low)[: image.shape[0]]
         assert (found.ids == expected).mean() > 0.999
         np.testing.assert_array_equal(predict(model, image), found.ids)

@@ -88,38 +88,38 @@ def test_no_mask_of_what_is_not_finite(value):
     assert caught.value.__notes__ == ["It was pair 0 of the data set."]
 
 
-def to_bytes(layer, size=None):
-    """A model of three classes behind a layer that takes bytes, or not."""
+def behind(layer, size=None):
+    """The scores are what a layer makes of the image."""
     image = keras.Input((size, size, 3))
     return keras.Model(image, layer(image))
 
 
-OTHER_RANGES = [
-    (np.uint16, 0, 65535),
-    (np.float32, 0, 65535),
-    (np.float32, 0, 1),
-    (np.float64, -1, 1),
-    (np.float32, -2.1, 2.6),
-    (np.float32, -124, 151),
-    (np.int64, -20, 255),
-    (np.bool_, 0, 1),
-]
-
-
-@pytest.mark.parametrize(("dtype", "low", "high"), OTHER_RANGES)
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [
+        (np.uint16, 0, 65535),
+        (np.float32, 0, 65535),
+        (np.float32, 0, 1),
+        (np.float64, -1, 1),
+        (np.float32, -2.1, 2.6),
+        (np.float32, -124, 151),
+        (np.int64, -20, 255),
+        (np.bool_, 0, 1),
+    ],
+)
 def test_images_of_another_range_are_warned_of(dtype, low, high):
     image = np.full((40, 50, 3), low, dtype)
     image[0, 0] = high
     said = f"{np.dtype(dtype)} from {low:g} to {high:g}, and .* RGB in 0...255"
-    model = to_bytes(Preprocess("caffe"))
+    model = behind(Preprocess("caffe"))
     pair = image, np.zeros((40, 50), "uint8")
     for check in (
         lambda: predict(model, image),
         lambda: list(predict(model, [image])),  # Padded.
         lambda: predict(model, image, Tiles(32, overlap=0)),
-        lambda: predict(to_bytes(Preprocess("caffe"), 64), image),
+        lambda: predict(behind(Preprocess("caffe"), 64), image),
         lambda: evaluate(model, [pair], bucket=64),
-        lambda: predict(to_bytes(keras.layers.Rescaling(1 / 255)), image),
+        lambda: predict(behind(keras.layers.Rescaling(1 / 255)), image),
     ):
         with pytest.warns(UserWarning, match=said):
             check()
@@ -128,7 +128,7 @@ def test_images_of_another_range_are_warned_of(dtype, low, high):
         keras.layers.Rescaling(1 / 65535),
         keras.layers.Activation("linear"),
     ):
-        predict(to_bytes(layer), image)
+        predict(behind(layer), image)
 
 
 @given(
@@ -139,7 +139,7 @@ def test_images_of_another_range_are_warned_of(dtype, low, high):
 def test_images_of_0_to_255_are_not(dtype, low, high):
     """With what cubic interpolation adds to either side, or black."""
     rim = 16 if np.dtype(dtype).kind == "f" else 0
-    model = to_bytes(Preprocess("caffe"))
+    model = behind(Preprocess("caffe"))
     image = np.full((3, 4, 3), low - rim, dtype)
     image[0, 0] = high + rim
     predict(model, image)

@@ -104,7 +104,7 @@ def test_losses_of_zero_are_left_out():
     assert found.losses[found.rates.index(3 * found.learning_rate)] > 0
 
 
-@pytest.mark.filterwarnings("ignore:.*NaN")
+@pytest.mark.filterwarnings("ignore:.*NaN", "ignore:The image holds float64")
 def test_no_loss_that_tells():
     pairs = [(np.full((32, 32, 3), 3e38), np.zeros((32, 32), "uint8"))] * 2
     with pytest.raises(RunError, match="above 0.*losses=.inf.$"):

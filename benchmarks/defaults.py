@@ -10,6 +10,7 @@ table of the sets into defaults.md. Runs that are in there are not repeated.
 
 import argparse
 import csv
+import itertools
 import os
 import pathlib
 import shlex
@@ -29,7 +30,7 @@ from keras_seg.data.augment.scaling import resize_mask
 HERE = pathlib.Path(__file__).parent
 MEMBRANES = ClassTable(("membrane", "cell"), ((0, 0, 0), (255, 255, 255)))
 DATA = pathlib.Path(os.environ.get("KERAS_SEG_DATA", "data"))
-COLUMNS = ("set", "options", "mean_iou", "seconds", "images", "steps")
+COLUMNS = ("set", "options", "mean_iou", "seconds", "images", "time")
 
 
 def camvid(path):
@@ -74,20 +75,14 @@ def write_horses(path, count, others=20, scale=1.0):
     write(path / "test", horses, range(100, 100 + others), scale)
 
 
-# The options that are tried beside those of the command.
 SETS = {
-    "camvid": (camvid, ("--learning-rate 3e-3", "--model unet --crop 160")),
-    "membranes": (
-        membranes,
-        ("--learning-rate 3e-3", "--model unet --crop 160"),
-    ),
-    "horses": (horses, ("--learning-rate 3e-3", "--size 256")),
-    "phone": (phone, ("--learning-rate 3e-3", "--size 256")),
-    "twelve": (
-        twelve,
-        ("--learning-rate 3e-3", "--size 256", "--val-fraction 0"),
-    ),
+    "camvid": camvid,
+    "membranes": membranes,
+    "horses": horses,
+    "phone": phone,
+    "twelve": twelve,
 }
+OPTIONS = ("", "--model unet", "--learning-rate 3e-3")
 
 
 def write(path, folder, indices, scale=1.0):
@@ -114,9 +109,7 @@ def run(path, options, arguments):
         out = pathlib.Path(place) / "run"
         train = ["train", path / "data", "--out", out, *shlex.split(options)]
         train += ["--quiet", "--weights", arguments.weights]
-        batches = -(-round(0.8 * images) // 8)
-        epochs = -(-(arguments.steps or 0) // batches)
-        train += ["--epochs", epochs] if epochs else []
+        train += ["--time", arguments.time] if arguments.time else []
         begin = time.monotonic()
         call(train)
         seconds = time.monotonic() - begin
@@ -128,7 +121,7 @@ def run(path, options, arguments):
         "mean_iou": round(float(np.nanmean(values)), 4),
         "seconds": round(seconds),
         "images": images,
-        "steps": epochs * batches or "",
+        "time": arguments.time or "",
     }
 
 
@@ -158,16 +151,15 @@ def table(rows):
     return "\n".join(lines) + "\n"
 
 
-def text(rows, steps):
-    made = [f"* {name}: {SETS[name][0].__doc__}" for name in SETS]
+def text(rows, limit):
+    made = [f"* {name}: {SETS[name].__doc__}" for name in SETS]
     tried = {row["options"]: [] for row in rows if row["options"]}
     for row in rows:
         if row["options"]:
             tried[row["options"]].append(row["set"])
     bound = (
-        f"Each run was cut to about {steps} steps (`--epochs`); the "
-        "command by itself takes up to 1,000."
-        if steps
+        f"Each run had `--time {limit}`."
+        if limit
         else "The number of epochs is that of the command."
     )
     return "\n\n".join(
@@ -192,9 +184,7 @@ def main():
         "--weights", required=True, help="MobileNetV2's, without top"
     )
     parser.add_argument("--only", nargs="+", choices=SETS, default=list(SETS))
-    parser.add_argument(
-        "--steps", type=int, help="about so many a run (default: all)"
-    )
+    parser.add_argument("--time", help="of each run, as for `keras-seg train`")
     parser.add_argument(
         "--seconds", type=float, default=float("inf"), help="begin no run after"
     )
@@ -209,27 +199,19 @@ def main():
     with tempfile.TemporaryDirectory() as place:
         paths = {name: pathlib.Path(place) / name for name in arguments.only}
         for name, path in paths.items():
-            SETS[name][0](path)
-        most = max(len(SETS[name][1]) for name in paths)
-        # First the default of all, then the first option of all, …
-        for turn in range(1 + most):
-            for name, path in paths.items():
-                options = ("", *SETS[name][1])
-                late = time.monotonic() - begin > arguments.seconds
-                if turn >= len(options) or late:
-                    continue
-                if (name, options[turn]) in done:
-                    continue
-                found = run(path, options[turn], arguments)
-                rows.append({"set": name, **found})
-                print(rows[-1], flush=True)
-                with open(results, "w", newline="") as file:
-                    writer = csv.DictWriter(file, COLUMNS)
-                    writer.writeheader()
-                    writer.writerows(rows)
-                (HERE / "defaults.md").write_text(
-                    text(rows, arguments.steps) + "\n"
-                )
+            SETS[name](path)
+        for options, name in itertools.product(OPTIONS, paths):
+            late = time.monotonic() - begin > arguments.seconds
+            if late or (name, options) in done:
+                continue
+            found = run(paths[name], options, arguments)
+            rows.append({"set": name, **found})
+            print(rows[-1], flush=True)
+            with open(results, "w", newline="") as file:
+                writer = csv.DictWriter(file, COLUMNS)
+                writer.writeheader()
+                writer.writerows(rows)
+            (HERE / "defaults.md").write_text(text(rows, arguments.time) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import keras
 import numpy as np
@@ -40,15 +41,7 @@ class TensorFlowEngine(Engine):
                 "device of TensorFlow as the whole. Fix: put it into "
                 "`compile(loss=...)`, or one device, or JAX or PyTorch."
             )
-        if model.optimizer.gradient_accumulation_steps:
-            # Keras applies gradients inside a condition then, where
-            # TensorFlow does not add up those of its devices.
-            raise ValueError(
-                "Gradients of several batches cannot be added up on several "
-                "devices of TensorFlow. Fix: a larger batch, one device, or "
-                "JAX or PyTorch. Received: gradient_accumulation_steps="
-                f"{model.optimizer.gradient_accumulation_steps}"
-            )
+        _add_up_first(model.optimizer)
         synchronize_batch_norm(model, _moments)
         draw_apart(model, _place)
         kinds = {
@@ -111,6 +104,36 @@ class _Multiples(keras.utils.PyDataset):
 
     def on_epoch_end(self) -> None:
         self._batches.on_epoch_end()
+
+
+def _add_up_first(optimizer: keras.optimizers.Optimizer) -> None:
+    """Adds up the gradients of the devices before they are clipped or kept.
+
+    Keras clips those of each device by itself, and accumulates inside a
+    condition, where devices cannot wait for each other.
+    """
+    steps = optimizer.gradient_accumulation_steps
+    bounds = optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue
+    if not steps and not any(bounds):
+        return  # One sum on each device takes less than one for all.
+    apply = optimizer.apply
+
+    def apply_sums(gradients: Any, trainable_variables: Any = None) -> None:
+        def across(strategy: Any, gradients: Any) -> None:
+            sums = [
+                x if x is None else strategy.reduce("SUM", x, None)
+                for x in gradients
+            ]
+            # Keras would go over to all devices, where it is already.
+            with mock.patch.object(
+                strategy.extended, "_use_merge_call", lambda: False
+            ):
+                apply(sums, trainable_variables)
+
+        context = tf.distribute.get_replica_context()
+        context.merge_call(across, args=(gradients,))
+
+    optimizer.apply = apply_sums
 
 
 def _void(x: NDArray) -> NDArray:

@@ -54,7 +54,7 @@ PARTS = {
 
 @pytest.fixture(scope="module")
 def alone():
-    return [train_steps(Engine(), mixed, **OPTIONS) for mixed in (False, True)]
+    return train_steps(Engine(), **OPTIONS), train_steps(Engine(), mixed=True)
 
 
 @pytest.mark.parametrize(("devices", "processes"), PARTS[BACKEND])
@@ -155,15 +155,3 @@ def test_devices_of_each_machine(monkeypatch):
     assert [args[3] for args in calls] == [[0], None]
     with pytest.raises(ValueError, match="the 1 that JAX has.*devices=2"):
         distributed.distribute(2, **options)
-
-
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="of TensorFlow alone")
-def test_gradients_of_several_batches_are_refused():
-    from keras_seg.distributed.tensorflow_engine import TensorFlowEngine
-
-    engine = TensorFlowEngine(["CPU:0"])
-    with engine.scope():
-        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
-        model.compile(keras.optimizers.SGD(gradient_accumulation_steps=2))
-        with pytest.raises(ValueError, match="gradient_accumulation_steps=2"):
-            engine.prepare(model)

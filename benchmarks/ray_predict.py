@@ -143,9 +143,9 @@ def measure(network, images, out, workers, options):
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         is None
     ):
-        # The first line is of all images, the second is empty.
+        # Before, lines are of no image.
         if first is None and record.is_file():
-            if record.read_bytes().count(b"\n") > 2:
+            if b'"image": [' in record.read_bytes():
                 first = time.perf_counter()
         largest = max(largest, largest_worker())
         time.sleep(0.2)

@@ -241,7 +241,7 @@ def predict(
     if source.multi_label or objects:
         labels = table.names if source.multi_label else ()
         targets = plan(names, out, extras, labels, as_data)
-    every = dict(targets)
+    every = targets
     read = source.bands if bands is None else parse_bands(bands)
     options |= {"bit_depth": source.bit_depth, "bands": read}
     if source.run is not None:
@@ -252,10 +252,9 @@ def predict(
         sorted(table.ignore_classes),
     ]
     cache = PredictionCache(out, source.path, options)
-    done_before = [i for i, files in targets.items() if cache.has(i, files)]
+    done_before = {i for i, files in targets.items() if cache.has(i, files)}
     if done_before and not overwrite:
-        for image in done_before:
-            del targets[image]
+        targets = targets.of(i for i in targets if i not in done_before)
         console.say(
             f"{len(done_before)} predicted before, and left as they are "
             "(--overwrite predicts them again)."

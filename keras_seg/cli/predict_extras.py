@@ -373,7 +373,7 @@ def write_extras(
 def write_whole(
     extras: Sequence[Extra],
     targets: Mapping[pathlib.Path, Paths],
-    names: Mapping[pathlib.Path, pathlib.Path],
+    names: Mapping[pathlib.Path, str],
     out: pathlib.Path,
     network: Network,
     cache: PredictionCache,

@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import dataclasses
 import functools
 import os
 import pathlib
@@ -9,6 +10,8 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 from typing import Self
@@ -44,11 +47,18 @@ from keras_seg.inference.scores import compiles_each_size
 from keras_seg.score_form import is_multi_label
 from keras_seg.words import listed
 
-__all__ = ["Targets", "in_windows", "output_names", "plan", "predict_all"]
+__all__ = [
+    "Plan",
+    "Targets",
+    "in_windows",
+    "output_names",
+    "plan",
+    "predict_all",
+]
 
 # From each image to its mask, or that of each label, its overlay, and the files
 # of each `Extra`.
-Targets = dict[pathlib.Path, tuple[pathlib.Path, ...]]
+Targets = Mapping[pathlib.Path, tuple[pathlib.Path, ...]]
 
 # Predictions that wait in memory to be written.
 WAITING = 4
@@ -56,7 +66,7 @@ WAITING = 4
 
 def output_names(
     paths: Iterable[pathlib.Path], out: pathlib.Path, remote: bool = False
-) -> dict[pathlib.Path, pathlib.Path]:
+) -> dict[pathlib.Path, str]:
     """Finds images, and their relative paths in the output, without suffix.
 
     Folders are searched recursively, except for hidden ones, the output, and
@@ -65,7 +75,7 @@ def output_names(
     that does not exist is a `DataError`. With `remote`, addresses of object
     stores are taken like paths, see `keras_seg.data.remote`.
     """
-    names: dict[pathlib.Path, pathlib.Path] = {}
+    names: dict[pathlib.Path, str] = {}
     for path in map(place, paths):
         elsewhere = isinstance(path, RemoteImage)
         if is_manifest(path) or (remote and elsewhere):
@@ -73,7 +83,7 @@ def output_names(
             for image, name in found.items():
                 if not remote:
                     refuse_live(image)
-                names.setdefault(image, name)
+                names.setdefault(image, str(name))
             continue
         if elsewhere or not path.is_dir():
             refuse_live(path)
@@ -96,7 +106,7 @@ def output_names(
             if path.is_dir():
                 inside = image.relative_to(path)
                 counts[image.parent] += 1
-            names.setdefault(image, inside.with_suffix(""))
+            names.setdefault(image, str(inside.with_suffix("")))
         if len(counts) > 1:
             places = ", ".join(f"{n} in {at}" for at, n in counts.items())
             console.say(f"Images: {places}.")
@@ -125,13 +135,59 @@ def _say_masks(masks: Sequence[pathlib.Path]) -> None:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class Plan(Targets):
+    """The files of each image, told when they are asked for.
+
+    Args:
+        names: of the images, see `output_names`.
+        out: folder.
+        extras: sequence of `Extra`.
+        folders: str of each label, or one "".
+        pseudo: bool, see `plan`.
+    """
+
+    names: Mapping[pathlib.Path, str]
+    out: pathlib.Path
+    extras: Sequence[Extra]
+    folders: Sequence[str]
+    pseudo: bool
+
+    def __getitem__(self, image: pathlib.Path) -> tuple[pathlib.Path, ...]:
+        name = self.names[image]
+        if is_video(image):
+            masks = [self.out / f"{name}.mkv"]
+            others = [f"{name}_overlay.mp4", f"{name}_shares.csv"]
+            others += [f"{name}_shares.png"] * visualization.can_plot()
+        else:
+            suffix = ".tif" if is_geotiff(image) else ".png"
+            masks = [self.out / x / f"{name}{suffix}" for x in self.folders]
+            others = [f"{name}_overlay.jpg"]
+            for extra in self.extras:
+                others += extra.files(name, image)
+        if self.pseudo:
+            others = [os.path.join("images", f"{name}{image.suffix}")]
+        return (*masks, *(self.out / other for other in others))
+
+    def __iter__(self) -> Iterator[pathlib.Path]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def of(self, images: Iterable[pathlib.Path]) -> "Plan":
+        """The plan of some of the images."""
+        names = {image: self.names[image] for image in images}
+        return dataclasses.replace(self, names=names)
+
+
 def plan(
-    names: dict[pathlib.Path, pathlib.Path],
+    names: Mapping[pathlib.Path, str],
     out: pathlib.Path,
     extras: Sequence[Extra] = (),
     labels: Sequence[str] = (),
     pseudo: bool = False,
-) -> Targets:
+) -> Plan:
     """Plans which files are written for each image of `output_names`.
 
     Each of `labels`, the names of classes that may overlap, has a folder. With
@@ -142,49 +198,49 @@ def plan(
     folders = label_folders(labels) or [""]
     if pseudo:
         folders = [os.path.join("labels", part) for part in folders]
-    inputs = {image.resolve() for image in names}
-    targets: Targets = {}
-    taken: dict[str, dict[pathlib.Path, pathlib.Path]] = {}
-    for image, name in names.items():
-        if is_video(image):
-            if labels or pseudo or extras:
-                reason = "a frame of a video has one class a pixel"
-                if extras:
-                    reason = "of a video only ids and shares are written"
-                if pseudo:
-                    reason = "data to train on are images (--pseudo)"
+    found = Plan(names, out, extras, folders, pseudo)
+    inputs = {str(image.resolve()) for image in names}
+    for image, files in found.items():
+        if is_video(image) and (labels or pseudo or extras):
+            reason = "a frame of a video has one class a pixel"
+            if extras:
+                reason = "of a video only ids and shares are written"
+            if pseudo:
+                reason = "data to train on are images (--pseudo)"
+            raise ValueError(
+                f"{image} is a video, and {reason}. Fix: predict its "
+                "frames as images."
+            )
+        for file in files:
+            if str(file.resolve()) in inputs:
                 raise ValueError(
-                    f"{image} is a video, and {reason}. Fix: predict its "
-                    "frames as images."
-                )
-            masks = [out / f"{name}.mkv"]
-            others = [f"{name}_overlay.mp4", f"{name}_shares.csv"]
-            others += [f"{name}_shares.png"] * visualization.can_plot()
-        else:
-            suffix = ".tif" if is_geotiff(image) else ".png"
-            masks = [out / part / f"{name}{suffix}" for part in folders]
-            others = [f"{name}_overlay.jpg"]
-            for extra in extras:
-                others += extra.files(str(name), image)
-        written = (*masks, *(out / other for other in others))
-        if pseudo:
-            written = (*masks, out / "images" / f"{name}{image.suffix}")
-        for target in written:
-            if target.resolve() in inputs:
-                raise ValueError(
-                    f"{target} is one of the images, and would be "
+                    f"{file} is one of the images, and would be "
                     "overwritten. Fix: choose another folder with --out."
                 )
-            alike = taken.setdefault(str(target).lower(), {})
-            for other, first in alike.items():
-                if other == target or not _tells_case(out):
-                    raise ValueError(
-                        f"{first} and {image} would both be written to "
-                        f"{target}. Fix: predict them into different folders."
-                    )
-            alike[target] = image
-        targets[image] = written
-    return targets
+    del inputs  # Before as many other names are kept.
+    clash = _clash(found, str.lower)
+    if clash and _tells_case(out):
+        clash = _clash(found, str)
+    if clash:
+        first, image, file = clash
+        raise ValueError(
+            f"{first} and {image} would both be written to "
+            f"{file}. Fix: predict them into different folders."
+        )
+    return found
+
+
+def _clash(
+    targets: Targets, fold: Callable[[str], str]
+) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path] | None:
+    """Two images and a file that both would be written to, or None."""
+    taken: dict[str, pathlib.Path] = {}
+    for image, files in targets.items():
+        for file in files:
+            first = taken.setdefault(fold(str(file)), image)
+            if first is not image:
+                return first, image, file
+    return None
 
 
 def _tells_case(folder: pathlib.Path) -> bool:

@@ -22,6 +22,7 @@ from keras_seg.cli.network import say_tiles
 from keras_seg.cli.options import set_limits
 from keras_seg.cli.predict_extras import Extra
 from keras_seg.cli.predict_extras import read_ids
+from keras_seg.cli.predict_flow import Plan
 from keras_seg.cli.predict_flow import Targets
 from keras_seg.cli.predict_flow import in_windows
 from keras_seg.cli.predict_flow import predict_all
@@ -94,7 +95,7 @@ class Job:
 
 def predict_by_ray(
     job: Job,
-    targets: Targets,
+    targets: Plan,
     *,
     address: str,
     workers: int,
@@ -115,14 +116,14 @@ def predict_by_ray(
             strips = _strips(job, image, paths, workers)
             apart.update([image] * bool(strips))
             items += strips
-    rest = [pair for pair in targets.items() if pair[0] not in apart]
+    rest = [image for image in targets if image not in apart]
     parts = chunks(rest, workers, job.batch_size)
     done, errors = 0, list[DataError]()
     said: set[str] = set()
     with contextlib.ExitStack() as stack:
         with console.quiet():
             stack.enter_context(ray_cluster(address))
-        found = spread(job, [*items, *map(dict, parts)], workers, gpus)
+        found = spread(job, [*items, *map(targets.of, parts)], workers, gpus)
         for raster, results in itertools.groupby(found, _raster_of):
             for result in _joined(job, raster, results, targets):
                 for line in result.said:

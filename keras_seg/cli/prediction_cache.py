@@ -1,10 +1,14 @@
 """Records what `keras-seg predict` wrote, so that it is not done again."""
 
 import hashlib
+import itertools
 import json
 import os
 import pathlib
+import sqlite3
+import weakref
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +18,19 @@ from keras_seg.words import listed
 __all__ = ["RECORD", "PredictionCache", "digest"]
 
 RECORD = "predict.jsonl"
+# Files in a line, which is read as a whole.
+MOST_FILES = 1000
+
+# The last line about each file, where it has one, and whether this command asks
+# for it; the state of each image, by its absolute path or address. Lists are
+# JSON, a state that is not known is NULL, and 'null' is none in a line.
+TABLES = """
+PRAGMA journal_mode = OFF;
+CREATE TABLE files (
+    name BLOB PRIMARY KEY, made_with, image, state, asked DEFAULT FALSE
+) WITHOUT ROWID;
+CREATE TABLE images (place BLOB PRIMARY KEY, image) WITHOUT ROWID;
+"""
 
 # From each image to the files of its prediction.
 Targets = Mapping[pathlib.Path, Iterable[pathlib.Path]]
@@ -22,7 +39,7 @@ Targets = Mapping[pathlib.Path, Iterable[pathlib.Path]]
 class PredictionCache:
     """The predictions in a folder: of which images, by which model.
 
-    A JSON Lines file in the folder has a line for each command, with its
+    A JSON Lines file in the folder has lines for each command, with its
     model, its options and the files it is about to write, and a line for each
     predicted image, with the states of the image and of its files. `options`
     are those that change predictions. Its copy in another process, such as a
@@ -44,14 +61,18 @@ class PredictionCache:
         text = json.dumps(facts, sort_keys=True, default=str)
         self._facts = json.loads(text)
         self._made_with = hashlib.sha256(text.encode()).hexdigest()[:16]
-        # By absolute paths, or addresses.
-        self._images: dict[str, list | None] = {}
         self._is_copy = False
-        self._asked: set[str] = set()
-        # The last line about each file, by its name.
-        self._lines: dict[str, dict[str, Any]] = {}
-        self._read = 0
+        self._open()
         self.read_on()
+
+    def _open(self) -> None:
+        # SQLite moves a nameless one from memory to the disk as it grows.
+        self._known = sqlite3.connect(
+            "", check_same_thread=False, isolation_level=None
+        )
+        weakref.finalize(self, self._known.close)
+        self._known.executescript(TABLES)
+        self._read = 0
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -62,8 +83,8 @@ class PredictionCache:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._images, self._asked, self._lines, self._read = {}, set(), {}, 0
         self._is_copy = True
+        self._open()
 
     def read_on(self) -> None:
         """Reads what was added to the file meanwhile, by other processes."""
@@ -71,10 +92,7 @@ class PredictionCache:
             with open(self._folder / RECORD, "rb") as record:
                 record.seek(self._read)
                 for line in record:
-                    known = self._remember(line)
-                    ours = known.get("made_with") == self._made_with
-                    if self._asked and ours and known["image"]:
-                        self._images[known["image"][0]] = known["image"]
+                    self._remember(line)
                 self._read = record.tell()
         except OSError:
             pass
@@ -84,24 +102,21 @@ class PredictionCache:
 
         The state of the image is noted here, before it is read.
         """
-        targets = list(targets)
         names = list(map(self._name, targets))
-        self._asked.update(names)
-        new = not self._lines.keys() & set(names)
+        self._ask(names)
+        new = all(self._line(name)[0] is None for name in names)
         # A worker will ask the object store.
         later = _is_remote(image) and new and not self._is_copy
-        self._images[_place(image)] = None if later else _identity(image)
+        self._see(_place(image), None if later else _identity(image))
         return self.is_current(image, targets)
 
     def is_current(
         self, image: pathlib.Path, targets: Iterable[pathlib.Path]
     ) -> bool:
         """Whether the files are there, of the image as `has` saw it."""
-        known = self._images[_place(image)]
+        known = self._seen(image)
         return known is not None and all(
-            (line := self._lines.get(self._name(target)))
-            and line["made_with"] == self._made_with
-            and line["image"] == known
+            self._line(self._name(target))[:2] == (self._made_with, known)
             and self._is_as_written(target)
             for target in targets
         )
@@ -125,8 +140,8 @@ class PredictionCache:
         They are refused as by `refuse_foreign`, and noted as their own images.
         """
         for file in files:
-            self._images[_place(file)] = [_place(file)]
-            self._asked.add(self._name(file))
+            self._see(_place(file), [_place(file)])
+            self._ask([self._name(file)])
             self.refuse_foreign({file: [file]}, overwrite)
 
     def begin(self, targets: Targets) -> str:
@@ -140,12 +155,14 @@ class PredictionCache:
             for image, (target, *_) in targets.items()
             if self._is_of_another(image, target)
         ]
-        self._add(
-            made_with=self._made_with,
-            facts=self._facts,
-            image=None,
-            files=dict.fromkeys(map(self._name, _files(targets))),
-        )
+        names = map(self._name, _files(targets))
+        while files := dict.fromkeys(itertools.islice(names, MOST_FILES)):
+            self._add(
+                made_with=self._made_with,
+                facts=self._facts,
+                image=None,
+                files=files,
+            )
         if not others:
             return ""
         names = listed(others, 3)
@@ -155,12 +172,11 @@ class PredictionCache:
         self, image: pathlib.Path, targets: Iterable[pathlib.Path]
     ) -> None:
         """Records that an image, as `has` saw it, was predicted."""
-        place = _place(image)
-        if self._images[place] is None:
-            self._images[place] = _identity(image)
+        if self._seen(image) is None:
+            self._see(_place(image), _identity(image))
         self._add(
             made_with=self._made_with,
-            image=self._images[place],
+            image=_list(self._seen(image)),
             files={self._name(target): _state(target) for target in targets},
         )
 
@@ -169,11 +185,17 @@ class PredictionCache:
 
         Also on those of an image as it was, or of another one of its name.
         """
-        current = set(map(_key, filter(None, self._images.values())))
+        rows = self._known.execute(
+            "SELECT name, image, asked OR made_with != ?1 OR image = 'null' "
+            "FROM files WHERE made_with IS NOT NULL AND ("
+            "made_with != ?1 OR image = 'null' OR NOT asked OR image NOT IN "
+            "(SELECT image FROM images WHERE image IS NOT NULL)) ORDER BY name",
+            [self._made_with],
+        )
         files = [
-            self._folder / name
-            for name, line in sorted(self._lines.items())
-            if self._is_outdated(name, line, current)
+            self._folder / os.fsdecode(name)
+            for name, image, is_outdated in rows
+            if is_outdated or _has_changed(image)
         ]
         files = [file for file in files if file.is_file()]
         if not files:
@@ -183,37 +205,55 @@ class PredictionCache:
             "images, or with another model or other options."
         )
 
-    def _is_outdated(
-        self, name: str, line: dict[str, Any], current: set[str]
-    ) -> bool:
-        image = line["image"]
-        if line["made_with"] != self._made_with or image is None:
-            return True
-        if name in self._asked:
-            return _key(image) not in current
-        # Of an image that this command was not asked for.
-        return _identity(pathlib.Path(image[0])) not in (image, None)
-
     def _name(self, target: pathlib.Path) -> str:
         return target.relative_to(self._folder).as_posix()
 
     def _is_as_written(self, target: pathlib.Path) -> bool:
         """Whether a file is in the state that the last line about it has."""
-        line = self._lines.get(self._name(target))
-        state = line and line["files"][self._name(target)]
+        state = _list(self._line(self._name(target))[2])
         return state is not None and state == _state(target)
 
     def _is_foreign(self, target: pathlib.Path) -> bool:
         if not target.exists() or self._is_as_written(target):
             return False
-        line = self._lines.get(self._name(target))
         # A command that was stopped may have written it.
-        return line is None or line["image"] is not None
+        return self._line(self._name(target))[1] != "null"
 
     def _is_of_another(self, image: pathlib.Path, target: pathlib.Path) -> bool:
-        line = self._lines.get(self._name(target))
-        before, now = line and line["image"], self._images[_place(image)]
+        before = _list(self._line(self._name(target))[1])
+        now = _list(self._seen(image))
         return bool(before and now and before[0] != now[0] and target.exists())
+
+    def _ask(self, names: Iterable[str]) -> None:
+        """Notes that this command is about these files."""
+        self._known.executemany(
+            "INSERT INTO files (name, asked) VALUES (?, TRUE) "
+            "ON CONFLICT (name) DO UPDATE SET asked = TRUE",
+            [(os.fsencode(name),) for name in names],
+        )
+
+    def _see(self, place: str, image: list | None) -> None:
+        """Notes the state of an image."""
+        self._known.execute(
+            "INSERT OR REPLACE INTO images VALUES (?, ?)",
+            (os.fsencode(place), image and json.dumps(image)),
+        )
+
+    def _seen(self, image: Any) -> str | None:
+        """The state of an image as noted, as JSON."""
+        ((found,),) = self._known.execute(
+            "SELECT image FROM images WHERE place = ?",
+            [os.fsencode(_place(image))],
+        )
+        return found
+
+    def _line(self, name: str) -> tuple:
+        """`made_with`, image and state by the last line about a file."""
+        found = self._known.execute(
+            "SELECT made_with, image, state FROM files WHERE name = ?",
+            [os.fsencode(name)],
+        )
+        return found.fetchone() or (None, None, None)
 
     def _add(self, **line: Any) -> None:
         text = json.dumps(line)
@@ -223,14 +263,28 @@ class PredictionCache:
             record.write(f"\n{text}\n")
         self._remember(text)
 
-    def _remember(self, text: str | bytes) -> dict[str, Any]:
+    def _remember(self, text: str | bytes) -> None:
         try:
             line = json.loads(text)
-            known = {key: line[key] for key in ("made_with", "image", "files")}
-            self._lines.update(dict.fromkeys(known["files"], known))
-        except (ValueError, KeyError, TypeError):
-            return {}  # An empty, unfinished or damaged line.
-        return known
+            made_with, image = line["made_with"], line["image"]
+            rows = [
+                (os.fsencode(name), made_with, *map(json.dumps, (image, state)))
+                for name, state in line["files"].items()
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return  # An empty, unfinished or damaged line.
+        self._known.executemany(
+            "INSERT INTO files (name, made_with, image, state) "
+            "VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
+            "made_with = excluded.made_with, image = excluded.image, "
+            "state = excluded.state",
+            rows,
+        )
+        if image and made_with == self._made_with:
+            self._known.execute(
+                "UPDATE images SET image = ? WHERE place = ?",
+                (json.dumps(image), os.fsencode(image[0])),
+            )
 
 
 def _is_remote(image: Any) -> bool:
@@ -262,9 +316,14 @@ def _place(image: Any) -> str:
     return str(image.absolute())
 
 
-def _key(image: list) -> str:
-    """An image and its version, for a set."""
-    return json.dumps(image)
+def _list(text: str | None) -> Any:
+    return text and json.loads(text)
+
+
+def _has_changed(image: str) -> bool:
+    """Whether an image is there, in another state than it was in."""
+    before = json.loads(image)
+    return _identity(pathlib.Path(before[0])) not in (before, None)
 
 
 def _state(file: pathlib.Path) -> list[int] | None:
@@ -286,5 +345,5 @@ def digest(model: pathlib.Path) -> str:
     return total.hexdigest()
 
 
-def _files(targets: Targets) -> list[pathlib.Path]:
-    return [file for files in targets.values() for file in files]
+def _files(targets: Targets) -> Iterator[pathlib.Path]:
+    return itertools.chain.from_iterable(targets.values())

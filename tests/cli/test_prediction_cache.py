@@ -2,11 +2,16 @@
 
 import os
 import shutil
+import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from keras_seg.cli.predict_flow import output_names
+from keras_seg.cli.predict_flow import plan
+from keras_seg.cli.prediction_cache import PredictionCache
 from keras_seg.data import read_image
 from keras_seg.inference import predict
 
@@ -171,3 +176,44 @@ def test_a_corrected_mask_is_not_overwritten(run, images, invoke, tmp_path):
     record.write_text(record.read_text().rstrip()[:-20])
     result = invoke(*arguments)
     assert result.stdout.startswith("Wrote 1 of 1"), result.output
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_a_name_that_is_no_text(images, predict_to, tmp_path):
+    image = tmp_path / os.fsdecode(b"\xff.png")
+    shutil.copy(images[0], image)
+    for said in ("Wrote 1 of 1", "1 predicted before"):
+        assert predict_to(tmp_path / "out", image).stdout.startswith(said)
+
+
+def test_what_a_million_images_take(tmp_path):
+    """Of each image, the command keeps no more than its name in memory."""
+    folder, out, model = (tmp_path / name for name in ("in", "out", "model"))
+    folder.mkdir()
+    out.mkdir()
+    model.touch()
+    for number in range(4000):
+        (folder / f"{number}.png").touch()
+
+    def peak(images):
+        tracemalloc.start()
+        targets = plan(output_names(images, out), out)
+        cache = PredictionCache(out, model, {})
+        found = {i for i, files in targets.items() if cache.has(i, files)}
+        assert len(found) in (0, len(targets))
+        cache.refuse_foreign(targets, overwrite=False)
+        cache.begin(targets)
+        for image, files in targets.items():
+            for file in files:
+                file.touch()
+            cache.note(image, files)
+        assert cache.left_over() == ""
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return used
+
+    few = peak(sorted(folder.iterdir())[:1000])
+    shutil.rmtree(out)
+    out.mkdir()
+    for _ in range(2):  # And where all is done already.
+        assert peak([folder]) - few < 3000 * 1000

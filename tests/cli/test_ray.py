@@ -243,7 +243,7 @@ def test_a_worker_that_starts_elsewhere_knows_what_is_done(
 ):
     monkeypatch.chdir(tmp_path)
     image, out = images / "0.png", pathlib.Path("out")
-    targets = plan({image: pathlib.Path("0")}, out)
+    targets = plan({image: "0"}, out)
     cache = PredictionCache(out, network, {})
     cache.has(image, targets[image])
     out.mkdir()

@@ -24,8 +24,8 @@ def test_images_have_the_scheme_that_they_were_asked_for(store):
             assert list(map(str, found)) == names
             assert all(isinstance(image, RemoteImage) for image in found)
             assert output_names([address], pathlib.Path("out"), True) == {
-                found[0]: pathlib.Path("b"),
-                found[1]: pathlib.Path("sub/a"),
+                found[0]: "b",
+                found[1]: "sub/a",
             }
 
 

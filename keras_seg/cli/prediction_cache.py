@@ -155,8 +155,8 @@ class PredictionCache:
             for image, (target, *_) in targets.items()
             if self._is_of_another(image, target)
         ]
-        names = map(self._name, _files(targets))
-        while files := dict.fromkeys(itertools.islice(names, MOST_FILES)):
+        begun = map(self._name, _files(targets))
+        while files := dict.fromkeys(itertools.islice(begun, MOST_FILES)):
             self._add(
                 made_with=self._made_with,
                 facts=self._facts,

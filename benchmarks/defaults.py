@@ -152,7 +152,8 @@ def table(rows):
 
 
 def text(rows, limit):
-    made = [f"* {name}: {SETS[name].__doc__}" for name in SETS]
+    of = {row["set"] for row in rows}
+    made = [f"* {name}: {SETS[name].__doc__}" for name in SETS if name in of]
     tried = {row["options"]: [] for row in rows if row["options"]}
     for row in rows:
         if row["options"]:

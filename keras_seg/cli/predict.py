@@ -211,9 +211,9 @@ def predict(
     from keras_seg.cli.predict_extras import Polygons
     from keras_seg.cli.predict_extras import Probabilities
     from keras_seg.cli.predict_extras import write_whole
-    from keras_seg.cli.predict_flow import output_names
-    from keras_seg.cli.predict_flow import plan
     from keras_seg.cli.predict_flow import predict_all
+    from keras_seg.cli.predict_plan import output_names
+    from keras_seg.cli.predict_plan import plan
     from keras_seg.cli.prediction_cache import PredictionCache
     from keras_seg.data import VOID
     from keras_seg.data.bands import parse_bands

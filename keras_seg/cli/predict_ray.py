@@ -22,10 +22,10 @@ from keras_seg.cli.network import say_tiles
 from keras_seg.cli.options import set_limits
 from keras_seg.cli.predict_extras import Extra
 from keras_seg.cli.predict_extras import read_ids
-from keras_seg.cli.predict_flow import Plan
-from keras_seg.cli.predict_flow import Targets
 from keras_seg.cli.predict_flow import in_windows
 from keras_seg.cli.predict_flow import predict_all
+from keras_seg.cli.predict_plan import Plan
+from keras_seg.cli.predict_plan import Targets
 from keras_seg.cli.predict_streams import finish_raster
 from keras_seg.cli.prediction_cache import PredictionCache
 from keras_seg.data import VOID

@@ -64,7 +64,7 @@ def rank(
         raise typer.BadParameter("is missing.", ctx=ctx, param_hint="IMAGE")
 
     from keras_seg import inference
-    from keras_seg.cli.predict_flow import output_names
+    from keras_seg.cli.predict_plan import output_names
     from keras_seg.data import DataError
 
     set_limits(max_pixels)

@@ -4,7 +4,7 @@ import pytest
 import rasterio
 from PIL import Image
 
-from keras_seg.cli import predict_flow
+from keras_seg.cli import predict_plan
 from keras_seg.cli.predict_flow import predict_all
 from keras_seg.data import ClassTable
 from keras_seg.data.video import VideoWriter
@@ -34,15 +34,15 @@ def test_names_that_differ_by_case(tmp_path, monkeypatch):
     names = {tmp_path / f"{x}.png": x for x in "Aa"}
     (tmp_path / "a").touch()
     tells_case = not (tmp_path / "A").exists()
-    assert predict_flow._tells_case(out) == tells_case
-    monkeypatch.setattr(predict_flow, "_tells_case", lambda folder: True)
-    assert len(predict_flow.plan(names, out)) == 2
+    assert predict_plan._tells_case(out) == tells_case
+    monkeypatch.setattr(predict_plan, "_tells_case", lambda folder: True)
+    assert len(predict_plan.plan(names, out)) == 2
     again = {**names, tmp_path / "A.jpg": "A"}
     with pytest.raises(ValueError, match="A.png and .*A.jpg would both"):
-        predict_flow.plan(again, out)
-    monkeypatch.setattr(predict_flow, "_tells_case", lambda folder: False)
+        predict_plan.plan(again, out)
+    monkeypatch.setattr(predict_plan, "_tells_case", lambda folder: False)
     with pytest.raises(ValueError, match="would both be written to"):
-        predict_flow.plan(names, out)
+        predict_plan.plan(names, out)
 
 
 def test_frames_of_other_classes_have_one_size(tmp_path):

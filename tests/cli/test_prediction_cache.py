@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_seg.cli.predict_flow import output_names
-from keras_seg.cli.predict_flow import plan
+from keras_seg.cli.predict_plan import output_names
+from keras_seg.cli.predict_plan import plan
 from keras_seg.cli.prediction_cache import PredictionCache
 from keras_seg.data import read_image
 from keras_seg.inference import predict

@@ -18,8 +18,8 @@ from keras_seg.cli.evaluate_ray import Job as Parts
 from keras_seg.cli.evaluate_ray import evaluate_by_ray
 from keras_seg.cli.network import open_network
 from keras_seg.cli.predict_extras import Extra
-from keras_seg.cli.predict_flow import output_names
-from keras_seg.cli.predict_flow import plan
+from keras_seg.cli.predict_plan import output_names
+from keras_seg.cli.predict_plan import plan
 from keras_seg.cli.predict_ray import Job
 from keras_seg.cli.predict_ray import predict_by_ray
 from keras_seg.cli.prediction_cache import RECORD

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_seg.cli.predict_flow import output_names
+from keras_seg.cli.predict_plan import output_names
 from keras_seg.data import find_images
 from keras_seg.data.image_folders import find_remote
 from keras_seg.data.remote import RemoteImage

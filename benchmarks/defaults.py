@@ -30,7 +30,9 @@ from keras_seg.data.augment.scaling import resize_mask
 HERE = pathlib.Path(__file__).parent
 MEMBRANES = ClassTable(("membrane", "cell"), ((0, 0, 0), (255, 255, 255)))
 DATA = pathlib.Path(os.environ.get("KERAS_SEG_DATA", "data"))
-COLUMNS = ("set", "options", "mean_iou", "seconds", "images", "time")
+COLUMNS = (
+    *("set", "options", "mean_iou", "seconds", "images", "time", "backend"),
+)
 
 
 def camvid(path):
@@ -122,6 +124,7 @@ def run(path, options, arguments):
         "seconds": round(seconds),
         "images": images,
         "time": arguments.time or "",
+        "backend": keras.config.backend(),
     }
 
 
@@ -132,46 +135,43 @@ def call(arguments):
 
 def table(rows):
     lines = [
-        "| set | images | default | best | options of the best | seconds | "
-        "seconds of the best |",
-        "|---|---:|---:|---:|---|---:|---:|",
+        "| set | images | time | backend | default | best | options of the "
+        "best | seconds | seconds of the best |",
+        "|---|---:|---|---|---:|---:|---|---:|---:|",
     ]
-    for name in SETS:
-        found = [row for row in rows if row["set"] == name]
-        default = [row for row in found if not row["options"]]
-        if not default:
-            continue
+    groups = {}
+    for row in rows:
+        key = row["set"], row["images"], row["time"], row["backend"]
+        groups.setdefault(key, []).append(row)
+    for facts, found in groups.items():
+        default = next(row for row in found if not row["options"])
         best = max(found, key=lambda row: float(row["mean_iou"]))
-        lines.append(
-            f"| {name} | {best['images']} | {float(default[0]['mean_iou']):.3f}"
-            f" | {float(best['mean_iou']):.3f} "
-            f"| {'`' + best['options'] + '`' if best['options'] else 'none'} "
-            f"| {default[0]['seconds']} | {best['seconds']} |"
+        named = f"`{best['options']}`" if best["options"] else "none"
+        cells = (
+            *(*facts, f"{float(default['mean_iou']):.3f}"),
+            *(f"{float(best['mean_iou']):.3f}", named),
+            *(default["seconds"], best["seconds"]),
         )
-    return "\n".join(lines) + "\n"
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
 
 
-def text(rows, limit):
-    of = {row["set"] for row in rows}
-    made = [f"* {name}: {SETS[name].__doc__}" for name in SETS if name in of]
-    tried = {row["options"]: [] for row in rows if row["options"]}
+def text(rows):
+    tried = {}
     for row in rows:
         if row["options"]:
-            tried[row["options"]].append(row["set"])
-    bound = (
-        f"Each run had `--time {limit}`."
-        if limit
-        else "The number of epochs is that of the command."
-    )
+            on = f"{row['set']} ({row['time'] or 'whole'})"
+            tried.setdefault(row["options"], []).append(on)
     return "\n\n".join(
         [
             "# The default command",
             "Written by `benchmarks/defaults.py`: mean IoU of `keras-seg train "
             "DATA`, and the best of it and of the options tried, on images "
-            f"that none of the runs has seen. {bound} Seconds are those of "
-            f"training, on {keras.config.backend()} and a CPU.",
-            table(rows).strip(),
-            "\n".join(made),
+            "that none of the runs has seen. A time is `--time`; runs of 80 "
+            "steps were cut by `--epochs`; without either the number of epochs "
+            "is that of the command. Seconds are those of training on a CPU.",
+            table(rows),
+            "\n".join(f"* {name}: {SETS[name].__doc__}" for name in SETS),
             "Tried: "
             + "; ".join(f"`{o}` on {', '.join(on)}" for o, on in tried.items())
             + ". Every run is in `defaults.csv`.",
@@ -195,7 +195,8 @@ def main():
     if results.exists():
         with open(results, newline="") as file:
             rows = list(csv.DictReader(file))
-    done = {(row["set"], row["options"]) for row in rows}
+    limit = arguments.time or ""
+    done = {(row["set"], row["options"], row["time"]) for row in rows}
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
         paths = {name: pathlib.Path(place) / name for name in arguments.only}
@@ -203,7 +204,7 @@ def main():
             SETS[name](path)
         for options, name in itertools.product(OPTIONS, paths):
             late = time.monotonic() - begin > arguments.seconds
-            if late or (name, options) in done:
+            if late or (name, options, limit) in done:
                 continue
             found = run(paths[name], options, arguments)
             rows.append({"set": name, **found})
@@ -212,7 +213,7 @@ def main():
                 writer = csv.DictWriter(file, COLUMNS)
                 writer.writeheader()
                 writer.writerows(rows)
-            (HERE / "defaults.md").write_text(text(rows, arguments.time) + "\n")
+            (HERE / "defaults.md").write_text(text(rows) + "\n")
 
 
 if __name__ == "__main__":

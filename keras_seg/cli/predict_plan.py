@@ -88,14 +88,14 @@ def output_names(
     return names
 
 
-def _remote_names(address: Any) -> dict:
+def _remote_names(address: Any) -> dict[Any, str]:
     masks: list = []
     images = find_remote(address, masks)
     _say_masks(masks)
     if images == [address]:
-        return {address: pathlib.Path(address.stem)}
+        return {address: address.stem}
     return {
-        image: pathlib.Path(image.relative_to(address).with_suffix(""))
+        image: str(image.relative_to(address).with_suffix(""))
         for image in images
     }
 

@@ -107,7 +107,7 @@ class PredictionCache:
         new = all(self._line(name)[0] is None for name in names)
         # A worker will ask the object store.
         later = _is_remote(image) and new and not self._is_copy
-        self._see(_place(image), None if later else _identity(image))
+        self._see(image, None if later else _identity(image))
         return self.is_current(image, targets)
 
     def is_current(
@@ -140,7 +140,7 @@ class PredictionCache:
         They are refused as by `refuse_foreign`, and noted as their own images.
         """
         for file in files:
-            self._see(_place(file), [_place(file)])
+            self._see(file, [_place(file)])
             self._ask([self._name(file)])
             self.refuse_foreign({file: [file]}, overwrite)
 
@@ -173,7 +173,7 @@ class PredictionCache:
     ) -> None:
         """Records that an image, as `has` saw it, was predicted."""
         if self._seen(image) is None:
-            self._see(_place(image), _identity(image))
+            self._see(image, _identity(image))
         self._add(
             made_with=self._made_with,
             image=_list(self._seen(image)),
@@ -232,11 +232,11 @@ class PredictionCache:
             [(os.fsencode(name),) for name in names],
         )
 
-    def _see(self, place: str, image: list | None) -> None:
+    def _see(self, image: Any, state: list | None) -> None:
         """Notes the state of an image."""
         self._known.execute(
             "INSERT OR REPLACE INTO images VALUES (?, ?)",
-            (os.fsencode(place), image and json.dumps(image)),
+            (os.fsencode(_place(image)), state and json.dumps(state)),
         )
 
     def _seen(self, image: Any) -> str | None:

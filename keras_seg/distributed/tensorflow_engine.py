@@ -41,6 +41,13 @@ class TensorFlowEngine(Engine):
                 "device of TensorFlow as the whole. Fix: put it into "
                 "`compile(loss=...)`, or one device, or JAX or PyTorch."
             )
+        if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
+            raise ValueError(
+                "With float16 Keras looks at the gradients of the first "
+                "device of TensorFlow alone for what is not finite, and clips "
+                "those of each. Fix: mixed_bfloat16, one device, or JAX or "
+                "PyTorch. Received: optimizer=LossScaleOptimizer"
+            )
         _add_up_first(model.optimizer)
         synchronize_batch_norm(model, _moments)
         draw_apart(model, _place)

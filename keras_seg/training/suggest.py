@@ -72,7 +72,7 @@ REASONS = {
     "the papers.",
     "learning_rate": "1e-3: after 80 steps on five data sets 3e-3 was better "
     "by 0.03 on membranes and 0.01 on CamVid, worse by 0.03 on 12 horses, and "
-    "no other on the rest (one seed each).",
+    "no other on the rest (one seed each, benchmarks/defaults.md).",
     "backbone_rate": "A tenth with pretrained weights: with one rate DeepLab "
     "v3 had 0.10 on its training crops after four epochs, with a tenth 0.41.",
     "weight_decay": "1e-4: by hand.",

@@ -1,5 +1,6 @@
 """What `keras-seg predict` does with what it wrote before."""
 
+import itertools
 import os
 import shutil
 import sys
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_seg.cli import prediction_cache
 from keras_seg.cli.predict_plan import output_names
 from keras_seg.cli.predict_plan import plan
 from keras_seg.cli.prediction_cache import PredictionCache
@@ -186,8 +188,9 @@ def test_a_name_that_is_no_text(images, predict_to, tmp_path):
         assert predict_to(tmp_path / "out", image).stdout.startswith(said)
 
 
-def test_of_an_image_its_name_is_kept_in_memory(tmp_path):
-    """So that a million take 1 GB: 0.6 kB each, and what Python adds."""
+def test_of_an_image_its_name_is_kept_in_memory(tmp_path, monkeypatch):
+    """And a record of several lines is begun before anything is written."""
+    monkeypatch.setattr(prediction_cache, "MOST_FILES", 150)
     folder, out, model = (tmp_path / name for name in ("in", "out", "model"))
     folder.mkdir()
     out.mkdir()
@@ -201,9 +204,10 @@ def test_of_an_image_its_name_is_kept_in_memory(tmp_path):
         assert sum(cache.has(i, files) for i, files in targets.items()) == done
         cache.refuse_foreign(targets, overwrite=False)
         cache.begin(targets)
+        for file in itertools.chain(*targets.values()):
+            file.touch()
+        PredictionCache(out, model, {}).refuse_foreign(targets, overwrite=False)
         for image, files in targets.items():
-            for file in files:
-                file.touch()
             cache.note(image, files)
         assert cache.left_over() == ""
         ours = tracemalloc.Filter(True, "*/keras_seg/cli/*", all_frames=True)

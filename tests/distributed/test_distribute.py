@@ -13,6 +13,7 @@ import pytest
 from keras_seg import distributed
 from keras_seg.distributed.whole_batch import draw_apart
 from keras_seg.training.engine import Engine
+from keras_seg.training.setup import dtype_policy
 from tests.conftest import ROOT
 from tests.distributed.trainer import OPTIONS
 from tests.distributed.trainer import train_steps
@@ -155,3 +156,15 @@ def test_devices_of_each_machine(monkeypatch):
     assert [args[3] for args in calls] == [[0], None]
     with pytest.raises(ValueError, match="the 1 that JAX has.*devices=2"):
         distributed.distribute(2, **options)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="of TensorFlow alone")
+def test_scaled_losses_are_refused():
+    from keras_seg.distributed.tensorflow_engine import TensorFlowEngine
+
+    engine = TensorFlowEngine(["CPU:0"])
+    with engine.scope(), dtype_policy("mixed_float16"):
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile("sgd")
+        with pytest.raises(ValueError, match="Fix: mixed_bfloat16, one device"):
+            engine.prepare(model)

@@ -24,7 +24,7 @@ from keras_seg.training.setup import dtype_policy
 
 __all__ = ["OPTIONS", "train_dropout", "train_steps"]
 
-# Gradients of two batches make an update, and are longer than that.
+# Gradients of two batches make an update, and are clipped.
 OPTIONS = {"gradient_accumulation_steps": 2, "global_clipnorm": 0.1}
 
 
